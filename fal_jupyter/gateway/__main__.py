@@ -58,14 +58,14 @@ async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
-    _say(ready, {"ok": True, "pid": os.getpid()})
+    _report_ready(ready, {"ok": True, "pid": os.getpid()})
     log.info("gateway %s serves %s", os.getpid(), settings.state)
     await gateway.stopping.wait()
     await gateway.close()
     log.info("gateway %s ends", os.getpid())
 
 
-def _say(ready: int, answer: dict[str, object]) -> None:
+def _report_ready(ready: int, answer: dict[str, object]) -> None:
     try:
         os.write(ready, json.dumps(answer).encode() + b"\n")
     except BrokenPipeError:
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _refuse(ready: int, error: FalJupyterError) -> None:
-    _say(ready, {"ok": False, "kind": type(error).__name__, "error": error.message, "hint": error.hint})
+    _report_ready(ready, {"ok": False, "kind": type(error).__name__, "error": error.message, "hint": error.hint})
 
 
 def _cannot_write(settings: Settings, error: OSError | sqlite3.Error) -> StateRefused:

@@ -169,13 +169,13 @@ class Gateway:
     def _runner_ports(self) -> GatewayPorts:
         return self._listeners.runner_ports()
 
-    async def open_port(self, wanted: int) -> int:
+    async def open_port(self, requested: int) -> int:
         """Open the loopback port if it is closed; gives it.
 
         Raises:
-            PortTaken: *wanted* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another is open already.
         """
-        return await self._listeners.open_port(wanted)
+        return await self._listeners.open_port(requested)
 
     async def open_for_runners(self, env: Mapping[str, str]) -> None:
         """Open the TLS port where an app with these variables calls others through it; the app also runs without one."""

@@ -13,7 +13,7 @@ from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.auth.leases import Leases
 from fal_jupyter.gateway.lifetime import Lifetime
 from fal_jupyter.gateway.listeners.listeners import Listeners
-from fal_jupyter.gateway.storage.state_lock import StateDirectoryWatch, bind, is_ours, take_life_lock
+from fal_jupyter.gateway.storage.state_lock import StateDirectoryWatch, bind, is_current_lock, take_life_lock
 from fal_jupyter.gateway.storage.store import Store
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
@@ -51,7 +51,7 @@ class StateRecovery:
         """Stop watching, and remove the socket, unless another gateway serves there by now."""
         if self._watch is not None:
             self._watch.close()
-        if is_ours(self._settings, self._lock):
+        if is_current_lock(self._settings, self._lock):
             self._settings.socket.unlink(missing_ok=True)
 
     def _lost(self) -> None:
@@ -72,7 +72,7 @@ class StateRecovery:
         settings = self._settings
         try:
             check_state(settings.state)
-            if not is_ours(settings, self._lock):
+            if not is_current_lock(settings, self._lock):
                 self._lock, former = take_life_lock(settings), self._lock
                 os.close(former)
             settings.logs.mkdir(mode=0o700, exist_ok=True)

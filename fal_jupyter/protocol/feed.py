@@ -17,14 +17,14 @@ from fal_jupyter.protocol.api import ErrorDescription, LogRecord
 
 FRAMES_PER_SECOND: Final = 4
 BEAT_EVERY: Final = 15.0  # seconds after which a feed without news says that it is alive
-KEPT_REQUESTS: Final = 200  # of each app, with their bodies as long as those are small
+MAX_REQUESTS: Final = 200  # of each app, with their bodies as long as those are small
 FRAME_REQUESTS: Final = 60  # news of requests in one frame; under load the others are counted only
-KEPT_POINTS: Final = 2400  # of each app's timeline
-KEPT_MOVES: Final = 1600  # states of one runner
-KEPT_LANES: Final = 40  # runners of each app, living or not
+MAX_POINTS: Final = 2400  # of each app's timeline
+MAX_MOVES: Final = 1600  # states of one runner
+MAX_LANES: Final = 40  # runners of each app, living or not
 BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
 DISPLAYS_BOUND: Final = 4 << 20  # of the pictures that one request displayed, as they are kept for the inspector
-HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
+MAX_BUFFERED_ANSWER: Final = 64 << 20  # of an answer that is held for a panel
 NAMED_PHASE_MS: Final = 0.05  # a shorter part of a request's time is not shown
 CANCELLED: Final = 499  # status of a request that its caller took back, as nginx and fal have it
 MIME: Final = "application/vnd.fal-jupyter.card+json"
@@ -44,8 +44,8 @@ SERIES: Final = (
     "time", "waiting", "running", "PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "TERMINATING", "CRASH_BACKOFF",
 )  # fmt: skip
 """Columns of a point of the timeline: when, requests waiting and running, then runners by state."""
-KEPT_USAGE: Final = 600  # measurements of each app: half an hour
-KEPT_ENDPOINTS: Final = 32  # endpoints of each app with figures of their own
+MAX_USAGE_SAMPLES: Final = 600  # measurements of each app: half an hour
+MAX_ENDPOINTS: Final = 32  # endpoints of each app with figures of their own
 USAGE: Final = ("time", "memory", "cpu", "gpu", "gpu_memory")
 """Columns of a measurement of an app's runners: when, bytes of memory (PSS), percent of one core, percent of time in which its GPUs
 were busy (-1: unknown), bytes in use on its GPUs."""

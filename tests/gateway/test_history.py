@@ -17,12 +17,12 @@ from fal_jupyter.gateway.feed.timelines import AppTimeline
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
 from fal_jupyter.protocol.feed import (
-    KEPT_ENDPOINTS,
-    KEPT_LANES,
-    KEPT_MOVES,
-    KEPT_POINTS,
-    KEPT_REQUESTS,
-    KEPT_USAGE,
+    MAX_ENDPOINTS,
+    MAX_LANES,
+    MAX_MOVES,
+    MAX_POINTS,
+    MAX_REQUESTS,
+    MAX_USAGE_SAMPLES,
 )
 
 
@@ -48,11 +48,11 @@ def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **rec
 
 def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> None:
     history = RequestHistory(60)
-    for number in range(KEPT_REQUESTS + 50):
+    for number in range(MAX_REQUESTS + 50):
         history.ended(ended(number))
     kept = history.apps["a"].requests
-    assert [kept[0].id, kept[-1].id, len(kept)] == ["q50", f"q{KEPT_REQUESTS + 49}", KEPT_REQUESTS]
-    assert history.apps["a"].stats(10**9)["calls"] == KEPT_REQUESTS + 50
+    assert [kept[0].id, kept[-1].id, len(kept)] == ["q50", f"q{MAX_REQUESTS + 49}", MAX_REQUESTS]
+    assert history.apps["a"].stats(10**9)["calls"] == MAX_REQUESTS + 50
     assert history.find("q0") is None
     assert history.find("q60") is not None
 
@@ -143,7 +143,7 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
             ),
             1000,
         )  # type: ignore[arg-type]
-    assert len(app.by_endpoint(1000)) == KEPT_ENDPOINTS
+    assert len(app.by_endpoint(1000)) == MAX_ENDPOINTS
 
 
 def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
@@ -156,9 +156,9 @@ def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
     assert used_by(runners, usage) == [150, 102.5, 30.0, 16]
     assert used_by(runners[:1], ResourceUsage()) == [0, 0, -1.0, 0]
     timeline = AppTimeline()
-    for at in range(KEPT_USAGE + 50):
+    for at in range(MAX_USAGE_SAMPLES + 50):
         timeline.measured(at, [100, 1, -1, 0])
-    assert [len(timeline.whole()["usage"]), timeline.whole()["usage"][0][0]] == [KEPT_USAGE, 50]
+    assert [len(timeline.whole()["usage"]), timeline.whole()["usage"][0][0]] == [MAX_USAGE_SAMPLES, 50]
     assert timeline.news() is not None
     for at in (1000, 1001, 1002):  # no runner is left: one zero says so
         timeline.measured(at, [0, 0, -1, 0])
@@ -194,18 +194,18 @@ def test_a_body_that_is_no_text_or_not_kept() -> None:
 # --- timelines --------------------------------------------------------------------------------------------------------
 def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
     timeline = AppTimeline()
-    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(KEPT_LANES + 5)]
+    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(MAX_LANES + 5)]
     for number, runner in enumerate(runners):
         timeline.moved(runner, "PENDING", number)
         if number != 3:
             timeline.moved(runner, GONE, number + 0.5)
-    assert len(timeline.lanes) == KEPT_LANES
+    assert len(timeline.lanes) == MAX_LANES
     assert "a-3" in timeline.lanes  # the one that lives
-    for at in range(KEPT_MOVES * 3):
+    for at in range(MAX_MOVES * 3):
         timeline.moved(runners[3], "IDLE" if at % 2 else "RUNNING", 1000 + at * 600)
         timeline.observe([], 1000 + at * 600)
     lane = next(lane for lane in timeline.whole()["lanes"] if lane["id"] == "a-3")
-    assert 200 < len(lane["moves"]) <= KEPT_MOVES
+    assert 200 < len(lane["moves"]) <= MAX_MOVES
     assert lane["moves"][0] == (3, "PENDING")
     assert len(timeline.thin(1e7)["lanes"][-1]["moves"]) <= 32
 
@@ -216,14 +216,14 @@ def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
         AppTimeline(),
     )
     runner = Runner("a-1", "a", 1, State.PENDING, 0)
-    for at in range(KEPT_POINTS * 3):
+    for at in range(MAX_POINTS * 3):
         requests = 9 if at == 77 else at % 2
         timeline.moved(runner, "RUNNING" if requests else "IDLE", at * 300.0)
         app.in_flight = {str(n): None for n in range(requests)}  # type: ignore[misc]
         timeline.observe([app], at * 300.0)
     points = timeline.whole()["points"]
-    assert len(points) <= KEPT_POINTS
-    assert (points[0][0], points[-1][0]) == (0.0, (KEPT_POINTS * 3 - 1) * 300.0)
+    assert len(points) <= MAX_POINTS
+    assert (points[0][0], points[-1][0]) == (0.0, (MAX_POINTS * 3 - 1) * 300.0)
     assert max(point[2] for point in points) == 9
 
 
@@ -243,8 +243,8 @@ def test_news_of_a_timeline_are_told_once() -> None:
     assert [lane["id"] for lane in news["lanes"]] == ["a-1"]
     assert timeline.news() is None
     assert timeline.whole()["points"] == news["points"]
-    for at in range(KEPT_POINTS * 2):
+    for at in range(MAX_POINTS * 2):
         timeline.moved(runner, "IDLE" if at % 2 else "RUNNING", 10.0 + 300 * at)
         timeline.observe([app], 10.0 + 300 * at)
-    assert KEPT_POINTS / 2 < len(timeline.whole()["points"]) <= KEPT_POINTS
+    assert MAX_POINTS / 2 < len(timeline.whole()["points"]) <= MAX_POINTS
     assert len(timeline.thin(9000.0)["points"]) <= 180

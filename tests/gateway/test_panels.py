@@ -20,7 +20,7 @@ from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
-from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
+from fal_jupyter.protocol.feed import BODY_BOUND, MAX_REQUESTS, FeedLine
 from fal_jupyter.settings import read
 from tests.support.serve import Served
 
@@ -204,7 +204,7 @@ def test_the_snapshot_stays_small_after_many_requests(wide: Served, client: Clie
         list(pool.map(some, range(4)))
     line = client.control.snapshot()
     assert line is not None
-    assert sum(r["alias"] == "wide" for r in line["requests"]) == KEPT_REQUESTS
+    assert sum(r["alias"] == "wide" for r in line["requests"]) == MAX_REQUESTS
     assert len(json.dumps(line)) < 256 * 1024
 
 

@@ -9,7 +9,7 @@ from fal_jupyter.domain.events import FleetCommand
 from fal_jupyter.domain.fleet.app import FleetApp
 from fal_jupyter.domain.fleet.timers import Timers
 from fal_jupyter.domain.resources.placement import Placement
-from fal_jupyter.domain.runners.runner import MOVES_KEPT, Moved, Runner, State
+from fal_jupyter.domain.runners.runner import MAX_UNREAD_MOVES, Moved, Runner, State
 
 Commands = list[FleetCommand]
 
@@ -29,7 +29,7 @@ class FleetState:
         self.ending: list[FleetApp] = []
         self.app_of_runner: dict[str, FleetApp] = {}
         self.app_of_request: dict[str, FleetApp] = {}
-        self.moved: deque[Moved] = deque(maxlen=MOVES_KEPT)
+        self.moved: deque[Moved] = deque(maxlen=MAX_UNREAD_MOVES)
         self.placement = Placement()
         self.device_released = False
         self.timers = Timers()

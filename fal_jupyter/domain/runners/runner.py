@@ -39,7 +39,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-MOVES_KEPT: Final = 65536  # of those that nobody has taken yet
+MAX_UNREAD_MOVES: Final = 65536  # of those that nobody has taken yet
 
 
 class IllegalRunnerTransition(Exception):

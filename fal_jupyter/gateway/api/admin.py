@@ -70,23 +70,23 @@ class LeasesHandler(Handler):
         if spoken != PROTOCOL:
             self.fail(409, "version_skew", f"its protocol is {PROTOCOL}, that of this process is {spoken}")
             return
-        asked = msgspec.json.decode(self.request.body, type=LeaseAsked)
+        requested = msgspec.json.decode(self.request.body, type=LeaseAsked)
         try:
-            key_hash = bytes.fromhex(asked["key_hash"])
+            key_hash = bytes.fromhex(requested["key_hash"])
         except ValueError:
             self.fail(400, "bad_request", "key_hash of a lease is the SHA-256 of its key in hexadecimal digits")
             return
         connection: Any = self.request.connection
         pid, _ = peer_of(connection.connection.socket)
         try:
-            port = await self.gateway.open_port(asked["port"])
+            port = await self.gateway.open_port(requested["port"])
         except PortTaken as error:
             self.fail(409, "port_taken", str(error))
             return
         if self._refuse_if_ending():
             return
-        lease = self.lease = self.gateway.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
-        await self.gateway.keys.add(asked["key_id"], key_hash, lease.id, lease.name)
+        lease = self.lease = self.gateway.leases.begin(requested["kind"], requested["name"], pid or requested["pid"])
+        await self.gateway.keys.add(requested["key_id"], key_hash, lease.id, lease.name)
         if self._refuse_if_ending():  # it began to end while the key was written
             self.gateway.leases.end(lease)
             return
@@ -137,9 +137,9 @@ class AppHandler(Handler):
     """One app: publish, look, stop."""
 
     def get(self, alias: str) -> None:
-        found = [record for record in self.gateway.app_records() if record["alias"] == alias]
-        if found:
-            self.reply(found[0])
+        records = [record for record in self.gateway.app_records() if record["alias"] == alias]
+        if records:
+            self.reply(records[0])
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
 
@@ -162,8 +162,8 @@ class AppHandler(Handler):
         if present is not None and present.lease != head["lease"] and not head["take_over"]:
             holder = self.gateway.leases.living.get(present.lease)
             if holder is not None:
-                told = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
-                self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=told)
+                details = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
+                self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=details)
                 return
         owner = self.gateway.leases.living[head["lease"]].name
         try:
@@ -207,14 +207,14 @@ class ScalingHandler(Handler):
 
     def post(self, alias: str) -> None:
         try:
-            asked = json.loads(self.request.body)
-            assert isinstance(asked, dict)
-            assert asked.get("reset") or isinstance(asked.get("set"), dict)
+            body = json.loads(self.request.body)
+            assert isinstance(body, dict)
+            assert body.get("reset") or isinstance(body.get("set"), dict)
         except (ValueError, AssertionError):
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
             return
         try:
-            self._reply(alias, self.gateway.deployments.scale(alias, None if asked.get("reset") else asked["set"]))
+            self._reply(alias, self.gateway.deployments.scale(alias, None if body.get("reset") else body["set"]))
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
 
@@ -238,17 +238,17 @@ class EventsHandler(Handler):
             self.fail(404, "not_served", f"no app {alias} of revision {number} is running")
             return
         self.set_header("content-type", "application/x-ndjson")
-        told = 0
+        sent = 0
         try:
             while not self.closed:
                 change = app.next_change()
                 events = list(revision.events)
-                unsent = revision.event_count - told  # what is not kept any more is left out, never the verdict
-                told = revision.event_count
+                unsent = revision.event_count - sent  # what is not kept any more is left out, never the verdict
+                sent = revision.event_count
                 for event in events[max(0, len(events) - unsent) :]:
                     self.write(json.dumps(event) + "\n")
                 await self.flush()
-                if revision.over and told == revision.event_count:  # more may have come while it was written
+                if revision.over and sent == revision.event_count:  # more may have come while it was written
                     return
                 await self._changed_or_closed(change)
         except StreamClosedError:
@@ -345,26 +345,26 @@ class ShutdownHandler(Handler):
 
 def application(gateway: GatewayServices) -> Application:
     """The routes of the control plane."""
-    given = {"gateway": gateway}
+    options = {"gateway": gateway}
     alias = NAME
     return Application(
         [
-            *((pattern, handler, given) for pattern, handler in panels.ROUTES),
-            (A_HELLO, HelloHandler, given),
-            (A_LEASES, LeasesHandler, given),
-            (A_LEASE.format(id="([0-9a-f]+)"), LeaseHandler, given),
-            (A_APPS, AppsHandler, given),
-            (f"{A_APPS}/{alias}", AppHandler, given),
-            (f"{A_APPS}/{alias}/events", EventsHandler, given),
-            (f"{A_APPS}/{alias}/logs", LogsHandler, given),
-            (f"{A_APPS}/{alias}/scaling", ScalingHandler, given),
-            (A_RUNNERS, RunnersHandler, given),
-            (f"{A_RUNNERS}/{NAME}", RunnerHandler, given),
-            (A_DOCTOR, DoctorHandler, given),
-            (A_CLIENT_ENV, ClientEnvHandler, given),
-            (A_SHUTDOWN, ShutdownHandler, given),
+            *((pattern, handler, options) for pattern, handler in panels.ROUTES),
+            (A_HELLO, HelloHandler, options),
+            (A_LEASES, LeasesHandler, options),
+            (A_LEASE.format(id="([0-9a-f]+)"), LeaseHandler, options),
+            (A_APPS, AppsHandler, options),
+            (f"{A_APPS}/{alias}", AppHandler, options),
+            (f"{A_APPS}/{alias}/events", EventsHandler, options),
+            (f"{A_APPS}/{alias}/logs", LogsHandler, options),
+            (f"{A_APPS}/{alias}/scaling", ScalingHandler, options),
+            (A_RUNNERS, RunnersHandler, options),
+            (f"{A_RUNNERS}/{NAME}", RunnerHandler, options),
+            (A_DOCTOR, DoctorHandler, options),
+            (A_CLIENT_ENV, ClientEnvHandler, options),
+            (A_SHUTDOWN, ShutdownHandler, options),
         ],
         log_function=lambda handler: None,
         default_handler_class=AdminNotFoundHandler,
-        default_handler_args=given,
+        default_handler_args=options,
     )

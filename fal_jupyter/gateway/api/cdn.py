@@ -62,7 +62,7 @@ class FileHandler(PublicHandler):
     head = get
 
     async def _answer(self, stored: StoredFile, file: BinaryIO) -> None:
-        asked: tuple[int, int] | str | None = None
+        requested: tuple[int, int] | str | None = None
         headers, tag = self.request.headers, f'"{stored.sha256}"'
         if names_tag(headers.get("if-none-match", ""), tag):
             self._describe(stored, tag)
@@ -70,14 +70,14 @@ class FileHandler(PublicHandler):
             self.finish()
             return
         if headers.get("if-range", tag) == tag:
-            asked = byte_range(headers.get("range", ""), stored.size)
-        if isinstance(asked, str):
+            requested = byte_range(headers.get("range", ""), stored.size)
+        if isinstance(requested, str):
             self.set_header("content-range", f"bytes */{stored.size}")
             self.fail(416, "bad_request", f"the file has {stored.size} bytes, and the range lies behind them")
             return
         self._describe(stored, tag)
-        first, last = asked or (0, stored.size - 1)
-        if asked is not None:
+        first, last = requested or (0, stored.size - 1)
+        if requested is not None:
             self.set_status(206)
             self.set_header("content-range", f"bytes {first}-{last}/{stored.size}")
         self.set_header("content-length", str(last - first + 1))
@@ -257,12 +257,12 @@ class PromisedHandler(BodyHandler):
         self.upload: Upload | None = None
 
     def check(self) -> None:
-        found = self.path_kwargs
-        secret = found.get("secret") or self.get_query_argument("upload", "")
-        self.upload = self.gateway.files.upload(found["file_id"], secret)
+        parameters = self.path_kwargs
+        secret = parameters.get("secret") or self.get_query_argument("upload", "")
+        self.upload = self.gateway.files.upload(parameters["file_id"], secret)
         if self.upload is None or self.upload.complete:
             self.fail(404, "", "there is no such upload, or none any more")
-        elif (number := found.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
+        elif (number := parameters.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
             self.fail(400, "bad_request", f"parts are numbered from 1 to {MOST_PARTS}")
 
     def put(self, file_id: str, secret: str = "", number: str | None = None) -> None:

@@ -87,10 +87,10 @@ class Handler(RequestHandler):
         Raises:
             BadQuery: it is none.
         """
-        given = self.get_query_argument(name, str(default))
-        if not is_number(given):
-            raise BadQuery(f"{name} of {self._question} is a whole number, not {given[:100]!r}")
-        return int(given)
+        text = self.get_query_argument(name, str(default))
+        if not is_number(text):
+            raise BadQuery(f"{name} of {self._question} is a whole number, not {text[:100]!r}")
+        return int(text)
 
     def reply(self, value: object) -> None:
         """Answer with JSON."""

@@ -65,20 +65,20 @@ class LoadTest:
         finally:
             for worker in workers:
                 worker.cancel()
-            for exchange in list(self._running):
-                exchange.disconnect()
+            for request in list(self._running):
+                request.disconnect()
 
     async def _work(self) -> None:
         while self._started < self.total:
             self._started += 1
             answer = _Measured()
             began = time.monotonic()
-            exchange = self._begin(answer)
-            self._running[exchange] = began
+            request = self._begin(answer)
+            self._running[request] = began
             try:
                 await answer.ended()
             finally:
-                del self._running[exchange]
+                del self._running[request]
             insort(self._times, (time.monotonic() - began) * 1000)
             self._failed += answer.broken or answer.status >= 400
 
@@ -112,8 +112,8 @@ class LoadTestHandler(Handler):
         elif target is None:
             self.fail(400, "bad_request", NO_TARGET)
         elif total is None or at_once is None:
-            told = f"calls is 1 to {MOST_CALLS} and at_once 1 to {MOST_AT_ONCE}"
-            self.fail(400, "bad_request", told)
+            problem = f"calls is 1 to {MOST_CALLS} and at_once 1 to {MOST_AT_ONCE}"
+            self.fail(400, "bad_request", problem)
         else:
             kind = self.request.headers.get("content-type", "application/json")
             headers = (

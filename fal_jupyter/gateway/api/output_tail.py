@@ -38,8 +38,8 @@ class OutputTail:
             self._dropped += len(data)
             return
         if self._dropped:
-            told, self._dropped = dropped_notice(self._dropped), 0
-            self._keep(2, told)
+            notice, self._dropped = dropped_notice(self._dropped), 0
+            self._keep(2, notice)
         self._keep(which, data)
 
     def _keep(self, which: int, data: bytes) -> None:
@@ -71,17 +71,17 @@ class OutputTailHandler(Handler):
     _reader: asyncio.Task[None] | None = None
 
     async def get(self, request_id: str) -> None:
-        exchange = self.gateway.engine.live_request(request_id)
-        known = exchange if exchange is not None else self.gateway.engine.ended_request(request_id)
-        if known is None:
+        live = self.gateway.engine.live_request(request_id)
+        request = live if live is not None else self.gateway.engine.ended_request(request_id)
+        if request is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
-        if exchange is not None and exchange.is_observed:
+        if live is not None and live.is_observed:
             self.fail(409, "followed", "what that request prints is followed already")
             return
-        prints = self._begin(request_id, known.alias)
-        if exchange is not None:
-            exchange.observe(prints)
+        prints = self._begin(request_id, request.alias)
+        if live is not None:
+            live.observe(prints)
         else:
             prints.ended()
         self._reader = asyncio.current_task()
@@ -92,8 +92,8 @@ class OutputTailHandler(Handler):
                 self.write(piece)
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
-            if exchange is not None:
-                exchange.stop_observing()
+            if live is not None:
+                live.stop_observing()
 
     def _begin(self, request_id: str, alias: str) -> OutputTail:
         prints, published = OutputTail(), self.gateway.deployments.published.get(alias)

@@ -12,7 +12,7 @@ from fal_jupyter.gateway.api.load_tests import LoadTestHandler
 from fal_jupyter.gateway.api.output_tail import OutputTailHandler
 from fal_jupyter.gateway.engine.request_history import body_of, displays_of, query_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
-from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, ask_aside, target_of
+from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, internal_call, target_of
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
@@ -28,10 +28,10 @@ class PanelFeedHandler(Handler):
 
     async def get(self) -> None:
         self.set_header("content-type", "application/x-ndjson")
-        self._gone = asyncio.Event()
+        self._closed = asyncio.Event()
         self._sent: asyncio.Future[None] | None = None
         self.listener = self.gateway.feed.listen(self._send)
-        await self._gone.wait()
+        await self._closed.wait()
 
     def _send(self, line: bytes) -> bool:
         if self._sent is not None and not self._sent.done():
@@ -49,7 +49,7 @@ class PanelFeedHandler(Handler):
     def on_connection_close(self) -> None:
         if self.listener is not None:
             self.gateway.feed.leave(self.listener)
-            self._gone.set()
+            self._closed.set()
 
 
 class SnapshotHandler(Handler):
@@ -145,11 +145,11 @@ class SchemaHandler(Handler):
             if runner is None or channel is None:
                 self.fail(409, "no_runner", f"no runner of {alias} is ready, so nobody can say what its endpoints take")
                 return
-            held = await ask_aside(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
-            if held.status != 200 or held.broken:
-                self.fail(502, "no_schema", f"{alias} gave no description of its endpoints (status {held.status})")
+            answer = await internal_call(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
+            if answer.status != 200 or answer.broken:
+                self.fail(502, "no_schema", f"{alias} gave no description of its endpoints (status {answer.status})")
                 return
-            revision.schema = held.body()
+            revision.schema = answer.body()
         self.finish(revision.schema)
 
 
@@ -158,33 +158,33 @@ class RequestHandler(Handler):
 
     def get(self, request_id: str) -> None:
         engine = self.gateway.engine
-        exchange, kept = engine.live_request(request_id), engine.ended_request(request_id)
-        if exchange is None and kept is None:
+        live, recorded = engine.live_request(request_id), engine.ended_request(request_id)
+        if live is None and recorded is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
         published = self.gateway.deployments.find(
-            kept.alias if kept is not None else exchange.alias if exchange else ""
+            recorded.alias if recorded is not None else live.alias if live else ""
         )
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
-        if kept is not None:
-            request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
-            shown, query = kept.displays, query_of(kept.head)
+        if recorded is not None:
+            request, error, sent, received = recorded.state(), recorded.error, recorded.input(), recorded.output()
+            displays, query = recorded.displays, query_of(recorded.head)
         else:
-            assert exchange is not None
-            request, error = state_of(exchange), exchange.record.error
-            sent = body_of(exchange.body.sample, exchange.description.content_type, exchange.body.bytes_received)
-            got, shown, query = None, exchange.record.displays, query_of(exchange.description.head)
-        held = self.gateway.calls.find(request_id) is not None
+            assert live is not None
+            request, error = state_of(live), live.record.error
+            sent = body_of(live.body.sample, live.description.content_type, live.body.bytes_received)
+            received, displays, query = None, live.record.displays, query_of(live.description.head)
+        is_buffered = self.gateway.calls.find(request_id) is not None
         self.reply(
             RequestDetail(
                 request=request,
                 query=query,
                 input=sent,
-                output=got,
+                output=received,
                 error=error,
                 logs=logs,
-                displays=displays_of(shown),
-                held=held,
+                displays=displays_of(displays),
+                held=is_buffered,
             )
         )
 
@@ -201,26 +201,26 @@ class AnswerHandler(Handler):
     closed = False
 
     async def get(self, request_id: str) -> None:
-        held = self.gateway.calls.find(request_id)
-        if held is None:
+        call = self.gateway.calls.find(request_id)
+        if call is None:
             self.fail(404, "not_kept", "no answer to that request is held here")
             return
         self._reader = asyncio.current_task()
         try:
-            await held.begun()
-            kind = held.content_type
+            await call.begun()
+            kind = call.content_type
             self.set_header("content-type", kind if CONTENT_TYPE.fullmatch(kind) else "application/octet-stream")
-            self.set_header(H_STATUS, str(held.status))
+            self.set_header(H_STATUS, str(call.status))
             self.set_header("content-disposition", "attachment")
             self.set_header("content-security-policy", "sandbox")
             self.set_header("x-content-type-options", "nosniff")
             await self.flush()
-            async for piece in held.follow():
+            async for piece in call.follow():
                 self.write(piece)
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
             return
-        if held.broken:
+        if call.broken:
             self.request.connection.connection.drop()  # type: ignore[union-attr, attr-defined]
 
     def on_connection_close(self) -> None:

@@ -28,12 +28,12 @@ def application(gateway: GatewayServices, *, trusted: bool) -> Application:
     """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
     from fal_jupyter.gateway.api import queue as queue_api  # start-up
 
-    given = {"gateway": gateway, "trusted": trusted}
+    options = {"gateway": gateway, "trusted": trusted}
     modules = (queue_api, token_api, storage_api, cdn_api)
     routes: list[tuple[str, type[PublicHandler]]] = [route for module in modules for route in module.ROUTES]
     return Application(
-        [(pattern, handler, given) for pattern, handler in routes],
+        [(pattern, handler, options) for pattern, handler in routes],
         log_function=lambda handler: None,
         default_handler_class=PublicNotFoundHandler,
-        default_handler_args=given,
+        default_handler_args=options,
     )

@@ -100,16 +100,16 @@ class QueueHandler(PublicHandler):
     def _admit(self, path: str) -> None:
         """Answer by the head alone whoever may not ask, and what is no address of the queue."""
         own, method = self.gateway.settings.owner, self.request.method
-        other = job_address(path, own) if self.job is None else None
-        if other is not None and (method in ("GET", "PUT") or is_of_request(path)):
-            self.set_header("allow", "PUT" if other.what == "cancel" else "GET")
+        of_job = job_address(path, own) if self.job is None else None
+        if of_job is not None and (method in ("GET", "PUT") or is_of_request(path)):
+            self.set_header("allow", "PUT" if of_job.what == "cancel" else "GET")
             self.fail(405, "bad_request", "Method Not Allowed")
             return
         if self.job is None and is_of_request(path):  # a slip in the address of a request is no wish for another one
             self.fail(404, "", "Not found")
             return
         address = self.job or app_address(path, own)
-        if not self.may_ask(address.owner, address.alias):
+        if not self.check_access(address.owner, address.alias):
             return
         if self.job is None and not self.has_key() and _without(Q_WEBHOOK, self.request.query)[0] is not None:
             self.refuse_key(f"{Q_WEBHOOK} needs a key, also for a public app: send Authorization: Key id:secret")
@@ -126,7 +126,7 @@ class QueueHandler(PublicHandler):
             self.set_header("allow", "POST")
             self.fail(405, "bad_request", "a GET request submits nothing here without a key: use POST")
 
-    def may_ask(self, owner: str, alias: str) -> bool:
+    def check_access(self, owner: str, alias: str) -> bool:
         """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
         gateway = self.gateway
         spec = gateway.deployments.spec_of(alias) if owner == gateway.settings.owner else None
@@ -159,8 +159,10 @@ class QueueHandler(PublicHandler):
             self.fail(503, ENDING, ENDING_SENTENCE)
             return
         if address.owner != gateway.settings.owner or spec is None:
-            ours = address.owner == gateway.settings.owner
-            self.fail(404, "", absent_sentence(gateway.deployments, address.owner, address.alias, ours=ours))
+            own_account = address.owner == gateway.settings.owner
+            self.fail(
+                404, "", absent_sentence(gateway.deployments, address.owner, address.alias, own_account=own_account)
+            )
             return
         priority = self.request.headers.get(H_PRIORITY, "normal").lower()
         if priority not in ("normal", "low"):
@@ -258,17 +260,17 @@ class QueueHandler(PublicHandler):
         else:
             self._result(call)
 
-    def _wants_logs(self) -> bool:
+    def _includes_logs(self) -> bool:
         return self.get_query_argument("logs", "0").lower() in ("1", "true")
 
     def _status(self, call: QueuedCall, urls: dict[str, str]) -> None:
         job = call.job
-        view = job.view(self.gateway.queue.position(call), urls, list(job.logs) if self._wants_logs() else None)
+        view = job.view(self.gateway.queue.position(call), urls, list(job.logs) if self._includes_logs() else None)
         self.reply(view, 200 if job.state is JobState.COMPLETED else 202)
 
     async def _stream(self, call: QueuedCall, urls: dict[str, str]) -> None:
         """Events of the same shape as a status answer; each carries the log lines that are new."""
-        logs, told, last = self._wants_logs(), 0, b""
+        logs, sent, last = self._includes_logs(), 0, b""
         self.set_header("content-type", "text/event-stream")
         self.set_header("cache-control", "no-cache")
         self._follower = asyncio.current_task()
@@ -277,7 +279,7 @@ class QueueHandler(PublicHandler):
                 if not changed:
                     self.write(": ping\n\n")
                 else:
-                    lines, told = call.job.lines_from(told)
+                    lines, sent = call.job.lines_from(sent)
                     event = json.dumps(
                         call.job.view(self.gateway.queue.position(call), urls, lines if logs else None)
                     ).encode()
@@ -316,16 +318,16 @@ class QueueHandler(PublicHandler):
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 
-def _without(wanted: str, query: str) -> tuple[str | None, str]:
+def _without(parameter: str, query: str) -> tuple[str | None, str]:
     """Give the value of one of the gateway's parameters, and the query without it, which is the app's."""
-    kept, given = [], None
+    rest, found = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")
-        if name == wanted and equals:
-            given = unquote_plus(value)
+        if name == parameter and equals:
+            found = unquote_plus(value)
         elif part:
-            kept.append(part)
-    return given, "&".join(kept)
+            rest.append(part)
+    return found, "&".join(rest)
 
 
 ROUTES = ((rf"{QUEUE}(.+)", QueueHandler),)

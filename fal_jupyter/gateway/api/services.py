@@ -99,11 +99,11 @@ class GatewayServices(Protocol):
     def open_to_pages(self) -> None:
         """From here on, requests are checked for their origin."""
 
-    async def open_port(self, wanted: int) -> int:
+    async def open_port(self, requested: int) -> int:
         """Open the loopback port if it is closed, and give it.
 
         Raises:
-            PortTaken: *wanted* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another is open already.
         """
 
     async def open_for_runners(self, env: Mapping[str, str]) -> None:

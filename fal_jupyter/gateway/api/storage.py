@@ -40,8 +40,8 @@ class InitiateHandler(UploadingHandler):
     def post(self, multipart: str) -> None:
         """Answer with both."""
         try:
-            found = read_json(self.body or b"{}")
-            kind, name = found.get("content_type", ""), found.get("file_name", "")
+            request = read_json(self.body or b"{}")
+            kind, name = request.get("content_type", ""), request.get("file_name", "")
         except (ValueError, AttributeError):
             kind = name = None
         if not isinstance(kind, str) or not isinstance(name, str):

@@ -20,26 +20,26 @@ class TokenHandler(PublicHandler):
 
     def post(self) -> None:
         """Answer with the token as a JSON string."""
-        asked = _asked(self.body)
-        if isinstance(asked, str):
-            self.fail(422, "bad_request", asked)
+        parsed = _parse_request(self.body)
+        if isinstance(parsed, str):
+            self.fail(422, "bad_request", parsed)
             return
-        apps, seconds = asked
+        apps, seconds = parsed
         aliases = [app_address(app, self.gateway.settings.owner).alias if "/" in app else app for app in apps]
         self.set_status(201)
         self.finish(json.dumps(self.gateway.tokens.sign(aliases, seconds, time.time(), self.key_id())))
 
 
-def _asked(body: bytes) -> tuple[list[str], float] | str:
+def _parse_request(body: bytes) -> tuple[list[str], float] | str:
     """Give the apps and the seconds that are asked for, or what is wrong."""
     try:
-        found: Any = read_json(body)
+        request: Any = read_json(body)
     except ValueError:
         return 'the body is JSON: {"allowed_apps": ["my-app"], "token_expiration": 120}'
-    apps = found.get("allowed_apps") if isinstance(found, dict) else None
+    apps = request.get("allowed_apps") if isinstance(request, dict) else None
     if not isinstance(apps, list) or not all(isinstance(app, str) and app for app in apps) or len(apps) > MOST_APPS:
         return f"allowed_apps is a list of the names of apps, {MOST_APPS} at most"
-    seconds = found.get("token_expiration", SECONDS)
+    seconds = request.get("token_expiration", SECONDS)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
         return f"token_expiration is a number of seconds above 0, not {seconds!r}"[:200]
     return apps, float(seconds)

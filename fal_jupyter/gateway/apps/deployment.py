@@ -15,7 +15,7 @@ from fal_jupyter.protocol.api import Environment, ErrorDescription, Event, Modul
 from fal_jupyter.protocol.feed import Failure
 from fal_jupyter.secret_store import SecretStore, SecretStoreDamaged
 
-KEPT_EVENTS = 2000
+MAX_EVENTS = 2000
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Revision:
     failed: bool = False
     setup_ms: float = 0.0
     schema: bytes = b""
-    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     event_count: int = 0  # of all events, those that are not kept any more too
     over: bool = False
     errors: dict[str, ErrorDescription] = field(default_factory=dict)

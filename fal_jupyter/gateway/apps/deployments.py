@@ -19,7 +19,7 @@ from fal_jupyter.domain.resources import machines
 from fal_jupyter.domain.resources.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.apps.deployment import KEPT_EVENTS, Deployment, Revision
+from fal_jupyter.gateway.apps.deployment import MAX_EVENTS, Deployment, Revision
 from fal_jupyter.gateway.devices import hardware
 from fal_jupyter.gateway.storage.logs import Log, forget_old
 from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
@@ -211,7 +211,7 @@ class Deployments:
             revision,
             number=app.last,
             failed=False,
-            events=deque(maxlen=KEPT_EVENTS),
+            events=deque(maxlen=MAX_EVENTS),
             event_count=0,
             over=False,
             errors={},

@@ -128,7 +128,7 @@ class ApiKeys:
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):
             return ""
-        key_id, given = id_and_hash(credentials.strip())
+        key_id, digest = id_and_hash(credentials.strip())
         lasting = self._lasting.get(key_id)
-        known = lasting.sha256 if lasting is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
-        return key_id if hmac.compare_digest(given, known or _DUMMY) and known is not None else ""
+        expected = lasting.sha256 if lasting is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
+        return key_id if hmac.compare_digest(digest, expected or _DUMMY) and expected is not None else ""

@@ -30,26 +30,26 @@ def choose_place(runtime: Sequence[Path]) -> Path:
     """
     *private, shared = runtime
     name = f"fal_jupyter-{os.getuid()}-devices"
-    for directory in private:
-        if _is_ours(directory, 0o022):
-            place = directory / name
-            check_state(place)
-            return place
+    for base in private:
+        if _is_private(base, 0o022):
+            directory = base / name
+            check_state(directory)
+            return directory
     try:
-        taken = [entry for entry in os.listdir(shared) if entry == name or entry.startswith(f"{name}.")]
-        ours = [entry for entry in taken if _is_ours(shared / entry, 0o077)]
-        if ours:
-            return shared / min(ours, key=lambda entry: (len(entry), entry))
+        entries = [entry for entry in os.listdir(shared) if entry == name or entry.startswith(f"{name}.")]
+        usable = [entry for entry in entries if _is_private(shared / entry, 0o077)]
+        if usable:
+            return shared / min(usable, key=lambda entry: (len(entry), entry))
         for number in range(MOST_SQUATTED):
-            place = shared / (f"{name}.{number}" if number else name)
+            directory = shared / (f"{name}.{number}" if number else name)
             try:
-                place.mkdir(mode=0o700)
+                directory.mkdir(mode=0o700)
             except FileExistsError:
-                if not _is_ours(place, 0o077):  # another gateway of ours may have made it in this moment
+                if not _is_private(directory, 0o077):  # another gateway of ours may have made it in this moment
                     continue
             if number:
-                log.warning("%s is somebody else's, so claims on devices are in %s", shared / name, place)
-            return place
+                log.warning("%s is somebody else's, so claims on devices are in %s", shared / name, directory)
+            return directory
     except OSError as error:
         raise StateRefused(f"claims on devices cannot be kept in {shared}: {error.strerror}", hint=_RUNTIME) from None
     raise StateRefused(f"others have taken all names for claims on devices in {shared}", hint=_RUNTIME)
@@ -58,7 +58,7 @@ def choose_place(runtime: Sequence[Path]) -> Path:
 _RUNTIME = "set XDG_RUNTIME_DIR to a directory of your own"
 
 
-def _is_ours(directory: Path, not_for_others: int) -> bool:
+def _is_private(directory: Path, not_for_others: int) -> bool:
     try:
         info = directory.lstat()
     except OSError:
@@ -71,7 +71,7 @@ class DeviceLocks:
 
     def __init__(self, runtime: Sequence[Path], state: Path) -> None:
         self._runtime, self._state = runtime, state
-        self._place: Path | None = None  # not before the first claim
+        self._directory: Path | None = None  # not before the first claim
         self._locks: dict[str, int] = {}
         self._awaited: set[str] = set()
 
@@ -81,13 +81,13 @@ class DeviceLocks:
         Raises:
             StateRefused: there is no place for claims that is ours alone.
         """
-        place = choose_place(self._runtime)
-        if place != self._place:
-            log.info("claims on devices are in %s", place)
-        self._place = place
+        directory = choose_place(self._runtime)
+        if directory != self._directory:
+            log.info("claims on devices are in %s", directory)
+        self._directory = directory
         mine: list[str] = []
         for device in devices:
-            path = place / f"{device}.lock"
+            path = directory / f"{device}.lock"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,10 +104,10 @@ class DeviceLocks:
 
     def notify_when_free(self, device: str, notify: Callable[[str], None]) -> None:
         """Call *notify* on this loop when the holder of *device* has released it; one wait per device."""
-        if device in self._awaited or self._place is None:
+        if device in self._awaited or self._directory is None:
             return
         self._awaited.add(device)
-        loop, path = asyncio.get_running_loop(), self._place / f"{device}.lock"
+        loop, path = asyncio.get_running_loop(), self._directory / f"{device}.lock"
 
         def freed() -> None:
             self._awaited.discard(device)

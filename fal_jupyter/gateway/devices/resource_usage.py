@@ -42,18 +42,18 @@ class ResourceUsage:
 def used_by(runners: Iterable[Runner], usage: ResourceUsage) -> list[float]:
     """What some runners use together: the columns of :data:`fal_jupyter.protocol.feed.USAGE` after the first."""
     there = list(runners)
-    devices = [usage.devices[d] for d in sorted({d for one in there for d in one.devices}) if d in usage.devices]
+    devices = [usage.devices[d] for d in sorted({d for runner in there for d in runner.devices}) if d in usage.devices]
     busy = [percent for _, percent in devices if percent >= 0]
     return [
-        sum(usage.runners.get(one.id, 0) for one in there),
-        round(sum(usage.cpu.get(one.id, 0.0) for one in there), 1),
+        sum(usage.runners.get(runner.id, 0) for runner in there),
+        round(sum(usage.cpu.get(runner.id, 0.0) for runner in there), 1),
         round(sum(busy) / len(busy), 1) if busy else -1.0,
         sum(size for size, _ in devices),
     ]
 
 
-def _near(one: float, two: float) -> bool:
-    return abs(one - two) <= NOISE * max(one, two)
+def _near(first: float, second: float) -> bool:
+    return abs(first - second) <= NOISE * max(first, second)
 
 
 class ResourceMeter:
@@ -125,11 +125,11 @@ class ResourceMeter:
         total, seconds = 0, 0.0
         with contextlib.suppress(psutil.Error):
             process = self._processes.setdefault(pid, psutil.Process(pid))
-            for one in (process, *process.children(recursive=True)):
+            for member in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    times = one.cpu_times()
+                    times = member.cpu_times()
                     seconds += times.user + times.system
-                    total += _share(one)
+                    total += _share(member)
         return total, seconds
 
 

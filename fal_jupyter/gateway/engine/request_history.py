@@ -13,8 +13,8 @@ import msgspec
 
 from fal_jupyter.protocol.feed import (
     CANCELLED,
-    KEPT_ENDPOINTS,
-    KEPT_REQUESTS,
+    MAX_ENDPOINTS,
+    MAX_REQUESTS,
     Body,
     Display,
     EndpointStats,
@@ -227,7 +227,7 @@ class AppHistory:
         self._all.count(recorded, second)
         statistics = self._by_path.get(recorded.path)
         if statistics is None:
-            if recorded.status in _NO_ENDPOINT or len(self._by_path) >= KEPT_ENDPOINTS:
+            if recorded.status in _NO_ENDPOINT or len(self._by_path) >= MAX_ENDPOINTS:
                 return
             statistics = self._by_path[recorded.path] = _CallStatistics()
         statistics.count(recorded, second)
@@ -260,16 +260,16 @@ class AppHistory:
         return [
             EndpointStats(
                 path=path,
-                calls=one.calls,
-                failed=one.failed,
-                cancelled=one.cancelled,
-                sample=len(one.totals),
-                p50_ms=quantile(one.totals, 0.5),
-                p95_ms=quantile(one.totals, 0.95),
-                max_ms=quantile(one.totals, 1),
-                spark=one.over_time(second)[0],
+                calls=statistics.calls,
+                failed=statistics.failed,
+                cancelled=statistics.cancelled,
+                sample=len(statistics.totals),
+                p50_ms=quantile(statistics.totals, 0.5),
+                p95_ms=quantile(statistics.totals, 0.95),
+                max_ms=quantile(statistics.totals, 1),
+                spark=statistics.over_time(second)[0],
             )
-            for path, one in self._by_path.items()
+            for path, statistics in self._by_path.items()
         ]
 
 
@@ -308,7 +308,7 @@ class RequestHistory:
         app = self._of(recorded.alias)
         app.count(recorded, int(now + _WALL))
         app.requests.append(recorded)
-        if len(app.requests) > KEPT_REQUESTS:
+        if len(app.requests) > MAX_REQUESTS:
             self._drop_bodies(app.requests.popleft())
         if (former := self._bodies.get(recorded.id)) is not None:  # an earlier attempt of a queued request
             self._drop_bodies(former)

@@ -94,18 +94,18 @@ class RunnerExecutor:
         if not command.devices:
             return True
         try:
-            taken, holder = self._device_locks.claim(command.devices)
+            unavailable, holder = self._device_locks.claim(command.devices)
         except (OSError, FalJupyterError) as error:
             refused = m.StartRefused(command.runner_id, f"its devices cannot be claimed: {error}")
             self._loop.call_soon(self._report, refused)
             return False
-        if taken:
+        if unavailable:
             names = {device.id: f"GPU {device.index}" for device in self._deployments.hardware.devices}
-            reason = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in taken)
-            self._loop.call_soon(self._report, m.StartRefused(command.runner_id, reason, tuple(taken)))
-            for device in taken:
+            reason = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in unavailable)
+            self._loop.call_soon(self._report, m.StartRefused(command.runner_id, reason, tuple(unavailable)))
+            for device in unavailable:
                 self._device_locks.notify_when_free(device, lambda device: self._report(m.DeviceReleased(device)))
-        return not taken
+        return not unavailable
 
     def _ping(self, command: m.PingRunner) -> None:
         channel = self._runners.channel(command.runner_id)
@@ -113,7 +113,7 @@ class RunnerExecutor:
             channel.send(frames.encode(Kind.PING, 0))
 
     def _check(self, command: m.CheckRunnerHealth) -> None:
-        self._probes.ask(command.runner_id, command.rules)
+        self._probes.probe(command.runner_id, command.rules)
 
     def _remark(self, command: m.LogRunnerRemark) -> None:
         self._note(command.runner_id, command.text)

@@ -179,8 +179,8 @@ class Feed:
         listener.behind = not listener.send(data)
 
     def _forget_ended_apps(self) -> None:
-        known = {app.alias for app in self._engine.deployments.known()}
-        for alias in [alias for alias in self.timelines.apps if alias not in known]:
+        aliases = {app.alias for app in self._engine.deployments.known()}
+        for alias in [alias for alias in self.timelines.apps if alias not in aliases]:
             self.timelines.forget(alias)
             self._engine.history.forget(alias)
 
@@ -244,8 +244,8 @@ class Feed:
         self._observe()
         requests = [recorded.state() for app in self._engine.history.apps.values() for recorded in app.requests]
         requests += self._running()
-        known = {app.alias for app in self._engine.deployments.known()}
-        whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in known}
+        aliases = {app.alias for app in self._engine.deployments.known()}
+        whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in aliases}
         line = self._line("snapshot", requests, whole)
         line["options"] = options()
         return _encode(line) + b"\n"

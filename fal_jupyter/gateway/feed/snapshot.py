@@ -62,8 +62,8 @@ def app_state(
         serving=record.serving,
         verdict=published.verdict,
         told=published.verdict_reason,
-        endpoints=[one for one in endpoints if one["protocol"] == "http"],
-        sockets=[one for one in endpoints if one["protocol"] != "http"],
+        endpoints=[endpoint for endpoint in endpoints if endpoint["protocol"] == "http"],
+        sockets=[endpoint for endpoint in endpoints if endpoint["protocol"] != "http"],
         about=newest.spec.about,
         scaling=asdict(record.scaling),
         by_class=asdict(newest.spec.scaling),
@@ -119,12 +119,12 @@ def _runner(engine: Engine, runner: Runner, usage: ResourceUsage) -> RunnerState
 
 
 def _queue(engine: Engine, app: FleetApp) -> list[Waiting]:
-    shown = []
+    listed = []
     for request in list(app.waiting.values())[:SHOWN_WAITING]:
         live = engine.live_request(request.id)
         path = live.description.path if live is not None else ""
-        shown.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
-    return shown
+        listed.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
+    return listed
 
 
 def _failure(published: Deployment, app: FleetApp) -> Failure | None:

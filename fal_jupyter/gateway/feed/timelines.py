@@ -12,9 +12,18 @@ from fal_jupyter.domain.scaling.decision_log import LoggedDecision
 from fal_jupyter.domain.timeline.lanes import GONE, LaneMoves, Move, coarser
 from fal_jupyter.domain.timeline.point_series import COARSEST, PointSeries, coarser_points
 from fal_jupyter.gateway.engine.request_history import wall_ms
-from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_USAGE, SERIES, Decision, Lane, Timeline
+from fal_jupyter.protocol.feed import (
+    MAX_LANES,
+    MAX_MOVES,
+    MAX_POINTS,
+    MAX_USAGE_SAMPLES,
+    SERIES,
+    Decision,
+    Lane,
+    Timeline,
+)
 
-KEPT_DECISIONS = 200
+MAX_DECISIONS = 200
 THIN_POINTS, THIN_USAGE, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 180, 60, 20, 6, 32
 _STATES = SERIES[3:]
 
@@ -24,7 +33,7 @@ class _Lane:
 
     def __init__(self, runner_id: str, devices: Iterable[str], revision: int) -> None:
         self._of = (runner_id, list(devices), revision)
-        self.track = LaneMoves(KEPT_MOVES)
+        self.track = LaneMoves(MAX_MOVES)
 
     def whole(self) -> Lane:
         """All that is kept."""
@@ -48,10 +57,10 @@ class AppTimeline:
     """One app's history. What has not been taken yet is counted, so that a frame carries the news only."""
 
     def __init__(self) -> None:
-        self.series = PointSeries(_STATES, KEPT_POINTS)
-        self.decisions: deque[Decision] = deque(maxlen=KEPT_DECISIONS)
+        self.series = PointSeries(_STATES, MAX_POINTS)
+        self.decisions: deque[Decision] = deque(maxlen=MAX_DECISIONS)
         self.lanes: dict[str, _Lane] = {}
-        self.usage: deque[list[float]] = deque(maxlen=KEPT_USAGE)
+        self.usage: deque[list[float]] = deque(maxlen=MAX_USAGE_SAMPLES)
         self._new_decisions = self._new_usage = 0
 
     def measured(self, at: float, used: Sequence[float]) -> None:
@@ -67,7 +76,7 @@ class AppTimeline:
             if state == GONE:
                 self.series.move(runner.id, state, at)
                 return
-            while len(self.lanes) >= KEPT_LANES:
+            while len(self.lanes) >= MAX_LANES:
                 self._count(oldest := self._oldest(), self.lanes.pop(oldest).track.settle(math.inf))
             lane = self.lanes[runner.id] = _Lane(runner.id, runner.devices, runner.revision)
         self._count(runner.id, lane.track.enter(state, at))

@@ -69,7 +69,7 @@ class Certificates:
         now = now or datetime.datetime.now(datetime.UTC)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         authority = _read(self.authority, self._authority_key, now)
-        made = authority is None
+        renewed = authority is None
         if authority is None:
             authority = _new_authority(now)
             write_whole(self._authority_key, _pem(authority[1]), 0o600)
@@ -78,9 +78,9 @@ class Certificates:
         if leaf is None or not _is_signed_by(leaf[0], authority[0]):
             certificate, key = _new_leaf(authority, now)
             write_whole(self._leaf, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM), 0o600)
-            made = True
+            renewed = True
         write_whole(self.bundle, _public_authorities() + self.authority.read_bytes(), 0o644)
-        return made
+        return renewed
 
     def seconds_left(self, now: datetime.datetime | None = None) -> float:
         """Seconds until :meth:`renew` has something to do."""
@@ -186,7 +186,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _public_authorities() -> bytes:
     """The authorities that this machine's OpenSSL trusts, if they are one file."""
-    found = ssl.get_default_verify_paths().openssl_cafile
+    bundle = ssl.get_default_verify_paths().openssl_cafile
     with contextlib.suppress(OSError):
-        return Path(found).read_bytes().rstrip(b"\n") + b"\n"
+        return Path(bundle).read_bytes().rstrip(b"\n") + b"\n"
     return b""

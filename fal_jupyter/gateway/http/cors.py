@@ -55,17 +55,17 @@ class CorsPolicy:
 
     def welcome(self, method: str, target: str, headers: RequestHeaders) -> CorsDecision | None:
         """Say what a request at *target* gets beside its answer; None where nobody of another origin may read there."""
-        known = self.of_target(target)
-        if not known or headers.get("upgrade", "").lower() == "websocket":
+        allowed = self.of_target(target)
+        if not allowed or headers.get("upgrade", "").lower() == "websocket":
             return None
         origin = headers.get("origin", "")
-        if origin not in known:
+        if origin not in allowed:
             return CorsDecision(partial(opened, origin=""))
-        asked = None
+        answer = None
         if method == "OPTIONS" and "access-control-request-method" in headers:
-            wanted = headers.get("access-control-request-headers", "")
-            asked = preflight(origin, wanted, private="access-control-request-private-network" in headers)
-        return CorsDecision(partial(opened, origin=origin), asked)
+            requested_headers = headers.get("access-control-request-headers", "")
+            answer = preflight(origin, requested_headers, private="access-control-request-private-network" in headers)
+        return CorsDecision(partial(opened, origin=origin), answer)
 
 
 class Preflight:
@@ -99,7 +99,7 @@ def is_own(origin: str, host: str) -> bool:
     return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
-def is_foreign(headers: HeaderValues, known: Collection[str], method: str) -> bool:
+def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> bool:
     """True where a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
 
     Args:
@@ -107,7 +107,7 @@ def is_foreign(headers: HeaderValues, known: Collection[str], method: str) -> bo
         method: of the request; a link that the user followed (GET of a document, by the user's own act) is not foreign. ``""`` allows none.
     """
     if origin := headers.get("origin", ""):
-        return not is_own(origin, headers.get("host", "")) and origin not in known
+        return not is_own(origin, headers.get("host", "")) and origin not in allowed
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return False
     followed = headers.get("sec-fetch-mode", "") == "navigate" and headers.get("sec-fetch-dest", "") == "document"
@@ -123,8 +123,8 @@ def is_from_browser(headers: HeaderValues) -> bool:
 
 def own_cookies(header: str, own: Collection[str]) -> str:
     """Give the cookies of *header* whose names are in *own*."""
-    kept = [part.strip() for part in header.split(";")]
-    return "; ".join(part for part in kept if part.partition("=")[0].strip() in own)
+    parts = [part.strip() for part in header.split(";")]
+    return "; ".join(part for part in parts if part.partition("=")[0].strip() in own)
 
 
 def without_foreign_cookies(
@@ -137,8 +137,8 @@ def without_foreign_cookies(
     """
     if "cookie" not in headers or not is_from_browser(headers):
         return list(pairs)
-    kept = [(name, own_cookies(value, own) if name == "cookie" else value) for name, value in pairs]
-    return [pair for pair in kept if pair != ("cookie", "")]
+    cleaned = [(name, own_cookies(value, own) if name == "cookie" else value) for name, value in pairs]
+    return [pair for pair in cleaned if pair != ("cookie", "")]
 
 
 def foreign_sentence(owner: str, alias: str) -> str:

@@ -36,12 +36,12 @@ def own_target(address: str) -> str | None:
             return None
     except ValueError:
         return None
-    place = OF_HOST.get((parts.hostname or "").lower())
-    if place is None:
+    prefix = OF_HOST.get((parts.hostname or "").lower())
+    if prefix is None:
         return None
     # as it was written, not as it was taken apart: escapes are the route's to read
     rest = address.partition("://")[2].partition("#")[0].partition("/")[2]
-    target = place + rest
+    target = prefix + rest
     return target if target.isascii() and target.isprintable() and " " not in target else None
 
 

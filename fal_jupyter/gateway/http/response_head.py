@@ -31,8 +31,8 @@ class ResponseHead(msgspec.Struct):
 
     def without_gateways(self) -> bytes:
         """Give the head as JSON, without what is for the gateway alone."""
-        kept = [pair for pair in self.headers if pair[0].lower() not in FOR_GATEWAY]
-        return msgspec.json.encode(ResponseHead(self.status, kept, self.began))
+        headers = [pair for pair in self.headers if pair[0].lower() not in FOR_GATEWAY]
+        return msgspec.json.encode(ResponseHead(self.status, headers, self.began))
 
     def for_caller(self) -> list[tuple[str, str]]:
         """Give the app's headers that a caller by HTTP gets, with names in lower case."""

@@ -36,8 +36,8 @@ def objection(
         size: bytes of body that are here; with *end* that is all. websocket: the caller asked for one.
     """
     if head_size > MAX_ANSWER_HEAD:
-        told = f"the app's answer had {head_size:,} bytes of headers, more than {MAX_ANSWER_HEAD:,}"
-        return InvalidResponse(502, "runner_incomplete_response", told)
+        problem = f"the app's answer had {head_size:,} bytes of headers, more than {MAX_ANSWER_HEAD:,}"
+        return InvalidResponse(502, "runner_incomplete_response", problem)
     if not (200 <= status <= 999 or (status == 101 and websocket)):
         return InvalidResponse(
             500, "runner_server_error", f"the app's answer had the status {status}, which ends no request"
@@ -53,6 +53,6 @@ def objection(
         )
     whole = end and method != "HEAD" and status not in BODILESS
     if size > int(lengths[0]) or (whole and size < int(lengths[0])):
-        told = f"the app's answer said that it had {lengths[0]} bytes, and had {'' if end else 'at least '}{size}"
-        return InvalidResponse(502, "runner_incomplete_response", told)
+        problem = f"the app's answer said that it had {lengths[0]} bytes, and had {'' if end else 'at least '}{size}"
+        return InvalidResponse(502, "runner_incomplete_response", problem)
     return None

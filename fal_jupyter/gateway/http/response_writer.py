@@ -61,8 +61,8 @@ def can_be_sent(headers: Headers) -> bool:
 
 def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) -> bytes:
     """Give the body of a failure in fal's shape; *error_type* is ``""`` where fal has no name for it."""
-    told = {"detail": detail, "request_id": request_id, **more}
-    return json.dumps(told | {"error_type": error_type} if error_type else told).encode()
+    body = {"detail": detail, "request_id": request_id, **more}
+    return json.dumps(body | {"error_type": error_type} if error_type else body).encode()
 
 
 def is_number(text: str) -> bool:

@@ -193,9 +193,11 @@ class HttpConnection(asyncio.Protocol):
         if self._state is _SWITCHED or self._transport is None:
             return
         awaited, timeout = self._awaited(), self._deadlines.read_timeout
-        left = self._deadlines.seconds_left(awaited, self._loop.time())
-        if left > 0:
-            self._deadline_timer = self._loop.call_later(max(min(left, timeout), SHORTEST_CHECK), self._check_deadline)
+        remaining = self._deadlines.seconds_left(awaited, self._loop.time())
+        if remaining > 0:
+            self._deadline_timer = self._loop.call_later(
+                max(min(remaining, timeout), SHORTEST_CHECK), self._check_deadline
+            )
         elif awaited is Awaited.REQUEST:
             self._transport.close()
         else:

@@ -29,7 +29,7 @@ class RespondingHandler(HTTPConnection):
         self.connection = connection
         self.context = _Context("https" if connection.encrypted else "http")
         self.begun = self.over = False  # the answer
-        self.gone = False  # its caller
+        self.disconnected = False  # its caller
         self._read_all = False
         self._closed: Callable[[], None] | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -85,7 +85,7 @@ class RespondingHandler(HTTPConnection):
 
     def hung_up(self) -> None:
         """The caller's connection ended."""
-        self.gone = True
+        self.disconnected = True
         if self._linger is not None:
             self._linger.cancel()
         callback, self._closed = self._closed, None
@@ -97,7 +97,7 @@ class BodyLimit(NamedTuple):
     """How long a body may be, and what is said (413) of one that is longer."""
 
     most: int
-    told: str
+    message: str
 
 
 class TornadoRequest:
@@ -119,42 +119,42 @@ class TornadoRequest:
         self._answering = RespondingHandler(connection)
         self._delegate: HTTPMessageDelegate | None = None
         self._received = 0
-        self._held: list[bytes] | None = None  # body that came before its handler was ready for it
+        self._early_body: list[bytes] | None = None  # body that came before its handler was ready for it
         self._complete = False
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
         line = RequestStartLine(method, target, "HTTP/1.1")
-        given = HTTPHeaders()
+        parsed = HTTPHeaders()
         self._answering.connection.on_close(self._answering.hung_up)
         try:
             for name, value in headers.pairs:
-                given.add(name, value)
+                parsed.add(name, value)
             self._delegate = self._application.start_request(None, self._answering)
-            ready = self._delegate.headers_received(line, given)
+            ready = self._delegate.headers_received(line, parsed)
         except HTTPInputError as error:  # Tornado reads heads more strictly than our parser: two hosts, for example
             self._delegate = HTTPMessageDelegate()
             self._answering.refuse(400, "bad_request", f"invalid HTTP request: {error}"[:300])
             return
         if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
-            self._limit, self._held = self._streamed, []
+            self._limit, self._early_body = self._streamed, []
             asyncio.ensure_future(ready).add_done_callback(self._go_on)
 
     def _go_on(self, _: object) -> None:
-        held, self._held = self._held or [], None
-        if self._answering.gone:  # before its handler knew: what that began to keep goes
+        chunks, self._early_body = self._early_body or [], None
+        if self._answering.disconnected:  # before its handler knew: what that began to keep goes
             assert self._delegate is not None
             self._delegate.on_connection_close()
             return
-        for chunk in held:
+        for chunk in chunks:
             self.data_received(chunk)
         if self._complete:
             self.finish()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
-        if self._held is not None:
-            self._held.append(chunk)
+        if self._early_body is not None:
+            self._early_body.append(chunk)
             return None
         assert self._delegate is not None
         self._received += len(chunk)
@@ -164,14 +164,14 @@ class TornadoRequest:
             return None
         if self._received > self._limit.most:
             self._delegate.on_connection_close()  # what its handler began to keep goes
-            self._answering.refuse(413, "bad_request", self._limit.told)
+            self._answering.refuse(413, "bad_request", self._limit.message)
             return None
         return self._delegate.data_received(chunk)
 
     def finish(self) -> None:
         """The body is complete."""
         assert self._delegate is not None
-        if self._held is not None:
+        if self._early_body is not None:
             self._complete = True
             return
         answered = self._answering.over

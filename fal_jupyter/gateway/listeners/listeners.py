@@ -118,28 +118,28 @@ class Listeners:
         """From here on, check from which web page a request on a port comes."""
         self._tcp_front.origins = policy
 
-    async def open_port(self, wanted: int) -> int:
+    async def open_port(self, requested: int) -> int:
         """Open the loopback port if it is closed; gives it.
 
         Raises:
-            PortTaken: *wanted* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another is open already.
         """
         async with self._opening:
             if self._tcp is None:
-                await self._open_port(wanted)
-            elif wanted not in (0, self._port):
+                await self._open_port(requested)
+            elif requested not in (0, self._port):
                 raise PortTaken(
-                    f"this gateway serves on port {self._port} already, so it cannot also serve on {wanted}",
+                    f"this gateway serves on port {self._port} already, so it cannot also serve on {requested}",
                     hint=f"use --port 0 or --port {self._port}, or another FAL_JUPYTER_STATE",
                 )
             return self._port
 
-    async def _open_port(self, wanted: int) -> None:
+    async def _open_port(self, requested: int) -> None:
         try:
-            sockets = bind_sockets(wanted, "127.0.0.1", family=socket.AF_INET)
+            sockets = bind_sockets(requested, "127.0.0.1", family=socket.AF_INET)
         except OSError as error:
             raise PortTaken(
-                f"port {wanted} of 127.0.0.1 cannot be used: {error.strerror or error}",
+                f"port {requested} of 127.0.0.1 cannot be used: {error.strerror or error}",
                 hint="choose another --port, or 0 for any free one",
             ) from None
         self._port = sockets[0].getsockname()[1]

@@ -48,14 +48,14 @@ class RequestRouter:
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         own: str | None = target
-        given: str | None = None
+        target_header: str | None = None
         if self._stopping.is_set() and not target.startswith(_WHILE_DRAINING):
             self._inner = RefusedRequest(self._front, self._connection, 503, ENDING, ENDING_SENTENCE)
             self._inner.begin(method, target, headers)
             return
         if not target.startswith(RUN) and is_proxied(target):
-            given = headers.get(H_TARGET)
-            own = own_target(given or "")
+            target_header = headers.get(H_TARGET)
+            own = own_target(target_header or "")
         if self._front.origins is not None and is_own_host(headers.get("host", ""), self._front.ports):
             welcome = self._front.origins.welcome(method, own or target, headers)
             if welcome is not None and welcome.preflight is not None:
@@ -63,7 +63,9 @@ class RequestRouter:
                 return
             self._connection.rewrite = welcome.headers if welcome is not None else None
         if own is None:
-            self._inner = RefusedRequest(self._front, self._connection, 400, "bad_request", proxy_refusal(given))
+            self._inner = RefusedRequest(
+                self._front, self._connection, 400, "bad_request", proxy_refusal(target_header)
+            )
             self._inner.begin(method, target, headers)
             return
         target = own

@@ -25,7 +25,7 @@ from fal_jupyter.settings import QUEUE_BYTES_VARIABLE, QUEUE_LENGTH_VARIABLE, Se
 if TYPE_CHECKING:
     from fal_jupyter.gateway.engine.request_executor import RequestExecutor
 
-_NOT_KEPT = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
+_DROPPED_HEADERS = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class QueuedCall:
         if self.job.attempts.number > 1 and self._is_refused(headers):
             return  # no runner had the last attempt: the answer of the one before it stands
         self.status = status
-        self.headers = [(name, value) for name, value in headers if name.lower() not in _NOT_KEPT]
+        self.headers = [(name, value) for name, value in headers if name.lower() not in _DROPPED_HEADERS]
         self._pieces, self.size = [], 0
         self.write(body)
 

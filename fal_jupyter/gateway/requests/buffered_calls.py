@@ -15,7 +15,7 @@ from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.protocol.addresses import is_hostile
-from fal_jupyter.protocol.feed import HELD_BOUND
+from fal_jupyter.protocol.feed import MAX_BUFFERED_ANSWER
 
 CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
 MOST = 30  # answers that are held …
@@ -56,7 +56,7 @@ class BufferedCall:
         return None
 
     def _keep(self, data: bytes) -> None:
-        room = HELD_BOUND - self.size
+        room = MAX_BUFFERED_ANSWER - self.size
         if len(data) > room:
             self.broken = True
             data = data[: max(0, room)]
@@ -95,11 +95,11 @@ class BufferedCall:
 
     async def follow(self) -> AsyncIterator[bytes]:
         """Give the body from its beginning, and go on as it comes."""
-        told = 0
+        delivered = 0
         while True:
-            while told < len(self._pieces):
-                told += 1
-                yield self._pieces[told - 1]
+            while delivered < len(self._pieces):
+                delivered += 1
+                yield self._pieces[delivered - 1]
             if self.over:
                 return
             await self._changes.next().wait()
@@ -124,37 +124,37 @@ class InternalCall:
         self._channel, self._runner_id, self._revision = channel, runner_id, revision
         self._on_output = on_output
 
-    def request_arrived(self, exchange: ProxiedRequest) -> None:
+    def request_arrived(self, request: ProxiedRequest) -> None:
         """It is complete: off it goes."""
-        exchange.dispatch(self._channel, self._runner_id, self._revision)
+        request.dispatch(self._channel, self._runner_id, self._revision)
 
-    def request_aborted(self, exchange: ProxiedRequest) -> None:
+    def request_aborted(self, request: ProxiedRequest) -> None:
         """Nobody waits any more."""
-        exchange.cancel("force")
+        request.cancel("force")
 
-    def request_finished(self, exchange: ProxiedRequest, *, replace: bool) -> None:
+    def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
         """The answer is held."""
 
-    def drain_output(self, exchange: ProxiedRequest) -> None:
+    def drain_output(self, request: ProxiedRequest) -> None:
         """Whatever is printed is the runner's."""
 
-    def request_printed(self, exchange: ProxiedRequest, stream: int, text: str) -> None:
+    def request_printed(self, request: ProxiedRequest, stream: int, text: str) -> None:
         """Pass it to whoever asked for it."""
         if self._on_output is not None:
             self._on_output(stream, text)
 
-    def runner_header(self, exchange: ProxiedRequest, name: str, value: str) -> None:
+    def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
         """Of itself: it is asked for something else here."""
 
-    def remark(self, exchange: ProxiedRequest, text: str) -> None:
+    def remark(self, request: ProxiedRequest, text: str) -> None:
         """It is in no log."""
 
-    def without_secrets(self, exchange: ProxiedRequest, text: str) -> str:
+    def without_secrets(self, request: ProxiedRequest, text: str) -> str:
         """It is shown to nobody."""
         return text
 
 
-async def ask_aside(
+async def internal_call(
     channel: GatewayChannel,
     runner_id: str,
     revision: int,
@@ -170,7 +170,7 @@ async def ask_aside(
 
     *request_id* is a new one where none is given; *on_output* gets what user code prints meanwhile (stream, text).
     """
-    held, request_id = BufferedCall(), request_id or new_id()
+    call, request_id = BufferedCall(), request_id or new_id()
     head = request_head(
         request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
     )
@@ -178,15 +178,15 @@ async def ask_aside(
     description = RequestDescription(
         id=request_id, alias=alias, head=head, method=method, path=path, origin="internal", owned=True
     )
-    exchange = ProxiedRequest(hub, held, description)
-    exchange.end_of_body()
+    request = ProxiedRequest(hub, call, description)
+    request.end_of_body()
     try:
-        await asyncio.wait_for(held.ended(), patience)
+        await asyncio.wait_for(call.ended(), patience)
     except TimeoutError:
-        exchange.disconnect()
-        held.drop()
-    held.error = exchange.record.error["text"] if exchange.record.error is not None else ""
-    return held
+        request.disconnect()
+        call.drop()
+    call.error = request.record.error["text"] if request.record.error is not None else ""
+    return call
 
 
 class BufferedCalls:
@@ -194,7 +194,7 @@ class BufferedCalls:
 
     def __init__(self, hub: RequestEvents[ProxiedRequest]) -> None:
         self._hub = hub
-        self._held: dict[str, BufferedCall] = {}
+        self._calls: dict[str, BufferedCall] = {}
 
     def call(
         self,
@@ -207,14 +207,14 @@ class BufferedCalls:
     ) -> tuple[str, BufferedCall]:
         """Call an endpoint; gives the request's id and its answer at once, before there is one."""
         self._make_room()
-        held = BufferedCall()
-        request_id, _ = self.begin(held, alias, method, path, query, headers, body)
-        self._held[request_id] = held
-        return request_id, held
+        call = BufferedCall()
+        request_id, _ = self.begin(call, alias, method, path, query, headers, body)
+        self._calls[request_id] = call
+        return request_id, call
 
     def begin(
         self,
-        held: BufferedCall,
+        call: BufferedCall,
         alias: str,
         method: str,
         path: str,
@@ -224,7 +224,7 @@ class BufferedCalls:
         *,
         origin: str = "panel",
     ) -> tuple[str, ProxiedRequest]:
-        """Call an endpoint whose answer goes to *held* and is not found here afterwards; gives the request's id and the request."""
+        """Call an endpoint whose answer goes to *call* and is not found here afterwards; gives the request's id and the request."""
         request_id, pairs = new_id(), list(headers)
         head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
         kind = next((value for name, value in pairs if name == "content-type"), "")
@@ -238,19 +238,19 @@ class BufferedCalls:
             content_type=kind,
             owned=True,
         )
-        exchange = ProxiedRequest(self._hub, held, description)
+        request = ProxiedRequest(self._hub, call, description)
         if body:
-            exchange.receive(body)
-        exchange.end_of_body()
-        return request_id, exchange
+            request.receive(body)
+        request.end_of_body()
+        return request_id, request
 
     def find(self, request_id: str) -> BufferedCall | None:
         """The answer to that request, if it is held."""
-        return self._held.get(request_id)
+        return self._calls.get(request_id)
 
     def _make_room(self) -> None:
-        while len(self._held) >= MOST or sum(held.size for held in self._held.values()) > MOST_BYTES:
-            over = next((name for name, held in self._held.items() if held.over), None)
+        while len(self._calls) >= MOST or sum(call.size for call in self._calls.values()) > MOST_BYTES:
+            over = next((name for name, call in self._calls.items() if call.over), None)
             if over is None:
                 return  # all of them are on their way
-            del self._held[over]
+            del self._calls[over]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.requests.buffered_calls import ask_aside
+from fal_jupyter.gateway.requests.buffered_calls import internal_call
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.live_runner import LiveRunners
 
@@ -28,34 +28,34 @@ class CancelSignals:
         self._runners = runners
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def send(self, exchange: ProxiedRequest) -> None:
+    def send(self, request: ProxiedRequest) -> None:
         """Tell the runner that has the request; a second call while the first is on its way does nothing."""
-        if exchange.id in self._tasks or not exchange.dispatched:
+        if request.id in self._tasks or not request.dispatched:
             return
-        task = asyncio.get_running_loop().create_task(self._send(exchange))
-        self._tasks[exchange.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(exchange.id, None))
+        task = asyncio.get_running_loop().create_task(self._send(request))
+        self._tasks[request.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(request.id, None))
 
-    def hung_up(self, exchange: ProxiedRequest, spec: AppSpec | None) -> None:
+    def hung_up(self, request: ProxiedRequest, spec: AppSpec | None) -> None:
         """Tell the runner that the caller of a direct request is gone, where the app has an endpoint for that."""
-        wanted = cancel_path(exchange.description.path)
-        if spec is not None and any(endpoint.path == wanted for endpoint in spec.endpoints):
-            self.send(exchange)
+        path = cancel_path(request.description.path)
+        if spec is not None and any(endpoint.path == path for endpoint in spec.endpoints):
+            self.send(request)
 
-    async def _send(self, exchange: ProxiedRequest) -> None:
-        channel = self._runners.channel(exchange.runner_id)
+    async def _send(self, request: ProxiedRequest) -> None:
+        channel = self._runners.channel(request.runner_id)
         if channel is None:
             return
-        held = await ask_aside(
+        call = await internal_call(
             channel,
-            exchange.runner_id,
-            exchange.revision,
-            exchange.alias,
-            cancel_path(exchange.description.path),
+            request.runner_id,
+            request.revision,
+            request.alias,
+            cancel_path(request.description.path),
             PATIENCE,
             method="POST",
-            request_id=exchange.id,
-            on_output=exchange.printed_aside,
+            request_id=request.id,
+            on_output=request.printed_aside,
         )
-        if held.error:
-            exchange.printed_aside(2, held.error)
+        if call.error:
+            request.printed_aside(2, call.error)

@@ -71,9 +71,9 @@ class Apps(AppDirectory, RequestEvents[ProxiedRequest], Protocol):
     """What the data plane asks of the engine (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
 
 
-def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, ours: bool = True) -> str:
+def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, own_account: bool = True) -> str:
     """Say why no app answers at an address: there is none, or it was stopped."""
-    if ours and apps.is_stopped(alias):
+    if own_account and apps.is_stopped(alias):
         return f"the app {owner}/{alias} is stopped; its owner can start it again"[:300]
     return f"no app {owner}/{alias} is running here"[:300]
 
@@ -208,7 +208,7 @@ class DataPlaneRequest:
             self._refuse(status, "", reason)
             return
         if spec is None:
-            self._refuse(404, "", absent_sentence(plane.apps, owner, alias, ours=owner == plane.settings.owner))
+            self._refuse(404, "", absent_sentence(plane.apps, owner, alias, own_account=owner == plane.settings.owner))
             return
         if (
             is_public

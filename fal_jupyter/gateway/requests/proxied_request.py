@@ -241,17 +241,17 @@ class ProxiedRequest:
         """Process a frame of this request's stream."""
         kind = frame.kind
         if kind == Kind.RESPONSE:
-            self._response_came(frame.payload)
+            self._on_response(frame.payload)
         elif kind == Kind.BODY:
-            self._body_came(frame.payload)
+            self._on_body(frame.payload)
         elif kind == Kind.END_BODY:
-            self._end_came(broken=bool(frame.payload))
+            self._on_end(broken=bool(frame.payload))
         elif kind == Kind.WINDOW:
             self.body.grant(int.from_bytes(frame.payload, "big"))
         elif kind == Kind.OUTPUT:
-            self._output_came(frame.payload)
+            self._on_output(frame.payload)
         elif kind == Kind.DISPLAY:
-            self._display_came(frame.payload)
+            self._on_display(frame.payload)
         elif kind == Kind.ERROR:
             error = msgspec.json.decode(frame.payload)
             self._response.error(error_without_secrets(error, partial(self._events.without_secrets, self)))
@@ -264,7 +264,7 @@ class ProxiedRequest:
         else:
             self.cancel()
 
-    def _response_came(self, payload: bytes) -> None:
+    def _on_response(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
         head = decode_head(head_json)
         clock, record, description, response = self.clock, self.record, self.description, self._response
@@ -311,29 +311,29 @@ class ProxiedRequest:
                 head_json = head.without_gateways()
         return head_json
 
-    def _body_came(self, data: bytes) -> None:
+    def _on_body(self, data: bytes) -> None:
         self.record.add(data)
         written = self._response.write(data)
         if self._stream is not None:
             self._stream.return_credit(len(data), written)
 
-    def _end_came(self, *, broken: bool) -> None:
+    def _on_end(self, *, broken: bool) -> None:
         if self._observer is not None:
             self._events.drain_output(self)
         self._response.end(self._end_record, broken=broken)
         self._end_stream()
 
-    def _output_came(self, payload: bytes) -> None:
+    def _on_output(self, payload: bytes) -> None:
         text = payload[1:].decode("utf-8", "replace")
         self._events.request_printed(self, payload[0], text)  # the app's log removes the secrets itself
         if self._observer is None and not self.description.framed:
             return
-        shown = self._events.without_secrets(self, text)
+        redacted = self._events.without_secrets(self, text)
         if self._observer is not None:
-            self._observer.printed(payload[0], shown)
-        self._response.output(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
+            self._observer.printed(payload[0], redacted)
+        self._response.output(payload if redacted == text else payload[:1] + redacted.encode("utf-8", "replace"))
 
-    def _display_came(self, payload: bytes) -> None:
+    def _on_display(self, payload: bytes) -> None:
         """Send a picture to the owner, and its text to the log and to the observer."""
         head_json, picture, _ = frames.decode_message(payload)
         head = decode_display_head(head_json)

@@ -34,7 +34,7 @@ LONGEST_JSON = 1 << 20  # bytes of a JSON body that is one message
 BROKEN, BROKEN_OFF = 1011, "the answer of the app broke off"
 CLOSING = 10.0  # seconds for the caller to answer our close
 FAILED = 1.0  # seconds for a caller that broke the protocol to read the reason: what it still sends would make the end a reset
-RESTART, NOBODY_SERVES = 1012, "nobody serves an app here any more"
+RESTART, NOT_SERVED = 1012, "nobody serves an app here any more"
 _OF_A_HANDSHAKE = "sec-websocket-"
 _OF_A_BODY = frozenset({"content-type", "content-length"})
 
@@ -215,7 +215,7 @@ class WebSocketBridge(DataPlaneRequest):
             return
         if not self._waiting:
             if self._leaving:
-                self.close(RESTART, NOBODY_SERVES)
+                self.close(RESTART, NOT_SERVED)
             return
         assert self.request is not None
         pattern = self.request.description

@@ -48,8 +48,8 @@ class FrameDump:
     def write(self, runner_id: str, to: str, frame: Frame) -> None:
         """Add a frame."""
         kind = Kind(frame.kind)
-        shown = b"" if kind is Kind.LOAD else bytes(frame.payload[:SHOWN_BYTES])
-        text = shown.decode("utf-8", "backslashreplace")
+        excerpt = b"" if kind is Kind.LOAD else bytes(frame.payload[:SHOWN_BYTES])
+        text = excerpt.decode("utf-8", "backslashreplace")
         line = DumpedFrame(time.time(), runner_id, to, kind.name, frame.stream, len(frame.payload), text)
         try:
             os.write(self._file, msgspec.json.encode(line) + b"\n")

@@ -120,14 +120,14 @@ class Launcher:
         template.leave()
         self._loop.call_later(END_PATIENCE, template.end, f"did not end within {END_PATIENCE:g} s")
 
-    def release(self, wanted: Collection[str]) -> None:
-        """End the templates of isolated environments that no runner has and that are not among *wanted*, by name.
+    def release(self, needed: Collection[str]) -> None:
+        """End the templates of isolated environments that no runner has and that are not among *needed*, by name.
 
         Those of kernels stay: the next app starts at once.
         """
         used = {process.isolated for template in self._all() for process in template.runners.values()}
         for template in list(self._current.values()):
-            if template.isolated and template.isolated not in {*wanted, *used} and not template.closed:
+            if template.isolated and template.isolated not in {*needed, *used} and not template.closed:
                 self._leave(template)
 
     # --- their events -------------------------------------------------------------------------------------------
@@ -205,8 +205,8 @@ class Launcher:
     def _end_orphans(self) -> None:
         """Processes that a killed template leaves become the gateway's, a subreaper: end every child that is no template."""
         templates = {template.process.pid for template in self._all()}
-        known = {pid for cleaners in self._orphans.values() for pid in cleaners}
-        if cleaners := end_orphans(templates | known):
+        cleaning = {pid for cleaners in self._orphans.values() for pid in cleaners}
+        if cleaners := end_orphans(templates | cleaning):
             ending = self._loop.run_in_executor(None, end_cleaners, cleaners)
             self._orphans[ending] = cleaners
             ending.add_done_callback(self._orphans.pop)

@@ -84,11 +84,11 @@ class LoadMessages:
         return RunnerLoad(environment, machine, frames.encode_load(_encode(head), revision.payload))
 
     def _variables(self, env: Mapping[str, str], identity: RunnerIdentity, ports: GatewayPorts) -> dict[str, str]:
-        given = {**env, **identity_variables(env, identity, str(self._settings.data), hugging_face_of(env))}
+        variables = {**env, **identity_variables(env, identity, str(self._settings.data), hugging_face_of(env))}
         if calls_here(env) and ports.tls:
             access = LocalAccess(key=self._keys.key_of(identity.alias), port=ports.plain, tls_port=ports.tls)
-            given |= access_variables(env, access)
-        return given
+            variables |= access_variables(env, access)
+        return variables
 
     def _mounts_data(self, revision: Revision, env: Mapping[str, str]) -> bool:
         sources = [*revision.source.values(), *(module["text"] for module in revision.modules.values())]

@@ -254,24 +254,24 @@ class TemplateProcess:
         on_event: Callable[[TemplateProcess, TemplateEvent | None], None],
         isolated: str = "",
     ) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno()), str(files)]
-        with theirs:
+        parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [python, "-P", "-m", "fal_jupyter.runner.template", str(child_end.fileno()), str(files)]
+        with child_end:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), cwd="/",
+                command, stdin=subprocess.DEVNULL, pass_fds=(child_end.fileno(),), cwd="/",
                 env=template_environment(environment, start_env, isolated=bool(isolated)),
                 start_new_session=True,
             )  # fmt: skip
-        ours.setblocking(False)
+        parent_end.setblocking(False)
         self.key = template_key(python, start_env)
-        self.python, self.isolated, self._control, self._on_event = python, isolated, ours, on_event
+        self.python, self.isolated, self._control, self._on_event = python, isolated, parent_end, on_event
         self.runners: dict[str, RunnerProcess] = {}
         self.closed = False
         self.fault = ""
         self.installed: Installed | None = None
         self._pending: list[tuple[bytes, list[int]]] = []
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(ours, self._readable)
+        self._loop.add_reader(parent_end, self._readable)
 
     @property
     def is_up(self) -> bool:

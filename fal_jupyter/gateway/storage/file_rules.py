@@ -101,9 +101,9 @@ def text_of(header: str) -> str:
         return header
 
 
-def content_type_of(given: str) -> str:
+def content_type_of(header_value: str) -> str:
     """Give a content type that may stand in a header, or that of plain bytes."""
-    return given.strip() if _TYPE.fullmatch(given.strip()) else OCTETS
+    return header_value.strip() if _TYPE.fullmatch(header_value.strip()) else OCTETS
 
 
 def disposition(file_name: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from fal_jupyter.protocol.api import LogRecord
 
-KEPT_LINES = 2000
-KEPT_TEXT = 4 << 20  # characters of them
+MAX_LINES = 2000
+MAX_CHARACTERS = 4 << 20  # characters of them
 FILE_BOUND = 5 * 1024 * 1024
 LINE_BOUND = 64 * 1024
 OPEN_BOUND = 4096  # characters of a line that is still being written, for whoever watches it
@@ -39,7 +39,7 @@ class Log:
     def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
         self._path, self.redact = path, redact
         self._lines: deque[LogRecord] = deque()
-        self._kept = self.total = 0
+        self._characters = self.total = 0
         self._open: dict[tuple[str, str, int], str] = {}
         self._file, self._size = -1, 0
         self.reopen()
@@ -60,11 +60,11 @@ class Log:
 
     def write(self, runner: str, request: str, stream: int, text: str) -> None:
         """Take printed text; lines may come in pieces."""
-        place = (runner, request, stream)
-        pieces = (self._open.pop(place, "") + text).split("\n")
+        source = (runner, request, stream)
+        pieces = (self._open.pop(source, "") + text).split("\n")
         if rest := pieces.pop():
             if len(rest) < LINE_BOUND:
-                self._open[place] = rest
+                self._open[source] = rest
             else:
                 pieces.append(rest)
         now = time.time()
@@ -78,17 +78,17 @@ class Log:
     def _keep(self, records: list[LogRecord]) -> None:
         self._lines.extend(records)
         self.total += len(records)
-        self._kept += sum(len(record["text"]) for record in records)
-        while len(self._lines) > KEPT_LINES or self._kept > KEPT_TEXT:
-            self._kept -= len(self._lines.popleft()["text"])
+        self._characters += sum(len(record["text"]) for record in records)
+        while len(self._lines) > MAX_LINES or self._characters > MAX_CHARACTERS:
+            self._characters -= len(self._lines.popleft()["text"])
 
     def _line(self, text: str) -> str:
         return self.redact(text[:LINE_BOUND].rstrip("\r"))
 
     def end(self, runner: str, request: str) -> None:
         """Close the lines that a request or a runner left open."""
-        for place in [p for p in self._open if p[0] == runner and (not request or p[1] == request)]:
-            self.write(*place, "\n")
+        for source in [p for p in self._open if p[0] == runner and (not request or p[1] == request)]:
+            self.write(*source, "\n")
 
     def remark(self, runner: str, text: str) -> None:
         """Add a line of the gateway's own."""
@@ -113,7 +113,7 @@ class Log:
 
     def printed_by(self, request: str) -> list[tuple[int, str]]:
         """Give what a request has printed that is still kept, by stream; its last line may have no end yet."""
-        lines = [(record["stream"], record["text"] + "\n") for record in self.read(KEPT_LINES, request=request)]
+        lines = [(record["stream"], record["text"] + "\n") for record in self.read(MAX_LINES, request=request)]
         return lines + [(which, self._line(text)) for (_, of, which), text in self._open.items() if of == request]
 
     def _append(self, records: list[LogRecord]) -> None:

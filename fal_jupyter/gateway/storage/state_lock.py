@@ -46,7 +46,7 @@ def take_life_lock(settings: Settings, *, wait: float = 0) -> int:
                     + (f" and did not end within {wait:g} s" if wait else ""),
                     hint="end that process, or set FAL_JUPYTER_STATE to another directory" if wait else "",
                 ) from None
-            if is_ours(settings, fd):
+            if is_current_lock(settings, fd):
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, str(os.getpid()).encode(), 0)
                 return fd
@@ -96,7 +96,7 @@ def bind(settings: Settings) -> socket.socket:
     return sock
 
 
-def is_ours(settings: Settings, lock: int) -> bool:
+def is_current_lock(settings: Settings, lock: int) -> bool:
     """True while the lock file of the directory is the one that we hold."""
     try:
         return os.path.samestat(os.fstat(lock), settings.life_lock.stat())

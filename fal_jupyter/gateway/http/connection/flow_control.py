@@ -99,14 +99,14 @@ class WriteFlow:
 
     # --- a peer that takes nothing ------------------------------------------------------------------------------
     def _watch(self) -> None:
-        self._stall_timer = self._loop.call_later(self._timeout, self._check_progress, self._taken())
+        self._stall_timer = self._loop.call_later(self._timeout, self._check_progress, self._bytes_taken())
 
     def _stop_watching(self) -> None:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
 
-    def _taken(self) -> int:
+    def _bytes_taken(self) -> int:
         """Give the bytes that the peer's side has taken."""
         if self.transport is None:
             return self._sent
@@ -117,7 +117,7 @@ class WriteFlow:
         self._stall_timer = None
         if self.transport is None or not self.backed_up():
             return
-        if self._taken() <= before:
+        if self._bytes_taken() <= before:
             self.transport.abort()
         else:
             self._watch()
