@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from fal_jupyter.commands import definitions, grammar
 from fal_jupyter.domain.errors import BadSetting
-from tests.support.serve import COMMAND
+from tests.support.serve import command
 
 
 def test_the_options_of_the_magic_have_fals_names() -> None:
@@ -54,9 +52,7 @@ def test_an_option_that_was_not_given_overrides_nothing() -> None:
 def test_what_the_command_line_says_begins_with_its_name_once(
     words: tuple[str, ...], status: int, out: str, err: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, env=dict(os.environ, FAL_JUPYTER_STATE=str(tmp_path / "s"))
-    )
+    done = command(tmp_path / "s", *words)
     assert done.returncode == status
     assert re.fullmatch(out, done.stdout)
     assert re.fullmatch(err, done.stderr), done.stderr

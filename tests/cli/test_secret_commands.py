@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import stat
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.clients.waiting import until
-from tests.support.serve import COMMAND, Served, served
+from tests.support.serve import Served, command, served
 from tests.support.state import state_directory
 
 APP = """
@@ -64,14 +62,7 @@ def file(tmp_path: Path) -> str:
 
 
 def run(state: Path, *words: str, stdin: str = "", status: int = 0) -> str:
-    done = subprocess.run(
-        [*COMMAND, *words],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
-    )
+    done = command(state, *words, stdin=stdin)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -15,7 +13,7 @@ from fal_jupyter.gateway.http.response_validation import objection
 from fal_jupyter.gateway.storage.redaction import error_without_secrets, redactor
 from fal_jupyter.protocol.api import ErrorDescription
 from tests.support.queue_caller import Caller
-from tests.support.serve import COMMAND, Served, served
+from tests.support.serve import Served, command, served
 from tests.support.state import state_directory
 from tests.support.wire import Wire, head, port_of
 
@@ -70,8 +68,7 @@ class Odd(fal.App):
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with state_directory() as state:
-        env = dict(os.environ, FAL_JUPYTER_STATE=str(state))
-        subprocess.run([*COMMAND, "secrets", "set", "TOK"], input=f"{SECRET}\n", text=True, check=True, env=env)
+        assert command(state, "secrets", "set", "TOK", stdin=f"{SECRET}\n").returncode == 0
         path = tmp_path_factory.mktemp("odd") / "odd.py"
         path.write_text(APP)
         with served(state, f"{path}::Odd") as app:
@@ -135,11 +132,10 @@ def test_a_slip_in_the_address_of_a_request_submits_no_other(odd: Served, method
 
 def test_a_secret_in_an_exception_or_in_a_dict_is_kept_out_of_log_and_inspector(odd: Served) -> None:
     assert odd.request("/tells", {}).status == 500
-    env = dict(os.environ, FAL_JUPYTER_STATE=str(odd.state))
-    logged = subprocess.run([*COMMAND, "logs", "odd", "--json"], capture_output=True, text=True, env=env, check=True)
-    assert "cannot log in with [redacted TOK]" in logged.stdout
-    assert "{'it': '[redacted TOK]'}" in logged.stdout
-    assert "rd 1234" not in logged.stdout
+    logged = command(odd.state, "logs", "odd", "--json").stdout
+    assert "cannot log in with [redacted TOK]" in logged
+    assert "{'it': '[redacted TOK]'}" in logged
+    assert "rd 1234" not in logged
 
 
 def test_a_secret_is_found_in_the_forms_that_python_json_and_addresses_write_it_in() -> None:

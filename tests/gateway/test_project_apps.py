@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.fal.project import find_project, project_app
-from tests.support.serve import COMMAND, command, served
+from tests.support.serve import command, served
 from tests.support.state import state_directory
 
 PROJECT = """
@@ -100,12 +99,7 @@ def test_apps_of_a_project_are_served_by_name_from_any_folder_of_it(state: Path,
 
 
 def test_run_is_serve_and_options_of_the_class_win(state: Path, project: Path) -> None:
-    done = subprocess.run(
-        ["env", "-C", str(project), f"FAL_JUPYTER_STATE={state}", *COMMAND, "run", "packed", "--dry-run"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = command(state, "run", "packed", "--dry-run", cwd=project)
     assert done.returncode == 0, done.stderr
     assert "other-name: 2 endpoints" in done.stderr
 
@@ -173,12 +167,7 @@ def test_what_is_not_there_is_a_sentence(project: Path, tmp_path_factory: pytest
 
 def test_the_doctor_takes_apps_of_a_project_by_name(state: Path, project: Path) -> None:
     def codes(name: str, folder: str = "deep/er") -> list[tuple[str, str]]:
-        done = subprocess.run(
-            ["env", "-C", str(project / folder), f"FAL_JUPYTER_STATE={state}", *COMMAND, "doctor", name, "--json"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = command(state, "doctor", name, "--json", cwd=project / folder)
         assert done.stdout, done.stderr
         (report,) = json.loads(done.stdout)["apps"]
         return [(finding["code"], finding["where"]) for finding in report["findings"]]

@@ -20,6 +20,7 @@ from fal_jupyter import settings
 from fal_jupyter.client.client import Client
 from fal_jupyter.commands import grammar, handlers
 from fal_jupyter.commands.command_backend import ShellBackend
+from tests.support import command_server
 
 Env = Mapping[str, str | None] | None  # what differs from our own environment; None takes a variable away
 COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
@@ -121,12 +122,10 @@ def _listing(state: Path, verb: str) -> Any:
         client.close()
 
 
-def command(state: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run ``fal-jupyter …`` to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
-    )
+def command(
+    state: Path, *arguments: str, env: Env = None, cwd: Path | None = None, stdin: str = "", timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run ``fal-jupyter …`` to its end, in a fork of a process that has imported it."""
+    given = dict(os.environ, FAL_JUPYTER_STATE=str(state)) | (env or {})
+    variables = {name: value for name, value in given.items() if value is not None}
+    return command_server.server().run(arguments, variables, cwd or Path.cwd(), stdin=stdin, timeout=timeout)

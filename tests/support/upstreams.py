@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,42 +26,41 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
     ready, loop = threading.Event(), asyncio.new_event_loop()
     over = asyncio.Event()
 
-    async def serve() -> None:
-        begun: set[asyncio.Task[None]] = set()
-        transports: set[asyncio.WriteTransport] = set()
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await script(reader, writer)
+            writer.close()
+            await writer.wait_closed()  # what was written is sent
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task: asyncio.Task[None] | None = asyncio.current_task()
-            assert task is not None
-            begun.add(task)
-            transports.add(writer.transport)
-            if over.is_set():
-                task.cancel()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await script(reader, writer)
-            with suppress(ConnectionError, asyncio.CancelledError):
-                writer.close()
-                await writer.wait_closed()  # what was written is sent
-            writer.transport.abort()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
+    async def connected(connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
+        tasks = {loop.create_task(speak(reader, writer)), loop.create_task(over.wait())}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        writer.transport.abort()
+        await asyncio.sleep(0)  # it closes its socket in the next turn of the loop
+
+    async def serve() -> None:
+        connections: set[asyncio.Task[None]] = set()
+
+        def accept() -> None:
+            with suppress(BlockingIOError):
+                connections.add(loop.create_task(connected(listener.accept()[0])))
 
         state.mkdir(mode=0o700, exist_ok=True)
-        server = await asyncio.start_unix_server(connected, state / "gateway.sock")
-        ready.set()
-        await over.wait()
-        server.close()
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in begun:
-                task.cancel()
-            begun.clear()
-            # connections that just come begin before they end
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for transport in transports:
-            transport.abort()
-        for _ in range(3):  # a transport closes its socket in a later turn of the loop
-            await asyncio.sleep(0)
-        (state / "gateway.sock").unlink(missing_ok=True)  # Python 3.13 removes it itself
+        # not asyncio's server: it leaves a connection open that it has accepted when it is closed
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.setblocking(False)
+            listener.bind(str(state / "gateway.sock"))
+            listener.listen()
+            loop.add_reader(listener, accept)
+            ready.set()
+            await over.wait()
+            loop.remove_reader(listener)
+        await asyncio.gather(*connections)
+        (state / "gateway.sock").unlink()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
