@@ -262,7 +262,7 @@ describe("the sidebar", () => {
     const row = root.querySelector('[data-key="device:host"]');
     expect(row.getAttribute("aria-label")).toBe("host 4 cores 4.0 of 16.0 GB, memory in use, 10 % busy");
     expect(row.textContent).toContain("4.0 of 16.0 GB");
-    expect(root.textContent).toContain("Devices0 GPUs");
+    expect(root.textContent).toContain("Devices 0 GPUs");
     expect(root.querySelector(`strong[title^="${long}"]`)).not.toBe(null);
     expect(root.querySelector('[data-key="recent:a"] .fj-mono').textContent).toBe("/café");
   });

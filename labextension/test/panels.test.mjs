@@ -540,7 +540,8 @@ describe("tree", () => {
     const board = shown(dashboardPanel, host);
     host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
     await until(() => root.textContent.includes("kernel ended"));
-    expect(root.querySelector(".fj-row").getAttribute("aria-label")).toContain("stopped with its kernel, 23 calls");
+    const ended = root.querySelector('[data-key="app:a"]');
+    expect(ended.getAttribute("aria-label")).toContain("stopped with its kernel, 23 calls");
     expect(root.textContent).toContain("No app is running");
     named(root, "Run its cell").click();
     await until(() => board.textContent.includes("with its kernel"));
@@ -571,7 +572,7 @@ describe("tree", () => {
     host.store.apply({ kind: "off", time: 60_002 });
     await until(() => !root.textContent.includes("Devices"));
     expect(root.textContent).toContain("Insert an app cell");
-    expect(root.querySelector(".fj-row").textContent).toContain("program ended");
+    expect(root.querySelector('[data-key="app:x"]').textContent).toContain("program ended");
     expect(root.querySelector(".fj-row").tabIndex).toBe(0);
   });
   it("moves by keys, folds, and acts on the row that has the focus", async () => {
@@ -585,6 +586,9 @@ describe("tree", () => {
     const root = shown(treePanel, host);
     const here = () => document.activeElement.dataset.key;
     root.querySelector('[role="treeitem"]').focus();
+    expect(here()).toBe("section:Apps");
+    press(document.activeElement, "ArrowRight");
+    expect(here()).toBe("app:hello");
     press(document.activeElement, "ArrowRight");
     expect(here()).toBe("runner:hello-1");
     press(document.activeElement, "ArrowLeft");
@@ -597,6 +601,25 @@ describe("tree", () => {
     press(document.activeElement, "Delete");
     await until(() => host.asked.length);
     expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "runners/hello-1"]);
+  });
+  it("folds its sections, and the next page has them folded", () => {
+    localStorage.clear();
+    const host = madeHost(madeLine({ apps: [madeApp("hello")], requests: [madeRequest("a")] }));
+    const keys = (root) => [...root.querySelectorAll("[data-key]")].map((one) => one.dataset.key);
+    const root = shown(treePanel, host);
+    const all = ["section:Apps", "app:hello", "section:Devices", "device:host", "section:Recent", "recent:a"];
+    expect(keys(root)).toEqual(all);
+    root.querySelector('[data-key="section:Devices"]').click();
+    press(root.querySelector('[data-key="section:Recent"]'), "ArrowLeft");
+    expect(keys(root)).toEqual(all.filter((one) => !/host|recent:/.test(one)));
+    expect(root.querySelector('[data-key="section:Recent"]').getAttribute("aria-expanded")).toBe("false");
+    const next = shown(treePanel, host);
+    expect(keys(next)).toEqual(keys(root));
+    next.querySelector('[data-key="section:Recent"]').click();
+    expect(JSON.parse(localStorage.getItem("fal-jupyter:folded-sections"))).toEqual(["section:Devices"]);
+    localStorage.setItem("fal-jupyter:folded-sections", "no JSON");
+    expect(keys(shown(treePanel, host))).toEqual(all);
+    localStorage.clear();
   });
   it("keeps a row and its focus from frame to frame", async () => {
     const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")] })] }));

@@ -485,6 +485,7 @@ describe("panel", () => {
       "r1",
       "r2",
     ]);
+    expect(root.querySelector(".fj-trial:first-child .fj-trial-changes").textContent).toBe("before: seed 1");
     expect(root.querySelector(".fj-trial:last-child .fj-trial-changes").textContent).toBe("seed 1 → 2");
     await again("r3", "3");
     expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([

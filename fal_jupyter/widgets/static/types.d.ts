@@ -352,8 +352,8 @@ export interface Host {
   /** An address at which this page can load a file of the gateway's own CDN; null for every other address. */
   media?(address: string, signal: AbortSignal): string | Promise<string> | null;
   /** What only some hosts can do; a panel shows no button where it is missing. */
-  /** Show the cell that made an app, or the cell of an id. */
-  goToCell?(alias: string, cell?: string): void;
+  /** Show the cell that made an app, or the cell of an id; false where no open notebook has it. */
+  goToCell?(alias: string, cell?: string): boolean;
   /** Whether the cell that the panel is an output of runs now. */
   cellRuns?(): boolean;
   /** Run the cell that made an app; one sentence where no open notebook has it. */

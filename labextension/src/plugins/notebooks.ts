@@ -15,7 +15,7 @@ export const notebooksPlugin: JupyterFrontEndPlugin<IFalNotebooks> = {
     const notebooks = new Notebooks(app);
     connection.offer({
       insertCell: (source) => void notebooks.insertCell(source).catch(complain),
-      goToCell: (alias, cell) => void notebooks.goToCell(alias, cell),
+      goToCell: (alias, cell) => notebooks.goToCell(alias, cell),
       dragCell,
       runCell: (alias) => void notebooks.runCell(alias).catch(complain),
       leaveCard: (node) => notebooks.leaveCard(node),

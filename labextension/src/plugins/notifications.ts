@@ -2,6 +2,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/applica
 import { Notification } from "@jupyterlab/apputils";
 
 import { newestFailed } from "../shared/card/card_states.mjs";
+import type { LabHost } from "../connection/host";
 import type { AppState, View } from "../shared/types";
 import { IFalConnection } from "../tokens";
 
@@ -15,14 +16,17 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IFalConnection],
   activate: (_app: JupyterFrontEnd, { host, preferences }: IFalConnection) => {
-    const notifier = new Notifier(() => preferences.notify);
+    const notifier = new Notifier(() => preferences.notify, host);
     host.store.watch((view) => notifier.update(view));
   },
 };
 
 /** Notifies once of each failed revision and of each loss of the connection. */
 export class Notifier {
-  constructor(private readonly enabled: () => boolean) {}
+  constructor(
+    private readonly enabled: () => boolean,
+    private readonly host: Pick<LabHost, "goToCell" | "openLogs">,
+  ) {}
 
   update(view: View): void {
     this.notifyOfConnection(view);
@@ -35,10 +39,22 @@ export class Notifier {
       } else if (this.failedRevisions.get(app.alias) !== app.revision) {
         this.failedRevisions.set(app.alias, app.revision);
         if (known && this.enabled()) {
-          Notification.error(failureText(app, Boolean(behind)), { autoClose: FAILURE_STAYS });
+          this.notifyOfFailure(app, Boolean(behind));
         }
       }
     }
+  }
+
+  /** The error itself stands at the app's cell: the notification leads there, or to the logs of an app without a cell. */
+  private notifyOfFailure(app: AppState, behind: boolean): void {
+    const { goToCell, openLogs } = this.host;
+    const hasCell = app.owner_kind === "kernel" && goToCell;
+    const actions = hasCell
+      ? [{ label: "Show the error", callback: () => void (goToCell(app.alias) || openLogs?.(app.alias)) }]
+      : openLogs
+        ? [{ label: "Open its logs", callback: () => openLogs(app.alias) }]
+        : [];
+    Notification.error(failureText(app, behind), { autoClose: FAILURE_STAYS, actions });
   }
 
   private notifyOfConnection(view: View): void {
@@ -59,6 +75,6 @@ export class Notifier {
 function failureText(app: AppState, behind: boolean): string {
   const revision = behind ? ` r${app.revision}` : "";
   const serving = behind ? `, calls go to r${app.serving}` : "";
-  const reason = (app.failure?.text ?? app.reason).slice(0, LONGEST_REASON);
+  const reason = app.failure?.error?.type ?? (app.failure?.text ?? app.reason).slice(0, LONGEST_REASON);
   return `${app.alias}${revision} could not start${serving}: ${reason}`;
 }

@@ -32,6 +32,8 @@ const WORDS = {
   startup_timeout: ["Lifecycle", "setup() is given up after"],
   termination_grace_period_seconds: ["Lifecycle", "time to end in order"],
 };
+/** When a changed value counts, of those that do not count at once. @type {Record<string, string>} */
+const APPLIES = { request_start_timeout: "to new calls", termination_grace_period_seconds: "when a runner ends" };
 const PATIENCE = 5000;
 const HIGHEST = { "": 100, s: 7200 };
 
@@ -279,7 +281,9 @@ class ConfigPanel {
     const rules = [...this.host.store.view.options].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     let group = "";
     this.grid.append(
-      ...["Setting", "Value", "Default or change"].map((name) => h("div", { class: "fj-label fj-config-head" }, name)),
+      ...["Setting", "Value", "Default or change", "Applies"].map((name) =>
+        h("div", { class: "fj-label fj-config-head" }, name),
+      ),
     );
     for (const rule of rules) {
       const [groupName, words] = WORDS[rule.name] ?? ["Other", ""];
@@ -337,6 +341,7 @@ class ConfigPanel {
           error,
         ),
         note,
+        h("div", { class: "fj-muted fj-config-note fj-config-applies" }, APPLIES[rule.name] ?? "at once"),
       ];
       this.grid.append(...cells);
       this.rows.set(rule.name, { rule, box, slider, note, error, cells });
@@ -459,7 +464,7 @@ class ConfigPanel {
             ? "The app is stopped. Start it to change it."
             : faults
               ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply`
-              : "Applied at the next scaling decision. No runner restarts.",
+              : `No runner restarts.${state.owner_kind === "kernel" ? " Values set here last until the kernel ends or restarts." : ""}`,
     );
     this.onEdited?.(count);
   };

@@ -19,8 +19,10 @@ import { APP_CELL } from "./templates.mjs";
 
 /** @typedef {import("../types.d.ts").View} View */
 /** @typedef {import("../types.d.ts").AppState} AppState */
+/** @typedef {import("../types.d.ts").RequestState} RequestState */
 
 const RECENT = 8;
+const FOLDED = "fal-jupyter:folded-sections"; // in the browser's storage
 const DRAG_FROM = 6; // pixels that the pointer moves before a press is a drag
 
 /**
@@ -86,7 +88,7 @@ class TreePanel {
     ensureStyle(root);
 
     /** @type {Set<string>} */
-    this.folded = new Set();
+    this.folded = new Set(storedFolds());
     this.current = "";
     this.starter = startButton(this.host);
     this.told = h("div", { role: "alert" });
@@ -246,12 +248,12 @@ class TreePanel {
    * @param {number} level
    * @param {any[]} content
    * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label:
-   *   string, drag?: Record<string, any>, leaf?: boolean}} how `label`: what its name says beside the words that are
-   *   seen; `leaf`: it has the place of an arrow, and none
+   *   string, drag?: Record<string, any>, leaf?: boolean, section?: boolean}} how `label`: what its name says beside the
+   *   words that are seen; `leaf`: it has the place of an arrow, and none
    */
   row(key, level, content, how) {
     const { actions = [], expanded } = how;
-    const toggle = () => (this.folded.has(key) ? this.folded.delete(key) : this.folded.add(key), this.draw());
+    const toggle = () => this.toggle(key);
     const quick = actions
       .slice(0, 3)
       .map(([shape, word, press]) =>
@@ -262,7 +264,7 @@ class TreePanel {
     return h(
       "div",
       {
-        class: "fj-row",
+        class: how.section ? "fj-row fj-section" : "fj-row",
         role: "treeitem",
         "aria-level": level,
         "aria-label": [[content, how.aside].flat().map(seenWords).filter(Boolean).join(" "), how.label]
@@ -271,7 +273,7 @@ class TreePanel {
         "aria-expanded": expanded === undefined ? null : String(expanded),
         dataset: { key },
         tabindex: key === this.current ? 0 : -1,
-        style: { paddingLeft: `${8 + (level - 1) * 18}px` },
+        style: { paddingLeft: `${8 + Math.max(0, level - 2) * 18}px` },
         ...how.drag,
         onclick: () => (this.focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
         oncontextmenu: (/** @type {any} */ event) =>
@@ -302,6 +304,12 @@ class TreePanel {
           )
         : null,
     );
+  }
+
+  toggle(/** @type {string} */ key) {
+    if (!this.folded.delete(key)) this.folded.add(key);
+    if (key.startsWith("section:")) storeFolds([...this.folded].filter((one) => one.startsWith("section:")));
+    this.draw();
   }
 
   /** @param {string} key @returns {HTMLElement | undefined} */
@@ -405,7 +413,7 @@ class TreePanel {
     ];
     return this.row(
       key,
-      1,
+      2,
       [
         glyph(look.shape, look.tone),
         h("strong", { class: "fj-cut", title: name }, plainText(app.alias)),
@@ -431,7 +439,7 @@ class TreePanel {
     const name = `runner ${plainText(runnerName(one.id))}`;
     return this.row(
       `runner:${one.id}`,
-      2,
+      3,
       [
         stateGlyph(one.state),
         h("span", { class: "fj-cut fj-runner-name", title: plainText(one.id) }, name),
@@ -451,7 +459,7 @@ class TreePanel {
     const cell = view.requests.find((other) => other.id === one.id)?.cell_number;
     return this.row(
       `request:${one.id}`,
-      3,
+      4,
       [
         h("span", { class: "fj-mono fj-cut", title: path }, path),
         cell ? h("span", { class: "fj-muted" }, `cell [${cell}]`) : null,
@@ -469,7 +477,7 @@ class TreePanel {
   queueRows(app, view) {
     const key = `queue:${app.alias}`;
     const expanded = !this.folded.has(key);
-    const head = this.row(key, 2, [stateGlyph("waiting"), "queue"], {
+    const head = this.row(key, 3, [stateGlyph("waiting"), "queue"], {
       aside: String(app.waiting),
       expanded,
       label: `waiting for ${plainText(app.alias)}`,
@@ -478,7 +486,7 @@ class TreePanel {
     const rows = [head, ...app.queue.map((one) => this.waitingRow(view, one))];
     const more = app.waiting - app.queue.length;
     const words = h("span", { class: "fj-muted" }, `and ${more} more`);
-    if (more > 0) rows.push(this.row(`more:${app.alias}`, 3, [words], { label: "requests waiting" }));
+    if (more > 0) rows.push(this.row(`more:${app.alias}`, 4, [words], { label: "requests waiting" }));
     return rows;
   }
 
@@ -496,7 +504,7 @@ class TreePanel {
     const hasCell = app.owner_kind === "kernel";
     return this.row(
       `app:${app.alias}`,
-      1,
+      2,
       [
         glyph("stopped", "fj-pending"),
         h(
@@ -543,7 +551,7 @@ class TreePanel {
     const words = [one.name, this.busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
     return this.row(
       `device:${one.id}`,
-      1,
+      2,
       [
         h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`),
         this.meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory),
@@ -563,7 +571,7 @@ class TreePanel {
       .join(", ");
     return this.row(
       "device:host",
-      1,
+      2,
       [
         h(
           "span",
@@ -580,15 +588,35 @@ class TreePanel {
     );
   }
 
+  /**
+   * A section: its title, which folds it, and its rows.
+   * @param {string} name @param {string} more @param {() => any[]} rows
+   */
+  section(name, more, rows) {
+    const key = `section:${name}`;
+    const expanded = !this.folded.has(key);
+    const words = h("span", { class: "fj-muted fj-section-more" }, more);
+    return [this.row(key, 1, [name, words], { expanded, section: true, label: "" }), expanded ? rows() : null];
+  }
+
+  /** @param {View} view @param {RequestState} one */
+  recentRow(view, one) {
+    const look = requestLook(one);
+    const path = plainText(pathText(one.path));
+    return this.row(
+      `recent:${one.id}`,
+      2,
+      [
+        h("span", { class: look.tone }, glyph(look.shape)),
+        h("span", { class: "fj-mono fj-cut", title: path }, path),
+        h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
+      ],
+      { aside: duration(totalOf(one, view.time)), press: () => this.host.openDashboard?.(one.id), label: look.word },
+    );
+  }
+
   /** @param {View} view */
   sections(view) {
-    const section = (/** @type {string} */ name, /** @type {string} */ more) =>
-      h(
-        "div",
-        { class: "fj-section", role: "presentation" },
-        name,
-        h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more),
-      );
     const lost =
       view.link === "lost"
         ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
@@ -598,37 +626,16 @@ class TreePanel {
     const failed = recent.filter(hasFailed).length;
     return [
       lost,
-      section("Apps", String(view.apps.length)),
-      view.apps.length ? view.apps.map((app) => this.appRows(app, view)) : this.emptyState(view),
-      view.ended.map(this.endedRow),
-      section("Devices", plural(view.devices.length, "GPU")),
-      view.devices.map(this.deviceRow),
-      view.host ? this.hostRow(view.host) : null,
+      this.section("Apps", String(view.apps.length), () => [
+        view.apps.length ? view.apps.map((app) => this.appRows(app, view)) : this.emptyState(view),
+        view.ended.map(this.endedRow),
+      ]),
+      this.section("Devices", plural(view.devices.length, "GPU"), () => [
+        view.devices.map(this.deviceRow),
+        view.host ? this.hostRow(view.host) : null,
+      ]),
       recent.length
-        ? [
-            section("Recent", failed ? `${failed} failed` : ""),
-            recent.map((one) => {
-              const look = requestLook(one);
-              return this.row(
-                `recent:${one.id}`,
-                1,
-                [
-                  h("span", { class: look.tone }, glyph(look.shape)),
-                  h(
-                    "span",
-                    { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) },
-                    plainText(pathText(one.path)),
-                  ),
-                  h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
-                ],
-                {
-                  aside: duration(totalOf(one, view.time)),
-                  press: () => this.host.openDashboard?.(one.id),
-                  label: look.word,
-                },
-              );
-            }),
-          ]
+        ? this.section("Recent", failed ? `${failed} failed` : "", () => recent.map((one) => this.recentRow(view, one)))
         : null,
     ];
   }
@@ -682,6 +689,25 @@ class TreePanel {
 
   isInSetup() {
     return this.host.store.view.apps.some((app) => app.runners.some((one) => one.state === "SETUP"));
+  }
+}
+
+/** The sections that were folded when the sidebar was drawn last, in this page or an earlier one. @returns {string[]} */
+function storedFolds() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(FOLDED) ?? "[]");
+    return Array.isArray(stored) ? stored.map(String) : [];
+  } catch {
+    return []; // a page without storage
+  }
+}
+
+/** @param {string[]} sections */
+function storeFolds(sections) {
+  try {
+    localStorage.setItem(FOLDED, JSON.stringify(sections));
+  } catch {
+    // they are open again in the next page
   }
 }
 

@@ -842,7 +842,7 @@ html[theme="light"] .fj,
 }
 .fj .fj-config {
   display: grid;
-  grid-template-columns: minmax(150px, 190px) minmax(180px, 1fr) minmax(120px, 200px);
+  grid-template-columns: minmax(150px, 190px) minmax(180px, 1fr) minmax(120px, 200px) 96px;
 }
 .fj .fj-config > * {
   padding: 5px 12px;
@@ -1090,6 +1090,9 @@ html[theme="light"] .fj,
   }
   .fj .fj-config > * {
     min-height: 0;
+  }
+  .fj .fj-config > .fj-config-applies::before {
+    content: "applies ";
   }
 }
 @container fj (max-width: 420px) {

@@ -253,6 +253,9 @@ export const BOARD_STYLE = `
   min-width: 48px;
   text-align: right;
 }
+.fj .fj-section-more {
+  font-weight: 400;
+}
 .fj .fj-tree .fj-row {
   user-select: none;
 }

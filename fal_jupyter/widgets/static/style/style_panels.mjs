@@ -306,7 +306,7 @@ html[theme="light"] .fj,
   vector-effect: non-scaling-stroke;
 }
 .fj .fj-config {
-  grid-template-columns: minmax(170px, 256px) minmax(200px, 420px) minmax(130px, 1fr);
+  grid-template-columns: minmax(150px, 256px) minmax(180px, 420px) minmax(120px, 1fr) minmax(70px, 150px);
 }
 .fj .fj-config > div {
   display: flex;

@@ -227,7 +227,7 @@ export const TRY_STYLE = `
   display: grid;
   grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
   grid-template-rows: repeat(4, auto) 1fr auto;
-  gap: 0 12px;
+  gap: 0;
 }
 .fj .fj-comparing .fj-trial {
   display: grid;
@@ -258,6 +258,9 @@ export const TRY_STYLE = `
 .fj .fj-comparing .fj-trial + .fj-trial {
   border-left: 1px solid var(--fj-border);
   padding-left: 12px;
+}
+.fj .fj-comparing .fj-trial:has(+ .fj-trial) {
+  padding-right: 12px;
 }
 .fj .fj-running-head {
   display: flex;
@@ -321,6 +324,9 @@ export const TRY_STYLE = `
   .fj .fj-comparing .fj-trial + .fj-trial {
     border-left: 0;
     padding-left: 0;
+  }
+  .fj .fj-comparing .fj-trial:has(+ .fj-trial) {
+    padding-right: 0;
   }
 }
 `;

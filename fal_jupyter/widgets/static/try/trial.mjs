@@ -30,17 +30,27 @@ function briefly(value) {
 }
 
 /**
- * What differs between the inputs of two calls, one short text a field.
+ * The fields that differ between the inputs of two calls, with both values in short.
  * @param {Record<string, any>} before
  * @param {Record<string, any>} now
+ * @returns {[string, string, string][]}
  */
-export function inputDifferences(before, now) {
+function changedFields(before, now) {
   const plain = (/** @type {any} */ value) =>
     value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value };
   const [one, two] = [plain(before), plain(now)];
   return [...new Set([...Object.keys(one), ...Object.keys(two)])]
     .filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
-    .map((name) => `${name} ${briefly(one[name])} → ${briefly(two[name])}`);
+    .map((name) => [name, briefly(one[name]), briefly(two[name])]);
+}
+
+/**
+ * What differs between the inputs of two calls, one short text a field.
+ * @param {Record<string, any>} before
+ * @param {Record<string, any>} now
+ */
+export function inputDifferences(before, now) {
+  return changedFields(before, now).map(([name, one, two]) => `${name} ${one} → ${two}`);
 }
 
 /** Whether a path is one of an endpoint's: `/job/3` of `/job/{n}`. @param {string} path @param {string} endpoint */
@@ -306,6 +316,15 @@ class TrialPane {
 
   /** The revision that answered, 0 where none did. */
   revision = () => this.over?.revision ?? 0;
+
+  /**
+   * What this result is beside a newer one: what it was made with, as far as that differs.
+   * @param {{value: any}} newer
+   */
+  formerWords(newer) {
+    const found = newer.value && this.value ? changedFields(this.value, newer.value) : [];
+    return found.length ? `before: ${listed(found.map(([name, one]) => `${name} ${one}`))}` : "the result before";
+  }
 
   /**
    * Say how this call differs from another, or what this result is.

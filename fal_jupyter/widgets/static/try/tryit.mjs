@@ -461,7 +461,7 @@ class TryPanel {
     if (stand.length !== this.right.children.length || stand.some((one, at) => one !== this.right.children[at]))
       replace(this.right, stand); // a player in it plays on
     if (this.former) replace(this.former.tools);
-    this.former?.compare(two ? "the result before" : null);
+    this.former?.compare(two ? this.former.formerWords(this.current) : null);
     this.current.compare(two ? this.former : isKept ? "kept: the next result stands beside it" : null);
     replace(
       this.current.tools,
