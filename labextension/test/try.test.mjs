@@ -37,6 +37,12 @@ const DOCUMENT = {
     "/maybe": body({ anyOf: [ref("Image"), { type: "null" }], title: "Image" }),
     "/many": body({ type: "array", items: ref("Image"), title: "Images" }),
     "/nothing": { post: {} },
+    "/dots": {
+      post: {
+        ...body(ref("Image")).post,
+        parameters: [{ in: "query", name: "seed", schema: { type: "integer", default: 1 } }],
+      },
+    },
   },
   components: {
     schemas: {
@@ -318,7 +324,7 @@ describe("panel", () => {
   const ENDPOINTS = Object.keys(DOCUMENT.paths).map((path) => ({
     name: path.slice(1),
     path,
-    signature: `(${path === "/upload" ? "photo" : "input"}: Image) -> dict`,
+    signature: `(${path === "/upload" ? "photo" : "input"}: Image${path === "/dots" ? ", seed: int = 1" : ""}) -> dict`,
     doc: path === "/upload" ? "Load *one*.\n\nMore." : "",
     protocol: "http",
   }));
@@ -384,6 +390,20 @@ describe("panel", () => {
     endpoints.value = path;
     endpoints.dispatchEvent(new Event("change"));
   };
+
+  test("fields are in the method's order, and what is missing is brought in sight", async () => {
+    tryPanel(root, held(madeLine({ apps: [app()] })), { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    select("/dots");
+    expect([...root.querySelectorAll(".fj-fields label")].map((one) => one.textContent)).toEqual(["input *", "seed"]);
+    const shown = [];
+    Element.prototype.scrollIntoView = function () {
+      shown.push(this.textContent);
+    };
+    pressed("Run");
+    delete Element.prototype.scrollIntoView;
+    expect(shown).toEqual(["An image is required."]);
+  });
 
   test("the first endpoint of the given order, with its example; a lone picture is one picker with the parameter's name", async () => {
     const host = held(madeLine({ apps: [app()] }));

@@ -10,9 +10,10 @@ import { endpointSchema, mediaKind, schemaTexts } from "./schema.mjs";
 
 /** @typedef {import("./form_field.mjs").Control} Control */
 /**
- * `which`: the example of the whole body that it was filled with, -1 for none.
+ * `which`: the example of the whole body that it was filled with, -1 for none; `bodyFirst`: the method has the body
+ * before the parameters of query and path.
  * @typedef {{text: string, takes: ReturnType<typeof endpointSchema>, form: Control, query: Control | null, which:
- *   number}} EndpointForm
+ *   number, bodyFirst: boolean}} EndpointForm
  */
 /**
  * The forms of an app by their endpoints' paths, and the path that is chosen.
@@ -88,7 +89,7 @@ export function endpointForm(schema, path, signature, { changed, former, which =
   }
   beginRows(form.rows ?? new Map(), example);
   if (query) beginRows(query.rows ?? new Map(), undefined);
-  return { text, takes, form, query, which };
+  return { text, takes, form, query, which, bodyFirst: isBodyFirst(signature, takes.query.properties) };
 }
 
 /**
@@ -104,14 +105,23 @@ export function fillForm({ form, query }, value, asked) {
   for (const row of [...(form.rows?.values() ?? []), ...(query?.rows?.values() ?? [])]) row.start = null;
 }
 
+/** The parameters of a method, by its signature. @param {string} signature */
+function parameterNames(signature) {
+  return [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)].map((match) => match[1]).filter((name) => name !== "self");
+}
+
+/** Whether the first parameter is part of the body. @param {string} signature @param {Record<string, any>} others */
+function isBodyFirst(signature, others) {
+  const [first] = parameterNames(signature);
+  return first !== undefined && !(first in others);
+}
+
 /**
  * The one parameter that is the whole body, by the method's signature.
  * @param {string} signature
  * @param {Record<string, any>} others parameters of query and path
  */
 function loneName(signature, others) {
-  const names = [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)]
-    .map((match) => match[1])
-    .filter((name) => name !== "self" && !(name in others));
+  const names = parameterNames(signature).filter((name) => !(name in others));
   return names.length === 1 ? names[0] : "";
 }

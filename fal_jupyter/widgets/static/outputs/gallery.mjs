@@ -73,6 +73,13 @@ export function inputWords(input) {
   return plainText(words.join(" · "));
 }
 
+/** How many outputs are shown, and of how many answers, where not each of them has one. @param {number} outputs @param {number} answers */
+function outputsWords(outputs, answers) {
+  if (!outputs) return "";
+  const among = answers > outputs ? ` in the last ${answers} answers` : "";
+  return `${plural(outputs, "output")}${among}, kept until the app ends`;
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -202,10 +209,7 @@ class GalleryPanel {
     }
     const unread = candidates.filter((one) => !this.known.has(one.id));
     this.more.hidden = !(found.length > this.most || (unread.length && found.length >= this.most));
-    setText(
-      this.told,
-      shown.length ? `${plural(shown.length, "output")} among the last ${plural(candidates.length, "answer")}` : "",
-    );
+    setText(this.told, outputsWords(shown.length, candidates.length));
     this.empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
       this.host.store.view.apps.find((one) => one.alias === this.alias)

@@ -223,6 +223,7 @@ class TryPanel {
     this.draft.path = this.path;
     ({ takes: this.takes, form: this.form, query: this.query } = made);
     const parts = [this.query?.element, this.form.element].filter(Boolean);
+    if (made.bodyFirst) parts.reverse();
     if (parts.length !== this.fields.childNodes.length || parts.some((one, at) => one !== this.fields.childNodes[at]))
       replace(this.fields, parts); // what has the focus keeps it
     this.samples.hidden = this.takes.examples.length < 2;
@@ -390,7 +391,7 @@ class TryPanel {
     const problems = [this.query?.problem(), this.form.problem()].filter(Boolean);
     if (problems.length) {
       setText(this.told, "");
-      this.left.querySelector('[aria-invalid="true"]')?.focus();
+      this.showProblem();
       return;
     }
     /** @type {Input} */
@@ -418,6 +419,13 @@ class TryPanel {
       this.setBusy(null);
       this.current?.fail(message(error), view.body);
     }
+  }
+
+  /** Put the focus where the first problem is, and what is wrong there in sight: the fields scroll. */
+  showProblem() {
+    /** @type {HTMLElement | null} */ (this.left.querySelector('[aria-invalid="true"]'))?.focus();
+    const errors = /** @type {HTMLElement[]} */ ([...this.left.querySelectorAll(".fj-error")]);
+    errors.find((one) => !one.hidden && one.textContent)?.scrollIntoView?.({ block: "nearest" });
   }
 
   /**
