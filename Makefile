@@ -125,9 +125,10 @@ test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  
 	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder  # the long files, of few tests, come first
 	@echo "test: all passed"
 
-test-long: $(READY_TEST) $(READY6) docs  ## what takes longer: the documentation, tests marked long, and the notebook tests under ipykernel 6
-	@echo "test-long 1/2: tests marked long"
-	@$(BIN)/python -m pytest -m long || [ $$? -eq 5 ]  # 5: none is marked
+# Property tests are those that use Hypothesis; its plugin marks them. tests/support/examples.py has both numbers of examples.
+test-long: $(READY_TEST) $(READY_FAL) $(READY6) docs  ## what takes longer: tests marked long, property tests with many examples, the notebook tests under ipykernel 6, the documentation
+	@echo "test-long 1/2: tests marked long, and property tests with many new examples"
+	@TEST_EXAMPLES=many $(BIN)/python -m pytest -m "long or hypothesis" --timeout 900
 	@echo "test-long 2/2: ipykernel 6"
 	@$(VENV6)/bin/python -c 'import ipykernel; assert ipykernel.version_info[0] == 6, ipykernel.__version__'
 	@$(VENV6)/bin/python -m pytest tests/notebook tests/e2e tests/quickstart

@@ -1,4 +1,4 @@
-"""For all tests: a slow machine is no failure of a property, and what every process would do again at its start is done once."""
+"""For all tests: how many examples property tests try, and what every process would do again at its start is done once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+
+from tests.support.examples import load_profile
 
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+load_profile()
 
 
 def pytest_configure(config: pytest.Config) -> None:

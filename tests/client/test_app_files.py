@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.shipping.files.app_files import collect
+from tests.support.examples import examples
 from tests.support.real_fal import PYTHON as REAL_FAL
 
 ASK_REAL = """
@@ -75,7 +76,7 @@ def ours(tree: Path, paths: list[str], context: str | None, ignore: list[str]) -
         return error.message.partition(" for ")[0]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     paths=st.lists(st.sampled_from(PATHS), max_size=4),
     context=st.sampled_from([None, ".", "a", "..", "a/.."]),

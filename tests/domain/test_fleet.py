@@ -49,6 +49,7 @@ from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.runners.runner import IllegalRunnerTransition, Runner, State
 from fal_jupyter.domain.scaling.policy import SECOND
 from fal_jupyter.domain.spec import AppSpec, Scaling
+from tests.support.examples import examples
 
 
 class World:
@@ -925,7 +926,7 @@ class Chaos(RuleBasedStateMachine):
         assert not waiting, f"never answered: {waiting}"
 
 
-Chaos.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Chaos.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40)
 TestChaos = Chaos.TestCase
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fal_jupyter.domain.timeline.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, Move, coarser, resolution
@@ -46,6 +46,7 @@ def test_a_run_is_never_drawn_idle_and_a_visible_pause_never_busy(runs: list[tup
 
 
 @given(RUNS, st.integers(8, 30))
+@example([(2 * PAUSE, 5.0)] * 20 + [(PAUSE / 2, 5.0)], 8)
 def test_however_few_moves_are_kept_a_run_is_never_drawn_idle(runs: list[tuple[float, float]], most: int) -> None:
     lane, happened = lane_of(runs, most)
     assert len(lane.moves) <= most + 1
@@ -56,6 +57,7 @@ def test_however_few_moves_are_kept_a_run_is_never_drawn_idle(runs: list[tuple[f
 
 
 @given(RUNS)
+@example([(2 * PAUSE, 5.0)] * 2)
 def test_what_is_told_piece_by_piece_is_the_whole(runs: list[tuple[float, float]]) -> None:
     lane, told = LaneMoves(10_000), []
     at = 0.0

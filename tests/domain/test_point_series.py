@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fal_jupyter.domain.timeline.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, resolution
@@ -101,6 +101,7 @@ def test_at_every_moment_the_chart_agrees_with_the_lanes(
 
 
 @given(COURSES, st.integers(2, 40))
+@example([[(300.0, 50.0)] * 6] * 2, 2)
 def test_however_few_points_are_kept_what_they_show_is_true(
     courses: list[list[tuple[float, float]]], most: int
 ) -> None:

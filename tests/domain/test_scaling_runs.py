@@ -20,15 +20,14 @@ from fal_jupyter.domain.scaling.policy import (
     Drain,
     Kill,
     Observation,
-    RunnerView,
-    ScalingDecision,
     Start,
     Terminate,
     Wake,
     decide,
 )
 from fal_jupyter.domain.spec import AppSpec, Scaling
-from tests.domain.test_scaling import configs, observations, s, supply
+from tests.domain.test_scaling import applied, configs, observations, s, supply
+from tests.support.examples import examples
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -42,33 +41,8 @@ def test_p6_stops_never_take_supply_below_what_is_kept(config: Scaling, obs: Obs
     assert not stopped or supply(obs) - outlived - stopped >= min(decision.keep, config.max_concurrency)
 
 
-def applied(config: Scaling, obs: Observation, decision: ScalingDecision) -> Observation:
-    """What there is once the actions are carried out: PENDING and SETUP begin at once, kills and stops are on their way."""
-    runners = {r.id: r for r in obs.runners}
-    failures, last = obs.failures, obs.last_failure
-    for number, action in enumerate(decision.actions):
-        if isinstance(action, Start):
-            state = State.CRASH_BACKOFF if action.backoff else State.PENDING
-            runners[f"new{number}"] = RunnerView(f"new{number}", state, obs.now, revision=obs.revision)
-            continue
-        runner = runners[action.runner_id]
-        if isinstance(action, Wake):
-            runners[runner.id] = replace(runner, state=State.PENDING, since=obs.now)
-        elif isinstance(action, Cancel) and runner.state is State.CRASH_BACKOFF:
-            del runners[runner.id]
-        elif isinstance(action, Drain):
-            runners[runner.id] = replace(runner, state=State.DRAINING, since=obs.now)
-        elif isinstance(action, Terminate):
-            runners[runner.id] = replace(runner, state=State.TERMINATING, since=obs.now)
-        else:
-            runners[runner.id] = replace(runner, state=State.TERMINATING, since=obs.now, killed=True)
-            if isinstance(action, Kill) and action.limit == "startup" and runner.revision == obs.revision:
-                failures, last = failures + 1, obs.now
-    return replace(obs, runners=tuple(runners.values()), failures=failures, last_failure=last)
-
-
 @given(configs, observations())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_p7_deciding_again_at_once_adds_nothing_but_what_an_end_made_room_for(
     config: Scaling, obs: Observation
 ) -> None:
@@ -170,7 +144,6 @@ runs = st.tuples(
 
 
 @given(runs)
-@settings(max_examples=100)
 def test_p12_p13_every_request_is_dispatched_and_afterwards_only_what_is_kept_stays(
     case: tuple[Scaling, list[tuple[float, float]], float],
 ) -> None:
@@ -216,7 +189,7 @@ def test_p14_a_spare_runner_whose_process_is_slower_than_a_call_comes_up_beside_
 
 
 @given(runs, st.integers(1, 60))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_p16_a_decision_has_no_memory_but_what_it_sees(
     case: tuple[Scaling, list[tuple[float, float]], float], second: int
 ) -> None:

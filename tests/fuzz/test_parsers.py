@@ -34,6 +34,7 @@ from fal_jupyter.server import targets
 from fal_jupyter.server.headers import location
 from fal_jupyter.server.origin import origin_of
 from tests.fuzz.schemas import ADDRESSES, anything
+from tests.support.examples import examples
 
 latin1 = st.text(st.characters(max_codepoint=255), max_size=60)
 plain = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -280,7 +281,7 @@ schemes = st.sampled_from(
 urls = st.builds(lambda *parts: "".join(parts), schemes, hosts, ports, st.just("/a?b=c#d") | latin1)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(urls, st.booleans())
 def test_a_webhook_is_told_nowhere_that_its_key_may_not_reach(url: str, owner: bool) -> None:
     from pathlib import Path
@@ -296,7 +297,7 @@ def test_a_webhook_is_told_nowhere_that_its_key_may_not_reach(url: str, owner: b
         assert why
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(urls | plain | st.sampled_from(ADDRESSES))
 @example("http://[::1")
 @example("http://a\u2100b/")

@@ -33,6 +33,7 @@ from fal_jupyter.gateway.http.connection.states import (
 )
 from fal_jupyter.gateway.http.messages import LINGER, RequestHeaders
 from fal_jupyter.gateway.http.server import HttpListener
+from tests.support.examples import examples
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
 
 READ_TIMEOUT, IDLE_TIMEOUT, SEND_TIMEOUT = 10.0, 100.0, 20.0
@@ -314,7 +315,7 @@ BROKEN = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     requests=st.lists(REQUESTS, max_size=4),
     end=st.sampled_from(list(BROKEN)),

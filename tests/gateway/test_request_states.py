@@ -30,6 +30,7 @@ from fal_jupyter.gateway.requests.request_states import (
 )
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Decoder, Frame, Kind
+from tests.support.examples import examples
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
 
 TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
@@ -287,7 +288,7 @@ class Life:
 MOVES = [name for name in vars(Life) if not name.startswith("_") and name != "check"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     framed=st.booleans(),
     moves=st.lists(

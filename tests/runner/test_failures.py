@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fal_jupyter.protocol import frames
 from fal_jupyter.runner.application import failures
+from tests.support.examples import examples
 
 
 class Liar(Exception):
@@ -117,7 +118,7 @@ def check(error: BaseException) -> dict[str, Any]:
     return dict(described)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(ERRORS)
 def test_whatever_it_is_it_is_described(error: BaseException) -> None:
     check(error)

@@ -25,6 +25,7 @@ from fal_jupyter.runner.output import capture
 from fal_jupyter.runner.requests.fastpath import _has_floats, _is_alike, fast_endpoints
 from fal_jupyter.runner.requests.request_server import RequestServer
 from tests.runner import test_endpoints as methods
+from tests.support.examples import examples
 
 JSON = "application/json"
 
@@ -272,7 +273,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(st.sampled_from(FAST), values, st.sampled_from(["utf-8", "utf-16", "utf-32"])), min_size=1, max_size=8
@@ -287,7 +288,7 @@ def test_both_ways_answer_alike_on_whatever_json(cases: list[tuple[Any, Any, str
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.sampled_from(FAST), st.binary(max_size=40)), min_size=1, max_size=8))
 def test_both_ways_answer_alike_on_noise(cases: list[tuple[Any, bytes]]) -> None:
     check([(f"/{method.__name__}", "", body, JSON) for method, body in cases])
@@ -358,19 +359,8 @@ def _objects(draw: st.DrawFn, depth: int = 0) -> bytes:
 
 
 @given(_objects())
-@settings(max_examples=300)
+@settings(max_examples=examples(1200))
 def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given(body: bytes) -> None:
-    read_at_once(body)
-
-
-@pytest.mark.long
-@given(_objects())
-@settings(max_examples=5000)
-def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given_in_many_cases(body: bytes) -> None:
-    read_at_once(body)
-
-
-def read_at_once(body: bytes) -> None:
     adapter = TypeAdapter(Simple)
     try:
         at_once = adapter.validate_json(body)
@@ -381,7 +371,7 @@ def read_at_once(body: bytes) -> None:
 
 
 @given(st.lists(_objects(), min_size=1, max_size=20))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_both_ways_answer_alike_where_bytes_are_read_at_once(bodies: list[bytes]) -> None:
     check([("/simple", "", body, JSON) for body in bodies])
 
