@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.serve import Served, command, doctor, served
+from tests.support.serve import Served, command, doctor, runners, served
 from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 
 HELLO = """
@@ -70,21 +70,19 @@ def state() -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture
-def hello(tmp_path: Path) -> str:
-    path = tmp_path / "hello.py"
+@pytest.fixture(scope="module")
+def hello(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("app") / "hello.py"
     path.write_text(HELLO)
     return str(path)
 
 
-def serve_to_its_end(
-    state: Path, *arguments: str, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """A serve that is expected to end by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "fal_jupyter.cli.main", "serve", *arguments],
-        capture_output=True, text=True, timeout=60, env=dict(os.environ, FAL_JUPYTER_STATE=str(state), **(env or {})),
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def app(hello: str) -> Iterator[Served]:
+    """``Hello`` in a gateway for all tests that leave both as they are; they serve other classes beside it."""
+    env = {"HF_TOKEN": "hf_verysecret", "MY_FLAG": "on", "ONLY_FIRST": "1"}
+    with state_directory() as state, served(state, f"{hello}::Hello", env=env) as running:
+        yield running
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -105,13 +103,14 @@ sys.stdin.read()
 """
 
 
-def test_twenty_starters_at_once_end_with_one_gateway(state: Path) -> None:
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.long)])
+def test_starters_at_once_end_with_one_gateway(state: Path, count: int) -> None:
     environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
     starters = [
         subprocess.Popen(
             [sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
-        for _ in range(20)
+        for _ in range(count)
     ]
     try:
         told = {starter.stdout.readline() for starter in starters if starter.stdout}
@@ -148,7 +147,7 @@ def test_what_a_killed_gateway_left_is_replaced(state: Path, hello: str) -> None
 def test_a_file_in_place_of_the_socket_is_refused_and_kept(state: Path, hello: str) -> None:
     state.mkdir(mode=0o700)
     (state / "gateway.sock").write_text("precious")
-    told = refused(serve_to_its_end(state, f"{hello}::Hello"))
+    told = refused(command(state, "serve", f"{hello}::Hello"))
     assert str(state / "gateway.sock") in told
     assert "remove it" in told
     assert (state / "gateway.sock").read_text() == "precious"
@@ -179,7 +178,7 @@ def test_a_program_that_is_no_gateway_on_the_socket_is_named_as_such(state: Path
 def test_a_state_directory_that_others_can_write_is_refused(state: Path, hello: str, mode: int) -> None:
     state.mkdir()
     state.chmod(mode)
-    told = refused(serve_to_its_end(state, f"{hello}::Hello"))
+    told = refused(command(state, "serve", f"{hello}::Hello"))
     assert f"chmod 700 {state}" in told
     assert not list(state.iterdir())
 
@@ -191,31 +190,30 @@ def test_a_state_directory_of_another_user_is_refused(state: Path, hello: str) -
         os.chown(state, 12345, 12345)
     else:
         place = Path("/usr")
-    told = refused(serve_to_its_end(place, f"{hello}::Hello"))
+    told = refused(command(place, "serve", f"{hello}::Hello"))
     assert "another user" in told
     assert "FAL_JUPYTER_STATE" in told
 
 
 def test_a_state_directory_that_is_a_file_is_refused(state: Path, hello: str) -> None:
     state.write_text("")
-    assert str(state) in refused(serve_to_its_end(state, f"{hello}::Hello"))
+    assert str(state) in refused(command(state, "serve", f"{hello}::Hello"))
 
 
-def test_a_client_of_another_protocol_is_told_so(state: Path, hello: str) -> None:
+def test_a_client_of_another_protocol_is_told_so(app: Served) -> None:
     newer = (
         "from fal_jupyter.client.connection import lease\nlease.PROTOCOL = 999\n"
         "from fal_jupyter.client.client import Client\n"
         "try:\n    Client().ensure()\nexcept Exception as e:\n    print(type(e).__name__, e)"
     )
-    with served(state, f"{hello}::Hello") as app:
-        told = subprocess.run(
-            [sys.executable, "-c", newer], capture_output=True, text=True, timeout=30,
-            env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
-        )  # fmt: skip
-        assert told.stdout.startswith("VersionSkew"), told
-        assert "999" in told.stdout
-        assert re.search(r"kill \d+, or set FAL_JUPYTER_STATE", told.stdout)
-        assert app.request("/", {}).status == 200
+    told = subprocess.run(
+        [sys.executable, "-c", newer], capture_output=True, text=True, timeout=60,
+        env=dict(os.environ, FAL_JUPYTER_STATE=str(app.state)),
+    )  # fmt: skip
+    assert told.stdout.startswith("VersionSkew"), told
+    assert "999" in told.stdout
+    assert re.search(r"kill \d+, or set FAL_JUPYTER_STATE", told.stdout)
+    assert app.request("/", {}).status == 200
 
 
 # --- the port ---------------------------------------------------------------------------------------------------------
@@ -224,7 +222,7 @@ def test_a_port_that_is_taken_is_one_sentence(state: Path, hello: str) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        told = refused(serve_to_its_end(state, f"{hello}::Hello", "--port", str(port)))
+        told = refused(command(state, "serve", f"{hello}::Hello", "--port", str(port)))
     assert str(port) in told
     assert "--port" in told
 
@@ -234,26 +232,25 @@ def test_two_serves_share_gateway_and_port_and_the_port_lives_as_long_as_the_las
         with served(state, f"{hello}::Hello", "--port", "0") as first:
             assert first.ready["base"] == second.ready["base"]
             assert first.ready["key"] != second.ready["key"]
-            other = refused(serve_to_its_end(state, f"{hello}::Hello", "--name", "x", "--port", "1"))
+            other = refused(command(state, "serve", f"{hello}::Hello", "--name", "x", "--port", "1"))
             assert "already" in other
         status, out, _ = first.stop()
         assert (status, out) == (0, "")
         assert second.request("/", {"name": "Bob"}).json == {"text": "Hello, Bob"}
         everything = set(processes_of(state))
     second.stop()
-    assert not wait_for_end(everything, 5)
+    assert not wait_for_end(everything, 20)
     with pytest.raises(OSError, match="refused"):
         second.request("/", {})
 
 
-def test_the_gateway_listens_on_loopback_only(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello") as app:
-        port = int(app.ready["base"].rsplit(":", 1)[1])
-        listening = [
-            line.split()[1].split(":") for name in ("tcp", "tcp6")
-            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:] if line.split()[3] == "0A"
-        ]  # fmt: skip
-        assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]
+def test_the_gateway_listens_on_loopback_only(app: Served) -> None:
+    port = int(app.ready["base"].rsplit(":", 1)[1])
+    listening = [
+        line.split()[1].split(":") for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:] if line.split()[3] == "0A"
+    ]  # fmt: skip
+    assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]
 
 
 # --- serve ------------------------------------------------------------------------------------------------------------
@@ -272,17 +269,18 @@ def test_serve_prints_one_json_line_and_ends_with_status_0(state: Path, hello: s
     assert (status, out) == (0, "")
     assert "read by" in err  # what the file prints
     assert "setting up" in err  # what its setup() prints
-    assert not wait_for_end(everything, 5)
+    assert not wait_for_end(everything, 20)
 
 
-def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(state: Path, hello: str) -> None:
-    done = serve_to_its_end(state, f"{hello}::Broken", "--json")
+def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(app: Served, hello: str) -> None:
+    before = {one["pid"] for one in runners(app.state)}
+    done = command(app.state, "serve", f"{hello}::Broken", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert "RuntimeError: no weights" in done.stderr
     assert 'raise RuntimeError("no weights")' in done.stderr
     assert "about to break" in done.stderr
     assert "fal_jupyter/" not in done.stderr.split("Traceback")[1].split("fal-jupyter:")[0]
-    assert not wait_for_end(set(processes_of(state)), 10)
+    assert not wait_for_end({one["pid"] for one in runners(app.state)} - before, 10)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +301,7 @@ def test_a_file_that_cannot_be_served_is_told_in_a_sentence(
     state: Path, tmp_path: Path, text: str, target: str, told: str
 ) -> None:
     (tmp_path / "app.py").write_text(text)
-    done = serve_to_its_end(state, str(tmp_path / target), "--json")
+    done = command(state, "serve", str(tmp_path / target), "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr, done.stderr
     assert "fal_jupyter/" not in done.stderr
@@ -314,12 +312,12 @@ def test_the_listings_have_the_fields_that_programs_read(state: Path, hello: str
     with served(state, f"{hello}::Hello") as app:
         assert app.request("/", {}).status == 200
 
-        runners = json.loads(command(state, "runners", "--json").stdout)
-        assert [set(r) for r in runners] == [
+        listed = json.loads(command(state, "runners", "--json").stdout)
+        assert [set(r) for r in listed] == [
             {"app", "runner_id", "pid", "state", "devices", "served", "in_flight", "revision"}
         ]
-        assert (runners[0]["app"], runners[0]["state"], runners[0]["served"]) == (app.ready["app"], "IDLE", 1)
-        assert is_running(runners[0]["pid"])
+        assert (listed[0]["app"], listed[0]["state"], listed[0]["served"]) == (app.ready["app"], "IDLE", 1)
+        assert is_running(listed[0]["pid"])
 
         doctor = json.loads(command(state, "doctor", "--json").stdout)
         assert set(doctor["gateway"]) >= {"pid", "socket", "port", "version"}
@@ -340,17 +338,18 @@ def test_the_listings_have_the_fields_that_programs_read(state: Path, hello: str
             assert "hello" in done.stdout
 
 
-def test_stop_and_kill_by_class_name_or_alias(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello") as app:
-        runner = json.loads(command(state, "runners", "--json").stdout)[0]
+def test_stop_and_kill_by_class_name_or_alias(app: Served, hello: str) -> None:
+    state = app.state
+    with served(state, f"{hello}::Second") as second:
+        (runner,) = [one for one in runners(state) if one["app"] == second.ready["app"]]
         assert command(state, "kill", runner["runner_id"]).returncode == 0
-        assert not wait_for_end([runner["pid"]], 5)
-        assert app.request("/", {}).status == 200  # a new one serves
-        assert command(state, "stop", "Hello").returncode == 0
-        assert app.request("/", {}).status == 404
-        wrong = command(state, "stop", "hello")
+        assert not wait_for_end([runner["pid"]], 20)
+        assert second.request("/", {}).status == 200  # a new one serves
+        assert command(state, "stop", "Second").returncode == 0
+        assert second.request("/", {}).status == 404
+        wrong = command(state, "stop", "second")
         assert (wrong.returncode, wrong.stdout) == (1, "")
-        assert "hello" in wrong.stderr
+        assert "second" in wrong.stderr
 
 
 def test_commands_without_a_gateway_start_none(state: Path) -> None:
@@ -367,13 +366,13 @@ OWNER = """
 import ctypes, os, sys
 import fal, fal_jupyter
 
-class Hello(fal.App):
+class Owned(fal.App):
     @fal.endpoint("/")
     def hi(self) -> dict:
         return {}
 
 if __name__ == "__main__":
-    fal_jupyter.serve(Hello)
+    fal_jupyter.serve(Owned)
     libc = ctypes.CDLL(None)
     child = libc.fork()  # a C library's fork: Python's fork hooks do not run, every descriptor stays open in the child
     if child == 0:
@@ -383,23 +382,23 @@ if __name__ == "__main__":
 """
 
 
-def test_a_forked_child_that_holds_the_connection_open_does_not_keep_the_apps(state: Path, tmp_path: Path) -> None:
+def test_a_forked_child_that_holds_the_connection_open_does_not_keep_the_apps(app: Served, tmp_path: Path) -> None:
     assert ctypes.CDLL(None).fork
     script = tmp_path / "owner.py"
     script.write_text("from fal_jupyter import fal\nfal.install()\n" + OWNER)
     owner = subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+        env=dict(os.environ, FAL_JUPYTER_STATE=str(app.state)),
     )  # fmt: skip
     assert owner.stdout is not None
     child = int(owner.stdout.readline())
     try:
-        runners = [r["pid"] for r in json.loads(command(state, "runners", "--json").stdout)]
-        assert len(runners) == 1
+        owned = [one["pid"] for one in runners(app.state) if one["app"].endswith("/owned")]
+        assert len(owned) == 1
         owner.kill()
         owner.wait()
         assert is_running(child)
-        assert not wait_for_end(runners, 2)
+        assert not wait_for_end(owned, 10)
     finally:
         os.kill(child, signal.SIGKILL)
         owner.communicate()
@@ -410,34 +409,28 @@ def templates(state: Path) -> list[int]:
     return [one["pid"] for one in doctor(state)["processes"] if one["role"] == "template"]
 
 
-def test_runners_are_forked_from_the_template(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello") as app:
-        assert "fal_jupyter.runner.template" in app.request("/process", {}).json["command"]
+def test_runners_are_forked_from_the_template(app: Served) -> None:
+    assert "fal_jupyter.runner.template" in app.request("/process", {}).json["command"]
 
 
-def test_variables_that_act_at_the_start_of_a_process_come_with_the_template(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": "3", "LD_LIBRARY_PATH": "/opt/none"}) as app:
-        process = app.request("/process", {}).json
+def test_variables_that_act_at_the_start_of_a_process_come_with_a_template_and_an_edit_leaves_none_behind(
+    state: Path, hello: str
+) -> None:
+    with served(state, f"{hello}::Second", env={"OMP_NUM_THREADS": None}) as other:  # keeps the gateway
+        for threads in "34":
+            env = {"OMP_NUM_THREADS": threads, "LD_LIBRARY_PATH": "/opt/none"}
+            with served(state, f"{hello}::Hello", env=env) as app:
+                process = app.request("/process", {}).json
+            assert "fal_jupyter.runner.template" in process["command"]
+            assert {f"OMP_NUM_THREADS={threads}", "LD_LIBRARY_PATH=/opt/none"} <= {*process["started"]}
+            assert env.items() <= process["now"].items()
+        process = other.request("/process", {}).json
         assert "fal_jupyter.runner.template" in process["command"]
-        assert {"OMP_NUM_THREADS=3", "LD_LIBRARY_PATH=/opt/none"} <= {*process["started"]}
-        assert (process["now"]["OMP_NUM_THREADS"], process["now"]["LD_LIBRARY_PATH"]) == ("3", "/opt/none")
-        with served(state, f"{hello}::Second") as other:
-            now = other.request("/process", {}).json
-            assert "fal_jupyter.runner.template" in now["command"]
-            assert "OMP_NUM_THREADS=3" not in now["started"]
-            assert len(templates(state)) == 2
+        assert not [text for text in process["started"] if text.startswith("OMP_NUM_THREADS=")]
+        assert len(templates(state)) == 2  # the other's, and the last
 
 
-def test_each_edit_of_such_a_variable_does_not_leave_a_template_behind(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Second", env={"OMP_NUM_THREADS": None}) as keeper:  # keeps the gateway
-        keeper.request("/process", {})
-        for threads in "234":
-            with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": threads}) as app:
-                assert f"OMP_NUM_THREADS={threads}" in app.request("/process", {}).json["started"]
-        assert len(templates(state)) == 2  # the keeper's, and the last
-
-
-def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(state: Path, tmp_path: Path) -> None:
+def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(app: Served, tmp_path: Path) -> None:
     path = tmp_path / "threads.py"
     path.write_text(
         "import fal, numpy, threadpoolctl\n\n\nclass Threads(fal.App):\n    @fal.endpoint('/')\n"
@@ -451,39 +444,38 @@ def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(state: P
         ({}, cores),
     ):
         plain = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
-        with served(state, f"{path}::Threads", env=plain | env) as app:
-            assert {*app.request("/", {}).json} == {wanted}
+        with served(app.state, f"{path}::Threads", env=plain | env) as counting:
+            assert {*counting.request("/", {}).json} == {wanted}
 
 
 def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Path, hello: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     )
-    with served(state, f"{hello}::Hello", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}) as app:
+    env = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    with served(state, f"{hello}::Hello", env=env) as app:
         assert "fal_jupyter.runner.spawned" in app.request("/process", {}).json["command"]
 
 
-def test_each_app_has_the_environment_of_its_own_owner_not_of_who_started_the_gateway(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello", env={"MY_FLAG": "first", "ONLY_FIRST": "1"}) as first:
-        with served(state, f"{hello}::Second", env={"MY_FLAG": "second"}) as second:
-            now = second.request("/process", {}).json["now"]
-            assert now["MY_FLAG"] == "second"
-            assert "ONLY_FIRST" not in now
-        assert first.request("/process", {}).json["now"]["MY_FLAG"] == "first"
+def test_each_app_has_the_environment_of_its_own_owner_not_of_who_started_the_gateway(app: Served, hello: str) -> None:
+    with served(app.state, f"{hello}::Second", env={"MY_FLAG": "second"}) as second:
+        now = second.request("/process", {}).json["now"]
+        assert now["MY_FLAG"] == "second"
+        assert "ONLY_FIRST" not in now
+    assert app.request("/process", {}).json["now"]["MY_FLAG"] == "on"
 
 
-def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello", env={"HF_TOKEN": "hf_verysecret", "MY_FLAG": "on"}) as app:
-        now = app.request("/process", {}).json["now"]
-        assert (now["HF_TOKEN"], now["MY_FLAG"]) == ("hf_verysecret", "on")
-        assert now["FAL_JUPYTER_STATE"] == str(state)
-        assert not [line for line in processes_of(state).values() if "hf_verysecret" in line]
-        assert app.request("/leak", {}).status == 500
-        told = command(state, "logs", "hello").stdout
-        assert "token is [redacted HF_TOKEN] flag is on" in told
-        assert "cannot use [redacted HF_TOKEN]" in told
-        logs = [p for p in state.rglob("*") if p.is_file()]
-        assert not [p for p in logs if b"hf_verysecret" in p.read_bytes()]
+def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(app: Served) -> None:
+    now = app.request("/process", {}).json["now"]
+    assert (now["HF_TOKEN"], now["MY_FLAG"]) == ("hf_verysecret", "on")
+    assert now["FAL_JUPYTER_STATE"] == str(app.state)
+    assert not [line for line in processes_of(app.state).values() if "hf_verysecret" in line]
+    assert app.request("/leak", {}).status == 500
+    told = command(app.state, "logs", "hello").stdout
+    assert "token is [redacted HF_TOKEN] flag is on" in told
+    assert "cannot use [redacted HF_TOKEN]" in told
+    logs = [path for path in app.state.rglob("*") if path.is_file()]
+    assert not [path for path in logs if b"hf_verysecret" in path.read_bytes()]
 
 
 def test_the_gateway_may_open_more_files_than_user_code(state: Path, hello: str) -> None:

@@ -42,7 +42,7 @@ class Served:
 
     def __init__(self, state: Path, target: str, *options: str, env: Env = None, prefix: Sequence[str] = ()) -> None:
         self.state = state
-        given = dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONUNBUFFERED="1") | (env or {})
+        given = {**os.environ, "FAL_JUPYTER_STATE": str(state), "PYTHONUNBUFFERED": "1", **(env or {})}
         self.process = subprocess.Popen(
             [*prefix, *COMMAND, "serve", target, "--json", *options],
             stdout=subprocess.PIPE,
@@ -126,6 +126,6 @@ def command(
     state: Path, *arguments: str, env: Env = None, cwd: Path | None = None, stdin: str = "", timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """Run ``fal-jupyter …`` to its end, in a fork of a process that has imported it."""
-    given = dict(os.environ, FAL_JUPYTER_STATE=str(state)) | (env or {})
+    given = {**os.environ, "FAL_JUPYTER_STATE": str(state), **(env or {})}
     variables = {name: value for name, value in given.items() if value is not None}
     return command_server.server().run(arguments, variables, cwd or Path.cwd(), stdin=stdin, timeout=timeout)
