@@ -6,17 +6,18 @@ from __future__ import annotations
 import io
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.dependencies import SHARED, Dependency, DependencyGraph, Edge, name_in_notebook
-from fal_jupyter.shipping.fingerprint import code_digest, contents_digest
+from fal_jupyter.shipping.fingerprint import NOTHING_NAMED, code_digest, contents_digest
 from fal_jupyter.shipping.generators import is_shared
-from fal_jupyter.shipping.introspection import functions_in
-from fal_jupyter.shipping.reducers import is_local
+from fal_jupyter.shipping.introspection import functions_in, is_code
+from fal_jupyter.shipping.reducers import travels_by_value
 
 _SMALL = 4096  # bytes; an unnamed value below that is not listed
 _SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
@@ -57,10 +58,10 @@ def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[
         NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
             hold it.
     """
-    refused = None
+    refused, named = None, definitions_in(graph)
     for dependency in graph.dependencies:
         try:
-            capture = capture_of(dependency, graph.root, cell_of)
+            capture = capture_of(dependency, graph.root, cell_of, named)
         except NotPicklable as error:
             refused = error
             continue
@@ -70,8 +71,23 @@ def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[
         raise refused
 
 
-def capture_of(dependency: Dependency, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+def definitions_in(graph: DependencyGraph) -> dict[int, str]:
+    """Give the labels of the classes and functions that are parts of their own, by identity; where two share one, neither."""
+    found = {id(graph.root): f"class {graph.root.__name__}"}
+    for dependency in graph.dependencies:
+        value = dependency.value
+        if is_code(value) and travels_by_value(value):
+            found[id(value)] = f"{'class' if isinstance(value, type) else 'function'} {dependency.name}"
+    labels = Counter(found.values())
+    return {key: label for key, label in found.items() if labels[label] == 1}
+
+
+def capture_of(
+    dependency: Dependency, cls: type, cell_of: Callable[[str], str], named: Mapping[int, str] = NOTHING_NAMED
+) -> Capture | None:
     """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
+
+    *named* are the definitions that are parts of their own (:func:`definitions_in`).
 
     Raises:
         NotPicklable: it cannot travel.
@@ -94,18 +110,18 @@ def capture_of(dependency: Dependency, cls: type, cell_of: Callable[[str], str])
     if isinstance(value, types.ModuleType) and value.__name__ in sys.modules:
         return Capture(name, "module", 0, cell, "")
     if type(value) is types.FunctionType or isinstance(value, type):
-        if not is_local(value):
+        if not travels_by_value(value):
             return None
         kind = "class" if isinstance(value, type) else "function"
-        return Capture(name, kind, _size(value), cell, code_digest(value))
+        return Capture(name, kind, _size(value), cell, code_digest(value, named))
     if next(functions_in(value), None) is not None:  # a function under a cache
-        return Capture(name, "function", _size(value), cell, contents_digest(value))
-    if _travels_by_name(value):
+        return Capture(name, "function", _size(value), cell, contents_digest(value, named))
+    if travels_by_name(value):
         return None
-    return _capture_of_value(dependency, cls, cell)
+    return _capture_of_value(dependency, cls, cell, named)
 
 
-def _capture_of_value(dependency: Dependency, cls: type, cell: str) -> Capture | None:
+def _capture_of_value(dependency: Dependency, cls: type, cell: str, named: Mapping[int, str]) -> Capture | None:
     value, attribute = dependency.value, dependency.name.rpartition(".")[2]
     owner = dependency.attribute_of
     library = "" if owner is None else library_of(owner)
@@ -138,7 +154,7 @@ def _capture_of_value(dependency: Dependency, cls: type, cell: str) -> Capture |
     if dependency.unnamed and size < _SMALL:
         return None  # part of its class or function, and of their fingerprints
     kind = "module" if isinstance(value, types.ModuleType) else "variable"
-    return Capture(dependency.name, kind, size, cell, contents_digest(value))
+    return Capture(dependency.name, kind, size, cell, contents_digest(value, named))
 
 
 def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:
@@ -164,7 +180,7 @@ def _is_of_the_shell(value: object) -> bool:
     ).startswith(("IPython.core", "ipykernel"))
 
 
-def _travels_by_name(value: object) -> bool:
+def travels_by_name(value: object) -> bool:
     """True for what a runner finds by its module and name: builtins, functions and objects of libraries."""
     if is_shared(value):
         return True

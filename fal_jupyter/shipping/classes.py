@@ -64,7 +64,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
         class_namespace["__slots__"] = members.pop("__slots__")
     if "__orig_bases__" in members:
         class_namespace["__orig_bases__"] = members["__orig_bases__"]
-    for name in skeletons.OF_CLASSES & members.keys():
+    for name in sorted(skeletons.OF_CLASSES & members.keys()):  # in one order, so that equal classes have equal digests
         class_namespace[name] = property() if type(members[name]) is property else members.pop(name)
     bases, tracker = cls.__bases__, cloudpickle._get_or_create_tracker_id(cls)
     derived = types.prepare_class(cls.__name__, cls.__bases__)[0] is type(cls)  # some have no name to be found by

@@ -38,7 +38,7 @@ from fal_jupyter.shipping.introspection import (
     wrapped_by,
 )
 from fal_jupyter.shipping.pickling import resolved
-from fal_jupyter.shipping.reducers import is_local
+from fal_jupyter.shipping.reducers import is_local, travels_by_value
 
 
 class EdgeKind(enum.Enum):
@@ -177,7 +177,7 @@ class DependencyGraph:
     def code(self) -> list[types.CodeType]:
         """The code of the class and of its dependencies, in their order; of classes those of the notebook only."""
         values = [self.root, *(dependency.value for dependency in self.dependencies)]
-        known = (value for value in values if not isinstance(value, type) or is_local(value))
+        known = (value for value in values if not isinstance(value, type) or travels_by_value(value))
         return [function.__code__ for value in known for function in own_functions(value)]
 
     def imports(self) -> Iterator[str]:
@@ -219,7 +219,7 @@ class _Walk:
             return
         if isinstance(value, type):
             self._graph.modules.add(_module_of(value))
-        if isinstance(value, type) and is_local(value):
+        if isinstance(value, type) and travels_by_value(value):
             self._visit_class(value)
         elif type(value) is types.FunctionType:
             self._visit_function(value)
@@ -233,6 +233,8 @@ class _Walk:
     def _visit_class(self, cls: type) -> None:
         self._visited[id(cls)] = cls
         via = cls.__qualname__
+        if is_local(type(cls)):
+            self._meet(Edge(cls, type(cls), EdgeKind.BASE, type(cls).__name__), via)
         for base in cls.__bases__:
             self._meet(Edge(cls, base, EdgeKind.BASE, base.__name__), via)
         for name, hint in resolved(cls).items():
@@ -286,7 +288,7 @@ class _Walk:
     def _meet(self, edge: Edge, via: str) -> None:
         """Follow an edge to something without a name of its own, or with one that says what it is."""
         value = edge.target
-        if is_code(value) and is_local(value) and typing.get_origin(value) is None:
+        if is_code(value) and travels_by_value(value) and typing.get_origin(value) is None:
             self._note(edge, value.__name__, via)
         elif isinstance(value, SHARED) and (known := self._name_in_notebook(value)):
             self._note(edge, known, via)
@@ -296,7 +298,7 @@ class _Walk:
     def _hold(self, edge: Edge, name: str, via: str) -> None:
         """Follow an edge to an attribute or a default value."""
         if is_code(edge.target) or type(edge.target) in _SMALL:
-            self._postpone(edge, via)
+            self._meet(edge, via)
         elif known := self._name_in_notebook(edge.target):
             self._note(edge, known, via)
         else:

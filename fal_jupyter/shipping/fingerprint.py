@@ -15,16 +15,31 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cloudpickle import cloudpickle
+
 from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY, client_hosts
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.classes import is_derived
-from fal_jupyter.shipping.introspection import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder, own_functions
-from fal_jupyter.shipping.reducers import is_local
+from fal_jupyter.shipping.introspection import defaults_of, functions_in, is_code, own_functions
+from fal_jupyter.shipping.reducers import made_by_library, travels_by_value
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
+_OF_PLACE = (
+    "__firstlineno__",
+    "__static_attributes__",
+)  # of Python 3.13: where a class stands, and what its code says too
+# Where a model is defined again before its neighbour, pydantic resolves the type of a field to the neighbour's former definition.
+_OF_FIELD_ALONE = (
+    "annotation",
+    "_original_annotation",
+    "_original_assignment",
+    "_attributes_set",
+    "_complete",
+    "evaluated",
+)
+NOTHING_NAMED: Mapping[int, str] = types.MappingProxyType({})
 
 
 def digest(data: bytes) -> str:
@@ -62,18 +77,22 @@ def _is_of_gateway(name: str, env: Mapping[str, str]) -> bool:
     return (name == "FAL_KEY" or name in client_hosts(0)) and env.get("FAL_KEY", "").startswith(LOCAL_KEY)
 
 
-def code_digest(definition: type | types.FunctionType) -> str:
+def code_digest(definition: type | types.FunctionType, named: Mapping[int, str] = NOTHING_NAMED) -> str:
     """Digest a function or class of the notebook: its source without comments and white space, and the values in it.
 
     The code objects stand for the source where there is none. What it reaches by name has digests of its own.
+
+    Args:
+        named: classes and functions whose digest counts by itself, by identity: only their names count here.
     """
-    return contents_digest([_source(definition), _Contents.parts(definition)])
+    others = {key: name for key, name in named.items() if key != id(definition)}
+    return contents_digest([_source(definition), _Members(definition)], others)
 
 
-def contents_digest(value: object) -> str:
+def contents_digest(value: object, named: Mapping[int, str] = NOTHING_NAMED) -> str:
     """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
     try:
-        return _Contents.digest_of(value, (), {})
+        return _Contents.digest_of(value, _Scope(named))
     except Exception:
         pass  # an object that can be packed only; its bytes may differ where it does not, and then runners are rebuilt
     try:
@@ -82,34 +101,53 @@ def contents_digest(value: object) -> str:
         return digest(repr(type(value)).encode())
 
 
+class _Members:
+    """Stands for what a class or function holds, where the definition itself would count by its name only."""
+
+    def __init__(self, definition: type | types.FunctionType) -> None:
+        self.definition = definition
+
+
+class _Scope:
+    """What one digest knows: what is *named*, what it is inside of, and what stands for the objects that it has met."""
+
+    def __init__(self, named: Mapping[int, str]) -> None:
+        self.named = named
+        self.done: dict[int, tuple[Any, Any]] = {}  # by identity: the object, what stands for it
+        self.entered: list[Any] = []
+
+    def once(self, obj: Any, content: Callable[[], Any]) -> Any:
+        """Give what stands for *obj*, which may hold itself: inside of itself it is its place among what was entered."""
+        if id(obj) in self.done:
+            return self.done[id(obj)][1]
+        for depth, other in enumerate(self.entered):
+            if obj is other:
+                return "entered", len(self.entered) - depth
+        self.entered.append(obj)
+        try:
+            result = content()
+        finally:
+            self.entered.pop()
+        self.done[id(obj)] = obj, result
+        return result
+
+
 class _Contents(pickling.Pickler):
     """Code stands for itself by name and digest, sets are put in order; nothing is ever loaded from its bytes."""
 
-    def __init__(
-        self, file: Any, entered: tuple[Any, ...] = (), done: dict[int, tuple[Any, Any]] | None = None
-    ) -> None:
+    def __init__(self, file: Any, scope: _Scope) -> None:
         super().__init__(file, protocol=5)
-        self._entered = entered  # sets and functions that this is inside of
-        self._done: dict[int, tuple[Any, Any]] = (
-            {} if done is None else done
-        )  # by identity: the object, what stands for it
+        self._scope = scope
 
     @classmethod
-    def digest_of(cls, value: object, entered: tuple[object, ...], done: dict[int, tuple[Any, Any]]) -> str:
-        """Digest *value*, which is inside of what was *entered*."""
+    def digest_of(cls, value: object, scope: _Scope) -> str:
+        """Digest *value*."""
         buffer = io.BytesIO()
-        cls(buffer, entered, done).dump(value)
+        cls(buffer, scope).dump(value)
         return digest(buffer.getvalue())
 
-    def _once(self, obj: object, parts: Callable[[tuple[object, ...]], object]) -> Any:
-        """Give what stands for *obj*, which may hold itself."""
-        if id(obj) in self._done:
-            return self._done[id(obj)][1]
-        if any(obj is other for other in self._entered):
-            return None
-        result = parts((*self._entered, obj))
-        self._done[id(obj)] = obj, result
-        return result
+    def _digest(self, value: object) -> str:
+        return self.digest_of(value, self._scope)
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)
@@ -120,53 +158,107 @@ class _Contents(pickling.Pickler):
         if kind in (int, float, bool, dict, list, tuple):
             return None
         if kind in (set, frozenset):
-            return kind.__name__, self._once(obj, lambda e: sorted(self.digest_of(i, e, self._done) for i in obj))
-        if isinstance(obj, type) and is_local(obj):
-            return "class", obj.__qualname__
-        if kind is types.FunctionType and is_local(obj):
-            inside = self._once(obj, lambda e: self.digest_of([_code(obj.__code__), self.parts(obj)], e, self._done))
-            return ("function", obj.__qualname__) if inside is None else ("function", obj.__qualname__, inside)
+            return kind.__name__, self._scope.once(obj, lambda: sorted(self._digest(item) for item in obj))
+        if kind is _Members:
+            return "members", self._scope.once(obj.definition, lambda: self._members(obj.definition))
+        if is_code(obj) and travels_by_value(obj):
+            if id(obj) in self._scope.named:
+                return "part", self._scope.named[id(obj)]
+            return "code", obj.__qualname__, self._scope.once(obj, lambda: self._members(obj))
+        if (kind.__module__, kind.__name__) == (
+            "pydantic.type_adapter",
+            "TypeAdapter",
+        ):  # its schema has addresses in it
+            return kind.__name__, self._digest([obj._type, obj._config])
+        if (kind.__module__, kind.__name__) == ("pydantic._internal._decorators", "Decorator"):  # an address in cls_ref
+            return kind.__name__, obj.cls_var_name, self._digest_of_member(obj.info)
+        if (kind.__module__, kind.__name__) == (
+            "pydantic.fields",
+            "FieldInfo",
+        ):  # the class's own annotations say its type
+            names = [name for name in kind.__slots__ if name not in _OF_FIELD_ALONE]
+            return kind.__name__, self._digest([getattr(obj, name, None) for name in names])
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "Tensor") and isinstance(obj, torch.Tensor):
-            flat = obj.detach().cpu().contiguous().reshape(-1)
-            return (
-                "tensor",
-                str(obj.dtype),
-                tuple(obj.shape),
-                obj.requires_grad,
-                flat.view(torch.uint8).numpy().tobytes(),
-            )
+            return _tensor(torch, obj)
         if kind.__name__ in ("TypeVar", "ParamSpec", "TypeVarTuple"):
             return kind.__name__, obj.__name__, getattr(obj, "__bound__", None), getattr(obj, "__constraints__", ())
         return None
 
-    @staticmethod
-    def parts(definition: type | types.FunctionType) -> dict[str, Any]:
-        """Give the values that a function or class holds, those of its methods among them."""
+    def _members(self, definition: type | types.FunctionType) -> dict[str, str]:
+        """Give a digest of each thing that a function or class holds; what does not pickle counts by its type."""
         if type(definition) is types.FunctionType:
-            return {"defaults": defaults_of(definition), "closure": _closure(definition)}
-        own = {name: member for name, member in vars(definition).items() if _counts(name, member)}
-        return {
-            "members": {name: _digest_of_member(member) for name, member in sorted(own.items())},
-            "annotations": contents_digest(pickling.own_annotations(definition)),
-            "bases": [base.__qualname__ for base in definition.__bases__],
-            "doc": definition.__doc__,
-        }
+            members = _members_of_function(definition)
+        else:
+            members = _members_of_class(definition)
+        return {name: self._digest_of_member(member) for name, member in sorted(members.items())}
+
+    def _digest_of_member(self, member: object) -> str:
+        if isinstance(member, enum.Enum):
+            member = member.value
+        elif type(member) is not types.FunctionType and (functions := list(functions_in(member))):
+            member = [type(member).__name__, functions]
+        try:
+            return self._digest(member)
+        except Exception:
+            return contents_digest(member, self._scope.named)
 
 
-def _counts(name: str, member: object) -> bool:
-    if is_derived(member):
+def _tensor(torch: Any, tensor: Any) -> tuple[Any, ...]:
+    """Give what stands for a tensor, wherever and however it is stored: its kind, shape and bytes."""
+    kind = ("tensor", str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad)
+    if tensor.is_meta:
+        return (*kind, "meta")
+    if tensor.layout is not torch.strided:
+        dense = tensor.detach().coalesce() if tensor.layout is torch.sparse_coo else tensor.detach()
+        names = ("indices", "crow_indices", "ccol_indices", "col_indices", "row_indices", "values")
+        held = [getattr(dense, name)() for name in names if _has_table(dense, name)]
+        return (*kind, str(tensor.layout), *(_tensor(torch, table) for table in held))
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return (*kind, flat.view(torch.uint8).numpy().tobytes())
+
+
+def _has_table(tensor: Any, name: str) -> bool:
+    try:
+        getattr(tensor, name)()
+    except (AttributeError, RuntimeError):  # a table of another layout
         return False
-    return name in TABLES or not (is_dunder(name) or name in OF_PYTHON)
+    return True
 
 
-def _digest_of_member(member: object) -> str:
-    if isinstance(member, enum.Enum):
-        return contents_digest(member.value)
-    functions = list(functions_in(member))
-    if functions and type(member) is not types.FunctionType:
-        return contents_digest([type(member).__name__, functions])
-    return contents_digest(member)
+def _members_of_function(function: types.FunctionType) -> dict[str, Any]:
+    if (made := made_by_library(function)) is not None:
+        return {"made of": made[1:3]}  # its closure holds what the library has compiled, addresses among it
+    own = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
+    return own | {
+        "__code__": _code(function.__code__),
+        "__defaults__": defaults_of(function),
+        "__closure__": _closure(function),
+        "__annotations__": pickling.resolved(function),
+    }
+
+
+def _members_of_class(cls: type) -> dict[str, Any]:
+    """Give what travels of a class, but for what differs where nothing has changed."""
+    reduced = pickling.Pickler(io.BytesIO()).reducer_override(cls)
+    if not isinstance(reduced, tuple):
+        return {}
+    _, arguments, *rest = reduced
+    tracker = cloudpickle._get_or_create_tracker_id(cls)
+    states = rest[0] if rest and isinstance(rest[0], tuple) else rest[:1]
+    members = {name: member for state in states if isinstance(state, dict) for name, member in state.items()}
+    members = {name: member for name, member in members.items() if not (name in _OF_PLACE or _is_generated(member))}
+    if "__attrs_attrs__" in vars(cls):
+        members["__attrs_attrs__"] = [
+            [getattr(attribute, name, None) for name in attribute.__slots__]
+            for attribute in vars(cls)["__attrs_attrs__"]
+        ]
+    return members | {"": [one for one in arguments if not (isinstance(one, str) and one == tracker)]}
+
+
+def _is_generated(member: object) -> bool:
+    """True for a method that attrs has written: there is a random number in its hash, and its record of fields says the same."""
+    return type(member) is types.FunctionType and member.__code__.co_filename.startswith("<attrs generated")
 
 
 def _closure(function: types.FunctionType) -> list[Any]:
@@ -185,7 +277,7 @@ def _source(definition: type | types.FunctionType) -> Any:
         text = "".join(linecache.getlines(function.__code__.co_filename))
         if text and (node := _find(text, definition, function.__code__.co_firstlineno)) is not None:
             return ast.dump(node)
-    return [_code(f.__code__) for f in functions]
+    return [_code(f.__code__) for f in functions if not _is_generated(f)]
 
 
 def _find(text: str, definition: Any, line: int) -> ast.AST | None:

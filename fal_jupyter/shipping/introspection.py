@@ -14,11 +14,20 @@ from fal_jupyter.shipping.generators import is_shared
 from fal_jupyter.shipping.reducers import is_local
 
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray})
-TABLES = ("__pydantic_fields__", "__dataclass_fields__", "__private_attributes__")
-OF_PYTHON = ("_abc_impl", "_member_map_", "_value2member_map_", "_member_names_", "model_config")
+TABLES = ("__pydantic_fields__", "__dataclass_fields__", "__private_attributes__", "__attrs_attrs__", "model_config")
+OF_PYTHON = ("_abc_impl", "_member_map_", "_value2member_map_", "_member_names_")
 _WITHOUT_FUNCTIONS = ATOMS | {dict, list, tuple, set, frozenset}
-_FIELD_MODULES = ("pydantic", "fastapi", "dataclasses", "annotated_types")
-_FIELD_ATTRIBUTES = ("default", "default_factory", "func", "dependency", "metadata")
+_FIELD_MODULES = ("pydantic", "fastapi", "dataclasses", "annotated_types", "attr.")
+_FIELD_ATTRIBUTES = (
+    "default",
+    "default_factory",
+    "func",
+    "dependency",
+    "metadata",
+    "validator",
+    "converter",
+    "factory",
+)
 _MOST_ITEMS = 10_000
 
 

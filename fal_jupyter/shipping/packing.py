@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.local_modules import ModuleFile, loaded, warnings_of
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.captures import Capture, parts_of, reason_of
+from fal_jupyter.shipping.captures import Capture, definitions_in, parts_of, reason_of, travels_by_name
 from fal_jupyter.shipping.dependencies import Dependency, DependencyGraph, walk
 from fal_jupyter.shipping.files.local_files import files_used, home_module, imported_names, renamed_names
-from fal_jupyter.shipping.fingerprint import code_digest, digest
+from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
 from fal_jupyter.shipping.generators import travels_with_its_state
 from fal_jupyter.shipping.loggers import left_behind
 
@@ -61,10 +61,12 @@ def pack(
             hint="a class attribute or default value holds it: make it inside setup() instead",
             where=cls.__name__,
         ) from None
-    fingerprint = {f"class {cls.__name__}": code_digest(cls)}
+    fingerprint = {f"class {cls.__name__}": code_digest(cls, definitions_in(graph))}
     for part in parts:
         if part.capture.digest:
             fingerprint[part.label] = digest((fingerprint.get(part.label, "") + part.capture.digest).encode())
+    for name, value_digest in _names_of_libraries(graph.dependencies):
+        fingerprint.setdefault(f"variable {name}", value_digest)
     source = _sources(graph)
     files = files_used({*graph.modules, *_modules(graph)}, source.values())
     files += files_used(_origins(graph.dependencies, files), ())
@@ -84,6 +86,18 @@ def pack(
         ],
         files=files,
     )
+
+
+def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[str, str]]:
+    """Give the names of the notebook that stand for things of libraries (``Model = AutoModel``), each with what tells it from others."""
+    for dependency in dependencies:
+        value = dependency.value
+        if dependency.missing or dependency.unnamed:
+            continue
+        if isinstance(value, types.ModuleType):
+            yield dependency.name, digest(f"module {value.__name__}".encode())
+        elif travels_by_name(value):
+            yield dependency.name, contents_digest(value)
 
 
 def _sources(graph: DependencyGraph) -> dict[str, str]:

@@ -120,10 +120,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _reduce_class(self, cls: type) -> Any:
         if type(cls).__name__ == "_TypedDictMeta":
             return _reduce_typed_dict(cls)
-        generic = cls.__dict__.get("__pydantic_generic_metadata__")
-        if generic and generic["origin"] is not None:
-            args = generic["args"]
-            return unpacking.parametrize, (generic["origin"], args)
+        if (generic := parametrized_from(cls)) is not None:
+            return unpacking.parametrize, generic
         _complete(cls)
         make, arguments, (members, *more), setter = reduce_class(cls)
         if "__annotations__" in cls.__dict__:
@@ -143,6 +141,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if parameters := getattr(func, "__type_params__", ()):
             slots = {**slots, "__type_params__": parameters}
         return make, arguments, (members, slots), *rest
+
+
+def parametrized_from(cls: type) -> tuple[type, tuple[Any, ...]] | None:
+    """Give the generic model and the arguments that pydantic has made *cls* from (``Page[int]``), or None."""
+    generic = cls.__dict__.get("__pydantic_generic_metadata__")
+    return (generic["origin"], generic["args"]) if generic and generic["origin"] is not None else None
 
 
 def _without_new(obj: object) -> Any:

@@ -21,6 +21,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cloudpickle import cloudpickle
+
 from fal_jupyter.shipping import constructors, loggers
 from fal_jupyter.shipping.generators import home_of_generator
 
@@ -32,12 +34,25 @@ _OWN_OF_VALIDATED = ("raw_function", "__wrapped__")
 _LIVE = (threading.Thread, subprocess.Popen, concurrent.futures.Future)
 _LOCK, _REENTRANT_LOCK = type(threading.Lock()), type(threading.RLock())
 _THREAD_LOCAL = type(threading.local())
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not a static type of C
 TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
 
 def is_local(definition: object) -> bool:
     """True when *definition* (a class or function) was defined in the notebook or script, so that it travels by value."""
     return getattr(definition, "__module__", None) in ("__main__", None)
+
+
+def travels_by_value(definition: Any) -> bool:
+    """True when *definition* (a class or function) travels by value: it is of the notebook, or nothing can be imported by its name.
+
+    A class that a library makes on demand (``dataclasses.make_dataclass``) says that it is the library's.
+    """
+    if is_local(definition):
+        return True
+    if isinstance(definition, type) and (not definition.__flags__ & _HEAP_TYPE or definition.__module__ == "builtins"):
+        return False
+    return not cloudpickle._should_pickle_by_reference(definition)
 
 
 def reduce(obj: Any) -> Any:
