@@ -35,11 +35,15 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 # Runs a module, then its arguments, as `python -m` does. Without rfc3987_syntax: jsonschema imports it where it is installed, and it
-# spends 3 s on a grammar for the format "iri", which Jupyter's schemas do not use.
+# spends 3 s on a grammar for the format "iri", which Jupyter's schemas do not use. And without asking yarn for the registry of packages:
+# JupyterLab starts Node for it, twice, when it is imported.
 _MODULE = """
 import runpy, sys
 sys.modules["rfc3987_syntax"] = None
 del sys.argv[0]
+if sys.argv[0] != "jupyter_server":
+    import jupyterlab.commands
+    jupyterlab.commands._yarn_config = lambda logger: {"yarn config": {}, "npm config": {}}
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
@@ -143,7 +147,7 @@ def jupyter_server(
             f"--ServerApp.base_url={base_url}",
             f"--IdentityProvider.token={TOKEN}",
             f"--ServerApp.root_dir={directory / 'root'}",
-            "--ServerApp.jpserver_extensions={'fal_jupyter': True}",
+            f"--ServerApp.jpserver_extensions={_extensions(module)}",
             f"--ServerApp.allow_unauthenticated_access={lenient}",
             # the asynchronous one reads files in threads: see settle
             "--ServerApp.contents_manager_class=jupyter_server.services.contents.largefilemanager.LargeFileManager",
@@ -168,6 +172,12 @@ def jupyter_server(
             yield server
         finally:
             _end(server)
+
+
+def _extensions(module: str) -> dict[str, bool]:
+    """The server extensions: ours, and with a front end those that are enabled here."""
+    others = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "notebook_shim")
+    return {"fal_jupyter": True} | (dict.fromkeys(others, False) if module == "jupyter_server" else {})
 
 
 def _end(server: Jupyter) -> None:
