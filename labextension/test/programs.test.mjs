@@ -291,6 +291,11 @@ describe("programs", () => {
     expect(waysOf(endpoint())).toEqual(["run", "queue"]);
     expect(waysOf(endpoint({ signature: "(self) -> StreamingResponse" }))[0]).toBe("stream");
     expect(waysOf(endpoint({ path: "/chat/stream" }))[0]).toBe("stream");
+    for (const language of ["python", "javascript"]) {
+      expect(waysOf(endpoint({ yields: true }), language)).toEqual(["stream"]); // fal's clients read one JSON value
+      expect(waysOf(endpoint(), language)).toEqual(["run", "queue"]);
+    }
+    expect(waysOf(endpoint({ yields: true }), "curl")).toEqual(["stream", "run", "queue"]);
     expect(waysOf(endpoint({ protocol: "realtime" }))).toEqual(["session"]);
     expect(Object.keys(call({ way: "session" }))).toEqual(["cell", "python", "javascript"]);
   });
@@ -491,7 +496,7 @@ describe("load", () => {
     const { root, host, questions } = opened([report(5).slice(0, 9), report(5).slice(9), report(40, { over: true })]);
     root.querySelector('[aria-label="number of calls"]').value = "40";
     named(root, "Start load").click();
-    await until(() => root.querySelector("[role=status]").textContent === "40 calls in 2.00 s.");
+    await until(() => root.querySelector("[role=status]").textContent === "40 calls of / in 2.00 s.");
     expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
     expect(host.asked).toEqual([
       ["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "40", at_once: "8" }, '{"n":1}'],

@@ -176,6 +176,21 @@ def test_a_program_runs_as_it_is(
         assert "steps: 2" in printed
 
 
+@pytest.mark.parametrize("language", ["python", "javascript", "curl"])
+def test_a_queued_call_of_the_first_path_has_its_query(many: Served, language: str, tmp_path: Path) -> None:
+    ready, query = many.ready, {"seed": "2 & é"}
+    common = {
+        "className": "Many",
+        "app": ready["app"],
+        "url": f"{ready['base']}/run/{ready['app']}",
+        "key": ready["key"],
+    }
+    call = {"endpoint": "echo", "path": "/", "value": VALUE, "query": query, "way": "queue"}
+    (programs,) = written([common | call])["programs"]
+    printed = run(programs[language], language, tmp_path, {})
+    assert "seed=2+%26+%C3%A9" in printed
+
+
 @pytest.fixture(scope="module")
 def forms(many: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("apps") / "forms_app.py"

@@ -20,7 +20,7 @@ from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
-from fal_jupyter.protocol.feed import BODY_BOUND, MAX_REQUESTS, FeedLine
+from fal_jupyter.protocol.feed import BODY_BOUND, MAX_REQUESTS, FeedLine, RequestState
 from fal_jupyter.settings import read
 from tests.support.serve import Served
 
@@ -544,3 +544,20 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
     )
     assert started["overrides"] == {"keep_alive": 77}
     assert client.control.ask("POST", "/admin/apps/nothing/start")[0] == 404
+
+
+def test_the_time_of_a_cancelled_call_ends_with_its_answer_though_its_thread_works_on(
+    client: Client, feed: Follower
+) -> None:
+    def states(line: FeedLine, state: str) -> list[RequestState]:
+        return [one for one in line.get("requests", ()) if one["id"] == request_id and one["state"] == state]
+
+    request_id = call(client, "/span", {"seconds": 1.5})
+    feed.until(lambda line: bool(states(line, "running")))
+    client.control.ask("DELETE", f"/admin/requests/{request_id}")
+    cancelled = time.time() * 1000
+    b"".join(answer_of(client, request_id))
+    (request,) = states(feed.until(lambda line: bool(states(line, "done"))), "done")
+    assert request["status"] == 499
+    assert request["began"] + request["total_ms"] <= cancelled
+    assert client.control.request(request_id)["request"]["total_ms"] == request["total_ms"]

@@ -156,6 +156,7 @@ class ProxiedRequest:
         was_open = self._response.is_open
         if not self._response.disconnect():
             return
+        self.clock.end()
         self.body.release()
         if was_open and self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
@@ -382,6 +383,7 @@ class ProxiedRequest:
         """Respond with a failure of the gateway, unless the response has begun: then it can only break off."""
         if self._response.finished:
             return
+        self.clock.end()
         self.body.release()
         self._response.fail(
             status, error_type, detail,

@@ -52,7 +52,8 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
         cold: it waits for a runner's start.
         ran_from: its endpoint was called, by its runner's statement.
         first_byte: the head of its answer came.
-        ended: its answer was whole, as its caller was told; every surface has that one total.
+        ended: its caller had its whole answer, a failure of the gateway, or hung up; every surface has that one total, although a
+            runner may work on.
     """
 
     began: float
@@ -78,6 +79,10 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
         """The runner that it waited for is ready; it was starting since *began*."""
         if self.cold:
             self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
+
+    def end(self) -> None:
+        """Its caller waits no longer; what its runner still does is no part of its time."""
+        self.ended = self.ended or time.monotonic()
 
     def at(self, now: float) -> RequestTimestamps:
         """Give the moments so far, up to the end of the answer if it has ended."""

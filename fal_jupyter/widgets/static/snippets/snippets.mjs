@@ -268,7 +268,8 @@ function javascriptOf({ app, path, value, method, way, files, made, key, below, 
   ];
   const input = `input: ${written(value, JAVASCRIPT, ",", "    ")}`;
   const verb = method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`;
-  const id = JSON.stringify(app + below);
+  // with the slash before a query that follows the app's name: the client asks for the status of what stands before it
+  const id = JSON.stringify(app + (way === "queue" && below.startsWith("?") ? `/${below}` : below));
   const call = {
     run: () => programLines(`const { data } = await fal.run(${id}, { ${input}${verb} });`, "console.log(data);"),
     queue: () =>
@@ -401,9 +402,16 @@ export function streams(endpoint) {
   );
 }
 
-/** How an endpoint can be called. @param {import("../types.d.ts").EndpointState} endpoint @returns {string[]} */
-export function waysOf(endpoint) {
+/**
+ * How an endpoint can be called in a language. Where fal's clients run or queue a call they read its answer as one JSON
+ * value, which an answer in pieces is not.
+ * @param {import("../types.d.ts").EndpointState} endpoint
+ * @param {string} [language]
+ * @returns {string[]}
+ */
+export function waysOf(endpoint, language = "cell") {
   if (endpoint.protocol === "realtime") return ["session"];
+  if (streams(endpoint) && (language === "python" || language === "javascript")) return ["stream"];
   return streams(endpoint) || /(^|\/)stream$/.test(endpoint.path) ? ["stream", "run", "queue"] : ["run", "queue"];
 }
 
@@ -627,7 +635,7 @@ class SnippetsPanel {
       this.endpoints().map((each) => h("option", { value: each.path }, each.path)),
     );
     if (one) this.choose.value = one.path;
-    const known = one ? waysOf(one) : [];
+    const known = one ? waysOf(one, this.kind) : [];
     this.way = known.includes(this.wished) ? this.wished : (known[0] ?? "run");
     if (this.way === "session" && this.kind === "curl") this.kind = "cell"; // curl has no such session
     const names = {

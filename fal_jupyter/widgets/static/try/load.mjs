@@ -63,7 +63,10 @@ class LoadPanel {
       },
       this.fill,
     );
-    this.figures = h("div", { class: "fj-figures fj-load-figures", hidden: true });
+    this.figures = h("div", {
+      class: "fj-figures fj-load-figures",
+      hidden: true,
+    });
     this.begin = button([glyph("play"), "Start load"], () => this.ask());
     this.end = button("Stop", () => this.going?.abort(), { hidden: true });
     root.append(
@@ -147,7 +150,7 @@ class LoadPanel {
     this.begin.hidden = true;
     this.end.hidden = false;
     this.end.focus();
-    setText(this.state, "Running.");
+    setText(this.state, `Running ${what.path}.`);
     const { path, asked } = filledPath(what.path, what.query ?? {});
     /** @type {LoadReport | null} */
     let last = null;
@@ -174,9 +177,10 @@ class LoadPanel {
         if (lines.length) this.show((last = JSON.parse(lines[lines.length - 1])));
       }
       if (!last?.over) throw new Error("The load ended before all calls were made.");
-      setText(this.state, `${plural(last.done, "call")} in ${duration(last.seconds * 1000)}.`);
+      setText(this.state, `${plural(last.done, "call")} of ${what.path} in ${duration(last.seconds * 1000)}.`);
     } catch (error) {
-      if (stop.signal.aborted) setText(this.state, last ? `Stopped after ${plural(last.done, "call")}.` : "Stopped.");
+      if (stop.signal.aborted)
+        setText(this.state, last ? `Stopped after ${plural(last.done, "call")} of ${what.path}.` : "Stopped.");
       else setText(this.state, error instanceof Error ? error.message : String(error));
     }
     this.signal.removeEventListener("abort", leave);
