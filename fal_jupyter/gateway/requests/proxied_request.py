@@ -361,12 +361,9 @@ class ProxiedRequest:
 
     def _end_record(self) -> EndRecord:
         self.clock.ended = time.monotonic()
+        timing = self.timing()
         return EndRecord(
-            request_id=self.id,
-            status=self.record.status,
-            revision=self.revision,
-            runner=self.runner_id,
-            timing=self.timing(),
+            request_id=self.id, status=self.record.status, revision=self.revision, runner=self.runner_id, timing=timing
         )
 
     # --- responses of the gateway --------------------------------------------------------------------------------
