@@ -76,7 +76,7 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         overrides=overrides,
         take_over=args.take_over,
         env=args.env or "auto",
-        say=say,
+        report=say,
         project=project,
     )
     for message in serving.missing_secrets(handle.spec, client.secret_store):

@@ -52,8 +52,8 @@ class Folders:
                 half.rename(folder)
             except OSError as error:
                 shutil.rmtree(half, ignore_errors=True)
-                told = f"{error.filename} cannot be taken along: {error.strerror}"
-                raise AppRuleBroken(told, where="app_files") from None
+                problem = f"{error.filename} cannot be taken along: {error.strerror}"
+                raise AppRuleBroken(problem, where="app_files") from None
         return folder
 
     def _claimed(self) -> Path:

@@ -29,14 +29,14 @@ def sync_client(base: str, key: str | None) -> SyncClient:
         BadSetting: *base* is no address, or *key* is none.
         UserError: fal-client is not installed, or is not what it was.
     """
-    made: SyncClient = _redirected().GatewayClient(key=checked_key(key), base=checked(base))
-    return made
+    client: SyncClient = _redirected().GatewayClient(key=checked_key(key), base=checked(base))
+    return client
 
 
 def async_client(base: str, key: str | None) -> AsyncClient:
     """Make a ``fal_client.AsyncClient`` that talks to the gateway at *base*; see :func:`sync_client`."""
-    made: AsyncClient = _redirected().AsyncGatewayClient(key=checked_key(key), base=checked(base))
-    return made
+    client: AsyncClient = _redirected().AsyncGatewayClient(key=checked_key(key), base=checked(base))
+    return client
 
 
 def turned(base: str, key: str | None) -> AbstractContextManager[None]:
@@ -45,8 +45,8 @@ def turned(base: str, key: str | None) -> AbstractContextManager[None]:
     Raises:
         BadSetting, UserError: as :func:`sync_client`.
     """
-    made: AbstractContextManager[None] = _redirected().PatchedFalClient(checked(base), checked_key(key))
-    return made
+    context: AbstractContextManager[None] = _redirected().PatchedFalClient(checked(base), checked_key(key))
+    return context
 
 
 def checked(base: object) -> str:
@@ -79,14 +79,14 @@ def checked_key(key: object) -> str | None:
     if key is None:
         return None
     if not isinstance(key, str):
-        told = f"a key is a string, and this is of type {type(key).__name__}"
+        problem = f"a key is a string, and this is of type {type(key).__name__}"
     elif not key.strip():
-        told = "the key is empty"
+        problem = "the key is empty"
     elif not _is_one_word(key.strip()):
-        told = "the key has a space, a control character or a letter beyond ASCII in it, which no key has"
+        problem = "the key has a space, a control character or a letter beyond ASCII in it, which no key has"
     else:
         return key.strip()
-    raise BadSetting(told, hint="key='id:secret', as fal-jupyter keys create prints it", where="key")
+    raise BadSetting(problem, hint="key='id:secret', as fal-jupyter keys create prints it", where="key")
 
 
 def _is_one_word(text: str) -> bool:
@@ -104,14 +104,14 @@ def _redirected() -> Any:
         raise UserError("fal-client, the Python client of fal, is not installed here", hint=_INSTALL) from None
     version = getattr(package, "__version__", "unknown")
     try:
-        found = importlib.import_module("fal_jupyter.client.fal_client_redirected")
+        module = importlib.import_module("fal_jupyter.client.fal_client_redirected")
     except (ImportError, AttributeError) as error:
         raise UserError(
             f"fal-client {version} is not built as {MEASURED} is, the version that was measured: {error}", hint=_INSTALL
         ) from None
     if version != MEASURED:
-        told = (
+        message = (
             f"fal-client {version} is not the version that was measured ({MEASURED}); if a call goes astray: {_INSTALL}"
         )
-        warnings.warn(told, stacklevel=4)
-    return found
+        warnings.warn(message, stacklevel=4)
+    return module

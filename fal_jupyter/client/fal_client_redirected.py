@@ -42,19 +42,19 @@ _ORIGINAL: Mapping[str, str] = {name: getattr(module, name) for name in _PLACES}
 
 def addresses(base: str) -> dict[str, str]:
     """What the module's names have to say for a gateway at *base*, by name."""
-    found = {name: base + below for name, below in _PLACES.items()}
-    found["REALTIME_URL_FORMAT"] = "ws" + found["REALTIME_URL_FORMAT"].removeprefix("http")
-    return found
+    urls = {name: base + below for name, below in _PLACES.items()}
+    urls["REALTIME_URL_FORMAT"] = "ws" + urls["REALTIME_URL_FORMAT"].removeprefix("http")
+    return urls
 
 
 def local(address: str, base: str) -> str:
     """Give the gateway's address for one of fal's; any other comes back as it is."""
-    wanted = addresses(base)
+    urls = addresses(base)
     for name in _PLACES:
-        for known in (_ORIGINAL[name], getattr(module, name)):
-            rest = address.removeprefix(known)
-            if rest != address and (known.endswith("/") or rest[:1] in ("", "/")):
-                return wanted[name] + rest
+        for prefix in (_ORIGINAL[name], getattr(module, name)):
+            rest = address.removeprefix(prefix)
+            if rest != address and (prefix.endswith("/") or rest[:1] in ("", "/")):
+                return urls[name] + rest
     return address
 
 
@@ -84,12 +84,12 @@ class _AsyncTokens(module.AsyncCDNTokenManager):  # type: ignore[misc]
 
 def _token_of(answer: httpx.Response) -> Any:
     answer.raise_for_status()
-    told = answer.json()
+    token = answer.json()
     return module.CDNToken(
-        token=told["token"],
-        token_type=told["token_type"],
-        base_upload_url=told["base_url"],
-        expires_at=datetime.fromisoformat(told["expires_at"]),
+        token=token["token"],
+        token_type=token["token_type"],
+        base_upload_url=token["base_url"],
+        expires_at=datetime.fromisoformat(token["expires_at"]),
     )
 
 
@@ -269,7 +269,7 @@ class PatchedFalClient:
 
     _lock = threading.Lock()
     _open: list[PatchedFalClient] = []  # noqa: RUF012 - shared on purpose: the module is one
-    _kept: tuple[dict[str, str], dict[str, Any], dict[str, Any], dict[str, str | None]] | None = None
+    _saved: tuple[dict[str, str], dict[str, Any], dict[str, Any], dict[str, str | None]] | None = None
 
     def __init__(self, base: str, key: str | None) -> None:
         self._base, self._key = base, key
@@ -277,11 +277,11 @@ class PatchedFalClient:
     def __enter__(self) -> None:
         """From here on calls go to the gateway."""
         with self._lock:
-            if PatchedFalClient._kept is None:
+            if PatchedFalClient._saved is None:
                 names = {name: getattr(module, name) for name in _PLACES}
                 excepted = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
                 clients = dict(vars(fal_client.sync_client)), dict(vars(fal_client.async_client))
-                PatchedFalClient._kept = names, *clients, excepted
+                PatchedFalClient._saved = names, *clients, excepted
             self._open.append(self)
             self._apply()
 
@@ -292,16 +292,16 @@ class PatchedFalClient:
             if self._open:
                 self._open[-1]._apply()
                 return
-            assert PatchedFalClient._kept is not None
-            names, sync_state, async_state, excepted = PatchedFalClient._kept
-            PatchedFalClient._kept = None
+            assert PatchedFalClient._saved is not None
+            names, sync_state, async_state, excepted = PatchedFalClient._saved
+            PatchedFalClient._saved = None
             _set(names, sync_state, async_state)
             _set_environment(excepted)
 
     def _apply(self) -> None:
         """Set the module's names; its two clients forget what they have opened, and the key that they found."""
-        assert PatchedFalClient._kept is not None
-        _, sync_state, async_state, excepted = PatchedFalClient._kept
+        assert PatchedFalClient._saved is not None
+        _, sync_state, async_state, excepted = PatchedFalClient._saved
         _set_environment(excepted | (past_proxies(os.environ) if is_loopback_url(self._base) else {}))
         cached = {"_auth", "_client", "_token_manager"}
         fresh_sync = {name: value for name, value in sync_state.items() if name not in cached}
@@ -323,7 +323,7 @@ def _set(names: Mapping[str, str], sync_state: Mapping[str, object], async_state
     for name, value in names.items():
         setattr(module, name, value)
     for client, state in ((fal_client.sync_client, sync_state), (fal_client.async_client, async_state)):
-        held = vars(client)
-        held.update(state)
-        for name in held.keys() - state.keys():
-            del held[name]
+        attributes = vars(client)
+        attributes.update(state)
+        for name in attributes.keys() - state.keys():
+            del attributes[name]

@@ -37,33 +37,33 @@ def open_app(client: Client, which: str) -> AppHandle:
     """
     line = client.control.snapshot()
     apps = line["apps"] if line is not None else []
-    found = next((app for app in apps if which in (app["app"], app["alias"])), None)
-    if found is None:
-        known = [name for app in apps for name in (app["app"], app["alias"])]
+    app = next((app for app in apps if which in (app["app"], app["alias"])), None)
+    if app is None:
+        names = [name for app in apps for name in (app["app"], app["alias"])]
         running = ", ".join(app["app"] for app in apps)
         hint = hint_for(
-            which, known, f"running: {running}" if running else "run its cell, or: fal-jupyter serve FILE.py::Class"
+            which, names, f"running: {running}" if running else "run its cell, or: fal-jupyter serve FILE.py::Class"
         )
         raise NotServed(f"there is no app {which!r}", hint=hint)
-    if found["state"] == "Stopped":
-        raise NotServed(f"{found['app']} is stopped", hint="start it in its card, or run its cell again")
-    return ForeignApp(client, found)
+    if app["state"] == "Stopped":
+        raise NotServed(f"{app['app']} is stopped", hint="start it in its card, or run its cell again")
+    return ForeignApp(client, app)
 
 
 class ForeignApp(AppHandle):
     """The handle of an app that another process of this user owns. Arguments and answers are plain values."""
 
     def __init__(self, client: Client, state: AppState) -> None:
-        endpoints = [EndpointSpec(**one) for one in state["endpoints"]]
+        endpoints = [EndpointSpec(**endpoint) for endpoint in state["endpoints"]]
         spec = AppSpec(class_name=state["class_name"], alias=state["alias"], endpoints=tuple(endpoints))
         published = Published(
             app=state["app"], alias=state["alias"], revision=state["serving"], verdict=state["verdict"], reason=state["told"],
             url=state["url"], serving=state["serving"], machine=state["machine"], overrides=state["overrides"],
         )  # fmt: skip
-        called = [one for one in endpoints if one.protocol == "http"]
-        super().__init__(client, spec, published, {one.name: _plain for one in called}, None)
+        called = [endpoint for endpoint in endpoints if endpoint.protocol == "http"]
+        super().__init__(client, spec, published, {endpoint.name: _plain for endpoint in called}, None)
         self._schema: dict[str, Any] | None = None
-        self._arguments = {one.name: _Arguments(one, self._described) for one in called}
+        self._arguments = {endpoint.name: _Arguments(endpoint, self._described) for endpoint in called}
 
     def __repr__(self) -> str:
         return (
@@ -73,13 +73,13 @@ class ForeignApp(AppHandle):
     def _described(self) -> dict[str, Any]:
         """The app's OpenAPI document; where none of its runners is ready, one is started for it."""
         if self._schema is None:
-            status, found = self.client.control.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
+            status, schema = self.client.control.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
             if status == 409:
                 answer = self.client.connections.open("GET", f"{RUN}{self.app}/openapi.json")
-                status, found = answer.status, json.loads(b"".join(answer))
-            if status != 200 or not isinstance(found, dict):
+                status, schema = answer.status, json.loads(b"".join(answer))
+            if status != 200 or not isinstance(schema, dict):
                 raise NotServed(f"{self.app} gave no description of its endpoints (status {status})")
-            self._schema = found
+            self._schema = schema
         return self._schema
 
 
@@ -103,9 +103,9 @@ class _Arguments:
         name, signature = self._endpoint.name, self._endpoint.signature
         form = self._form() if args or kwargs else None
         if form is not None and len(args) == 1 and not kwargs and isinstance(args[0], Mapping):
-            given = dict(args[0])
+            values = dict(args[0])
         elif form is None and len(args) == 1 and not kwargs and (isinstance(args[0], Mapping) or is_model(args[0])):
-            given = first(args[0], f"the argument of {name}()")
+            values = first(args[0], f"the argument of {name}()")
         elif len(args) > len(self._names):
             raise BadArguments(f"{name}(): too many positional arguments", hint=f"it takes {name}{signature}")
         else:
@@ -114,20 +114,20 @@ class _Arguments:
                 raise BadArguments(
                     f"{name}(): multiple values for argument {min(twice)!r}", hint=f"it takes {name}{signature}"
                 )
-            given = {**by_position, **kwargs}
+            values = {**by_position, **kwargs}
         if form is None:
-            given = {key: first(value, f"argument {key!r}") for key, value in given.items()}
-        self._check_names(given)
-        return self._placed(dict(given)) if form is None else self._placed_form(dict(given), form)
+            values = {key: first(value, f"argument {key!r}") for key, value in values.items()}
+        self._check_names(values)
+        return self._placed(dict(values)) if form is None else self._placed_form(dict(values), form)
 
-    def _placed_form(self, given: dict[str, object], form: dict[str, FormField]) -> Sent:
+    def _placed_form(self, values: dict[str, object], form: dict[str, FormField]) -> Sent:
         """Put what is not in the path, the query or a header into a form, in which *form* are the fields that are known."""
         places = self._places()
         parts: list[FormPart] = []
-        for key in [key for key in given if key not in places]:
-            field = form.get(key) or FormField.unknown(key, given[key])
-            parts += parts_of(field, given.pop(key), f"{self._endpoint.name}(): argument {key!r}")
-        sent = self._placed({key: first(value, f"argument {key!r}") for key, value in given.items()})
+        for key in [key for key in values if key not in places]:
+            field = form.get(key) or FormField.unknown(key, values[key])
+            parts += parts_of(field, values.pop(key), f"{self._endpoint.name}(): argument {key!r}")
+        sent = self._placed({key: first(value, f"argument {key!r}") for key, value in values.items()})
         body, content_type = encoded(parts)
         return replace(sent, body=body, content_type=content_type)
 
@@ -143,71 +143,80 @@ class _Arguments:
             for name, schema in body.get("properties", {}).items()
         }
 
-    def _check_names(self, given: dict[str, object]) -> None:
+    def _check_names(self, values: dict[str, object]) -> None:
         """Tell of a name that is nearly one of those that the endpoint takes, which FastAPI would leave out without a word."""
-        strange = [key for key in given if key not in self._names]
-        known = [*self._places(), *self._fields()] if strange else []
+        strange = [key for key in values if key not in self._names]
+        names = [*self._places(), *self._fields()] if strange else []
         for key in strange:
-            near = nearest(key, [name for name in known if name not in given]) if key not in known else ""
+            near = nearest(key, [name for name in names if name not in values]) if key not in names else ""
             if near:
                 raise BadArguments(
                     f"{self._endpoint.name}(): got an unexpected keyword argument {key!r}",
                     hint=f"did you mean {near}?\nit takes {self._endpoint.name}{self._endpoint.signature}",
                 )
 
-    def _placed(self, given: dict[str, object]) -> Sent:
+    def _placed(self, values: dict[str, object]) -> Sent:
         """Put each argument where the endpoint takes it: in its path, its query, a header, or the body, which has the rest."""
         path, query, headers = self._endpoint.path, {}, []
         places = self._places() if len(self._names) > 1 or "{" in path else {}
-        for key in [key for key in given if key in places]:
-            value, place = given.pop(key), places[key]
+        for key in [key for key in values if key in places]:
+            value, location = values.pop(key), places[key]
             if isinstance(value, dict) or value is None:
                 raise BadArguments(
-                    f"{self._endpoint.name}(): argument {key!r} goes into the {place}, which holds no {type(value).__name__}"
+                    f"{self._endpoint.name}(): argument {key!r} goes into the {location}, which holds no {type(value).__name__}"
                 )
-            if place == "path":
+            if location == "path":
                 path = re.sub(rf"{{{re.escape(key)}(?::\w+)?}}", text_of(value).replace("\\", r"\\"), path)
-            elif place == "query":
+            elif location == "query":
                 query[key] = [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
-            elif place == "header":
+            elif location == "header":
                 headers.append((self._header(key), _one_line(key, text_of(value))))
             else:
                 raise BadArguments(
-                    f"{self._endpoint.name}(): argument {key!r} goes into a {place}", hint="call it in its own notebook"
+                    f"{self._endpoint.name}(): argument {key!r} goes into a {location}",
+                    hint="call it in its own notebook",
                 )
         if missing := re.search(r"{(\w+)", path):
             raise BadArguments(f"{self._endpoint.name}(): missing a required argument: {missing[1]!r}")
-        return Sent(path, urlencode(query, doseq=True), dump(given) if given else b"", tuple(headers))
+        return Sent(path, urlencode(query, doseq=True), dump(values) if values else b"", tuple(headers))
 
     def _places(self) -> dict[str, str]:
         """Where each argument goes that does not go into the body: ``path``, ``query``, ``header`` or ``cookie``."""
-        told = [one for one in self._operation().get("parameters", []) if {"name", "in"} <= one.keys()]
-        by_parameter = {one["name"].replace("-", "_"): "header" for one in told if one["in"] == "header"}
-        return by_parameter | {one["name"]: one["in"] for one in told}
+        parameters = [
+            parameter for parameter in self._operation().get("parameters", []) if {"name", "in"} <= parameter.keys()
+        ]
+        by_parameter = {
+            parameter["name"].replace("-", "_"): "header" for parameter in parameters if parameter["in"] == "header"
+        }
+        return by_parameter | {parameter["name"]: parameter["in"] for parameter in parameters}
 
     def _header(self, key: str) -> str:
         """The header of a parameter, which FastAPI writes with hyphens."""
-        told = [one.get("name", "") for one in self._operation().get("parameters", []) if one.get("in") == "header"]
-        return key if key in told else key.replace("_", "-")
+        names = [
+            parameter.get("name", "")
+            for parameter in self._operation().get("parameters", [])
+            if parameter.get("in") == "header"
+        ]
+        return key if key in names else key.replace("_", "-")
 
     def _fields(self) -> list[str]:
         """The names that the body has."""
         content = self._operation().get("requestBody", {}).get("content", {})
-        one: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
-        body = one.get("schema", {})
+        media: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
+        body = media.get("schema", {})
         return list(self._followed(body).get("properties", {}))
 
     def _followed(self, schema: dict[str, Any]) -> dict[str, Any]:
         """What a reference stands for."""
         reference = schema.get("$ref")
-        known = self._schema().get("components", {}).get("schemas", {}) if isinstance(reference, str) else {}
-        found: dict[str, Any] = known.get(str(reference).rpartition("/")[2], schema)
-        return found
+        schemas = self._schema().get("components", {}).get("schemas", {}) if isinstance(reference, str) else {}
+        followed: dict[str, Any] = schemas.get(str(reference).rpartition("/")[2], schema)
+        return followed
 
     def _operation(self) -> dict[str, Any]:
         path = re.sub(r":\w+}", "}", self._endpoint.path)
-        found: dict[str, Any] = self._schema().get("paths", {}).get(path, {}).get("post", {})
-        return found
+        operation: dict[str, Any] = self._schema().get("paths", {}).get(path, {}).get("post", {})
+        return operation
 
 
 def _one_line(name: str, value: str) -> str:
@@ -222,5 +231,9 @@ def _names_in(signature: str) -> list[str]:
         function = ast.parse(f"def endpoint{signature}: ...").body[0]
     except (SyntaxError, ValueError):
         return []
-    wanted = function.args if isinstance(function, ast.FunctionDef) else None
-    return [one.arg for one in (*wanted.posonlyargs, *wanted.args, *wanted.kwonlyargs)] if wanted is not None else []
+    arguments = function.args if isinstance(function, ast.FunctionDef) else None
+    return (
+        [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        if arguments is not None
+        else []
+    )

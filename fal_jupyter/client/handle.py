@@ -44,8 +44,8 @@ class _Aio:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in self._handle.methods:
-            told = f"{self._handle.spec.class_name}.aio has no endpoint {name!r}"
-            raise AttributeError(f"{told}; {hint_for(name, self._handle.methods)}", name=name, obj=self)
+            message = f"{self._handle.spec.class_name}.aio has no endpoint {name!r}"
+            raise AttributeError(f"{message}; {hint_for(name, self._handle.methods)}", name=name, obj=self)
 
         async def call(*args: object, **kwargs: object) -> Any:
             return await self._handle.acall(name, args, kwargs)
@@ -58,12 +58,12 @@ class _Names:
     """``handle.stream.chat(...)``, ``handle.realtime.talk(...)``: one more way to reach the endpoints of *names*."""
 
     def __init__(self, class_name: str, what: str, names: Iterable[str], make: Callable[..., object]) -> None:
-        self._told, self._names, self._make = f"{class_name}.{what}", tuple(names), make
+        self._label, self._names, self._make = f"{class_name}.{what}", tuple(names), make
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in self._names:
             meant = hint_for(name, self._names) if self._names else "there are: none"
-            raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
+            raise AttributeError(f"{self._label} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
         def reach(*args: object, **kwargs: object) -> Any:
             __tracebackhide__ = True
@@ -76,7 +76,7 @@ class _Names:
         return list(self._names)
 
     def __repr__(self) -> str:
-        return f"<{self._told}: {', '.join(self._names) or 'no endpoints'}>"
+        return f"<{self._label}: {', '.join(self._names) or 'no endpoints'}>"
 
 
 class AppHandle:
@@ -115,7 +115,7 @@ class AppHandle:
             n: Arguments(n, self._paths[n], self.methods[n]) for n in plain
         }
         self.stream = _Names(spec.class_name, "stream", plain, self._stream)
-        self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
+        self.realtime = _Names(spec.class_name, "realtime", self._talks, self._open_session)
         self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
 
@@ -157,8 +157,8 @@ class AppHandle:
         methods = self.__dict__.get("methods", {})
         if name not in methods:
             meant = hint_for(name, methods) if methods and not name.startswith("_") else ""
-            told = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(f"{told}; {meant}" if meant else told, name=name, obj=self)
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(f"{message}; {meant}" if meant else message, name=name, obj=self)
 
         def call(*args: object, **kwargs: object) -> Any:
             __tracebackhide__ = True
@@ -238,7 +238,7 @@ class AppHandle:
         where = f"{self.spec.class_name}.stream.{name}"
         return Streamed(self.client.connections, self.alias, request, self._output_with_notices(), finished, where)
 
-    def _talk(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> RealtimeSession:
+    def _open_session(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> RealtimeSession:
         if args:
             raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
         where = f"{self.spec.class_name}.realtime.{name}"
@@ -264,14 +264,14 @@ class AppHandle:
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
-        return next((name for name, known in self._paths.items() if known == path), "")
+        return next((name for name, own_path in self._paths.items() if own_path == path), "")
 
     def _explained(self, error: RequestError) -> RequestError:
         """Add the user's own traceback, which the gateway keeps for the owner."""
         error.message = f"{self.spec.class_name}.{error.message}"
-        told = self.client.control.failure_of(error.request_id) if error.request_id else None
-        if told is not None:
-            error.error, error.traceback = dict(told), self.call_reports.hooks.name_places(told["text"])
+        failure = self.client.control.failure_of(error.request_id) if error.request_id else None
+        if failure is not None:
+            error.error, error.traceback = dict(failure), self.call_reports.hooks.name_places(failure["text"])
         return error
 
     def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
@@ -310,8 +310,8 @@ class AppHandle:
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods.get(name, _unknown))
-        known, value = results.notice, results.value(answer)
-        if results.notice != known:
+        notice, value = results.notice, results.value(answer)
+        if results.notice != notice:
             self.call_reports.notice(f"{self.spec.class_name}.{results.notice}")
         on_value = self.call_reports.hooks.on_value
         if on_value is not None and not map_item.get()[0]:

@@ -95,7 +95,7 @@ class Publications:
 
     def restore(self, connector: GatewayConnector, lease: str) -> None:
         """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again with the next lease."""
-        missing = [(alias, one) for alias, one in self._by_alias.items() if one.lease != lease]
+        missing = [(alias, publication) for alias, publication in self._by_alias.items() if publication.lease != lease]
         if missing and DIED not in self.notices:
             self.notices.append(DIED)
         for alias, publication in missing:

@@ -26,15 +26,15 @@ from fal_jupyter.state import check_state
 
 @dataclass(frozen=True, slots=True)
 class RuntimeEnvironment:
-    """What an app's runners are started with. *told* are things that its owner should know."""
+    """Settings with which an app's runners start. *notes* are messages for its owner."""
 
     environment: Environment
     modules: dict[str, ModuleSource]
     fingerprint: dict[str, str]
-    told: list[str]
+    notes: list[str]
 
 
-def find_home(
+def find_environment(
     cls: Any,
     spec: AppSpec,
     client: Client,
@@ -43,9 +43,9 @@ def find_home(
     base: Path,
     by_value: bool,
     preload: list[str],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> RuntimeEnvironment:
-    """Find where runners of *cls* live, and make it where it has to be made: that is what *say* is told of.
+    """Find the environment of the runners of *cls*, or build it; *report* receives the progress messages.
 
     Args:
         mode: ``auto``, ``kernel`` or ``isolated``. base: folder of the app's file, or where the notebook is.
@@ -65,20 +65,20 @@ def find_home(
     environment = environment_here(preload)
     if chosen == "isolated":
         context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
-        wanted = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
-        isolated, users = store.provide(client.settings.environments, wanted, say)
+        request = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
+        isolated, users = store.provide(client.settings.environments, request, report)
         client.hold_environment(spec.alias, users)
         _move(environment, isolated, preload)
     names = list(cls.local_python_modules or ())
     modules = shipping.pack_modules(names)
-    told = [
+    notes = [
         f"local_python_modules names {name!r}, which cannot be imported here"
         for name in shipping.missing_modules(names, modules)
     ]
     fingerprint = shipping.fingerprint_of_environment(environment) | shipping.fingerprint_of_modules(names, modules)
     if cls.host_kwargs.get("app_files"):
-        fingerprint |= _take_files(cls, spec, client, base, environment, told)
-    return RuntimeEnvironment(environment, modules, fingerprint, told)
+        fingerprint |= _take_files(cls, spec, client, base, environment, notes)
+    return RuntimeEnvironment(environment, modules, fingerprint, notes)
 
 
 def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
@@ -91,7 +91,7 @@ def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]
 
 
 def needs_its_own(cls: object, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
-    """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_home`."""
+    """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_environment`."""
     unmet, unknown = compared(cls, spec, base)
     chosen = choose(
         check_mode(mode),
@@ -128,35 +128,35 @@ def _move(environment: Environment, isolated: store.Isolated, preload: list[str]
     environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
     environment["sys_path"] = search_path.users_own(environment["sys_path"])
     if named := environment["env"].pop("PYTHONPATH", ""):
-        kept = search_path.users_own(entry for entry in named.split(os.pathsep) if entry)
-        environment["env"] |= {"PYTHONPATH": os.pathsep.join(kept)} if kept else {}
+        entries = search_path.users_own(entry for entry in named.split(os.pathsep) if entry)
+        environment["env"] |= {"PYTHONPATH": os.pathsep.join(entries)} if entries else {}
     own = search_path.shadowed(preload, environment["sys_path"])
     environment["preload"] = [name for name in preload if name not in own]
 
 
 def _take_files(
-    cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, told: list[str]
+    cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, notes: list[str]
 ) -> dict[str, str]:
     """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
-    found = app_files.collect_for(cls.host_kwargs, base)
-    told += [f"app_files names {name!r}, which is not there" for name in found.missing]
+    files = app_files.collect_for(cls.host_kwargs, base)
+    notes += [f"app_files names {name!r}, which is not there" for name in files.missing]
     try:
-        fingerprint = found.fingerprint()
-        folder = client.app_files.folder_of(spec.alias, found, fingerprint)
+        fingerprint = files.fingerprint()
+        folder = client.app_files.folder_of(spec.alias, files, fingerprint)
     except OSError as error:
         why = f"{error.filename} cannot be taken along: {error.strerror}"
         raise AppRuleBroken(why, where="app_files") from None
-    place = (folder / found.place).resolve()
-    environment["cwd"] = str(place)
-    environment["sys_path"] += [str(place)] if place == folder else [str(place), str(folder)]
+    directory = (folder / files.place).resolve()
+    environment["cwd"] = str(directory)
+    environment["sys_path"] += [str(directory)] if directory == folder else [str(directory), str(folder)]
     return fingerprint
 
 
 def _is_of_this_interpreter(module: str) -> bool:
     """True where a runner's template, which knows none of our path, would import the same module as we do."""
     try:
-        found = importlib.util.find_spec(module)
+        module_spec = importlib.util.find_spec(module)
     except ValueError:  # loaded without a spec
         return False
     places = [*site.getsitepackages(), site.getusersitepackages()]
-    return found is not None and any(str(found.origin).startswith(place + os.sep) for place in places)
+    return module_spec is not None and any(str(module_spec.origin).startswith(root + os.sep) for root in places)

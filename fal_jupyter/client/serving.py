@@ -13,7 +13,7 @@ from typing import Any
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.client.runtime_environment import find_home
+from fal_jupyter.client.runtime_environment import find_environment
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
@@ -27,7 +27,7 @@ from fal_jupyter.shipping.files.source_files import RUN_PATH, app_named, read_so
 from fal_jupyter.shipping.packing import Shipment
 
 
-def say_nothing(line: str) -> None:
+def ignore_message(line: str) -> None:
     """Hear how an environment is made, and keep it to oneself."""
 
 
@@ -43,7 +43,7 @@ def serve(
     cell_of: Callable[[str], str] = lambda name: "",
     namespace: Mapping[str, object] | None = None,
     env: str = "auto",
-    say: Callable[[str], None] = say_nothing,
+    report: Callable[[str], None] = ignore_message,
 ) -> AppHandle:
     """Run *cls* as an app of this process, and bind its endpoints to it.
 
@@ -63,7 +63,7 @@ def serve(
         cell_of=cell_of,
         namespace=namespace,
         env=env,
-        say=say,
+        report=report,
     )
     handle = prepared.publish()
     if wait:
@@ -110,42 +110,46 @@ def prepare(
     cell_of: Callable[[str], str] = lambda name: "",
     namespace: Mapping[str, object] | None = None,
     env: str = "auto",
-    say: Callable[[str], None] = say_nothing,
+    report: Callable[[str], None] = ignore_message,
 ) -> Prepared:
     """Describe and pack *cls*, and find its environment; arguments and errors are those of :func:`serve`."""
     cls = adopted(cls)
     spec = fal.describe(cls, overrides)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
-    home = find_home(cls, spec, client, mode=env, base=folder_of(cls), by_value=True, preload=shipment.preload, say=say)
-    shipment.warnings.extend(home.told)
+    runtime = find_environment(
+        cls, spec, client, mode=env, base=folder_of(cls), by_value=True, preload=shipment.preload, report=report
+    )
+    shipment.warnings.extend(runtime.notes)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
-        environment=home.environment,
-        fingerprint=shipment.fingerprint | shipping.fingerprint_of_spec(spec) | home.fingerprint,
+        environment=runtime.environment,
+        fingerprint=shipment.fingerprint | shipping.fingerprint_of_spec(spec) | runtime.fingerprint,
         kind="pickle",
         take_over=take_over,
         source=shipment.source,
-        modules=home.modules,
+        modules=runtime.modules,
     )
-    shipment.files.extend(_files_shipped(home.modules, shipment.files))
+    shipment.files.extend(_files_shipped(runtime.modules, shipment.files))
     shipment.warnings.extend(missing_secrets(spec, client.secret_store))
     return Prepared(cls, client, spec, head, shipment)
 
 
-def _files_shipped(modules: Mapping[str, ModuleSource], known: Iterable[ModuleFile]) -> list[ModuleFile]:
-    """Give the files of ``local_python_modules`` beside those *known*."""
-    names = {file.name for file in known}
-    read = (read_module(name, one["path"]) for name, one in modules.items() if one["path"] and name not in names)
-    return [found[0] for found in read if found is not None]
+def _files_shipped(modules: Mapping[str, ModuleSource], listed: Iterable[ModuleFile]) -> list[ModuleFile]:
+    """Give the files of ``local_python_modules`` that are not among *listed*."""
+    names = {file.name for file in listed}
+    read = (
+        read_module(name, source["path"]) for name, source in modules.items() if source["path"] and name not in names
+    )
+    return [module_file[0] for module_file in read if module_file is not None]
 
 
 def missing_secrets(spec: AppSpec, secret_store: SecretStore) -> list[str]:
     """Say which secrets the class names that are not set here."""
     if not spec.secrets:
         return []
-    known = secret_store.secrets()
-    missing = [name for name in spec.secrets if name not in known]
+    stored = secret_store.secrets()
+    missing = [name for name in spec.secrets if name not in stored]
     return [f"the secret {name} is not set; type: fal-jupyter secrets set {name}" for name in missing]
 
 
@@ -157,7 +161,7 @@ def serve_file(
     overrides: Mapping[str, object] | None = None,
     take_over: bool = False,
     env: str = "auto",
-    say: Callable[[str], None] = say_nothing,
+    report: Callable[[str], None] = ignore_message,
     project: ProjectApp | None = None,
 ) -> AppHandle:
     """Publish a class of a Python file; runners read the text as it is now. Does not wait.
@@ -169,24 +173,26 @@ def serve_file(
     loaded = load_file(path, class_name, project)
     cls, text, path = loaded.cls, loaded.text, loaded.path
     spec = fal.describe(cls, overrides)
-    home = find_home(cls, spec, client, mode=env, base=path.parent, by_value=False, preload=_preload_of(text), say=say)
-    for told in home.told:
-        say(f"fal_jupyter: {told}")
-    home.environment["sys_path"] = [e for e in home.environment["sys_path"] if e not in loaded.added_to_path]
+    runtime = find_environment(
+        cls, spec, client, mode=env, base=path.parent, by_value=False, preload=_preload_of(text), report=report
+    )
+    for note in runtime.notes:
+        report(f"fal_jupyter: {note}")
+    runtime.environment["sys_path"] = [e for e in runtime.environment["sys_path"] if e not in loaded.added_to_path]
     files = shipping.files_used([cls.__module__], [text])
-    files += _files_shipped(home.modules, files)
+    files += _files_shipped(runtime.modules, files)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
-        environment=home.environment,
+        environment=runtime.environment,
         fingerprint={f"class {cls.__name__}": text}
         | {f"module {file.name}": file.digest for file in files if file.path != str(path)}
         | shipping.fingerprint_of_spec(spec)
-        | home.fingerprint,
+        | runtime.fingerprint,
         kind="file",
         take_over=take_over,
         source={str(path): text},
-        modules=home.modules,
+        modules=runtime.modules,
     )
     payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": loaded.folders}).encode()
     served = client.publish(spec.alias, head, payload)
@@ -216,12 +222,12 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
         BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
     """
     path = path.absolute()
-    given = project.text if project is not None else None
-    text = given if given is not None else read_source(path, command="fal-jupyter serve")
+    project_text = project.text if project is not None else None
+    text = project_text if project_text is not None else read_source(path, command="fal-jupyter serve")
     fal.install()
     folders = list(dict.fromkeys([*search_folders(path), *(project.folders if project is not None else ())]))
     added = [folder for folder in folders if folder not in sys.path]
-    module = run_source(path, text, folders, name=RUN_PATH if given is not None else None)
+    module = run_source(path, text, folders, name=RUN_PATH if project_text is not None else None)
     name, cls = app_named(module, class_name, path, (fal.App,))
     if project is not None:
         project.configure(cls)

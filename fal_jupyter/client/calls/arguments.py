@@ -107,12 +107,12 @@ class Arguments:
 
     def _add_defaults(self, fields: dict[str, Field]) -> None:
         """Take the defaults that are in an annotation (``Field(default_factory=…)``) into the signature."""
-        known = self.signature.parameters.values()
+        parameters = self.signature.parameters.values()
         with contextlib.suppress(ValueError):  # a parameter without a default follows
             self.signature = self.signature.replace(
                 parameters=[
                     p.replace(default=fields[p.name].default) if p.name in fields and p.default is p.empty else p
-                    for p in known
+                    for p in parameters
                 ]
             )
 
@@ -124,28 +124,28 @@ class Arguments:
         """
         if not self._settled:
             self._settle()
-        given = self._bind(args, kwargs)
+        bound = self._bind(args, kwargs)
         if self._form:
-            return self._sent_form(given)
-        for name, value in given.items():
+            return self._sent_form(bound)
+        for name, value in bound.items():
             if is_array(value):
                 self._check_array(name, value)
         try:
-            return self._sent({name: first(value, f"argument {name!r}") for name, value in given.items()})
+            return self._sent({name: first(value, f"argument {name!r}") for name, value in bound.items()})
         except (ValueError, RecursionError):
-            for name, value in given.items():
+            for name, value in bound.items():
                 _check_alone(value, f"argument {name!r}")
             raise
 
-    def _sent_form(self, given: dict[str, object]) -> Sent:
-        rest = {n: first(value, f"argument {n!r}") for n, value in given.items() if n not in self._form}
+    def _sent_form(self, bound: dict[str, object]) -> Sent:
+        rest = {n: first(value, f"argument {n!r}") for n, value in bound.items() if n not in self._form}
         parts: list[FormPart] = []
-        for name in [n for n in given if n in self._form]:
+        for name in [n for n in bound if n in self._form]:
             how, where = self._form[name], f"{self.name}(): argument {name!r}"
             if isinstance(how, forms.FormField):
-                parts += forms.parts_of(how, given[name], where)
-            elif given[name] is not None:
-                parts += forms.parts_of_model(how, given[name], where)
+                parts += forms.parts_of(how, bound[name], where)
+            elif bound[name] is not None:
+                parts += forms.parts_of_model(how, bound[name], where)
         body, content_type = forms.encoded(parts)
         return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
 
@@ -220,14 +220,14 @@ class Arguments:
 
     def _query_value(self, name: str, value: object) -> Any:
         """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
-        told = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
+        problem = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
         if value is None:
             parameter = self.signature.parameters.get(name)
             if parameter is not None and parameter.default is not None:
-                raise BadArguments(f"{told} None", hint="leave it out, or make it part of the body's model")
+                raise BadArguments(f"{problem} None", hint="leave it out, or make it part of the body's model")
             return None
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
-            raise BadArguments(f"{told} structures", hint="make it part of the body's model")
+            raise BadArguments(f"{problem} structures", hint="make it part of the body's model")
         return [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
 
     def _bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
@@ -250,12 +250,12 @@ class Arguments:
             if fields or self.signature.parameters[whole[0]].default is inspect.Parameter.empty:
                 kwargs[whole[0]] = self._named_fields(whole[0], fields)
         try:
-            given = dict(self.signature.bind(*args, **kwargs).arguments)
+            bound = dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            told, meant = hints.for_arguments(len(args), kwargs, self.signature, error)
-            takes = f"it takes {self.name}{self._told()}"
-            raise BadArguments(f"{self.name}(): {told}", hint=f"{meant}\n{takes}" if meant else takes) from None
-        return self._single(given)
+            problem, meant = hints.for_arguments(len(args), kwargs, self.signature, error)
+            takes = f"it takes {self.name}{self._documented_signature()}"
+            raise BadArguments(f"{self.name}(): {problem}", hint=f"{meant}\n{takes}" if meant else takes) from None
+        return self._single(bound)
 
     def _named_fields(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Give the fields of a model, which a call names as the class does, by the names under which the model takes them.
@@ -266,23 +266,23 @@ class Arguments:
         kind = _lone_model(self._hints.get(name))
         if kind is None:
             return fields
-        known = kind.model_fields
-        taken = {alias for field in known for alias in _names_taken(kind, field)}
-        found = {key: value for key, value in fields.items() if key in taken or key not in known}
-        for key in fields.keys() - found.keys():
-            put_at(found, taken_name(kind, key), fields[key], f"argument {key!r}")
-        others = [key for key in fields if key not in taken and key not in known]
+        model_fields = kind.model_fields
+        accepted = {alias for field in model_fields for alias in _names_taken(kind, field)}
+        values = {key: value for key, value in fields.items() if key in accepted or key not in model_fields}
+        for key in fields.keys() - values.keys():
+            put_at(values, taken_name(kind, key), fields[key], f"argument {key!r}")
+        others = [key for key in fields if key not in accepted and key not in model_fields]
         if others and kind.model_config.get("extra") != "allow" and not _rewrites_input(kind):
-            hint = hint_for(others[0], known, f"it takes {self.name}{self._told()}")
+            hint = hint_for(others[0], model_fields, f"it takes {self.name}{self._documented_signature()}")
             raise BadArguments(f"{self.name}(): {kind.__name__} has no field {others[0]!r}", hint=hint)
-        return found
+        return values
 
-    def _single(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _single(self, bound: dict[str, Any]) -> dict[str, Any]:
         """Refuse what ``*args`` and ``**kwargs`` would collect: FastAPI takes each of them for one parameter of that name."""
-        for name, value in list(given.items()):
+        for name, value in list(bound.items()):
             kind = self.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD and set(value) == {name}:
-                given[name] = value[name]
+                bound[name] = value[name]
             elif kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
                 stars = "**" if kind is inspect.Parameter.VAR_KEYWORD else "*"
                 which = (
@@ -292,11 +292,11 @@ class Arguments:
                     f"{self.name}() is given {which} for {stars}{name}, which FastAPI takes for one parameter of the name {name!r}",
                     hint="declare each parameter by name, or one of the type dict or list; a decorator needs functools.wraps",
                 )
-        return given
+        return bound
 
-    def _told(self) -> inspect.Signature:
+    def _documented_signature(self) -> inspect.Signature:
         """The signature as a caller would write it: without FastAPI's marks, but with the defaults in them."""
-        told = []
+        parameters = []
         for name, parameter in self.signature.parameters.items():
             hint = _unaliased(parameter.annotation)
             if typing.get_origin(hint) is typing.Annotated:
@@ -304,22 +304,22 @@ class Arguments:
             mark, default = self._marks.get(name), parameter.default
             if mark is not None and default is mark:
                 default = inspect.Parameter.empty if mark.is_required() else mark.default
-            told.append(parameter.replace(annotation=hint, default=default))
+            parameters.append(parameter.replace(annotation=hint, default=default))
         try:
-            return self.signature.replace(parameters=told)
+            return self.signature.replace(parameters=parameters)
         except ValueError:  # one without a default after one that has
             return self.signature
 
-    def _is_whole(self, given: Mapping[object, object]) -> bool:
+    def _is_whole(self, mapping: Mapping[object, object]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
         names = set(self.signature.parameters) - set(self._elsewhere)
-        if not given:
+        if not mapping:
             takes = self._hints.get(next(iter(self.signature.parameters), ""))
             models = self.models or self.query_models or self.form_models
             return not models and not (names and takes in (None, Any, object))
         if len(self.models or self.query_models or self.form_models) == 1 and len(names) == 1:
             return False
-        return all(key in self.signature.parameters for key in given)
+        return all(key in self.signature.parameters for key in mapping)
 
 
 def hints_of(function: Callable[..., object]) -> dict[str, Any]:
@@ -377,8 +377,8 @@ _ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
 def _mark(hint: object, default: object) -> Any:
     """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
     marks = [*getattr(hint, "__metadata__", ()), default]
-    found = [m for m in marks if type(m).__module__ == "fastapi.params" and type(m).__name__ in _MARKS]
-    return found[-1] if found else None
+    markers = [m for m in marks if type(m).__module__ == "fastapi.params" and type(m).__name__ in _MARKS]
+    return markers[-1] if markers else None
 
 
 def _is_body(hint: object, mark: object = None) -> bool:
@@ -428,8 +428,8 @@ def _names_taken(kind: Any, field: str) -> list[str]:
 
 def _rewrites_input(kind: Any) -> bool:
     """True where a validator of the model sees its input first, so that it may take other names."""
-    found = kind.__pydantic_decorators__.model_validators.values()
-    return any(validator.info.mode in ("before", "wrap") for validator in found)
+    validators = kind.__pydantic_decorators__.model_validators.values()
+    return any(validator.info.mode in ("before", "wrap") for validator in validators)
 
 
 def _is_array_of(hint: object) -> bool:

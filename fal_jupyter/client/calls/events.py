@@ -101,9 +101,9 @@ class ServerSentEvents(EventDecoder):
         text = self._rest + self._decoder.decode(data)
         if self._first and text:
             self._first, text = False, text.removeprefix("\ufeff")
-        held = "\r" if text.endswith("\r") else ""  # its line feed may come with the next bytes
-        lines = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._rest = lines.pop() + held
+        pending = "\r" if text.endswith("\r") else ""  # its line feed may come with the next bytes
+        lines = text[: len(text) - len(pending)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = lines.pop() + pending
         for line in lines:
             if line:
                 self._take(line)

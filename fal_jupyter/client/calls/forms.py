@@ -43,12 +43,17 @@ class FormField:
     def of_schema(cls, key: str, schema: dict[str, Any], *, needed: bool) -> FormField:
         """Read a field of an OpenAPI document."""
         choices = [schema, *schema.get("anyOf", ())]
-        many = any(one.get("type") == "array" for one in choices)
-        leaves = [one.get("items", {}) if one.get("type") == "array" else one for one in choices]
-        leaves += [one for leaf in leaves for one in leaf.get("anyOf", ())]
+        many = any(schema_part.get("type") == "array" for schema_part in choices)
+        leaves = [
+            schema_part.get("items", {}) if schema_part.get("type") == "array" else schema_part
+            for schema_part in choices
+        ]
+        leaves += [schema_part for leaf in leaves for schema_part in leaf.get("anyOf", ())]
         is_file = any(map(_is_file_schema, leaves))
-        is_text = not is_file or any(one.get("type") == "string" and not _is_file_schema(one) for one in leaves)
-        as_json = any("contentMediaType" in one and not _is_file_schema(one) for one in choices)
+        is_text = not is_file or any(
+            schema_part.get("type") == "string" and not _is_file_schema(schema_part) for schema_part in leaves
+        )
+        as_json = any("contentMediaType" in schema_part and not _is_file_schema(schema_part) for schema_part in choices)
         return cls(
             key, is_file, is_text, many and not as_json, as_json, NO_DEFAULT if needed else schema.get("default")
         )
@@ -66,12 +71,12 @@ def _is_file_schema(schema: dict[str, Any]) -> bool:
 
 def fields_of_model(kind: Any) -> dict[str, FormField]:
     """Give the fields of a model whose fields stand in the form one by one."""
-    found = {}
+    form_fields = {}
     for name, field in kind.model_fields.items():
         key = taken_name(kind, name)
         default = NO_DEFAULT if field.is_required() else field.get_default(call_default_factory=False)
-        found[name] = FormField.of(key if isinstance(key, str) else name, field.annotation, field, default)
-    return found
+        form_fields[name] = FormField.of(key if isinstance(key, str) else name, field.annotation, field, default)
+    return form_fields
 
 
 def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
@@ -84,8 +89,8 @@ def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
         return value
     if not is_model(value):
         raise BadArguments(f"{where} goes into the form field by field, so it must be a {kind.__name__} or a dict")
-    given = {_key(type(value), name): getattr(value, name) for name in type(value).model_fields}
-    return given | (getattr(value, "model_extra", None) or {})
+    values = {_key(type(value), name): getattr(value, name) for name in type(value).model_fields}
+    return values | (getattr(value, "model_extra", None) or {})
 
 
 def parts_of_model(kind: object, value: object, where: str) -> Iterator[FormPart]:
@@ -119,15 +124,15 @@ def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
     if field.is_file:
         yield from _files(field, value, where)
         return
-    told = value if field.as_json and isinstance(value, str) else first(value, where)
+    plain_value = value if field.as_json and isinstance(value, str) else first(value, where)
     if field.as_json and not isinstance(value, str):
-        texts = [_json(told, where)]
-    elif isinstance(told, list) and field.many:
-        if not told:
+        texts = [_json(plain_value, where)]
+    elif isinstance(plain_value, list) and field.many:
+        if not plain_value:
             _check_empty(field, where, "list")
-        texts = [_text(item, f"{where}[{at}]") for at, item in enumerate(told)]
+        texts = [_text(item, f"{where}[{at}]") for at, item in enumerate(plain_value)]
     else:
-        texts = [_text(told, where)]
+        texts = [_text(plain_value, where)]
     for text in texts:
         if not text:
             _check_empty(field, where, "text")
@@ -210,12 +215,12 @@ def _file(field: FormField, value: object, where: str) -> FormPart:
         name, inner, kind = value.filename, value.file, getattr(value, "content_type", None)
     else:
         inner = value
-    found = contents_of(inner, where)
-    if found is None:
+    opened = contents_of(inner, where)
+    if opened is None:
         if field.is_text and isinstance(value, str):
             return FormPart.text(field.key, value, where)
         raise _no_file(field, value, where)
-    contents, own = found
+    contents, own = opened
     name = name or own or "file"
     return FormPart(field.key, contents, where, name, kind or type_of(name))
 
@@ -232,13 +237,13 @@ def _no_file(field: FormField, value: object, where: str) -> BadArguments:
             f"{where} takes one file, not a {type(value).__name__} of {len(value)}", hint=f"give {_FILE_FORMS}"
         )
     kind = type(value)
-    shown = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    type_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     hint = f"give {_FILE_FORMS}"
     if hasattr(value, "save") and hasattr(value, "getbands"):
         hint = "save it: b = io.BytesIO(); image.save(b, 'PNG'); then give ('image.png', b, 'image/png')"
     elif is_array(value):
         hint = "give ('array.npy', bytes, None) of what numpy.save wrote, or .tobytes()"
-    return BadArguments(f"{where} is a {shown}, but the endpoint takes a file", hint=hint)
+    return BadArguments(f"{where} is a {type_name}, but the endpoint takes a file", hint=hint)
 
 
 # --- annotations --------------------------------------------------------------------------------------------------------

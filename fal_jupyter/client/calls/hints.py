@@ -13,7 +13,9 @@ from fal_jupyter.domain.text.nearest import nearest
 _CLOSE = 0.75  # names that are both an endpoint's own are often alike
 
 
-def for_arguments(given: int, names: Iterable[str], signature: inspect.Signature, error: TypeError) -> tuple[str, str]:
+def for_arguments(
+    positional: int, names: Iterable[str], signature: inspect.Signature, error: TypeError
+) -> tuple[str, str]:
     """Give the sentence about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
 
     Args:
@@ -21,9 +23,9 @@ def for_arguments(given: int, names: Iterable[str], signature: inspect.Signature
         error: of ``Signature.bind``, which tells of a missing argument before a misspelt one.
     """
     names = list(names)
-    left = [name for name in list(signature.parameters)[given:] if name not in names]
+    remaining = [name for name in list(signature.parameters)[positional:] if name not in names]
     for name in names:
-        if name not in signature.parameters and (near := nearest(name, left)):
+        if name not in signature.parameters and (near := nearest(name, remaining)):
             return f"got an unexpected keyword argument {name!r}", f"did you mean {near}?"
     return str(error), ""
 
@@ -33,17 +35,17 @@ def for_invalid_input(detail: object) -> str:
     where there is none."""
     if not isinstance(detail, list):
         return ""
-    for one in detail:
-        if isinstance(one, dict) and (hint := _for_path(one.get("input"), str(one.get("msg", "")))):
+    for item in detail:
+        if isinstance(item, dict) and (hint := _for_path(item.get("input"), str(item.get("msg", "")))):
             return hint
-        if not isinstance(one, dict) or one.get("type") != "missing" or not isinstance(one.get("input"), Mapping):
+        if not isinstance(item, dict) or item.get("type") != "missing" or not isinstance(item.get("input"), Mapping):
             continue
-        place = one.get("loc")
-        if not isinstance(place, list | tuple) or not place or not isinstance(place[-1], str):
+        location = item.get("loc")
+        if not isinstance(location, list | tuple) or not location or not isinstance(location[-1], str):
             continue
-        near = nearest(place[-1], map(str, one["input"]), cutoff=_CLOSE)
+        near = nearest(location[-1], map(str, item["input"]), cutoff=_CLOSE)
         if near:
-            return f"did you mean {place[-1]} where the input has {near}?"
+            return f"did you mean {location[-1]} where the input has {near}?"
     return ""
 
 
@@ -83,15 +85,15 @@ def _takes_list(hint: object) -> bool:
 _PICTURES = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "tif", "tiff")
 
 
-def _for_path(given: object, message: str) -> str:
+def _for_path(value: object, message: str) -> str:
     """Say how a file of this machine is sent, where its path was: *message* is what :class:`fal.toolkit.File` says of text that is no URL."""
-    if not isinstance(given, str) or "valid URL" not in message or "://" in given:
+    if not isinstance(value, str) or "valid URL" not in message or "://" in value:
         return ""
-    _, dot, ending = given.rpartition(".")
-    if not (dot and ending.isalnum()) and "/" not in given and "\\" not in given:
+    _, dot, ending = value.rpartition(".")
+    if not (dot and ending.isalnum()) and "/" not in value and "\\" not in value:
         return ""
     kind = "Image" if ending.lower() in _PICTURES else "File"
-    return f"a file of this machine is sent as {kind}.from_path({given!r}), after: from fal.toolkit import {kind}"
+    return f"a file of this machine is sent as {kind}.from_path({value!r}), after: from fal.toolkit import {kind}"
 
 
 def for_absent_app(detail: object) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def show_as(error: BaseException, told: str) -> None:
-    """Let IPython show *error* as one line: its type and *told*."""
-    line = f"{type(error).__name__}: {told}"
+def show_as(error: BaseException, message: str) -> None:
+    """Let IPython show *error* as one line: its type and *message*."""
+    line = f"{type(error).__name__}: {message}"
     error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
 
 

@@ -82,16 +82,16 @@ class FormPart:
         Raises:
             BadArguments: a name or the type has what a header cannot hold.
         """
-        told = f'Content-Disposition: form-data; name="{_quoted(self.name, self.where, "name")}"'
+        disposition = f'Content-Disposition: form-data; name="{_quoted(self.name, self.where, "name")}"'
         if self.filename is None:
-            return _encoded(f"{told}\r\n\r\n", self.where)
+            return _encoded(f"{disposition}\r\n\r\n", self.where)
         if not _CONTENT_TYPE.fullmatch(self.content_type):
             raise BadArguments(
                 f"{self.where} has the content type {self.content_type!r:.80}, which is none",
                 hint="such as 'image/png'",
             )
-        told += f'; filename="{_quoted(self.filename, self.where, "file name")}"'
-        return _encoded(f"{told}\r\nContent-Type: {self.content_type}\r\n\r\n", self.where)
+        disposition += f'; filename="{_quoted(self.filename, self.where, "file name")}"'
+        return _encoded(f"{disposition}\r\nContent-Type: {self.content_type}\r\n\r\n", self.where)
 
 
 class Multipart:
@@ -140,14 +140,14 @@ def contents_of(value: object, where: str) -> tuple[Contents, str] | None:
 def _of_path(value: os.PathLike[Any], where: str) -> tuple[Contents, str]:
     path = os.fsdecode(value)
     try:
-        found = os.stat(path)
-        if stat.S_ISDIR(found.st_mode):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
             raise BadArguments(f"{where} is the folder {path!r}, not a file")
-        if not stat.S_ISREG(found.st_mode) or not found.st_size:  # pipes and the files of /proc say no length
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:  # pipes and the files of /proc say no length
             data = Path(path).read_bytes()
             return Contents(len(data), data), os.path.basename(path)
         with open(path, "rb"):
-            return Contents(found.st_size, path=os.path.abspath(path)), os.path.basename(path)
+            return Contents(status.st_size, path=os.path.abspath(path)), os.path.basename(path)
     except FileNotFoundError:
         raise BadArguments(f"{where}: there is no file {path!r}", hint=f"this process is in {_here()}") from None
     except OSError as error:
@@ -181,9 +181,9 @@ def _of_open(value: Any, where: str) -> tuple[Contents, str]:
             return Contents(view.nbytes, view), name
         if isinstance(inner, io.BufferedReader | io.BufferedRandom | io.FileIO):
             inner.flush()
-            found = os.fstat(inner.fileno())
-            if stat.S_ISREG(found.st_mode) and found.st_size:
-                return Contents(found.st_size, opened=inner), name
+            status = os.fstat(inner.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size:
+                return Contents(status.st_size, opened=inner), name
         if callable(getattr(value, "seek", None)) and getattr(value, "seekable", lambda: True)():
             value.seek(0)
         data = value.read()

@@ -60,14 +60,14 @@ def plain(value: object, where: str) -> Any:
         return _object(value, where)
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    return _other(value, where)
+    return _plain_object(value, where)
 
 
 def _object(value: Mapping[object, object], where: str) -> dict[str, Any]:
-    found = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
-    if len(found) != len(value):
+    converted = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if len(converted) != len(value):
         raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
-    return found
+    return converted
 
 
 def _key(key: object, where: str) -> str:
@@ -92,17 +92,17 @@ def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     options: dict[str, Any] = {"by_alias": by_alias, "round_trip": True, "warnings": False}
     try:
         try:
-            found = model.model_dump(mode="json", **options)
+            dumped = model.model_dump(mode="json", **options)
         except Exception:  # often a default that its own field does not take, such as token: SecretStr = ""
             options["exclude_unset"] = True
-            found = model.model_dump(mode="json", **options)
-        if _MASK in str(found):  # secrets may be among it
-            found = _revealed(found, model.model_dump(**options), where)
+            dumped = model.model_dump(mode="json", **options)
+        if _MASK in str(dumped):  # secrets may be among it
+            dumped = _revealed(dumped, model.model_dump(**options), where)
     except BadArguments:
         raise
     except Exception as error:
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
-    return _as_taken(model, found, where, by_alias=by_alias) if _is_special(type(model)) else found
+    return _as_taken(model, dumped, where, by_alias=by_alias) if _is_special(type(model)) else dumped
 
 
 def text_of(value: object) -> str:
@@ -144,9 +144,9 @@ _special: weakref.WeakKeyDictionary[type[Any], bool] = weakref.WeakKeyDictionary
 
 def _is_special(kind: type) -> bool:
     """True where a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
-    if (known := _special.get(kind)) is None:
-        known = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
-    return known
+    if (special := _special.get(kind)) is None:
+        special = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
+    return special
 
 
 def _classes_in(hint: Any, seen: set[int]) -> Iterator[Any]:
@@ -224,18 +224,18 @@ def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
     if not isinstance(written, dict):
         return written
     kind, rest = type(value), dict(written)
-    found: dict[str, Any] = {}
-    given = getattr(value, "model_fields_set", kind.__pydantic_fields__)
+    fields: dict[str, Any] = {}
+    set_fields = getattr(value, "model_fields_set", kind.__pydantic_fields__)
     for name, field in kind.__pydantic_fields__.items():
         key, item = (field.serialization_alias or name) if by_alias else name, getattr(value, name)
         if key in rest:
             text = _as_taken(item, rest.pop(key), f"{where}.{name}")
-        elif name in given and not _is_at_its_address(value, name):
+        elif name in set_fields and not _is_at_its_address(value, name):
             text = first(item, f"{where}.{name}")
         else:
             continue
-        put_at(found, taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
-    return found | rest
+        put_at(fields, taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
+    return fields | rest
 
 
 def _is_at_its_address(value: object, name: str) -> bool:
@@ -271,10 +271,10 @@ def _validated(kind: Any, text: bytes) -> Any:
     return TypeAdapter(kind).validate_json(text)
 
 
-def put_at(found: dict[str, Any], name: Any, value: Any, where: str) -> None:
+def put_at(target: dict[str, Any], name: Any, value: Any, where: str) -> None:
     """Put *value* where a model looks for it: under a name, or at the end of a path."""
     path = [name] if isinstance(name, str) else list(name.path)
-    holder: Any = found
+    holder: Any = target
     for step, after in itertools.pairwise([*path, None]):
         if isinstance(step, int) and step < 0:
             raise BadArguments(f"{where} is taken from the end of a list ({name}), where a call cannot put it")
@@ -297,7 +297,7 @@ _TEXTS = (
 _ORDERED = (collections.deque, range, collections.abc.KeysView, collections.abc.ValuesView)
 
 
-def _other(value: object, where: str) -> Any:
+def _plain_object(value: object, where: str) -> Any:
     if hasattr(value, "get_secret_value") and not isinstance(value, type):
         return _secret(value, where)
     if is_model(value):

@@ -22,7 +22,7 @@ from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
 IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
 ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
-LEFT = "its with block is over"
+BLOCK_ENDED = "its with block is over"
 HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
 DEEP = 20  # levels of an input in which the culprit is looked for
 
@@ -49,8 +49,8 @@ class RealtimeSession:
         self._client, self._explain, self._options, self._where = client, explain, options, where
         self._alias, self._on_output, self._opened = alias, on_output, opened
         self._printed: Printed | None = None
-        asked = f"?{urlencode(query)}" if query else ""
-        self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{asked}"
+        query_text = f"?{urlencode(query)}" if query else ""
+        self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{query_text}"
         self._name = getattr(method, "__name__", path)
         model = options.output_of(method) if options is not None else None
         self._model = model if hasattr(model, "model_validate") else None
@@ -101,10 +101,10 @@ class RealtimeSession:
         if self._options is None:
             return message
         if isinstance(message, str):
-            found = _json(message)
-            if isinstance(found, dict) and found.get("type") == "x-fal-error":
-                return self._told(found)
-            return found
+            decoded = _json(message)
+            if isinstance(decoded, dict) and decoded.get("type") == "x-fal-error":
+                return self._failure_of(decoded)
+            return decoded
         if self._options.encode_message is not None:
             return message
         import msgpack  # start-up
@@ -112,17 +112,17 @@ class RealtimeSession:
         value = msgpack.unpackb(message, raw=False)
         return self._model.model_validate(value) if self._model is not None else value
 
-    def _told(self, error: dict[str, Any]) -> _Failed | None:
+    def _failure_of(self, error: dict[str, Any]) -> _Failed | None:
         if error.get("error") == IDLE:
             self._ending = "no input came for as long as its session_timeout"
             return None
-        told = error.get("reason") or error.get("error")
+        reason = error.get("reason") or error.get("error")
         return _Failed(
             RequestError(
-                f"{self._name}: {told}",
+                f"{self._name}: {reason}",
                 status=500,
                 error_type="runner_server_error",
-                detail=told,
+                detail=reason,
                 request_id=self._id(),
             )
         )
@@ -139,11 +139,11 @@ class RealtimeSession:
     def _refused(self, error: Any) -> RequestError:
         response = error.response
         detail = _json(response.body.decode("utf-8", "replace")) if response.body else ""
-        told = detail.get("detail", detail) if isinstance(detail, dict) else detail
+        reason = detail.get("detail", detail) if isinstance(detail, dict) else detail
         return RequestError(
-            f"{self._name} refused the websocket: {response.status_code} {told}".rstrip(),
+            f"{self._name} refused the websocket: {response.status_code} {reason}".rstrip(),
             status=response.status_code,
-            detail=told,
+            detail=reason,
             request_id=response.headers.get(H_REQUEST_ID, ""),
         )
 
@@ -153,8 +153,8 @@ class RealtimeSession:
             self._ending = self._ending or f"the endpoint closed it ({code})"
             return None
         reason = closed.rcvd.reason if closed.rcvd is not None else "the connection broke off"
-        told = f"{self._name} closed with {code} {reason}".rstrip()
-        return _Failed(RequestError(told, status=500, detail=reason, request_id=self._id()))
+        message = f"{self._name} closed with {code} {reason}".rstrip()
+        return _Failed(RequestError(message, status=500, detail=reason, request_id=self._id()))
 
     def _explained(self, failed: _Failed) -> RequestError:
         error = self._explain(failed.error)
@@ -163,8 +163,8 @@ class RealtimeSession:
 
     def _over(self) -> RequestError:
         """What an input meets that comes too late."""
-        told = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
-        return RequestError(told, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
+        message = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
+        return RequestError(message, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
 
     def _follow(self) -> Printed:
         return Printed(self._client, self._alias, self._id(), self._on_output)
@@ -209,7 +209,7 @@ class RealtimeSession:
             self._socket.close_timeout = HURRY  # an interrupt does not wait for an endpoint that is busy with an input
         yield from on_loop(self._socket.close)
         yield from in_thread(self._show_the_rest)
-        self._ending = self._ending or LEFT
+        self._ending = self._ending or BLOCK_ENDED
 
     def _send(self, message: object) -> Flow[None]:
         from websockets.exceptions import ConnectionClosed  # start-up
@@ -321,13 +321,13 @@ class RealtimeSession:
 
 def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
     """Name the place of what msgpack did not take."""
-    place, found = _find_unsendable(value, where, 0)
+    location, culprit = _find_unsendable(value, where, 0)
     if isinstance(error, TypeError):
-        kind = type(found)
+        kind = type(culprit)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        told = f"{place} is a {name}, which a message cannot hold"
-        return BadArguments(told, hint="send text, numbers, bytes, lists or dicts")
-    return BadArguments(f"{place} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
+        message = f"{location} is a {name}, which a message cannot hold"
+        return BadArguments(message, hint="send text, numbers, bytes, lists or dicts")
+    return BadArguments(f"{location} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
 
 
 def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, Any]:

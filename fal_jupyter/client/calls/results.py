@@ -51,8 +51,8 @@ class Results:
         try:
             return json.loads(text)
         except ValueError as error:
-            shown = text[:60].decode("utf-8", "replace")
-            raise self._unreadable(answer, f"what is no JSON: {shown!r} ({error})") from None
+            excerpt = text[:60].decode("utf-8", "replace")
+            raise self._unreadable(answer, f"what is no JSON: {excerpt!r} ({error})") from None
 
     def _model(self, answer: Answer) -> Any:
         from pydantic import ValidationError  # start-up
@@ -61,15 +61,15 @@ class Results:
             return self._validate(answer.body)
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_context=False)
-        found = self._json(answer, answer.body)
-        computed = [one["loc"] for one in wrong if one["type"] == "extra_forbidden"]
-        if len(computed) == len(wrong) and all(_dropped(found, place) for place in computed):
+        decoded = self._json(answer, answer.body)
+        computed = [error["loc"] for error in wrong if error["type"] == "extra_forbidden"]
+        if len(computed) == len(wrong) and all(_dropped(decoded, location) for location in computed):
             try:
-                return self._validate(json.dumps(found))
+                return self._validate(json.dumps(decoded))
             except ValidationError:
                 pass  # the first errors tell more
         if not self.notice:
-            wrong_places = _readable([{**one, "loc": ("answer", *one["loc"])} for one in wrong])
+            wrong_places = _readable([{**error, "loc": ("answer", *error["loc"])} for error in wrong])
             self.notice = (
                 f"{self._name}'s answer does not fit its annotation {_name_of(self._hint)}, so the plain value is given "
                 f"({wrong_places}); annotate it -> dict to get plain values without this message"
@@ -80,9 +80,11 @@ class Results:
         assert self._adapter is not None
         return self._adapter.validate_json(text)
 
-    def _unreadable(self, answer: Answer, told: str) -> RequestError:
+    def _unreadable(self, answer: Answer, problem: str) -> RequestError:
         request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
-        return RequestError(f"{self._name} answered {told}", status=answer.status, request_id=request_id, detail=told)
+        return RequestError(
+            f"{self._name} answered {problem}", status=answer.status, request_id=request_id, detail=problem
+        )
 
 
 def _adapter_of(hint: Any) -> Any:
@@ -99,12 +101,12 @@ def _name_of(hint: object) -> str:
     return getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
 
 
-def _dropped(found: Any, place: tuple[Any, ...]) -> bool:
+def _dropped(decoded: Any, location: tuple[Any, ...]) -> bool:
     """Take a key out that the model computes and so does not take."""
     try:
-        for step in place[:-1]:
-            found = found[step]
-        del found[place[-1]]
+        for step in location[:-1]:
+            decoded = decoded[step]
+        del decoded[location[-1]]
     except (LookupError, TypeError):
         return False
     return True
@@ -159,14 +161,14 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
 def _readable(detail: object) -> str:
     if not isinstance(detail, list):
         return str(detail)
-    parts = [_readable_part(one) for one in detail[:5]]
+    parts = [_readable_part(item) for item in detail[:5]]
     return "; ".join(parts) + (f" and {len(detail) - 5} more" if len(detail) > 5 else "")
 
 
-def _readable_part(one: object) -> str:
+def _readable_part(item: object) -> str:
     """FastAPI's description of one wrong value; anything else that users put into a ``detail`` as it is."""
-    if not isinstance(one, dict) or not isinstance(one.get("loc"), list | tuple):
-        return str(one)
-    place = ".".join(str(p) for p in one["loc"][1:]) or ".".join(map(str, one["loc"]))
-    given = "" if one.get("type") == "missing" else f" (got {one.get('input')!r:.60})"
-    return f"{place}: {one.get('msg', '')}{given}"
+    if not isinstance(item, dict) or not isinstance(item.get("loc"), list | tuple):
+        return str(item)
+    location = ".".join(str(p) for p in item["loc"][1:]) or ".".join(map(str, item["loc"]))
+    got = "" if item.get("type") == "missing" else f" (got {item.get('input')!r:.60})"
+    return f"{location}: {item.get('msg', '')}{got}"

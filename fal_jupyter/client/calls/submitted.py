@@ -70,13 +70,13 @@ class Completed:
 Status = Queued | InProgress | Completed
 
 
-def status_of(told: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status:
+def status_of(data: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status:
     """Read a status answer; *logs* stand in for those that are in it."""
-    if told["status"] == "IN_QUEUE":
-        return Queued(told["queue_position"])
-    if told["status"] == "IN_PROGRESS":
+    if data["status"] == "IN_QUEUE":
+        return Queued(data["queue_position"])
+    if data["status"] == "IN_PROGRESS":
         return InProgress(logs)
-    return Completed(logs, told.get("metrics", {}), told.get("error"), told.get("error_type"))
+    return Completed(logs, data.get("metrics", {}), data.get("error"), data.get("error_type"))
 
 
 class _Tail:
@@ -88,10 +88,10 @@ class _Tail:
 
     def feed(self, data: bytes) -> Iterator[Status]:
         """Take bytes; give the statuses that are complete now, each with all lines so far."""
-        for told in self._decoder.feed(data):
+        for event in self._decoder.feed(data):
             if self._logs is not None:
-                self._logs = [*self._logs, *(told.get("logs") or ())]
-            yield status_of(told, self._logs)
+                self._logs = [*self._logs, *(event.get("logs") or ())]
+            yield status_of(event, self._logs)
 
 
 class Events:
@@ -209,8 +209,8 @@ class QueuedRequest:
         Raises:
             RequestError: the gateway does not know it (any more).
         """
-        told = self._ask("GET", f"{self._address}/status?logs={int(with_logs)}")
-        self._last = status_of(told, told.get("logs"))
+        data = self._fetch("GET", f"{self._address}/status?logs={int(with_logs)}")
+        self._last = status_of(data, data.get("logs"))
         return self._last
 
     def iter_events(self, *, with_logs: bool = False) -> Events:
@@ -228,7 +228,7 @@ class QueuedRequest:
         Raises:
             RequestError: it is over already (400), or not known (404).
         """
-        self._ask("PUT", f"{self._address}/cancel" + (f"?{Q_FORCE}=1" if force else ""))
+        self._fetch("PUT", f"{self._address}/cancel" + (f"?{Q_FORCE}=1" if force else ""))
 
     # --- its value --------------------------------------------------------------------------------------------------
     def get(self) -> Any:
@@ -266,12 +266,12 @@ class QueuedRequest:
         if answer.status == 404 and self._gateway not in (0, gateway):
             raise _lost()
         try:
-            known = self._client.control.request(self.request_id)
+            recorded = self._client.control.request(self.request_id)
         except NotServed:  # another one's, or too long ago: its answer is all that is left
-            known = None
-        if known is not None:
-            record = known["request"]
-            answer.error = known["error"]
+            recorded = None
+        if recorded is not None:
+            record = recorded["request"]
+            answer.error = recorded["error"]
             answer.end = EndRecord(
                 request_id=self.request_id,
                 status=answer.status,
@@ -308,7 +308,7 @@ class QueuedRequest:
         if not isinstance(status, Completed):
             raise _lost()
 
-    def _ask(self, method: str, target: str) -> Any:
+    def _fetch(self, method: str, target: str) -> Any:
         answer, gateway = self._request(method, target)
         if answer.status >= 400:
             raise self._failed(answer.status, dict(answer.headers), answer.body, gateway)
@@ -325,8 +325,8 @@ class QueuedRequest:
     def _failed(self, status: int, headers: dict[str, str], body: bytes, gateway: int) -> FalJupyterError:
         if status == 404 and self._gateway not in (0, gateway):
             return _lost()
-        found = _object(body)
-        if found.get("status") == "ALREADY_COMPLETED":
+        details = _object(body)
+        if details.get("status") == "ALREADY_COMPLETED":
             body = b'{"detail": "the request is over already"}'
         error = failure(Answer(status=status, headers=list(headers.items()), body=body), self._name)
         if status == 404:
@@ -361,15 +361,15 @@ class Submit:
             BadArguments: *priority* is neither ``"normal"`` nor ``"low"``, or an endpoint's arguments are given.
         """
         if args or others:
-            told = f"{self._told}(...) takes how to queue: priority, start_timeout, webhook_url, hint, headers"
+            message = f"{self._call_text}(...) takes how to queue: priority, start_timeout, webhook_url, hint, headers"
             hint_of_place = (
-                f"arguments go behind an endpoint's name: {self._told}.{next(iter(self._names), 'name')}(...)"
+                f"arguments go behind an endpoint's name: {self._call_text}.{next(iter(self._names), 'name')}(...)"
             )
-            raise BadArguments(told, hint=hint_of_place)
+            raise BadArguments(message, hint=hint_of_place)
         if priority not in (None, "normal", "low"):
             raise BadArguments(f"priority is 'normal' or 'low', not {priority!r}")
-        given = [(H_PRIORITY, priority), (H_START_WITHIN, start_timeout), (H_HINT, hint)]
-        all_headers = {**(headers or {}), **{name: str(value) for name, value in given if value is not None}}
+        options = [(H_PRIORITY, priority), (H_START_WITHIN, start_timeout), (H_HINT, hint)]
+        all_headers = {**(headers or {}), **{name: str(value) for name, value in options if value is not None}}
         return Submit(self._handle, self._names, SubmitOptions(tuple(all_headers.items()), webhook_url))
 
     def get_handle(self, request_id: str) -> QueuedRequest:
@@ -395,7 +395,7 @@ class Submit:
         if name in by_id:
             return by_id[name]
         meant = hint_for(name, self._names) if self._names else "there are: none"
-        raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
+        raise AttributeError(f"{self._call_text} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
     def _submitter(self, name: str) -> Callable[..., QueuedRequest]:
         def submit(*args: object, **kwargs: object) -> QueuedRequest:
@@ -409,11 +409,11 @@ class Submit:
         return [*dict.fromkeys([*self._names, "get_handle", "status", "result", "cancel"])]
 
     @property
-    def _told(self) -> str:
+    def _call_text(self) -> str:
         return f"{self._handle.spec.class_name}.submit"
 
     def __repr__(self) -> str:
-        return f"<{self._told}: {', '.join(self._names) or 'no endpoints'}>"
+        return f"<{self._call_text}: {', '.join(self._names) or 'no endpoints'}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,10 +448,10 @@ def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions)
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        decoded = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def _lost(error: Exception | None = None) -> FalJupyterError:
@@ -467,5 +467,5 @@ def _lost(error: Exception | None = None) -> FalJupyterError:
 
 def _goes_on(stop: KeyboardInterrupt, name: str) -> None:
     """The interrupt as one line: the request itself is not touched by it."""
-    told = f"KeyboardInterrupt: not waiting any longer; {name}() goes on: job.get() waits for it again, job.cancel() ends it"
-    stop._render_traceback_ = lambda: [told]  # type: ignore[attr-defined]
+    message = f"KeyboardInterrupt: not waiting any longer; {name}() goes on: job.get() waits for it again, job.cancel() ends it"
+    stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]

@@ -128,8 +128,8 @@ class AnswerReader:
         """The answer is complete."""
         self.answer.body = b"".join(self._parts)
         if self._dropped and self._on_output is not None:
-            told = f"\n[{self._dropped_lines:,} more lines ({self._dropped:,} characters) are not shown here; {self._rest}]\n"
-            self._on_output(2, told)
+            notice = f"\n[{self._dropped_lines:,} more lines ({self._dropped:,} characters) are not shown here; {self._rest}]\n"
+            self._on_output(2, notice)
         return self.answer
 
     def _output(self, stream: int, text: str) -> None:

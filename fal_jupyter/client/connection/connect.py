@@ -81,10 +81,10 @@ def _holder_of(lock: os.PathLike[str]) -> int:
     """Give the process that has written itself into a lock file; 0 where none has."""
     try:
         with open(lock, "rb") as file:
-            told = file.read(32).strip()
+            text = file.read(32).strip()
     except OSError:
         return 0
-    return int(told) if told.isdigit() else 0
+    return int(text) if text.isdigit() else 0
 
 
 def peer_pid(sock: socket.socket) -> int:
@@ -247,11 +247,11 @@ def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: S
             f"the gateway ended while it started (status {process.returncode})",
             hint=f"its last words are in {settings.logs / 'gateway.err'}",
         )
-    said = json.loads(answer)
-    if not said["ok"]:
+    outcome = json.loads(answer)
+    if not outcome["ok"]:
         process.wait()
-        kind = getattr(errors, said["kind"], GatewayUnreachable)
-        raise kind(said["error"], hint=said.get("hint", ""))
+        kind = getattr(errors, outcome["kind"], GatewayUnreachable)
+        raise kind(outcome["error"], hint=outcome.get("hint", ""))
 
 
 def _last_words(settings: Settings) -> BinaryIO:
@@ -264,7 +264,9 @@ def _last_words(settings: Settings) -> BinaryIO:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What a gateway carries: nothing of the user's, since apps bring their own."""
-    kept = {name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)}
+    carried = {
+        name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)
+    }
     if "PYTHONPATH" in os.environ:
-        kept["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
-    return kept | settings.environment()
+        carried["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
+    return carried | settings.environment()

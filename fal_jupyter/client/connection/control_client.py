@@ -12,7 +12,7 @@ from fal_jupyter.client.connection import connect, http
 from fal_jupyter.client.connection import lease as leases
 from fal_jupyter.client.connection.control_connection import decoded
 from fal_jupyter.client.connection.flows import run
-from fal_jupyter.client.connection.response import Response, ask_next, read_whole
+from fal_jupyter.client.connection.response import Response, read_whole, request_next
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, silent
 from fal_jupyter.domain.errors import AppRuleBroken, GatewayError, NotServed
 from fal_jupyter.protocol.api import (
@@ -76,7 +76,7 @@ class ControlClient:
         Raises:
             OSError: no gateway runs.
         """
-        return run(ask_next(self._connections.dial_running, http.request(method, target, body, headers)))
+        return run(request_next(self._connections.dial_running, http.request(method, target, body, headers)))
 
     def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
         """Send a request, however long its response takes; gives status and JSON value.

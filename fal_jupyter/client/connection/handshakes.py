@@ -163,9 +163,9 @@ class _Socket(socket.socket):
     @classmethod
     def of(cls, sock: socket.socket) -> _Socket:
         """Take a socket over."""
-        taken = cls(fileno=sock.detach())
-        forks.closed_in_child(taken)
-        return taken
+        wrapped = cls(fileno=sock.detach())
+        forks.closed_in_child(wrapped)
+        return wrapped
 
     def recv(self, *args: Any) -> bytes:
         """As ever."""

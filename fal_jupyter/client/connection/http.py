@@ -84,7 +84,7 @@ class ResponseParser:
         self.headers: dict[str, str] = {}
         self.done = False
         self._buffer = bytearray()
-        self._left: int | None = None
+        self._remaining: int | None = None
         self._chunked = self._ending = False
         self._to_end = False
 
@@ -106,15 +106,15 @@ class ResponseParser:
             return b""
         if self._chunked:
             return self._take_chunks()
-        if self._left is None:
-            found = bytes(self._buffer)
+        if self._remaining is None:
+            piece = bytes(self._buffer)
             self._buffer.clear()
-            return found
-        found = bytes(self._buffer[: self._left])
-        del self._buffer[: self._left]
-        self._left -= len(found)
-        self.done = self._left == 0
-        return found
+            return piece
+        piece = bytes(self._buffer[: self._remaining])
+        del self._buffer[: self._remaining]
+        self._remaining -= len(piece)
+        self.done = self._remaining == 0
+        return piece
 
     def end(self) -> None:
         """The connection ended.
@@ -146,41 +146,41 @@ class ResponseParser:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             self._chunked = True
         elif "content-length" in self.headers:
-            self._left = _number(self.headers["content-length"], "0123456789", 10)
+            self._remaining = _number(self.headers["content-length"], "0123456789", 10)
         else:
             self._to_end = True
         return True
 
     def _take_chunks(self) -> bytes:
-        found = bytearray()
+        body = bytearray()
         while not self.done:
             if self._ending:  # the trailers, up to an empty line
                 line = self._line()
                 self.done = line == b""
                 if line is None:
                     break
-            elif self._left is None:
+            elif self._remaining is None:
                 line = self._line()
                 if line is None:
                     break
-                self._left = _number(line.split(b";")[0].decode("latin-1").strip(), "0123456789abcdefABCDEF", 16)
-                if self._left == 0:
+                self._remaining = _number(line.split(b";")[0].decode("latin-1").strip(), "0123456789abcdefABCDEF", 16)
+                if self._remaining == 0:
                     self._ending = True
-            elif self._left:
-                piece = self._buffer[: self._left]
+            elif self._remaining:
+                piece = self._buffer[: self._remaining]
                 if not piece:
                     break
-                found += piece
+                body += piece
                 del self._buffer[: len(piece)]
-                self._left -= len(piece)
+                self._remaining -= len(piece)
             else:
                 line = self._line()
                 if line is None:
                     break
                 if line:
                     raise ValueError("a chunk of the answer is longer than it says")
-                self._left = None
-        return bytes(found)
+                self._remaining = None
+        return bytes(body)
 
     def _line(self) -> bytes | None:
         """Take a line, or None where it is not all here yet."""

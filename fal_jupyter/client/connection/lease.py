@@ -99,18 +99,18 @@ def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
     Raises:
         GatewayUnreachable: none runs, or the parent has not published its apps there yet.
     """
-    told = "the gateway has ended, and this process was forked from the one that publishes the apps"
+    message = "the gateway has ended, and this process was forked from the one that publishes the apps"
     try:
         with connect.dial(settings) as sock:
             gateway = connect.peer_pid(sock)
             requests = (http.request("GET", target) for target in (A_HELLO, A_APPS))
             hello, published = [json.loads(run(read_whole(sock, request, PATIENCE))[1]) for request in requests]
         if not {*apps} <= {app["alias"] for app in published}:
-            raise GatewayUnreachable(told)
+            raise GatewayUnreachable(message)
     except GatewayStopped:
         raise
     except (OSError, ValueError, GatewayError):
-        raise GatewayUnreachable(told, hint="call an app in that process: a new gateway is started there") from None
+        raise GatewayUnreachable(message, hint="call an app in that process: a new gateway is started there") from None
     return Borrowed(gateway, f"http://127.0.0.1:{hello['port']}", _pidfd_of(gateway))
 
 
@@ -130,7 +130,7 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         GatewayUnreachable: anything else went wrong.
     """
     key_id, key_hash = id_and_hash(key)
-    asked = LeaseAsked(
+    lease_request = LeaseAsked(
         protocol=PROTOCOL,
         kind=kind,
         name=name,
@@ -140,15 +140,15 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         key_hash=key_hash.hex(),
     )
     try:
-        return Lease(sock, _granted(sock, asked))
+        return Lease(sock, _granted(sock, lease_request))
     except BaseException:
         sock.close()
         raise
 
 
-def _granted(sock: socket.socket, asked: LeaseAsked) -> LeaseGranted:
+def _granted(sock: socket.socket, lease_request: LeaseAsked) -> LeaseGranted:
     gateway = connect.peer_pid(sock)
-    request = http.request("POST", A_LEASES, json.dumps(asked).encode())
+    request = http.request("POST", A_LEASES, json.dumps(lease_request).encode())
     try:
         connection, body = run(read_whole(sock, request, PATIENCE, until=lambda body: b"\n" in body))
         answer = json.loads(body)

@@ -165,7 +165,7 @@ def read_whole(
     return connection, bytes(body)
 
 
-def ask_next(dial: Callable[[], socket.socket], request: http.Request) -> Flow[Response]:
+def request_next(dial: Callable[[], socket.socket], request: http.Request) -> Flow[Response]:
     """Send *request* where *dial* leads; what a gateway that ended has not read goes to the next one.
 
     Raises:

@@ -265,7 +265,7 @@ def _prepare(session: NotebookSession, cls: type, options: ServeOptions, on_line
         cell_of=session.cell_of,
         namespace=session.namespace,
         env=options.env,
-        say=on_line,
+        report=on_line,
     )
 
 
