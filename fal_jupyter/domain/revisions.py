@@ -46,8 +46,8 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _sentence(names: list[str], old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    shown = [
+    listed = [
         f"{name} {'is new' if name not in old else 'is gone' if name not in new else 'changed'}" for name in names[:3]
     ]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    more = len(names) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")

@@ -196,8 +196,8 @@ class AppSpec:
         for endpoint in self.endpoints:
             if endpoint.path == requested:
                 return requested
-        other = requested[:-1] if requested.endswith("/") else f"{requested}/"
-        return other if any(endpoint.path == other for endpoint in self.endpoints) else requested
+        toggled = requested[:-1] if requested.endswith("/") else f"{requested}/"
+        return toggled if any(endpoint.path == toggled for endpoint in self.endpoints) else requested
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -211,8 +211,8 @@ class AppSpec:
             AppRuleBroken: a field is missing or out of range.
         """
         nested = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors", "retry"}
-        known = {f.name for f in fields(AppSpec)} - nested
-        plain = {name: value for name, value in data.items() if name in known}
+        names = {f.name for f in fields(AppSpec)} - nested
+        plain = {name: value for name, value in data.items() if name in names}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
         scaling_fields = {f.name for f in fields(Scaling)}
         try:

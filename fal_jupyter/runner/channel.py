@@ -32,7 +32,7 @@ class RunnerChannel:
         sock.setblocking(False)
         self.sock = sock
         self._lock = threading.Lock()
-        self._wanted = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
         self._drained = threading.Condition(self._lock)
         self._pending: deque[memoryview] = deque()
         self._pending_bytes = 0
@@ -77,7 +77,7 @@ class RunnerChannel:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="fal-jupyter-channel", daemon=True)
                 self._writer.start()
-            self._wanted.notify()
+            self._room.notify()
 
     def _write(self) -> None:
         poller = select.poll()
@@ -85,7 +85,7 @@ class RunnerChannel:
         while True:
             with self._lock:
                 while not self._pending:
-                    self._wanted.wait()
+                    self._room.wait()
                 if self._closed:
                     return
                 data = self._pending[0]

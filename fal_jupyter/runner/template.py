@@ -92,7 +92,7 @@ class Template:
             self._import(name)
         imports_ms = round((time.monotonic() - began) * 1000, 1)
         log.debug("template %s is up: imports took %s ms", os.getpid(), imports_ms)
-        self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
+        self._send_event(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
         trust.default_authorities()  # runners have them by the fork
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
@@ -114,7 +114,7 @@ class Template:
         except ImportError:
             pass  # an optional one (uvloop): the runner does without, too
 
-    def _say(self, **event: Any) -> None:
+    def _send_event(self, **event: Any) -> None:
         try:
             self.control.send(json.dumps(event).encode())
         except OSError:
@@ -133,7 +133,7 @@ class Template:
             try:
                 self._fork(runner_id, order, fds)
             except OSError as error:
-                self._say(event="refused", runner_id=runner_id, reason=why_refused(error))
+                self._send_event(event="refused", runner_id=runner_id, reason=why_refused(error))
             finally:
                 for fd in fds:
                     os.close(fd)
@@ -159,7 +159,7 @@ class Template:
         self.runners[pid] = runner_id
         self.memory.add(pid, order["memory"])
         log.debug("%s is process %s", runner_id, pid)
-        self._say(event="forked", runner_id=runner_id, pid=pid)
+        self._send_event(event="forked", runner_id=runner_id, pid=pid)
 
     def _spawn(self, channel: int, output: int) -> int:
         command = [sys.executable, "-P", "-m", "fal_jupyter.runner.spawned", str(os.getpid()), str(channel)]
@@ -193,7 +193,7 @@ class Template:
                 self.cleaners[pid] = time.monotonic() + CLEANING
         for runner_id, status, peak in ended:
             log.debug("%s ended with status %s", runner_id, status)
-            self._say(event="exited", runner_id=runner_id, status=status, peak=peak)
+            self._send_event(event="exited", runner_id=runner_id, status=status, peak=peak)
 
     def _end_late_cleaners(self) -> None:
         now = time.monotonic()
@@ -203,16 +203,16 @@ class Template:
 
     def _end_exceeding(self) -> None:
         for pid, used in self.memory.exceeded().items():
-            self._say(event="over_memory", runner_id=self.runners[pid], used=used)
+            self._send_event(event="over_memory", runner_id=self.runners[pid], used=used)
             os.kill(pid, signal.SIGKILL)
             self.memory.forget(pid)
 
     def _milliseconds_left(self) -> float | None:
         """Milliseconds until something is due; None: nothing is."""
-        left = [deadline - time.monotonic() for deadline in self.cleaners.values()]
+        timeouts = [deadline - time.monotonic() for deadline in self.cleaners.values()]
         if (look := self.memory.seconds_left()) is not None:
-            left.append(look)
-        return max(1.0, min(left) * 1000) if left else None
+            timeouts.append(look)
+        return max(1.0, min(timeouts) * 1000) if timeouts else None
 
     def _end_everything(self) -> None:
         end_cleaners(end_orphans(()))

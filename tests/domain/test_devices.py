@@ -123,7 +123,10 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     machine.want("a", TWO, warm=1)
     held = "GPU 0 is held by process 7"
     assert machine.tell(StartRefused("a-1", held, ("g0",))) == [StartRunner("a-2", "a", 1, ("g1",))]
-    assert (machine.fleet.held_elsewhere("g0", machine.now), machine.fleet.held_elsewhere("g1", machine.now)) == (
+    assert (
+        machine.fleet.why_held_elsewhere("g0", machine.now),
+        machine.fleet.why_held_elsewhere("g1", machine.now),
+    ) == (
         held,
         "",
     )
@@ -146,8 +149,8 @@ def test_the_taker_of_an_app_is_named_as_holder(machine: Machine) -> None:
 def test_a_device_of_another_gateway_is_named_until_it_may_be_tried_again(machine: Machine) -> None:
     machine.want("a", ONE)
     machine.tell(StartRefused("a-1", "GPU 0 is held by another gateway", ("g0",)))
-    assert machine.fleet.held_elsewhere("g0", machine.now) == "GPU 0 is held by another gateway"
-    assert machine.fleet.held_elsewhere("g0", machine.now + 20_000_000_000) == ""
+    assert machine.fleet.why_held_elsewhere("g0", machine.now) == "GPU 0 is held by another gateway"
+    assert machine.fleet.why_held_elsewhere("g0", machine.now + 20_000_000_000) == ""
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 40)), max_size=80)

@@ -149,7 +149,7 @@ def test_a_runner_is_unhealthy_exactly_after_that_many_failures_in_a_row(
     health.begin(rules, now)
     for healthy, seconds in answers:
         now += seconds * SECOND
-        health.ask()
+        health.begin_check()
         verdict = health.answered(rules, healthy, now)
         failures = 0 if healthy else failures + (now >= start * SECOND)
         assert verdict == (not healthy and failures >= max(1, threshold))

@@ -89,20 +89,23 @@ def test_what_is_not_there_is_one_sentence_with_what_to_type(
     ],
 )
 def test_a_cpu_machine_is_capped_to_what_is_there_and_says_so(type_: str, cores: int, memory: int, told: str) -> None:
-    assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, told=told)
+    assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, description=told)
 
 
 def test_memory_is_capped_too_and_nothing_declared_is_the_whole_machine() -> None:
     small = allot("Hello", ["L"], None, Hardware(1, 2 * GIB))
     assert (small.cores, small.memory) == (1, 2 * GIB)
-    assert "this machine has 1 core" in small.told
-    assert "this machine has 2.0 GiB of memory" in small.told
-    assert allot("Hello", [], None, MIXED) == Allotment(told="the whole machine (fal would give S: 1 core, 1 GB)")
+    assert "this machine has 1 core" in small.description
+    assert "this machine has 2.0 GiB of memory" in small.description
+    assert allot("Hello", [], None, MIXED) == Allotment(
+        description="the whole machine (fal would give S: 1 core, 1 GB)"
+    )
 
 
 def test_several_gpus_of_several_models_are_told() -> None:
     assert (
-        allot("Hello", ["GPU"], 2, MIXED).told == "GPU: 2 × NVIDIA H100 80GB HBM3, NVIDIA A100-SXM4-40GB, NVIDIA H200"
+        allot("Hello", ["GPU"], 2, MIXED).description
+        == "GPU: 2 × NVIDIA H100 80GB HBM3, NVIDIA A100-SXM4-40GB, NVIDIA H200"
     )
 
 
@@ -141,7 +144,7 @@ def test_what_is_not(name: str) -> None:
 def test_gpus_of_later_types_come_after_those_of_the_first() -> None:
     got = allot("Hello", ["GPU-H200", "M", "GPU-B200", "GPU-H100", "GPU-H200"], 1, MIXED)
     assert (got.type, got.names) == ("GPU-H200", ("GPU 2", "GPU 0"))
-    assert got.told == "GPU-H200: NVIDIA H200, or GPU-H100: NVIDIA H100 80GB HBM3"
+    assert got.description == "GPU-H200: NVIDIA H200, or GPU-H100: NVIDIA H100 80GB HBM3"
     assert allot("Hello", ["GPU", "GPU-H100"], 2, MIXED) == allot(
         "Hello", ["GPU"], 2, MIXED
     )  # never two kinds in a runner

@@ -22,7 +22,7 @@ from fal_jupyter.protocol.frames import Decoder, Kind
 from fal_jupyter.runner.application.endpoints import build
 from fal_jupyter.runner.channel import RunnerChannel
 from fal_jupyter.runner.output import capture
-from fal_jupyter.runner.requests.fastpath import _has_floats, _is_alike, fast_endpoints
+from fal_jupyter.runner.requests.fastpath import _has_floats, _is_identical, fast_endpoints
 from fal_jupyter.runner.requests.request_server import RequestServer
 from tests.runner import test_endpoints as methods
 from tests.support.examples import examples
@@ -397,5 +397,5 @@ def test_a_field_may_have_the_name_of_a_key_of_pydantics_schemas(field: str) -> 
     ]
     check([("/named", "", body, JSON) for body in bodies])
     kind = create_model("Alone", **{field: (float, 0.5)})  # type: ignore[call-overload]
-    assert not _is_alike(TypeAdapter(kind).core_schema)
+    assert not _is_identical(TypeAdapter(kind).core_schema)
     assert _has_floats(TypeAdapter(kind).core_schema)

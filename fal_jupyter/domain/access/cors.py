@@ -33,35 +33,35 @@ def origin_of(text: str, where: str = "--cors") -> str:
         BadSetting: it is not ``scheme://host`` or ``scheme://host:port``.
     """
     lower = text.strip().lower()
-    found = _ORIGIN.fullmatch(lower)
-    port = found[3] if found is not None else None
-    if found is None or (port is not None and not 0 < int(port) < 65536):
+    match = _ORIGIN.fullmatch(lower)
+    port = match[3] if match is not None else None
+    if match is None or (port is not None and not 0 < int(port) < 65536):
         whole = _ORIGIN.match(lower)
         behind = lower[whole.end() : whole.end() + 1] if whole is not None else ""
         hint = f"write {whole[0]}" if whole is not None and behind in ("/", "?", "#") else "write http://localhost:3000"
         sentence = f"{text!r} is no origin of web pages, which is one scheme://host or scheme://host:port and nothing behind it"
         raise BadSetting(sentence, hint=hint, where=where)
-    scheme, host = found[1], found[2]
+    scheme, host = match[1], match[2]
     if port is None or _DEFAULT_PORTS.get(scheme) == str(int(port)):
         return f"{scheme}://{host}"
     return f"{scheme}://{host}:{int(port)}"
 
 
-def origins_of(given: object, where: str = "cors") -> tuple[str, ...]:
+def origins_of(values: object, where: str = "cors") -> tuple[str, ...]:
     """Give the origins in what ``--cors`` or ``cors=`` says: one as text, or several; each once, in order.
 
     Raises:
         BadSetting: one of them is no origin.
     """
-    found: dict[str, None] = {}
-    for text in [given] if isinstance(given, str) or not isinstance(given, Iterable) else given:
+    origins: dict[str, None] = {}
+    for text in [values] if isinstance(values, str) or not isinstance(values, Iterable) else values:
         if not isinstance(text, str):
             raise BadSetting(f"{text!r} is no origin of web pages", hint="cors='http://localhost:3000'", where=where)
-        found[origin_of(text, where)] = None
-    return tuple(found)
+        origins[origin_of(text, where)] = None
+    return tuple(origins)
 
 
-def preflight(origin: str, wanted: str, *, private: bool) -> list[tuple[str, str]]:
+def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, str]]:
     """Give the headers of the answer to a preflight of a page of *origin*, which may come.
 
     Args:
@@ -71,7 +71,7 @@ def preflight(origin: str, wanted: str, *, private: bool) -> list[tuple[str, str
     headers = [
         ("access-control-allow-origin", origin),
         ("access-control-allow-methods", METHODS),
-        ("access-control-allow-headers", wanted if _NAMES.fullmatch(wanted) else USUAL),
+        ("access-control-allow-headers", requested if _NAMES.fullmatch(requested) else USUAL),
         ("access-control-max-age", str(MAX_AGE)),
         ("vary", "Origin, Access-Control-Request-Headers"),
     ]
@@ -83,19 +83,19 @@ def opened(headers: Pairs, origin: str) -> list[tuple[str, str]]:
 
     What the app itself says of origins is left out: its owner has said it better.
     """
-    kept, vary = [], []
+    passed, vary = [], []
     for name, value in headers:
         lower = name.lower()
         if lower == "vary":
             vary.append(value)
         elif not lower.startswith("access-control-"):
-            kept.append((name, value))
+            passed.append((name, value))
     if not any(part.strip().lower() in ("origin", "*") for value in vary for part in value.split(",")):
         vary.append("Origin")
-    kept.append(("vary", ", ".join(vary)))
+    passed.append(("vary", ", ".join(vary)))
     if not origin:
-        return kept
+        return passed
     names = dict.fromkeys(name.lower() for name, _ in headers)
     exposed = [*(name for name in names if name.startswith("x-fal-")), *(name for name in EXPOSED if name in names)]
-    kept.append(("access-control-allow-origin", origin))
-    return [*kept, ("access-control-expose-headers", ", ".join(exposed))] if exposed else kept
+    passed.append(("access-control-allow-origin", origin))
+    return [*passed, ("access-control-expose-headers", ", ".join(exposed))] if exposed else passed

@@ -17,7 +17,7 @@ class Lifecycle(NamedTuple):
     access: Access = "allow"
 
 
-def lifecycle_of(found: object) -> Lifecycle:
+def lifecycle_of(preference: object) -> Lifecycle:
     """Read a lifecycle's JSON value.
 
     Its rules for single users are checked and change nothing here: keys of a local gateway are all its owner's, and who has none
@@ -26,9 +26,9 @@ def lifecycle_of(found: object) -> Lifecycle:
     Raises:
         ValueError: it is none; the text says what it must be.
     """
-    if not isinstance(found, dict):
+    if not isinstance(preference, dict):
         raise ValueError('X-Fal-Object-Lifecycle is JSON such as {"expiration_duration_seconds": 3600}')
-    return Lifecycle(_lifetime(found.get("expiration_duration_seconds")), _access(found.get("initial_acl")))
+    return Lifecycle(_lifetime(preference.get("expiration_duration_seconds")), _access(preference.get("initial_acl")))
 
 
 def _lifetime(seconds: object) -> float | None:

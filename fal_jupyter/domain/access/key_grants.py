@@ -76,7 +76,7 @@ def grant_of(preset: str = "", permissions: Sequence[str] = (), scope: str = "")
     Raises:
         BadSetting: a name is unknown, or more than one way of asking is used.
     """
-    names = [name.strip() for given in permissions for name in given.split(",") if name.strip()]
+    names = [name.strip() for listed in permissions for name in listed.split(",") if name.strip()]
     if sum(map(bool, (preset, permissions, scope))) > 1:
         raise BadSetting("use one of --preset, --permission and --scope", where="keys create")
     if permissions and not names:
@@ -106,16 +106,16 @@ def refusal(grant: Grant, right: Right) -> str:
     return f"this key ({grant}) may not {_WORDS[right]}; make one with: fal-jupyter keys create --preset {able}"
 
 
-def _check(kind: str, name: str, known: Iterable[str]) -> None:
-    if name in known:
+def _check(kind: str, name: str, allowed: Iterable[str]) -> None:
+    if name in allowed:
         return
     flag = f"--{kind}"
     raise BadSetting(
         f"there is no {kind} {name!r}",
-        hint=hint_for(name, known),
+        hint=hint_for(name, allowed),
         where=flag,
     )
 
 
-def _all(known: Iterable[str]) -> str:
-    return f"there are: {', '.join(known)}"
+def _all(names: Iterable[str]) -> str:
+    return f"there are: {', '.join(names)}"

@@ -72,11 +72,11 @@ def choose(
 
 
 def _check_python(class_name: str, python: str, here: str, *, by_value: bool) -> None:
-    found = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", python, re.ASCII)
-    if found is None:
+    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", python, re.ASCII)
+    if match is None:
         sentence = f"{class_name} has python_version {python!r}, but it is a major and a minor version"
         raise AppRuleBroken(sentence, hint=f'python_version="{here}"', where="python_version")
-    if (int(found[1]), int(found[2])) < OLDEST:
+    if (int(match[1]), int(match[2])) < OLDEST:
         sentence = f"{class_name} asks for Python {python}, and runners here need Python 3.11 or newer"
         raise AppRuleBroken(sentence, hint=f'python_version="{here}"', where="python_version")
     if by_value:

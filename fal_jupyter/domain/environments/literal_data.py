@@ -12,6 +12,6 @@ PLACE_VARIABLE: Final = "FAL_JUPYTER_DATA_MOUNTED_FROM"  # tells a template whic
 _NAMED = re.compile(r"""["']/data(?:/|["'])""")
 
 
-def needs_mount(wanted: MountData, sources: Iterable[str]) -> bool:
+def needs_mount(setting: MountData, sources: Iterable[str]) -> bool:
     """True where ``/data`` is to be mounted: ``auto`` looks for the path as a literal in the app's sources."""
-    return wanted == "on" or (wanted == "auto" and any(map(_NAMED.search, sources)))
+    return setting == "on" or (setting == "auto" and any(map(_NAMED.search, sources)))

@@ -51,7 +51,7 @@ def identity_variables(
     Args:
         hugging_face: variables of what the user has in the default place; those models and that login stay in use.
     """
-    given = {
+    variables = {
         "FAL_APP_NAME": f"{runner.owner}/{runner.alias}",
         "FAL_APP_ID": f"{runner.alias}-revision-{runner.revision}",
         "FAL_USER_NICKNAME": runner.owner,
@@ -59,9 +59,9 @@ def identity_variables(
         "FAL_REGION": "local",
     }
     if not env.get("HF_HOME"):
-        given["HF_HOME"] = f"{data}/.cache/huggingface"
-        given |= {name: value for name, value in hugging_face.items() if not env.get(name)}
-    return given
+        variables["HF_HOME"] = f"{data}/.cache/huggingface"
+        variables |= {name: value for name, value in hugging_face.items() if not env.get(name)}
+    return variables
 
 
 def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, str]:
@@ -69,16 +69,20 @@ def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, s
 
     ``FAL_HOST`` is the control plane's, which is not served here; fal's SDK insists that it begins with ``api``.
     """
-    given = {"FAL_KEY": access.key, **client_hosts(access.tls_port)}
+    variables = {"FAL_KEY": access.key, **client_hosts(access.tls_port)}
     if not env.get("FAL_HOST"):
-        given["FAL_HOST"] = f"api.localhost:{access.port}"
-    return given | past_proxies(env)
+        variables["FAL_HOST"] = f"api.localhost:{access.port}"
+    return variables | past_proxies(env)
 
 
 def client_hosts(tls_port: int) -> dict[str, str]:
     """The hosts as fal's Python clients read them: without a scheme, which is always TLS."""
-    place = f"127.0.0.1:{tls_port}"
-    return {"FAL_RUN_HOST": f"{place}/run", "FAL_QUEUE_RUN_HOST": f"{place}/queue", "FAL_WS_RUN_HOST": f"{place}/ws"}
+    authority = f"127.0.0.1:{tls_port}"
+    return {
+        "FAL_RUN_HOST": f"{authority}/run",
+        "FAL_QUEUE_RUN_HOST": f"{authority}/queue",
+        "FAL_WS_RUN_HOST": f"{authority}/ws",
+    }
 
 
 def past_proxies(env: Mapping[str, str]) -> dict[str, str]:

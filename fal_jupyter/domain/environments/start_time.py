@@ -21,7 +21,7 @@ _READ_LATER = frozenset({
     "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONBREAKPOINT",
     "TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_CUDA_ARCH_LIST", "TORCHINDUCTOR_CACHE_DIR",
 })  # fmt: skip
-OF_OURS = frozenset({PLACE_VARIABLE})
+OWN_VARIABLES = frozenset({PLACE_VARIABLE})
 OF_ANOTHER_PYTHON = frozenset({"PYTHONHOME", "PYTHONPATH"})  # an isolated environment is led astray by the kernel's
 
 
@@ -32,7 +32,9 @@ def start_time_difference(env: Mapping[str, str], base: Mapping[str, str], *, is
         isolated: the app's interpreter is that of an isolated environment.
     """
     names = [
-        name for name in {**base, **env} if name in OF_OURS or (name.startswith(_PREFIXES) and name not in _READ_LATER)
+        name
+        for name in {**base, **env}
+        if name in OWN_VARIABLES or (name.startswith(_PREFIXES) and name not in _READ_LATER)
     ]
     if isolated:
         names = [name for name in names if name not in OF_ANOTHER_PYTHON]
@@ -46,5 +48,5 @@ def template_environment(
     left_out = {name for name, value in difference.items() if value is None}
     if isolated:
         left_out |= OF_ANOTHER_PYTHON
-    given = {name: value for name, value in difference.items() if value is not None}
-    return {name: value for name, value in base.items() if name not in left_out} | given
+    changed = {name: value for name, value in difference.items() if value is not None}
+    return {name: value for name, value in base.items() if name not in left_out} | changed

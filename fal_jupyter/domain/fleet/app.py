@@ -155,10 +155,10 @@ class FleetApp:
             if runner.state not in READY or runner.revision != self.revision:
                 return False
         rules, supply = self.specs[self.revision].scaling, len(self.runners)
-        wanted = target(rules, len(self.in_flight))
-        if supply <= wanted:
+        desired = target(rules, len(self.in_flight))
+        if supply <= desired:
             self.last_no_surplus_at = now
-        return wanted <= supply <= rules.max_concurrency
+        return desired <= supply <= rules.max_concurrency
 
     def cannot_start(self, now: int) -> bool:
         """True while starts fail, the next try is not due, and nothing is ready or starting."""

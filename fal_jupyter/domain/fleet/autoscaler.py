@@ -58,7 +58,7 @@ class Autoscaler:
 
     def _announce_starvation(self, app: FleetApp, now: int) -> Commands:
         """Log who holds the devices that the app waits for, where that changed."""
-        holders = self._state.placement.held_by(app.allotment, self._holder_of, now)
+        holders = self._state.placement.holder_sentences(app.allotment, self._holder_of, now)
         reason = f"waits for a device: {'; '.join(holders)}"
         if reason == app.reason:
             return []

@@ -96,7 +96,7 @@ class Fleet:
         app = self._state.app_of_runner.get(runner_id)
         return app.runners[runner_id] if app else None
 
-    def held_elsewhere(self, device: str, now: int) -> str:
+    def why_held_elsewhere(self, device: str, now: int) -> str:
         """Which other gateway holds the device, as far as is known, or ``""``."""
         return self._state.placement.why_out_of_reach(device, now)
 

@@ -52,7 +52,7 @@ class FleetState:
 
     def remove_runner(self, app: FleetApp, runner: Runner, now: int) -> None:
         """Forget a runner that has no process; its devices are free."""
-        runner.gone(now)
+        runner.mark_ended(now)
         del app.runners[runner.id], self.app_of_runner[runner.id]
         self.device_released = self.placement.release(runner.id) or self.device_released
 

@@ -41,7 +41,7 @@ class HealthChecks:
             if rules is None or runner.state not in READY:
                 runner.health = None  # it is leaving, and is not replaced twice
                 continue
-            runner.health.ask()
+            runner.health.begin_check()
             commands.append(m.CheckRunnerHealth(runner.id, rules))
         return commands
 

@@ -27,8 +27,8 @@ def choose_runner(app: FleetApp, hint: str = "") -> Runner | None:
     if hint and (matching := [r for r in free if hint in r.hints]):
         return min(matching, key=_load)
     ready.sort(key=lambda r: r.used, reverse=True)
-    wanted = ready[: max(1, target(app.scaling, len(app.in_flight) + len(app.waiting) + 1))]
-    return min((r for r in wanted if len(r.requests) < slots), key=_load, default=free[0])
+    preferred = ready[: max(1, target(app.scaling, len(app.in_flight) + len(app.waiting) + 1))]
+    return min((r for r in preferred if len(r.requests) < slots), key=_load, default=free[0])
 
 
 def _load(runner: Runner) -> tuple[int, int]:

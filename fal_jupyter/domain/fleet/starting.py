@@ -74,9 +74,9 @@ class RunnerStarts:
         app.backoff.revision_withdrawn()
         app.remember(now, f"revision {withdrawn} did not start, revision {app.serving} serves on")
         commands: Commands = [m.AnnounceFailure(app.alias, withdrawn, runner.id, error, -1)]
-        for other in list(app.runners.values()):
-            if other.revision == withdrawn:
-                commands += self._stops.end_unready(app, other, f"revision {withdrawn} failed", now)
+        for unready in list(app.runners.values()):
+            if unready.revision == withdrawn:
+                commands += self._stops.end_unready(app, unready, f"revision {withdrawn} failed", now)
         return commands
 
     def timed_out(self, app: FleetApp, runner: Runner, now: int) -> Commands:

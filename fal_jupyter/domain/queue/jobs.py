@@ -55,7 +55,7 @@ class Job:
     error: str = ""
     error_type: str = ""
     cancelled: bool = False
-    cancel_asked: bool = False
+    cancel_requested: bool = False
     logs: list[dict[str, Any]] = field(default_factory=list)
     dropped_lines: int = 0
     log_size: int = 0
@@ -114,7 +114,7 @@ class Job:
         if self.state is JobState.COMPLETED:
             return False
         self._close_lines(timestamp)
-        if self.cancel_asked and status == CANCELLED[0]:  # the app ended it, as it was asked to
+        if self.cancel_requested and status == CANCELLED[0]:  # the app ended it, as it was asked to
             error_type, error = error_type or CANCELLED[1], CANCELLED[2]
         if error and not error_type:  # the app itself answered so
             error_type = "runner_server_error" if status >= 500 else "bad_request"
@@ -131,23 +131,23 @@ class Job:
         if self.state is JobState.COMPLETED:
             return "over"
         if self.state is JobState.IN_PROGRESS and not force:
-            self.cancel_asked = True
+            self.cancel_requested = True
             return "asked"
-        asked: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "forced"
+        outcome: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "forced"
         status, error_type, error = CANCELLED
         self.end(status, error, error_type, now, timestamp)
         self.cancelled = True
-        return asked
+        return outcome
 
     @property
     def log_bytes(self) -> int:
         """About what its log takes in memory."""
         return self.log_size + ENTRY * len(self.logs)
 
-    def lines_from(self, told: int) -> tuple[list[dict[str, Any]], int]:
-        """Give the log entries after the first *told* that there ever were, and how many there ever were."""
+    def lines_from(self, start: int) -> tuple[list[dict[str, Any]], int]:
+        """Give the log entries from index *start* of all that there ever were, and how many there ever were."""
         total = self.dropped_lines + len(self.logs)
-        return self.logs[max(0, told - self.dropped_lines) :], total
+        return self.logs[max(0, start - self.dropped_lines) :], total
 
     def metrics(self) -> dict[str, float | None]:
         """Seconds that it ran, once it is over."""
@@ -156,16 +156,16 @@ class Job:
 
     def view(self, position: int, urls: dict[str, str], logs: list[dict[str, Any]] | None) -> dict[str, Any]:
         """Give the body of a status answer; *logs* is None where they were not asked for."""
-        told: dict[str, Any] = {"status": str(self.state), "request_id": self.id, **urls}
+        view: dict[str, Any] = {"status": str(self.state), "request_id": self.id, **urls}
         if self.state is JobState.IN_QUEUE:
-            told["queue_position"] = position
-            return told
-        told["logs"] = logs
+            view["queue_position"] = position
+            return view
+        view["logs"] = logs
         if self.state is JobState.COMPLETED:
-            told["metrics"] = self.metrics()
+            view["metrics"] = self.metrics()
             if self.error_type:
-                told |= {"error": self.error, "error_type": self.error_type}
-        return told
+                view |= {"error": self.error, "error_type": self.error_type}
+        return view
 
 
 def _pieces(line: str) -> list[str]:

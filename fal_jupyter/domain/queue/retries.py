@@ -33,9 +33,9 @@ def flag(value: str) -> bool | None:
     return True if word in _TRUE else False if word in _FALSE else None
 
 
-def ends_runner(status: int, asked: bool | None) -> bool:
-    """True when an answer of *status* ends its runner: a 503 does, unless the answer's ``x-fal-stop-runner`` (*asked*) says otherwise."""
-    return status == 503 if asked is None else asked
+def ends_runner(status: int, requested: bool | None) -> bool:
+    """True when an answer of *status* ends its runner: a 503 does, unless the answer's ``x-fal-stop-runner`` (*requested*) says otherwise."""
+    return status == 503 if requested is None else requested
 
 
 def budgets_of(value: object) -> dict[str, int]:

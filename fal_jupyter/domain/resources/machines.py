@@ -63,7 +63,7 @@ class Allotment:
     names: tuple[str, ...] = ()
     cores: int = 0
     memory: int = 0
-    told: str = "the whole machine"
+    description: str = "the whole machine"
     types: tuple[str, ...] = ()
 
     def type_of(self, devices: Sequence[str]) -> str:
@@ -81,13 +81,13 @@ def parse_fake_gpus(text: str) -> tuple[Device, ...]:
     """
     devices: list[Device] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        found = re.fullmatch(r"(\d+)x(\d+)GiB:([\w .-]+)", part)
-        if found is None:
+        match = re.fullmatch(r"(\d+)x(\d+)GiB:([\w .-]+)", part)
+        if match is None:
             raise BadSetting(
                 f"FAL_JUPYTER_FAKE_GPUS has {part!r}, but a part is COUNTxSIZEGiB:MODEL",
                 hint="for example 2x24GiB:H100",
             )
-        count, size, model = int(found[1]), int(found[2]), found[3]
+        count, size, model = int(match[1]), int(match[2]), match[3]
         devices += [Device(n, f"FAKE-GPU-{n}", model, size * GIB) for n in range(len(devices), len(devices) + count)]
     return tuple(devices)
 
@@ -96,9 +96,9 @@ def visible(devices: Iterable[Device], setting: str | None) -> tuple[Device, ...
     """Give the devices that a ``CUDA_VISIBLE_DEVICES`` of the user leaves; all where it is not set."""
     if setting is None:
         return tuple(devices)
-    wanted = [word.strip() for word in setting.split(",")]
+    words = [word.strip() for word in setting.split(",")]
     return tuple(
-        d for d in devices if str(d.index) in wanted or any(w and d.id.startswith(w) for w in wanted if not w.isdigit())
+        d for d in devices if str(d.index) in words or any(w and d.id.startswith(w) for w in words if not w.isdigit())
     )
 
 
@@ -117,32 +117,32 @@ def allot(class_name: str, types: Sequence[str], num_gpus: int | None, hardware:
         types = (ANY_GPU,)
     if not types:
         cores, memory = CPU_MACHINES[DEFAULT]
-        return Allotment(told=f"the whole machine (fal would give {DEFAULT}: {_size(cores, memory)})")
+        return Allotment(description=f"the whole machine (fal would give {DEFAULT}: {_size(cores, memory)})")
     for name in types:
         if not is_machine(name):
             raise NoSuchMachine(
                 f"{class_name}: there is no machine type {name!r}",
                 hint=hint_for(name, KNOWN_MACHINES, f"write one of {', '.join(KNOWN_MACHINES)}, cuda:0"),
             )
-    for place, name in enumerate(types):
-        found = _cpu(name, hardware) if name in CPU_MACHINES else _gpu(name, max(1, num_gpus or 1), hardware)
-        if found is not None:
-            return _with_later(found, types[place + 1 :], hardware) if found.count == 1 else found
+    for position, name in enumerate(types):
+        allotment = _cpu(name, hardware) if name in CPU_MACHINES else _gpu(name, max(1, num_gpus or 1), hardware)
+        if allotment is not None:
+            return _with_later(allotment, types[position + 1 :], hardware) if allotment.count == 1 else allotment
     raise _nothing_fits(class_name, types, max(1, num_gpus or 1), hardware)
 
 
 def _cpu(name: str, hardware: Hardware) -> Allotment:
     share, memory = CPU_MACHINES[name]
     cores = min(math.ceil(share), hardware.cores)
-    told = f"{name}: {_size(share, memory)}"
+    description = f"{name}: {_size(share, memory)}"
     if share < 1:
-        told += " (a whole core here)"
+        description += " (a whole core here)"
     elif share > cores:
-        told += f" (this machine has {_cores(cores)})"
+        description += f" (this machine has {_cores(cores)})"
     if memory > hardware.memory:
-        told += f" (this machine has {hardware.memory / GIB:.1f} GiB of memory)"
+        description += f" (this machine has {hardware.memory / GIB:.1f} GiB of memory)"
         memory = hardware.memory
-    return Allotment(name, cores=cores, memory=memory, told=told)
+    return Allotment(name, cores=cores, memory=memory, description=description)
 
 
 def _gpu(name: str, count: int, hardware: Hardware) -> Allotment | None:
@@ -150,23 +150,27 @@ def _gpu(name: str, count: int, hardware: Hardware) -> Allotment | None:
     if len(fitting) < count:
         return None
     models = ", ".join(dict.fromkeys(device.name for device in fitting))
-    told = f"{name}: {f'{count} × ' if count > 1 else ''}{models}"
+    description = f"{name}: {f'{count} × ' if count > 1 else ''}{models}"
     ids, names = tuple(device.id for device in fitting), tuple(f"GPU {device.index}" for device in fitting)
-    return Allotment(name, count, ids, names, told=told)
+    return Allotment(name, count, ids, names, description=description)
 
 
 def _with_later(first: Allotment, later_types: Sequence[str], hardware: Hardware) -> Allotment:
     """Add the GPUs of later types: ``["GPU-H100", "GPU-H200"]`` is whichever is free, the first one rather."""
-    names, told = dict(zip(first.eligible, first.names, strict=True)), first.told
+    names, description = dict(zip(first.eligible, first.names, strict=True)), first.description
     types = dict.fromkeys(first.eligible, first.type)
     for name in later_types:
         later = None if name in CPU_MACHINES else _gpu(name, 1, hardware)
         if later is not None and not set(later.eligible) <= set(names):
             names |= dict(zip(later.eligible, later.names, strict=True))
             types = dict.fromkeys(later.eligible, name) | types
-            told += f", or {later.told}"
+            description += f", or {later.description}"
     return replace(
-        first, eligible=tuple(names), names=tuple(names.values()), told=told, types=tuple(types[d] for d in names)
+        first,
+        eligible=tuple(names),
+        names=tuple(names.values()),
+        description=description,
+        types=tuple(types[d] for d in names),
     )
 
 
@@ -182,19 +186,19 @@ def _plain(name: str) -> str:
 
 
 def _nothing_fits(class_name: str, types: Sequence[str], count: int, hardware: Hardware) -> NoSuchMachine:
-    asked = " or ".join(types)
-    asked = f"{count} × {asked}" if count > 1 else asked
+    requested = " or ".join(types)
+    requested = f"{count} × {requested}" if count > 1 else requested
     unknown = [name for name in types if name not in KNOWN_MACHINES and not name.startswith("cuda:")]
     meant = next((f"{hint} Or " for name in unknown if (hint := hint_for(name, KNOWN_MACHINES, "", cutoff=0.8))), "")
     if not hardware.devices:
         return NoSuchMachine(
-            f"{class_name} asks for {asked}, and this machine has no GPU",
+            f"{class_name} asks for {requested}, and this machine has no GPU",
             hint=f"{meant}type --machine S to run it on the CPU",
         )
     there = ", ".join(str(device) for device in hardware.devices)
     any_gpu = "" if ANY_GPU in types or count > len(hardware.devices) else "--machine GPU to take any GPU there is, or "
     return NoSuchMachine(
-        f"{class_name} asks for {asked}, and this machine has {there}",
+        f"{class_name} asks for {requested}, and this machine has {there}",
         hint=f"{meant}type {any_gpu}--machine S to run it on the CPU",
     )
 

@@ -14,7 +14,7 @@ class Placement:
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
         self._elsewhere: dict[str, tuple[int, str]] = {}
 
     def room(self, allotment: Allotment, now: int) -> int | None:
@@ -28,14 +28,14 @@ class Placement:
         devices = tuple(self._free(allotment, now)[: allotment.count])
         assert len(devices) == allotment.count
         for device in devices:
-            self._held[device] = runner_id
+            self._holders[device] = runner_id
         return devices
 
     def release(self, runner_id: str) -> bool:
         """Take back what the runner held; True when that was anything."""
-        mine = [device for device, holder in self._held.items() if holder == runner_id]
+        mine = [device for device, holder in self._holders.items() if holder == runner_id]
         for device in mine:
-            del self._held[device]
+            del self._holders[device]
         return bool(mine)
 
     def out_of_reach(self, device: str, until: int, why: str) -> None:
@@ -48,14 +48,14 @@ class Placement:
 
     def holder(self, device: str) -> str:
         """The runner of ours that holds the device, or ``""``."""
-        return self._held.get(device, "")
+        return self._holders.get(device, "")
 
     def why_out_of_reach(self, device: str, now: int) -> str:
         """Who else holds the device, or ``""``."""
         until, why = self._elsewhere.get(device, (0, ""))
         return why if now < until else ""
 
-    def held_by(self, allotment: Allotment, app_of: Callable[[str], str], now: int) -> Iterator[str]:
+    def holder_sentences(self, allotment: Allotment, app_of: Callable[[str], str], now: int) -> Iterator[str]:
         """Say of each device of an allotment who holds it; *app_of* gives the app of one of our runners."""
         for device, name in zip(allotment.eligible, allotment.names, strict=True):
             if app := app_of(self.holder(device)):
@@ -72,7 +72,7 @@ class Placement:
 
     def check(self, runners: set[str]) -> None:
         """Assert that only living runners hold devices."""
-        assert set(self._held.values()) <= runners
+        assert set(self._holders.values()) <= runners
 
     def _free(self, allotment: Allotment, now: int) -> list[str]:
-        return [d for d in allotment.eligible if d not in self._held and not self.why_out_of_reach(d, now)]
+        return [d for d in allotment.eligible if d not in self._holders and not self.why_out_of_reach(d, now)]

@@ -36,8 +36,8 @@ class HealthRules:
         Raises:
             TypeError: the path is missing.
         """
-        known = {f.name for f in fields(HealthRules)}
-        return HealthRules(**{name: value for name, value in data.items() if name in known})
+        names = {f.name for f in fields(HealthRules)}
+        return HealthRules(**{name: value for name, value in data.items() if name in names})
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Health:
         else:
             self.due, self.urgent = now, True
 
-    def ask(self) -> None:
+    def begin_check(self) -> None:
         """The check that was due is on its way."""
         self.due, self.asking = 0, True
 

@@ -96,7 +96,7 @@ class Runner:
         self.state, self.since = state, now
         self.moved.append((now, self, state))
 
-    def gone(self, now: int) -> None:
+    def mark_ended(self, now: int) -> None:
         """Its process has ended."""
         self.moved.append((now, self, GONE))
 

@@ -33,19 +33,19 @@ def count(number: int, noun: str) -> str:
 
 def why_start(rules: Scaling, demand: Demand) -> str:
     """Say why runners start."""
-    wanted = max(rules.floor, demand.pending_first_runner, demand.need + demand.buffer)
+    desired = max(rules.floor, demand.pending_first_runner, demand.need + demand.buffer)
     called = demand.need + demand.buffer
     if demand.waiting:
         begin = _waited(rules, demand)
-    elif called == wanted and demand.in_flight:
+    elif called == desired and demand.in_flight:
         begin = f"{count(demand.in_flight, 'call')} ran on {count(demand.there, 'runner')} with max_multiplexing {rules.max_multiplexing}"
     else:
         return _without_calls(rules, demand)
-    kept = f", {demand.buffer} of them as concurrency_buffer" if demand.buffer and called == wanted else ""
-    least = f", as min_concurrency is {rules.min_concurrency}" if called < wanted == rules.min_concurrency else ""
-    limit = f"; max_concurrency allows {rules.max_concurrency}" if wanted > rules.max_concurrency else ""
+    spare = f", {demand.buffer} of them as concurrency_buffer" if demand.buffer and called == desired else ""
+    least = f", as min_concurrency is {rules.min_concurrency}" if called < desired == rules.min_concurrency else ""
+    limit = f"; max_concurrency allows {rules.max_concurrency}" if desired > rules.max_concurrency else ""
     long = f". The longest wait was {demand.longest / SECOND:.1f} s" if demand.longest >= _LONG_WAIT else ""
-    return f"{begin}, so {wanted} {'was' if wanted == 1 else 'were'} wanted{kept}{least}{limit}{long}"
+    return f"{begin}, so {desired} {'was' if desired == 1 else 'were'} wanted{spare}{least}{limit}{long}"
 
 
 def _waited(rules: Scaling, demand: Demand) -> str:
@@ -69,8 +69,8 @@ def _without_calls(rules: Scaling, demand: Demand) -> str:
 
 def why_idle(rules: Scaling, runner: str) -> str:
     """Say why an idle runner stops."""
-    kept = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""
-    return f"{runner} was idle for keep_alive ({rules.keep_alive:g} s){kept}"
+    floor = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""
+    return f"{runner} was idle for keep_alive ({rules.keep_alive:g} s){floor}"
 
 
 def what_is_there(waiting: int, in_flight: int, runners: dict[str, int]) -> str:

@@ -26,7 +26,7 @@ def as_a_page_writes(value: object) -> object:
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     if isinstance(value, Mapping):
-        return {key: as_a_page_writes(one) for key, one in value.items()}
+        return {key: as_a_page_writes(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [as_a_page_writes(one) for one in value]
+        return [as_a_page_writes(item) for item in value]
     return value

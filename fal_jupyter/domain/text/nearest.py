@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Give the one of *known* that *word* is most probably meant to be, or ``""``.
+def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Give the one of *candidates* that *word* is most probably meant to be, or ``""``.
 
     Case, hyphens, underscores and spaces do not count. *cutoff* is that of ``difflib.get_close_matches``.
     """
     folded: dict[str, str] = {}
-    for other in known:
-        folded.setdefault(_folded(other), other)
+    for candidate in candidates:
+        folded.setdefault(_folded(candidate), candidate)
     plain = _folded(word)
     if plain in folded:
         return folded[plain] if folded[plain] != word else ""
@@ -21,13 +21,13 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     return folded[near[0]] if near else ""
 
 
-def hint_for(word: object, known: Iterable[str], otherwise: str | None = None, *, cutoff: float = 0.6) -> str:
+def hint_for(word: object, candidates: Iterable[str], otherwise: str | None = None, *, cutoff: float = 0.6) -> str:
     """Give ``did you mean …?``, or *otherwise*, or where that is None the whole list."""
-    words = list(known)
-    near = nearest(word, words, cutoff=cutoff) if isinstance(word, str) else ""
+    listed = list(candidates)
+    near = nearest(word, listed, cutoff=cutoff) if isinstance(word, str) else ""
     if near:
         return f"did you mean {near}?"
-    return f"there are: {', '.join(words)}" if otherwise is None else otherwise
+    return f"there are: {', '.join(listed)}" if otherwise is None else otherwise
 
 
 def _folded(word: str) -> str:

@@ -22,7 +22,7 @@ def safe_text(text: str, *, keep: str = "") -> str:
     Args:
         keep: control characters to leave as they are (``"\\r"`` where a progress bar may rewrite its own line).
     """
-    return _UNSAFE.sub(lambda found: found[1] or (found[0] if found[0] in keep else f"\\x{ord(found[0]):02x}"), text)
+    return _UNSAFE.sub(lambda match: match[1] or (match[0] if match[0] in keep else f"\\x{ord(match[0]):02x}"), text)
 
 
 def safe_line(text: str) -> str:
@@ -30,8 +30,8 @@ def safe_line(text: str) -> str:
 
     Of a line that was rewritten (``\\r``, a progress bar) its last state remains, as a terminal would show it.
     """
-    shown = next((piece for piece in reversed(text.split("\r")) if piece), "")
-    line = safe_text(shown.replace("\n", " "))
+    visible = next((piece for piece in reversed(text.split("\r")) if piece), "")
+    line = safe_text(visible.replace("\n", " "))
     return line + RESET if _COLOURED.search(line) else line
 
 
@@ -41,7 +41,7 @@ def plain_text(text: str) -> str:
     Colours and other sequences are left out; control characters, those of the direction too, and halves of surrogate pairs
     become visible signs, as in ``widgets/static/plain.mjs``.
     """
-    return _HIDDEN.sub(lambda found: _sign_of(ord(found[0])), _COMMANDS.sub("", text))
+    return _HIDDEN.sub(lambda match: _sign_of(ord(match[0])), _COMMANDS.sub("", text))
 
 
 def _sign_of(code: int) -> str:

@@ -14,15 +14,15 @@ class TokenBucket:
 
     burst: int = BURST
     rate: int = RATE
-    _left: float = -1.0
+    _tokens: float = -1.0
     _at: float = 0.0
 
     def take(self, size: int, now: float) -> bool:
         """True when *size* characters may pass at *now*; they are taken then."""
         full = float(self.burst)
-        self._left = full if self._left < 0 else min(full, self._left + (now - self._at) * self.rate)
+        self._tokens = full if self._tokens < 0 else min(full, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        if size > self._left:
+        if size > self._tokens:
             return False
-        self._left -= size
+        self._tokens -= size
         return True

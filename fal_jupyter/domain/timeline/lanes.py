@@ -33,11 +33,11 @@ def coarser(moves: Sequence[Move], now: float, most: int, coarsest: float = math
 
     No pause longer than *coarsest* times the resolution of its age is closed.
     """
-    factor, kept = 1.0, list(moves)
-    while len(kept) > most and factor <= coarsest and _has_pauses(kept):
-        kept = _closed(kept, now, factor)
+    factor, result = 1.0, list(moves)
+    while len(result) > most and factor <= coarsest and _has_pauses(result):
+        result = _closed(result, now, factor)
         factor *= 2
-    return kept
+    return result
 
 
 def _has_pauses(moves: Sequence[Move]) -> bool:
@@ -46,14 +46,14 @@ def _has_pauses(moves: Sequence[Move]) -> bool:
 
 
 def _closed(moves: Sequence[Move], now: float, factor: float) -> list[Move]:
-    kept: list[Move] = []
+    result: list[Move] = []
     for at, state in moves:
-        paused = len(kept) > 1 and kept[-1][1] == IDLE and kept[-2][1] == RUNNING
-        if state == RUNNING and paused and at - kept[-1][0] < factor * resolution(now - at):
-            kept.pop()
+        paused = len(result) > 1 and result[-1][1] == IDLE and result[-2][1] == RUNNING
+        if state == RUNNING and paused and at - result[-1][0] < factor * resolution(now - at):
+            result.pop()
         else:
-            kept.append((at, state))
-    return kept
+            result.append((at, state))
+    return result
 
 
 class LaneMoves:

@@ -29,30 +29,30 @@ def coarser_points(points: Sequence[Point], now: float, most: int) -> list[Point
 
     No peak of what is kept is lost, and a count that lasted longer than the merged time is never drawn higher than it was.
     """
-    factor, kept = FINEST, list(points)
-    while len(kept) > most and factor <= COARSEST:
-        kept = _merged(kept, now, factor)
+    factor, result = FINEST, list(points)
+    while len(result) > most and factor <= COARSEST:
+        result = _merged(result, now, factor)
         factor *= 2
-    return kept[-most:]
+    return result[-most:]
 
 
 def _merged(points: Sequence[Point], now: float, factor: float) -> list[Point]:
-    kept: list[Point] = []
+    merged: list[Point] = []
     group: list[Point] = []
     for point in points:
         if group and point[0] - group[0][0] >= factor * resolution(now - group[0][0]):
-            kept += _ends(group)
+            merged += _ends(group)
             group = []
         group.append(point)
-    return kept + _ends(group)
+    return merged + _ends(group)
 
 
 def _ends(group: list[Point]) -> list[Point]:
     """A group's peak, from its beginning on, and how it ended."""
     if len(group) < 3:
         return group
-    peak = max(group, key=lambda one: (one[_RUNNING], one[_WAITING]))
-    waiting = max(one[_WAITING] for one in group)
+    peak = max(group, key=lambda point: (point[_RUNNING], point[_WAITING]))
+    waiting = max(point[_WAITING] for point in group)
     first = [group[0][0], waiting, *peak[_RUNNING:]]
     return [first] if first[1:] == group[-1][1:] else [first, group[-1]]
 
@@ -82,7 +82,7 @@ class PointSeries:
 
     def settle(self, until: float) -> None:
         """Make points of what happened until then; nothing before it comes later."""
-        samples = [one for one in self._samples if one[0] <= until]
+        samples = [sample for sample in self._samples if sample[0] <= until]
         del self._samples[: len(samples)]
         for at, *sampled in samples:
             self._settle_moves(at)

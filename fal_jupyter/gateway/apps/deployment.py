@@ -44,7 +44,7 @@ class Revision:
     def machine_description(self) -> str:
         """What its runners run on, in words: the machine, and the isolated environment where they have one."""
         isolated = self.environment["isolated"]
-        return f"{self.allotment.told} (environment {isolated})" if isolated else self.allotment.told
+        return f"{self.allotment.description} (environment {isolated})" if isolated else self.allotment.description
 
 
 @dataclass

@@ -188,4 +188,4 @@ class Engine:
 
     def device_holder(self, device: str) -> str:
         """Which other gateway holds a device, as far as is known, or ``""``."""
-        return self._fleet.held_elsewhere(device, time.monotonic_ns())
+        return self._fleet.why_held_elsewhere(device, time.monotonic_ns())

@@ -142,7 +142,7 @@ class QueuedCall:
     def taken_back(self) -> None:
         """Its runner had ended already."""
         self.job.put_back()
-        if self.job.cancel_asked:  # nothing runs any more that could end it
+        if self.job.cancel_requested:  # nothing runs any more that could end it
             self.cancel()
         self._changes.notify()
 
@@ -166,7 +166,7 @@ class QueuedCall:
         if self._attempt in (AttemptState.FAILED, AttemptState.DUE):
             return True
         job, request = self.job, self.request
-        if request is None or not request.dispatched or job.cancel_asked or job.state is JobState.COMPLETED:
+        if request is None or not request.dispatched or job.cancel_requested or job.state is JobState.COMPLETED:
             return False
         number, wait = job.attempts.number, self._queue.wait_before_retry(self, failure)
         if wait is None:

@@ -29,10 +29,12 @@ from fastapi.encoders import jsonable_encoder
 from fal_jupyter.domain.text.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
-_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep  # this package
+_PACKAGE_DIRECTORY = (
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+)  # this package
 _LIBRARIES = (fastapi, starlette, anyio, asyncio, concurrent.futures)
 _PLUMBING = (
-    _OURS,
+    _PACKAGE_DIRECTORY,
     *(os.path.dirname(str(module.__file__)) + os.sep for module in _LIBRARIES),
     os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
     "uvloop" + os.sep,  # compiled: its frames name files as they were built
@@ -140,14 +142,14 @@ def describe_wrong_answer(error: BaseException, endpoint: Any, result: Any) -> E
     described = describe(error, "request", endpoint)
     try:
         annotation = getattr(endpoint, "__annotations__", {}).get("return")
-        shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         validation: Any = error  # FastAPI's ResponseValidationError
         errors: Any = validation.errors()
-        wrong = "; ".join(_wrong_part(one) for one in errors[:3])
+        wrong = "; ".join(_wrong_part(item) for item in errors[:3])
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
         name = getattr(endpoint, "__qualname__", "the endpoint")
         message = plain(
-            f"{name} returned {repr(result)[:200]} (a {type(result).__name__}), which its annotation -> {shown} does not take: {wrong}{more}",
+            f"{name} returned {repr(result)[:200]} (a {type(result).__name__}), which its annotation -> {type_name} does not take: {wrong}{more}",
             _MAX_MESSAGE,
         )
         stack = "".join(_stack_of(error, endpoint).format())
@@ -158,9 +160,9 @@ def describe_wrong_answer(error: BaseException, endpoint: Any, result: Any) -> E
     return described
 
 
-def _wrong_part(one: Any) -> str:
-    location = ".".join(str(part) for part in one["loc"][1:])
-    return f"{location}: {one['msg']}" if location else str(one["msg"])
+def _wrong_part(item: Any) -> str:
+    location = ".".join(str(part) for part in item["loc"][1:])
+    return f"{location}: {item['msg']}" if location else str(item["msg"])
 
 
 def note(error: ErrorDescription, sentence: str) -> None:
@@ -212,16 +214,16 @@ def _chain(error: BaseException, endpoint: Any, depth: int, seen: set[int], room
         newest, words = former, between
     skipped = len(links) - MAX_CHAIN
     for index in reversed(range(len(links))):
-        one, after = links[index]
+        link, after = links[index]
         if skipped > 0 and MAX_CHAIN // 2 <= index < MAX_CHAIN // 2 + skipped:
             if index == MAX_CHAIN // 2:
                 yield f"[… {skipped:,} more exceptions of this chain left out …]\n{after}"
             continue
-        yield from _one(one, endpoint if index == 0 else None, depth, seen, room)
+        yield from _section(link, endpoint if index == 0 else None, depth, seen, room)
         yield after
 
 
-def _one(error: BaseException, endpoint: Any, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
+def _section(error: BaseException, endpoint: Any, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
     room[0] -= 1
     if room[0] < 0:
         yield "[… more exceptions left out …]\n"
@@ -322,17 +324,17 @@ def _alone(error: BaseException) -> BaseException:
 def _of_syntax_error(error: BaseException) -> list[str]:
     """As Python shows it, with every attribute that is not of its type left out."""
 
-    def given(name: str, kind: type) -> Any:
+    def attribute(name: str, kind: type) -> Any:
         value: Any = getattr(error, name, None)
         if type(value) is not kind:
             return None
         return plain(str(value), _MAX_LINE) if kind is str else value
 
-    location = [given(n, k) for n, k in (("filename", str), ("lineno", int), ("offset", int), ("text", str))]
+    location = [attribute(n, k) for n, k in (("filename", str), ("lineno", int), ("offset", int), ("text", str))]
     if location[1] is None:
         return []
     sane = SyntaxError(
-        given("msg", str) or text_of(error), (*location, given("end_lineno", int), given("end_offset", int))
+        attribute("msg", str) or text_of(error), (*location, attribute("end_lineno", int), attribute("end_offset", int))
     )
     lines = traceback.format_exception_only(SyntaxError, sane)
     lines[-1] = lines[-1].replace("SyntaxError", name_of(error), 1)

@@ -31,7 +31,7 @@ class Lifespan:
         self.state: dict[str, Any] = {}
         self._app = app
         self._started, self._ending = asyncio.Event(), asyncio.Event()
-        self._asked_to_start = False
+        self._start_requested = False
         self._task: asyncio.Task[None] | None = None
 
     async def enter(self) -> None:
@@ -64,8 +64,8 @@ class Lifespan:
         await self._app(scope, self._receive, self._send)
 
     async def _receive(self) -> dict[str, str]:
-        if not self._asked_to_start:
-            self._asked_to_start = True
+        if not self._start_requested:
+            self._start_requested = True
             return {"type": "lifespan.startup"}
         await self._ending.wait()
         return {"type": "lifespan.shutdown"}

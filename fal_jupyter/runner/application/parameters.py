@@ -25,7 +25,7 @@ from starlette.datastructures import QueryParams
 _MISSING = object()
 
 
-class _Given:
+class _Validated:
     """A value of the body on its way through FastAPI, which takes None, or a list without items, for a parameter that was not
     given, and asks whatever is meant to be a list for its length."""
 
@@ -40,7 +40,7 @@ class _FromBody(ModelField):
     """A query parameter's field that validates a value of the body as it is."""
 
     def validate(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().validate(value.value if isinstance(value, _Given) else value, *args, **kwargs)
+        return super().validate(value.value if isinstance(value, _Validated) else value, *args, **kwargs)
 
 
 class _BodyField(ModelField):
@@ -153,7 +153,7 @@ def _by_name(body: Any, lacking: set[str], whole: str | None) -> dict[str, Any]:
     values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
     if whole in lacking and whole not in values and body is not _MISSING:
         values = {whole: body}
-    return {name: _Given(value) for name, value in values.items()}
+    return {name: _Validated(value) for name, value in values.items()}
 
 
 def _relocated(error: RequestValidationError, values: dict[str, Any]) -> RequestValidationError:

@@ -57,16 +57,16 @@ def route_of(
         try:
             try:
                 await adapter(session)
-                await session.say(TIMEOUT)
+                await session.send_message(TIMEOUT)
             except WebSocketDisconnect:
                 raise
             except Exception as error:
                 note(error)
-                await session.say(_internal_error(error))
+                await session.send_message(_internal_error(error))
             except BaseException as error:
                 if as_failure(error) is error:
                     raise
-                await session.say(_internal_error(error))
+                await session.send_message(_internal_error(error))
             finally:
                 session.end()
             await websocket.close()
@@ -187,7 +187,7 @@ class RunnerRealtimeSession:
         """Send every output of an iterator as it comes; a caller that leaves ends it."""
         iterator = outputs if hasattr(outputs, "__aiter__") else _in_threads(outputs)
         producing = asyncio.ensure_future(self._produce(iterator))
-        leaving = asyncio.ensure_future(self._left())
+        leaving = asyncio.ensure_future(self._disconnected())
         try:
             await asyncio.wait({producing, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not producing.done():
@@ -206,13 +206,13 @@ class RunnerRealtimeSession:
             if hasattr(iterator, "aclose"):
                 await iterator.aclose()
 
-    async def _left(self) -> None:
+    async def _disconnected(self) -> None:
         """Wait until the caller is gone (inputs that come meanwhile are for somebody else)."""
         await asyncio.wait({self._reader})
         if not isinstance(self._ended, WebSocketDisconnect):
             await asyncio.Event().wait()
 
-    async def say(self, message: dict[str, str]) -> None:
+    async def send_message(self, message: dict[str, str]) -> None:
         """Send a message of ours, as text."""
         await self.websocket.send_text(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 

@@ -78,10 +78,10 @@ def _check(path: str, method: Any) -> None:
     if not any(_is_websocket(hints.get(name)) for name in names):
         missing.append("declare a parameter annotated as fastapi.WebSocket")
     if missing:
-        shown = next((name for name in names if name not in ("self", "cls")), "websocket")
+        parameter = next((name for name in names if name not in ("self", "cls")), "websocket")
         raise ValueError(
             f"Websocket endpoint {raw.__qualname__!r} at {path!r} must {' and '.join(missing)}. Got signature {signature}. "
-            f"For example: `async def {raw.__name__}(self, {shown}: WebSocket): ...`"
+            f"For example: `async def {raw.__name__}(self, {parameter}: WebSocket): ...`"
         )
 
 

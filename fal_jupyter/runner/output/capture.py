@@ -69,7 +69,7 @@ class OutputCapture:
         self._unsent: dict[int, _Unsent] = {}
         self._dropped: dict[int, _Dropped] = {}
         self._allowance = TokenBucket()
-        self._said: set[tuple[str, ...]] = set()
+        self._reported: set[tuple[str, ...]] = set()
         self._shown: dict[int, int] = {}
         self.in_flight: set[int] = set()
         os.register_at_fork(
@@ -90,16 +90,16 @@ class OutputCapture:
             if unsent.size >= COALESCE or ("\n" in text and not self._channel.backlog):
                 self._send_lines(stream, unsent)
 
-    def say(self, stream: int, text: str) -> None:
+    def write_message(self, stream: int, text: str) -> None:
         """Send words of ours to a request's owner (0: to nobody's, the log has them), from any thread."""
         with self._lock:
             self._frame(stream, STDERR, text)
 
-    def say_once(self, stream: int, subject: tuple[str, ...], text: str) -> None:
-        """Like :meth:`say`, for the first text about *subject* in this process."""
-        if subject not in self._said:
-            self._said.add(subject)
-            self.say(stream, text)
+    def write_message_once(self, stream: int, subject: tuple[str, ...], text: str) -> None:
+        """Like :meth:`write_message`, for the first text about *subject* in this process."""
+        if subject not in self._reported:
+            self._reported.add(subject)
+            self.write_message(stream, text)
 
     def show(self, kind: str, data: bytes, text: str) -> bool:
         """Send a picture of media type *kind* to the owner of the request at work here, after what was printed before it.

@@ -38,8 +38,8 @@ class _Displays:
         print_all, publish = module.display, module.publish_display_data
 
         def display(*objects: Any, raw: bool = False, **options: Any) -> Any:
-            left = [value for value in objects if not self._show(value, as_bundle=raw)]
-            return print_all(*left, raw=raw, **options) if left or not objects else None
+            unshown = [value for value in objects if not self._show(value, as_bundle=raw)]
+            return print_all(*unshown, raw=raw, **options) if unshown or not objects else None
 
         def publish_display_data(data: Any, metadata: Any = None, **options: Any) -> None:
             if not self._show(data, as_bundle=True):

@@ -99,26 +99,26 @@ class OwnServer:
         if request.url.query:
             target += f"?{request.url.query}"
         headers = [(name, value) for name, value in request.headers.items() if name not in OF_THIS_CONNECTION]
-        asked = _Asked(self._port)
+        forwarded = _ForwardedRequest(self._port)
         try:
-            came = await run_sync(asked.ask, request.method, target, headers, body, abandon_on_cancel=True)
+            response = await run_sync(forwarded.send, request.method, target, headers, body, abandon_on_cancel=True)
         except asyncio.CancelledError:
-            asked.hang_up()
+            forwarded.hang_up()
             raise
         except (OSError, http.client.HTTPException) as error:
-            asked.hang_up()
+            forwarded.hang_up()
             message = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
             print(message, file=sys.stderr)
             return PlainTextResponse("the app's own server gave no answer", 502)
-        answer = StreamingResponse(asked.pieces(came), came.status)
+        answer = StreamingResponse(forwarded.pieces(response), response.status)
         answer.raw_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in came.getheaders()
+            for name, value in response.getheaders()
             if name.lower() not in OF_THIS_CONNECTION - {"content-length"}
         ]
         return answer
 
-    async def talk(self, caller: WebSocket) -> None:
+    async def forward_websocket(self, caller: WebSocket) -> None:
         """Pass the messages of a websocket on, both ways."""
         await websockets.pass_on(caller, self._port, OF_THIS_CONNECTION)
 
@@ -126,24 +126,24 @@ class OwnServer:
 def add_routes(app: FastAPI, server: Callable[[], OwnServer]) -> None:
     """Add a route for every path and method, and for websockets, that passes requests on."""
 
-    async def passed_on(request: Request) -> Response:
+    async def forward(request: Request) -> Response:
         return await server().answer(request)
 
-    async def talk(caller: WebSocket) -> None:
-        await server().talk(caller)
+    async def forward_websocket(caller: WebSocket) -> None:
+        await server().forward_websocket(caller)
 
-    app.add_api_route("/{path:path}", passed_on, methods=list(METHODS), include_in_schema=False, response_model=None)
-    app.add_api_websocket_route("/{path:path}", talk)
+    app.add_api_route("/{path:path}", forward, methods=list(METHODS), include_in_schema=False, response_model=None)
+    app.add_api_websocket_route("/{path:path}", forward_websocket)
 
 
-class _Asked:
+class _ForwardedRequest:
     """One request to the server on *port*, asked and answered in worker threads."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
         self._socket: socket.socket | None = None
 
-    def ask(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> http.client.HTTPResponse:
+    def send(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> http.client.HTTPResponse:
         """Send the request and wait for the head of its answer.
 
         Raises:
@@ -160,10 +160,10 @@ class _Asked:
         self._connection.endheaders(body or None)
         return self._connection.getresponse()
 
-    async def pieces(self, came: http.client.HTTPResponse) -> AsyncIterator[bytes]:
+    async def pieces(self, response: http.client.HTTPResponse) -> AsyncIterator[bytes]:
         """Give the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
         try:
-            while piece := await run_sync(came.read1, CHUNK, abandon_on_cancel=True):
+            while piece := await run_sync(response.read1, CHUNK, abandon_on_cancel=True):
                 yield piece
         finally:
             self.hang_up()

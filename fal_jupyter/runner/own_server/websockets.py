@@ -80,12 +80,12 @@ async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[st
         assert server.response is not None
         headers = passed(list(server.response.headers.raw_items()))
         await caller.accept(server.subprotocol, [(name.encode(), value.encode("latin-1")) for name, value in headers])
-        await _exchange(caller, server)
+        await _pump_both_ways(caller, server)
     finally:
         server.transport.abort()  # nothing is left to say, unless this was cancelled
 
 
-async def _exchange(caller: WebSocket, server: ClientConnection) -> None:
+async def _pump_both_ways(caller: WebSocket, server: ClientConnection) -> None:
     """Pass messages on both ways; whoever closes first ends both."""
     ways = {asyncio.create_task(_from_caller(caller, server)), asyncio.create_task(_from_server(caller, server))}
     try:

@@ -30,9 +30,9 @@ def confine(machine: Machine, environment: MutableMapping[str, str]) -> None:
     """
     global _limit, _type
     if machine["cores"]:
-        ours = sorted(os.sched_getaffinity(0))
+        cores = sorted(os.sched_getaffinity(0))
         first = machine["turn"] * machine["cores"]
-        os.sched_setaffinity(0, {ours[(first + n) % len(ours)] for n in range(machine["cores"])})
+        os.sched_setaffinity(0, {cores[(first + n) % len(cores)] for n in range(machine["cores"])})
         for name in THREADS:
             environment.setdefault(name, str(machine["cores"]))
     if machine["memory"]:

@@ -16,8 +16,8 @@ from types import FrameType
 
 LOOK_EVERY = 2.0
 BLOCKED_AFTER = 3.0
-_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LIBRARIES = (_OURS, sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], "<frozen")
+_PACKAGE_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_LIBRARIES = (_PACKAGE_DIRECTORY, sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], "<frozen")
 
 
 class LoopWatch:
@@ -31,7 +31,7 @@ class LoopWatch:
     def __init__(self, report: Callable[[asyncio.Task[object] | None, str, float], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._tell = report
+        self._report = report
         self._several = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -57,12 +57,12 @@ class LoopWatch:
             if not turned.wait(BLOCKED_AFTER):
                 task = asyncio.current_task(self._loop)
                 frame = sys._current_frames().get(self._thread)
-                self._tell(task, _place(frame), BLOCKED_AFTER)
+                self._report(task, _location(frame), BLOCKED_AFTER)
                 turned.wait()
             pause.wait(LOOK_EVERY)
 
 
-def _place(frame: FrameType | None) -> str:
+def _location(frame: FrameType | None) -> str:
     """The innermost line of user code."""
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_LIBRARIES):

@@ -25,14 +25,14 @@ class LoopRunner:
     """
 
     def __init__(self, requested: Literal["auto", "asyncio", "uvloop"], sources: Iterable[str]) -> None:
-        self._wanted, self._sources = requested, sources
-        self._made: asyncio.Runner | None = None
+        self._requested, self._sources = requested, sources
+        self._runner: asyncio.Runner | None = None
 
     def get(self) -> asyncio.Runner:
         """Give the runner."""
-        if self._made is None:
-            self._made = asyncio.Runner() if self._is_plain() else _of_uvloop()
-        return self._made
+        if self._runner is None:
+            self._runner = asyncio.Runner() if self._is_plain() else _of_uvloop()
+        return self._runner
 
     def run(self, main: Coroutine[Any, Any, int], escaped: Callable[[BaseException], None]) -> int:
         """Run *main* to its end.
@@ -56,8 +56,8 @@ class LoopRunner:
             self.get().close()
 
     def _is_plain(self) -> bool:
-        if self._wanted != "auto":
-            return self._wanted == "asyncio"
+        if self._requested != "auto":
+            return self._requested == "asyncio"
         return any(name in sys.modules for name in _PATCHERS) or any(map(_NAMED.search, self._sources))
 
 

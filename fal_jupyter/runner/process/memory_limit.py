@@ -51,12 +51,12 @@ class MemoryLimits:
 def _used(pid: int, limit: int) -> int:
     """The memory of *pid* and its descendants. That pages of several are counted once costs more, and is done where it decides."""
     tree = [pid]
-    for one in tree:
-        tree += children_of(one)
-    resident = sum(_sum_of(f"/proc/{one}/status", _RESIDENT) for one in tree)
+    for process in tree:
+        tree += children_of(process)
+    resident = sum(_sum_of(f"/proc/{process}/status", _RESIDENT) for process in tree)
     if resident <= limit:
         return resident
-    return sum(_sum_of(f"/proc/{one}/smaps_rollup", _PROPORTIONAL) for one in tree)
+    return sum(_sum_of(f"/proc/{process}/smaps_rollup", _PROPORTIONAL) for process in tree)
 
 
 def _sum_of(file: str, lines: re.Pattern[str]) -> int:

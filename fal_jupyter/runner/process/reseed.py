@@ -22,7 +22,7 @@ class CopiedGenerators:
     """The generators that exist in this process before it forks."""
 
     def __init__(self) -> None:
-        self._found: list[Any] = []
+        self._generators: list[Any] = []
         self._modules = 0
 
     def look(self) -> None:
@@ -33,11 +33,11 @@ class CopiedGenerators:
         kinds: tuple[type, ...] = (random.Random,)
         if (numpy := sys.modules.get(_NUMPY)) is not None:
             kinds += (numpy.BitGenerator, numpy.RandomState)
-        self._found = [value for value in gc.get_objects() if isinstance(value, kinds)]
+        self._generators = [value for value in gc.get_objects() if isinstance(value, kinds)]
 
     def reseed(self) -> None:
         """Give each of them a new seed from the operating system; called in the forked child."""
-        for generator in self._found:
+        for generator in self._generators:
             if not isinstance(generator, random.SystemRandom):
                 _reseed(generator)
         if (numpy := sys.modules.get(_NUMPY)) is not None:

@@ -19,13 +19,13 @@ def trust(authority: str) -> None:
     Args:
         authority: file of the gateway's authority; one that cannot be read changes nothing.
     """
-    ours = _read(authority)
-    if not ours:
+    authority_pem = _read(authority)
+    if not authority_pem:
         return
     chosen = os.environ.get(VARIABLE)
     fd = os.memfd_create("fal_jupyter_authorities")
     with os.fdopen(os.dup(fd), "wb") as file:
-        file.write((_read(chosen) if chosen else default_authorities()) + b"\n" + ours)
+        file.write((_read(chosen) if chosen else default_authorities()) + b"\n" + authority_pem)
     os.environ[VARIABLE] = f"/proc/{os.getpid()}/fd/{fd}"
 
 

@@ -46,7 +46,7 @@ class FastEndpoint:
         self._plain = list(dependant.query_params)
         self.reads_body = bool(dependant.body_params or dependant.query_params)
         self._validate_json: Callable[[bytes | bytearray], Any] | None = None
-        if self._body is not None and reads_json_alike(self._body):
+        if self._body is not None and validates_json_identically(self._body):
             self._validate_json = self._body._type_adapter.validate_json
         self._field: Any = route.response_field
         self.may_be_nan = self._field is None or may_hold_floats(self._field)
@@ -167,36 +167,43 @@ def _is_simple(field: Any) -> bool:
     return field.alias == field.name and alias in (None, field.name) and not _holds_sequence(info.annotation)
 
 
-_READ_ALIKE = frozenset(
+_IDENTICAL_TYPES = frozenset(
     {"model", "model-fields", "model-field", "str", "int", "bool", "none", "nullable", "list", "default", "definitions", "definition-ref"}
 )  # fmt: skip
-_ALIKE_CONFIG = frozenset(
+_NEUTRAL_CONFIG = frozenset(
     {"title", "extra_fields_behavior", "str_strip_whitespace", "str_to_lower", "str_to_upper", "str_min_length", "str_max_length",
      "populate_by_name", "validate_by_name", "validate_by_alias", "frozen", "validate_default", "from_attributes"}
 )  # fmt: skip
-_NOT_ALIKE = ("strict", "coerce_numbers_to_str", "custom_init", "root_model", "extras_schema", "extras_keys_schema")
+_DIVERGING_KEYS = (
+    "strict",
+    "coerce_numbers_to_str",
+    "custom_init",
+    "root_model",
+    "extras_schema",
+    "extras_keys_schema",
+)
 
 
-def reads_json_alike(field: Any) -> bool:
+def validates_json_identically(field: Any) -> bool:
     """True where pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
 
     That is so for text, whole numbers, truth values and lists and plain models of them. Floats, unions, sets and what has
     validators of its own may tell the two apart, so they are parsed as FastAPI does it.
     """
     try:
-        return not field.field_info.discriminator and _is_alike(field._type_adapter.core_schema)
+        return not field.field_info.discriminator and _is_identical(field._type_adapter.core_schema)
     except (AttributeError, RecursionError):
         return False
 
 
-def _is_alike(schema: Any) -> bool:
+def _is_identical(schema: Any) -> bool:
     for node in _nodes(schema, skip=(*_NO_SCHEMAS, "serialization", "computed_fields")):
         config = node.get("config") or {}
-        if not _ALIKE_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
+        if not _NEUTRAL_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
             return False
-        if node.get("extra_behavior") == "allow" or any(node.get(name) for name in _NOT_ALIKE):
+        if node.get("extra_behavior") == "allow" or any(node.get(name) for name in _DIVERGING_KEYS):
             return False
-        if node.get("type", "default") not in _READ_ALIKE:
+        if node.get("type", "default") not in _IDENTICAL_TYPES:
             return False
     return True
 

@@ -155,14 +155,14 @@ class RequestServer:
         """Log what user code raised when its answer was complete (background tasks): no caller waits for it any more."""
         described = failures.describe(error, "request", stream.call.endpoint)
         head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
-        self.capture.say(0, f"{head}\n{described['text'].rstrip()}\n")
+        self.capture.write_message(0, f"{head}\n{described['text'].rstrip()}\n")
 
     def _blocked(self, task: asyncio.Task[Any] | None, location: str, seconds: float) -> None:
         """Tell the owner which request stops the loop (called from the watching thread)."""
         blocker = next((s for s in list(self.streams.values()) if s.task is task), None)
         subject = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
         where = f" at {location}" if location else ""
-        self.capture.say(
+        self.capture.write_message(
             blocker.id if blocker else 0,
             f"[fal_jupyter: the event loop has been blocked for {seconds:g} s by {subject}{where}; {len(self.streams) - 1} other"
             " requests wait for it. Await what takes long, or make the endpoint a plain def]\n",

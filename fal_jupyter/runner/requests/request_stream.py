@@ -282,7 +282,7 @@ class Stream:
         for path, count in failures.count_non_finite(self.call.result).items():
             values, verb = ("1 value", "is") if count == 1 else (f"{count:,} values", "are")
             text = f"[fal_jupyter: {values} of `{path}` {verb} NaN or infinite; fal sends null]\n"
-            self.capture.say_once(self.id, (self.head.path, path), text)
+            self.capture.write_message_once(self.id, (self.head.path, path), text)
 
     def _report_exit(self) -> None:
         """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""
@@ -354,8 +354,8 @@ def make_relative(headers: list[Any], path: str) -> None:
             parts = urlsplit(value.decode("latin-1"))
         except ValueError:
             continue
-        other = path[:-1] if path.endswith("/") else f"{path}/"
-        if unquote(parts.path) != unquote(other):
+        toggled = path[:-1] if path.endswith("/") else f"{path}/"
+        if unquote(parts.path) != unquote(toggled):
             continue
         last = parts.path.rstrip("/").rpartition("/")[2]
         query = f"?{parts.query}" if parts.query else ""
