@@ -1,4 +1,4 @@
-"""One Jupyter server with our extension, under a base URL with a space in it, before one gateway with one app, for all tests of a file."""
+"""One Jupyter server with our extension, under a base URL with a space in it, before one gateway with one app, for all of these tests."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ class Wide(fal.App):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def state() -> Iterator[Path]:
     with state_directory() as path:
         yield path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("app") / "app.py"
     path.write_text(APP)
@@ -113,13 +113,13 @@ def app(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def jupyter(state: Path) -> Iterator[Jupyter]:
     with jupyter_server(state) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(app: Served) -> str:
     """Where the app is, below the base URL."""
     return "fal" + urlsplit(app.ready["url"]).path.rstrip("/")

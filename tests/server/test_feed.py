@@ -63,14 +63,10 @@ def test_from_off_to_an_app_to_off_again(app_file: str) -> None:
                 snapshot = lines_until(late, lambda line: line["kind"] == "snapshot")[-1]
                 assert snapshot["apps"][0]["alias"] == "wide"
                 assert snapshot["options"]
-        lines = lines_until(feed, lambda line: line["kind"] == "off")
-        with served(state, f"{app_file}::Wide"):  # another gateway on the same socket
-            lines = lines_until(feed, lambda line: bool(line.get("apps")) and line["apps"][0]["state"] == "Ready")
-            assert lines[0]["kind"] == "snapshot"
-            in_order(lines)
+        lines_until(feed, lambda line: line["kind"] == "off")
 
 
-def test_a_gateway_that_is_killed_and_its_directory_are_noticed(app_file: str) -> None:
+def test_a_gateway_that_is_killed_and_another_on_its_socket_are_noticed() -> None:
     with state_directory() as state, jupyter_server(state) as server, closing(Feed(server)) as feed:
         assert server.request("fal/api/start", method="POST").json["running"] is True
         lines_until(feed, lambda line: line["kind"] == "snapshot")
@@ -79,7 +75,7 @@ def test_a_gateway_that_is_killed_and_its_directory_are_noticed(app_file: str) -
         assert (state / "gateway.sock").exists()  # a stale one
         assert server.request("fal/api/hello").json["running"] is False
         assert server.request("fal/api/start", method="POST").json["running"] is True
-        lines_until(feed, lambda line: line["kind"] == "snapshot")
+        assert lines_until(feed, lambda line: line["kind"] != "off")[-1]["kind"] == "snapshot"
 
 
 @pytest.fixture(scope="module")
@@ -148,19 +144,19 @@ class Gateway:
 
 
 def test_a_listener_that_is_slow_skips_to_a_snapshot_and_swells_nothing() -> None:
-    gateway = Gateway(frames=600, size=500_000)
+    gateway = Gateway(frames=300, size=500_000)
     with state_directory() as state, jupyter_server(state) as server:
         before = memory(server.process.pid, "VmRSS")
         with closing(Feed(server, timeout=60)) as feed, closing(Feed(server)):
             assert lines_until(feed, lambda line: True)[0]["kind"] == "off"
             with upstream(state, gateway):
                 deadline = time.monotonic() + 60
-                while gateway.seq < 600:  # 300 MB of frames, and nobody reads them
+                while gateway.seq < gateway.frames:  # 150 MB of frames, and nobody reads them
                     assert time.monotonic() < deadline
                     time.sleep(0.05)
-                lines = lines_until(feed, lambda line: line.get("seq") == 600)
+                lines = lines_until(feed, lambda line: line.get("seq") == gateway.frames)
                 in_order(lines)
-                assert len(lines) < 200
+                assert len(lines) < 100
                 assert gateway.feeds == 1
                 assert gateway.snapshots >= 1
         assert memory(server.process.pid, "VmHWM") - before < 64 << 20
