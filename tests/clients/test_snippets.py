@@ -122,7 +122,8 @@ def programs(base: str, app: str, key: str) -> dict[str, dict[str, str]]:
     return dict(zip(PLACES, made, strict=True))
 
 
-@pytest.fixture(scope="module", params=["its own key", "FAL_KEY"])
+# where the key comes from the environment: the forms below have both, in each language
+@pytest.fixture(scope="module", params=["its own key", pytest.param("FAL_KEY", marks=pytest.mark.long)])
 def made(request: pytest.FixtureRequest, many: Served) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """The programs, and what their environment needs."""
     ready, own = many.ready, request.param == "its own key"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(fact: Callable[[], object], seconds: float = 15) -> None:
+def until(fact: Callable[[], object], seconds: float = 60) -> None:
     """Return as soon as *fact* is true; fail when it is not after *seconds*."""
     deadline = time.monotonic() + seconds
     while not fact():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,6 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.protocol.feed import DISPLAYS_BOUND, RequestDetail
 from fal_jupyter.settings import read
 from tests.support.serve import served
-from tests.support.state import state_directory
 
 APP = """
 import time
@@ -45,11 +45,11 @@ class Draws(fal.App):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def client(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     path = tmp_path_factory.mktemp("app") / "app.py"
     path.write_text(APP)
-    with state_directory() as state, served(state, f"{path}::Draws"):
-        yield Client(read({"FAL_JUPYTER_STATE": str(state)}))
+    with served(shared_state, f"{path}::Draws"):
+        yield Client(read({"FAL_JUPYTER_STATE": str(shared_state)}))
 
 
 def draw(client: Client, *sizes: int) -> RequestDetail:

@@ -17,7 +17,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 FILE = """
 import fal
@@ -105,14 +104,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
-def talker(state: Path, file: str) -> Iterator[Served]:
-    with served(state, f"{file}::talker") as app:
+def talker(shared_state: Path, file: str) -> Iterator[Served]:
+    with served(shared_state, f"{file}::talker") as app:
         yield app
 
 
@@ -221,8 +214,8 @@ def test_who_does_not_read_stops_the_server_and_others_go_on(talker: Served) -> 
     asyncio.run(speak())
 
 
-def test_an_event_stream_that_is_left_is_hung_up_on_though_it_is_silent(state: Path, file: str) -> None:
-    with served(state, f"{file}::events") as app:
+def test_an_event_stream_that_is_left_is_hung_up_on_though_it_is_silent(shared_state: Path, file: str) -> None:
+    with served(shared_state, f"{file}::events") as app:
         url = app.ready["url"].rstrip("/")
         request = urllib.request.Request(url + "/wait", headers={"authorization": f"Key {app.ready['key']}"})
         with urllib.request.urlopen(request, timeout=30) as answer:

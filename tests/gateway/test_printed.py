@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -14,7 +15,6 @@ from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import os, sys
@@ -40,12 +40,11 @@ class Loud(fal.App):
 
 
 @pytest.fixture(scope="module")
-def loud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with state_directory() as state:
-        path = tmp_path_factory.mktemp("loud") / "loud.py"
-        path.write_text(APP)
-        with served(state, f"{path}::Loud", env={"MY_API_KEY": "s3cr3t.value"}) as one:
-            yield one
+def loud(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("loud") / "loud.py"
+    path.write_text(APP)
+    with served(shared_state, f"{path}::Loud", env={"MY_API_KEY": "s3cr3t.value"}) as one:
+        yield one
 
 
 @pytest.fixture

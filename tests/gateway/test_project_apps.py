@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.fal.project import find_project, project_app
 from tests.support.serve import command, served
-from tests.support.state import state_directory
 
 PROJECT = """
 [project]
@@ -65,12 +63,6 @@ class Packed(fal.App):
 """
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     for folder in ("src/pack", "deep/er", "files/data"):
@@ -84,22 +76,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_apps_of_a_project_are_served_by_name_from_any_folder_of_it(state: Path, project: Path) -> None:
-    with served(state, "small", prefix=["env", "-C", str(project / "deep/er")]) as app:
+def test_apps_of_a_project_are_served_by_name_from_any_folder_of_it(shared_state: Path, project: Path) -> None:
+    with served(shared_state, "small", prefix=["env", "-C", str(project / "deep/er")]) as app:
         assert app.ready["app"].endswith("/small")
         assert app.request("/", {}, key=None).json == "small"
-    with served(state, "packed", "--max", "4", prefix=["env", "-C", str(project)]) as app:
+    with served(shared_state, "packed", "--max", "4", prefix=["env", "-C", str(project)]) as app:
         assert app.ready["app"].endswith("/other-name")
         answer = app.request("/", {})
-        assert answer.status == 200, command(state, "logs", "other-name").stdout
+        assert answer.status == 200, command(shared_state, "logs", "other-name").stdout
         assert answer.json == {"word": "packed", "module": "pack.server", "file": "A"}
-        scale = command(state, "scale", "other-name", "--json").stdout
+        scale = command(shared_state, "scale", "other-name", "--json").stdout
         assert '"keep_alive": 7' in scale
         assert '"max_concurrency": 4' in scale
 
 
-def test_run_is_serve_and_options_of_the_class_win(state: Path, project: Path) -> None:
-    done = command(state, "run", "packed", "--dry-run", cwd=project)
+def test_run_is_serve_and_options_of_the_class_win(shared_state: Path, project: Path) -> None:
+    done = command(shared_state, "run", "packed", "--dry-run", cwd=project)
     assert done.returncode == 0, done.stderr
     assert "other-name: 2 endpoints" in done.stderr
 
@@ -165,9 +157,9 @@ def test_what_is_not_there_is_a_sentence(project: Path, tmp_path_factory: pytest
         project_app("small", elsewhere)
 
 
-def test_the_doctor_takes_apps_of_a_project_by_name(state: Path, project: Path) -> None:
+def test_the_doctor_takes_apps_of_a_project_by_name(shared_state: Path, project: Path) -> None:
     def codes(name: str, folder: str = "deep/er") -> list[tuple[str, str]]:
-        done = command(state, "doctor", name, "--json", cwd=project / folder)
+        done = command(shared_state, "doctor", name, "--json", cwd=project / folder)
         assert done.stdout, done.stderr
         (report,) = json.loads(done.stdout)["apps"]
         return [(finding["code"], finding["where"]) for finding in report["findings"]]

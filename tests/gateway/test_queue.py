@@ -19,7 +19,6 @@ from fal_jupyter.domain.queue.webhooks import signed_message
 from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import asyncio
@@ -89,13 +88,12 @@ class Jobs(fal.App):
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with state_directory() as state:
-        path = tmp_path_factory.mktemp("jobs") / "jobs.py"
-        path.write_text(APP)
-        with served(state, f"{path}::Jobs") as one:
-            one.request("/", {"text": "warm"})
-            yield one
+def jobs(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("jobs") / "jobs.py"
+    path.write_text(APP)
+    with served(shared_state, f"{path}::Jobs") as one:
+        one.request("/", {"text": "warm"})
+        yield one
 
 
 @pytest.fixture

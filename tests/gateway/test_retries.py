@@ -13,7 +13,6 @@ import pytest
 from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, command, served
-from tests.support.state import state_directory
 
 APP = """
 import asyncio
@@ -67,12 +66,6 @@ NEEDS = "X-Fal-Needs-Retry"
 
 
 @pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("flaky") / "flaky.py"
     path.write_text(APP)
@@ -80,14 +73,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def flaky(state: Path, file: Path) -> Iterator[Served]:
-    with served(state, f"{file}::Flaky") as app:
+def flaky(shared_state: Path, file: Path) -> Iterator[Served]:
+    with served(shared_state, f"{file}::Flaky") as app:
         yield app
 
 
 @pytest.fixture(scope="module")
-def careful(state: Path, file: Path) -> Iterator[Served]:
-    with served(state, f"{file}::Careful") as app:
+def careful(shared_state: Path, file: Path) -> Iterator[Served]:
+    with served(shared_state, f"{file}::Careful") as app:
         yield app
 
 
@@ -206,10 +199,10 @@ def test_a_job_that_waits_for_its_next_attempt_is_dropped_when_it_is_cancelled(f
 
 
 def test_an_app_that_is_stopped_ends_its_jobs_with_the_answer_of_their_last_attempt(
-    state: Path, file: Path, tmp_path: Path, flaky: Served
+    file: Path, tmp_path: Path, flaky: Served
 ) -> None:
     mark = tmp_path / "mark"
-    with served(state, f"{file}::Flaky", "--name", "short") as app:
+    with served(flaky.state, f"{file}::Flaky", "--name", "short") as app:
         caller = Caller(app)
         job = caller.submit({"mark": str(mark), "how": "504"})
         until(lambda: attempts_of(mark) == 4)

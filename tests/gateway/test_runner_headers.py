@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import os
@@ -54,10 +53,10 @@ STOP, RETRY = "X-Fal-Stop-Runner", "x-fal-needs-retry"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def app(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("headers") / "app.py"
     path.write_text(APP)
-    with state_directory() as state, served(state, f"{path}::Headers") as running:
+    with served(shared_state, f"{path}::Headers") as running:
         yield running
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +12,6 @@ import pytest
 
 from tests.support.queue_caller import Caller
 from tests.support.serve import command, runners, served
-from tests.support.state import state_directory
 
 FILE = '''
 import fal
@@ -73,12 +71,6 @@ def plain(): ...
 
 
 @pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
 def port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -92,20 +84,20 @@ def file(port: int, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def test_a_function_with_serve_is_an_endpoint(state: Path, file: str) -> None:
-    with served(state, f"{file}::add_up") as app:
+def test_a_function_with_serve_is_an_endpoint(shared_state: Path, file: str) -> None:
+    with served(shared_state, f"{file}::add_up") as app:
         assert app.ready["app"].endswith("/add-up")
         assert app.request("/", {"a": 2, "b": 3}).json == {"sum": 5}
         assert app.request("/", {"a": "x"}).status == 422
         assert app.request("/health", method="GET").status == 200
         document = app.request("/openapi.json", method="GET").json
         assert document["paths"]["/"]["post"]["description"] == "Adds."
-    with served(state, f"{file}::setup") as app:
+    with served(shared_state, f"{file}::setup") as app:
         assert app.request("/?word=loud", {}).json == "LOUD"
 
 
-def test_a_function_with_a_port_serves_by_its_own_server(state: Path, file: str, port: int) -> None:
-    with served(state, f"{file}::server") as app:
+def test_a_function_with_a_port_serves_by_its_own_server(shared_state: Path, file: str, port: int) -> None:
+    with served(shared_state, f"{file}::server") as app:
         first = app.request("/deep/path?x=%20", method="GET")
         assert (first.status, first.headers["x-own"]) == (200, "1")
         text, pid = first.body.decode().split("%20")
@@ -120,7 +112,7 @@ def test_a_function_with_a_port_serves_by_its_own_server(state: Path, file: str,
         assert caller.ask("PUT", f"{urlsplit(waits['cancel_url']).path}?force=1")[0] == 202
         assert app.request("/hung-up", method="GET").body.startswith(b"True")
 
-        busy = command(state, "serve", f"{file}::leaves")
+        busy = command(shared_state, "serve", f"{file}::leaves")
         assert busy.returncode == 1
         assert f"leaves is to listen on port {port}, which another process of this machine has" in busy.stderr
 
@@ -128,25 +120,25 @@ def test_a_function_with_a_port_serves_by_its_own_server(state: Path, file: str,
         answers = (app.request("/", method="GET") for _ in range(50))  # what meets the runner that ends is a 503
         second = next(answer for answer in answers if answer.status == 200).body.decode()
         assert second != f"/{pid}"
-        assert len(runners(state)) == 1
+        assert len([one for one in runners(shared_state) if one["app"] == app.ready["app"]]) == 1
     _gone(port, int(second.removeprefix("/")))
 
 
-def test_a_function_that_ends_at_once_is_told(state: Path, file: str, port: int) -> None:
-    done = command(state, "serve", f"{file}::leaves")
+def test_a_function_that_ends_at_once_is_told(shared_state: Path, file: str, port: int) -> None:
+    done = command(shared_state, "serve", f"{file}::leaves")
 
     assert done.returncode == 1
     assert f"leaves ended (exit status 4) before anything listened on port {port}" in done.stderr
 
 
-def test_dry_run_and_doctor_know_them(state: Path, file: str) -> None:
-    done = command(state, "serve", f"{file}::server", "--dry-run")
+def test_dry_run_and_doctor_know_them(shared_state: Path, file: str) -> None:
+    done = command(shared_state, "serve", f"{file}::server", "--dry-run")
     assert done.returncode == 0
     assert "max_concurrency = 3 acts in the cloud" in done.stderr
-    refused = command(state, "serve", f"{file}::plain", "--dry-run")
+    refused = command(shared_state, "serve", f"{file}::plain", "--dry-run")
     assert "functions.py::plain is not a fal.App, but of type IsolatedFunction" in refused.stderr
     for name in ("add_up", "server"):
-        examined = command(state, "doctor", f"{file}::{name}")
+        examined = command(shared_state, "doctor", f"{file}::{name}")
         assert examined.returncode in (0, 1), examined.stderr
         assert "Traceback" not in examined.stderr, examined.stderr
 

@@ -16,7 +16,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import asyncio
@@ -182,13 +181,12 @@ TIMEOUT = ("text", {"type": "x-fal-error", "error": "TIMEOUT", "reason": "no inp
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with state_directory() as state:
-        path = tmp_path_factory.mktemp("talk") / "talk.py"
-        path.write_text(APP)
-        with served(state, f"{path}::Talk", "--min", "1") as one:
-            one.request("/ended")
-            yield one
+def talk(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("talk") / "talk.py"
+    path.write_text(APP)
+    with served(shared_state, f"{path}::Talk", "--min", "1") as one:
+        one.request("/ended")
+        yield one
 
 
 def client(app: Served, path: str, key: str | None = "own", **options: Any) -> connect:
