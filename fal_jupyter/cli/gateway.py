@@ -8,7 +8,7 @@ import signal
 from dataclasses import replace
 
 from fal_jupyter import settings
-from fal_jupyter.cli.terminal import say
+from fal_jupyter.cli.terminal import print_message
 from fal_jupyter.client.connection import connect
 
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps({"state": str(chosen.state), "pid": process.pid}), flush=True)
         else:
-            say(f"the gateway of {chosen.state} is up (process {process.pid}); Ctrl-C ends it and its apps")
+            print_message(f"the gateway of {chosen.state} is up (process {process.pid}); Ctrl-C ends it and its apps")
         status = process.wait()
     except KeyboardInterrupt:
         process.terminate()  # requests under way are finished first; a second Ctrl-C does not wait for that

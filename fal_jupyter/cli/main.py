@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fal_jupyter.cli.terminal import say, sentence
+from fal_jupyter.cli.terminal import print_message, sentence
 from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
 from fal_jupyter.domain.text.terminal_text import safe_text
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(error: FalJupyterError, status: int) -> int:
-    say(sentence(error))
+    print_message(sentence(error))
     return status
 
 

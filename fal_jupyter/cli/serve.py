@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from fal_jupyter.cli.dry_run import dry_run
-from fal_jupyter.cli.terminal import say, sentence, show_output
+from fal_jupyter.cli.terminal import print_message, sentence, show_output
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
@@ -46,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
     except _Stopped:
         return 0
     except SetupFailed as error:
-        say(f"{error.traceback}\n{sentence(error)}" if error.traceback else sentence(error))
+        print_message(f"{error.traceback}\n{sentence(error)}" if error.traceback else sentence(error))
     except FalJupyterError as error:
-        say(sentence(error))
+        print_message(sentence(error))
     except Exception as error:
-        say(_user_traceback(error))
+        print_message(_user_traceback(error))
     finally:
         _shut_down(client)
         os.close(out)
@@ -67,7 +67,7 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     if args.dry_run:
         loaded = serving.load_file(path, class_name, project)
         for line in dry_run(loaded, overrides, env=args.env or "auto", secret_store=client.secret_store):
-            say(f"fal-jupyter: {line}")
+            print_message(f"fal-jupyter: {line}")
         return 0
     handle = serving.serve_file(
         path,
@@ -76,11 +76,11 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         overrides=overrides,
         take_over=args.take_over,
         env=args.env or "auto",
-        report=say,
+        report=print_message,
         project=project,
     )
     for message in serving.missing_secrets(handle.spec, client.secret_store):
-        say(f"fal-jupyter: {message}")
+        print_message(f"fal-jupyter: {message}")
     handle.wait(_show_output)
     if args.json:
         os.write(out, (json.dumps(_ready(handle)) + "\n").encode())
@@ -92,9 +92,9 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
     while not poller.poll(LOOK_EVERY * 1000 if handle.call_reports.edits else None):
         for message in handle.call_reports.edits.news(handle.spec.class_name, "serve it again"):
-            say(f"fal-jupyter: {message}")
+            print_message(f"fal-jupyter: {message}")
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # it drains our app
-    say("fal-jupyter: the gateway has ended, and the app with it")
+    print_message("fal-jupyter: the gateway has ended, and the app with it")
     return 1
 
 
@@ -119,7 +119,7 @@ def _shut_down(client: Client) -> None:
     except _Stopped:
         pass
     except GatewayStopped as error:
-        say(sentence(error))
+        print_message(sentence(error))
         client.close()
         return
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -133,7 +133,7 @@ def _show_output(event: Event) -> None:
     if event["event"] == "output":
         show_output(event["text"])
     elif event["event"] == "waiting":
-        say(f"fal-jupyter: it {event['detail']}")
+        print_message(f"fal-jupyter: it {event['detail']}")
 
 
 def _raise_stopped(signal_number: int, frame: FrameType | None) -> None:

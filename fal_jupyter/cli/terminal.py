@@ -15,7 +15,7 @@ def sentence(error: FalJupyterError) -> str:
     return str(error) if error.where.startswith(PROGRAM) else f"{PROGRAM}: {error}"
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Write lines to standard error."""
     print(safe_text(text.rstrip("\n")), file=sys.stderr, flush=True)
 

@@ -65,7 +65,7 @@ def find_environment(
     environment = environment_here(preload)
     if chosen == "isolated":
         context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
-        request = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
+        request = store.EnvironmentRequest(spec.requirements, python or version_here(), context, spec.class_name)
         isolated, users = store.provide(client.settings.environments, request, report)
         client.hold_environment(spec.alias, users)
         _move(environment, isolated, preload)

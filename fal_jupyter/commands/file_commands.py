@@ -59,7 +59,7 @@ def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any
     except shutil.Error as error:
         raise FalJupyterError(_first_error(error, data), where="files") from None
     except OSError as error:
-        name = _shown(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
+        name = _display_path(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
         raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
 
 
@@ -71,7 +71,7 @@ def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
                 size += os.lstat(os.path.join(folder, name)).st_size
                 count += 1
     cdn = store.usage(time.time())
-    found = {
+    usage = {
         "data": {"files": count, "bytes": size},
         "cdn": {**cdn._asdict(), "most_bytes": store.most_bytes},
     }
@@ -83,7 +83,7 @@ def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
     ]
     if cdn.unfinished:
         rows.append(["uploads under way", "", numbers.size(cdn.unfinished), ""])
-    return found, table(["where", "files", "size", ""], rows, right=["files", "size"])
+    return usage, table(["where", "files", "size", ""], rows, right=["files", "size"])
 
 
 def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
@@ -143,10 +143,10 @@ def below(data: Path, remote: str, *, follow: bool = True) -> Path:
         raise _leads_out(remote)
     path = data / inner.lstrip("/")
     resolve_all = follow or path == data or path.name == ".."  # no final name to keep
-    found = path.resolve() if resolve_all else path.parent.resolve() / path.name
-    if not found.is_relative_to(data.resolve()):
+    resolved = path.resolve() if resolve_all else path.parent.resolve() / path.name
+    if not resolved.is_relative_to(data.resolve()):
         raise _leads_out(remote)
-    return found
+    return resolved
 
 
 def _leads_out(remote: str) -> BadSetting:
@@ -157,10 +157,10 @@ def _list(directory: Path) -> tuple[Any, str]:
     entries = [directory] if not directory.is_dir() else sorted(directory.iterdir())
     data = []
     for entry in entries:
-        found = entry.lstat()
-        is_directory = stat.S_ISDIR(found.st_mode)
-        data.append({"name": entry.name + ("/" if is_directory else ""), "size": 0 if is_directory else found.st_size})
-    rows = [[found["name"], "" if str(found["name"]).endswith("/") else f"{found['size']:,}"] for found in data]
+        status = entry.lstat()
+        is_directory = stat.S_ISDIR(status.st_mode)
+        data.append({"name": entry.name + ("/" if is_directory else ""), "size": 0 if is_directory else status.st_size})
+    rows = [[status["name"], "" if str(status["name"]).endswith("/") else f"{status['size']:,}"] for status in data]
     return data, table(["name", "bytes"], rows, right=["bytes"]) if rows else "The folder is empty."
 
 
@@ -225,10 +225,10 @@ def _first_error(error: shutil.Error, data: Path) -> str:
     (source, _, why), *more = error.args[0]
     reason = re.sub(r"^\[Errno \d+\] |: '.*'$", "", str(why))
     others = f" (and {len(more)} more)" if more else ""
-    return f"{_shown(source, data)}: {reason}{others}; nothing was copied"
+    return f"{_display_path(source, data)}: {reason}{others}; nothing was copied"
 
 
-def _shown(path: str | Path, data: Path) -> str:
+def _display_path(path: str | Path, data: Path) -> str:
     """Format a path as the user knows it."""
     for root in (data, data.resolve()):
         if Path(path).is_relative_to(root):

@@ -39,16 +39,16 @@ def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front
 def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[Any, str]:
     values: dict[str, str] = {}
     for word in words:
-        name, given, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if not is_secret_name(name):
             raise BadSetting(
                 f"{name!r} cannot be a secret's name: it has letters, digits and _, and is none of FAL_JUPYTER_…",
                 hint="secrets set HF_TOKEN",
                 where="secrets",
             )
-        values[name] = value if given else ""
-    if asked := [word for word in words if "=" not in word]:
-        values |= _ask(asked, front)
+        values[name] = value if equals else ""
+    if prompted := [word for word in words if "=" not in word]:
+        values |= _prompt_for(prompted, front)
     for name, value in values.items():
         if not value or "\0" in value:
             raise BadSetting(f"the secret {name} is empty or has a zero byte in it", where="secrets")
@@ -56,7 +56,7 @@ def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[Any
     return {"set": sorted(values)}, f"{', '.join(sorted(values))}: set. {SEEN_BY}"
 
 
-def _ask(names: list[str], front: Front) -> dict[str, str]:
+def _prompt_for(names: list[str], front: Front) -> dict[str, str]:
     """Ask for values: in a notebook and a terminal without an echo, else from standard input (one secret: all of it)."""
     if front == "notebook" or sys.stdin.isatty():
         return {name: getpass.getpass(f"{name}: ") for name in names}
@@ -72,8 +72,8 @@ def _ask(names: list[str], front: Front) -> dict[str, str]:
 
 
 def _unset(names: list[str], secret_store: SecretStore) -> tuple[Any, str]:
-    known = secret_store.secrets()
-    if missing := [name for name in names if name not in known]:
-        raise NotServed(f"there is no secret {missing[0]!r}", hint=hint_for(missing[0], known, "secrets list"))
+    stored = secret_store.secrets()
+    if missing := [name for name in names if name not in stored]:
+        raise NotServed(f"there is no secret {missing[0]!r}", hint=hint_for(missing[0], stored, "secrets list"))
     secret_store.unset_secrets(names)
     return {"unset": names}, f"{', '.join(names)}: gone, for runners that start from now on."

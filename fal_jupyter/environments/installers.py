@@ -88,8 +88,8 @@ def find_installer() -> Installer:
 
 def variables_for(installer: Installer, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the installer's environment: *environment* without what makes it install elsewhere or colour its words."""
-    ours = {name: value for name, value in environment.items() if name not in _ELSEWHERE and name not in _COLOURS}
-    return ours | {"NO_COLOR": "1"} | ({"PIP_USER": "0", "PYTHONUNBUFFERED": "1"} if installer.name == "pip" else {})
+    kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE and name not in _COLOURS}
+    return kept | {"NO_COLOR": "1"} | ({"PIP_USER": "0", "PYTHONUNBUFFERED": "1"} if installer.name == "pip" else {})
 
 
 def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -98,7 +98,7 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
     Args:
         pip_config: what ``pip config list`` prints.
     """
-    found: dict[str, list[str]] = {}
+    collected: dict[str, list[str]] = {}
     separators = {}
     for line in pip_config.splitlines():
         option, _, literal = line.partition("=")
@@ -110,13 +110,13 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
         except (ValueError, SyntaxError):
             continue
         variable, separators[variable] = _OF_PIP[name]
-        known = found.setdefault(variable, [])
+        words = collected.setdefault(variable, [])
         if not separators[variable]:
-            known.clear()  # one value: the last scope, which is the nearest, wins
-            known.append(value)
+            words.clear()  # one value: the last scope, which is the nearest, wins
+            words.append(value)
         else:
-            known += [word for word in re.split(r"[\s]+", value) if word and word not in known]
-    variables = {name: (separators[name] or " ").join(values) for name, values in found.items()}
+            words += [word for word in re.split(r"[\s]+", value) if word and word not in words]
+    variables = {name: (separators[name] or " ").join(values) for name, values in collected.items()}
     if "UV_EXTRA_INDEX_URL" in variables or "UV_FIND_LINKS" in variables:
         variables["UV_INDEX_STRATEGY"] = _ALL_INDEXES
     return {name: value for name, value in variables.items() if name not in environment}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_ASK = "import platform; print(platform.python_version())"
+_PRINT_VERSION = "import platform; print(platform.python_version())"
 PATIENCE = 10.0
 
 
@@ -41,7 +41,7 @@ def _candidates(minor: str) -> Iterator[str]:
 
 def _version(python: str) -> str:
     try:
-        process = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=PATIENCE)
+        process = subprocess.run([python, "-I", "-c", _PRINT_VERSION], capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return process.stdout.strip()

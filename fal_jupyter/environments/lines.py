@@ -48,10 +48,10 @@ def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> I
     for line in lines:
         option = _WITH_PLACE.fullmatch(line)
         local = _LOCAL.fullmatch(line)
-        place = option[2] if option else local[1].strip() if local else ""
-        if not place.startswith("/") or (option and option[1] in ("-f", "--find-links")):
+        location = option[2] if option else local[1].strip() if local else ""
+        if not location.startswith("/") or (option and option[1] in ("-f", "--find-links")):
             continue
-        path = Path(os.path.normpath(place.partition("[")[0]))
+        path = Path(os.path.normpath(location.partition("[")[0]))
         yield path
         if option and option[1] in _FILES and path not in seen:
             try:
@@ -61,23 +61,23 @@ def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> I
             yield from local_places(installer_lines(inner, path.parent), seen | {path})
 
 
-def digest_of(place: Path) -> str:
+def digest_of(path: Path) -> str:
     """Digest a file, or all that a folder holds but for what tools make in it; of nothing where there is nothing."""
     digest = hashlib.sha256()
-    for path in sorted(_files(place)):
+    for file in sorted(_files(path)):
         try:
-            with open(path, "rb") as file:
-                inside = hashlib.file_digest(file, "sha256").hexdigest()
+            with open(file, "rb") as source:
+                inside = hashlib.file_digest(source, "sha256").hexdigest()
         except OSError:
             continue  # gone between the two looks
-        digest.update(f"{path.relative_to(place)}\0{inside}\0".encode())
+        digest.update(f"{file.relative_to(path)}\0{inside}\0".encode())
     return digest.hexdigest()
 
 
-def _files(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
-    for folder, folders, names in os.walk(place):
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name not in _PASSED_OVER and not name.endswith(".egg-info")]
         paths = (Path(folder, name) for name in names if not name.endswith(".pyc"))
         yield from (path for path in paths if path.is_file())  # reading a pipe would wait for ever

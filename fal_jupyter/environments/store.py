@@ -56,7 +56,7 @@ class Isolated:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EnvironmentRequest:
     """What an app asks for: *python* is a minor version, *base* the folder that local places are relative to."""
 
     requirements: Sequence[str]
@@ -65,8 +65,8 @@ class Wanted:
     class_name: str
 
 
-def provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
-    """Give the environment of *request*, made now if it is not there yet. What the installer prints goes to *say*, line by line.
+def provide(root: Path, request: EnvironmentRequest, report: Callable[[str], None]) -> tuple[Isolated, int]:
+    """Give the environment of *request*, made now if it is not there yet. *report* receives the output of the installer, line by line.
 
     The second is a descriptor: as long as it is open, the environment is not removed. Interrupted, it ends the installer, and
     nothing half made is ever used.
@@ -75,7 +75,7 @@ def provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Is
         AppRuleBroken: it cannot be made; one sentence with the installer's own reason.
     """
     try:
-        return _provide(root, request, say)
+        return _provide(root, request, report)
     except OSError as error:
         message = (
             f"no environment can be made for {request.class_name}: {error.strerror or error} ({error.filename or root})"
@@ -83,7 +83,7 @@ def provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Is
         raise AppRuleBroken(message, where="requirements") from None
 
 
-def _provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
+def _provide(root: Path, request: EnvironmentRequest, report: Callable[[str], None]) -> tuple[Isolated, int]:
     lines = installer_lines(request.requirements, request.base)
     for path in local_places(lines):
         if not path.exists():
@@ -94,11 +94,13 @@ def _provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[I
     name = _name(lines, version or request.python)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = root / name
-    with _locked(root, name, lambda: say(f"fal_jupyter: another process is making environment {name}; waiting for it")):
+    with _locked(
+        root, name, lambda: report(f"fal_jupyter: another process is making environment {name}; waiting for it")
+    ):
         existing = _read(folder)
         if existing is None:
             try:
-                existing = _make(folder, request, lines, python, version, lambda line: say(masked(line)))
+                existing = _make(folder, request, lines, python, version, lambda line: report(masked(line)))
             except BaseException:
                 _forget(root, name)
                 raise
@@ -114,7 +116,7 @@ def all_of(root: Path) -> list[Isolated]:
         records = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
     except FileNotFoundError:
         return []
-    return sorted((one for one in records if one is not None), key=lambda one: -one.used)
+    return sorted((record for record in records if record is not None), key=lambda record: -record.used)
 
 
 def unfinished(root: Path) -> list[str]:
@@ -249,7 +251,12 @@ def _read(folder: Path) -> Isolated | None:
 
 
 def _make(
-    folder: Path, request: Wanted, lines: list[str], python: str, version: str, say: Callable[[str], None]
+    folder: Path,
+    request: EnvironmentRequest,
+    lines: list[str],
+    python: str,
+    version: str,
+    report: Callable[[str], None],
 ) -> Isolated:
     installer = installers.find_installer()
     if not python and installer.name == "pip":
@@ -261,7 +268,7 @@ def _make(
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
     what = ", ".join(lines) or "nothing but what runners need"
-    say(f"fal_jupyter: making an environment for {request.class_name} with {installer.name}: {what}")
+    report(f"fal_jupyter: making an environment for {request.class_name} with {installer.name}: {what}")
     try:
         folder.mkdir(mode=0o700)
         file = folder / "requirements.txt"
@@ -270,7 +277,7 @@ def _make(
         write_whole(file, ("\n".join([*content, *_of_runners()]) + "\n").encode())
         variables = _variables(installer)
         for command in (installer.making(folder, python or request.python), installer.filling(folder, file, settings)):
-            status, output = _run(command, variables, request.base, say)
+            status, output = _run(command, variables, request.base, report)
             if status != 0:
                 why = installers.reason(output, installer.name)
                 raise _refusal(request, why, python or request.python, making=command[-1] == str(folder))
@@ -289,19 +296,19 @@ def _make(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    say(f"fal_jupyter: environment {folder.name} is ready after {time.monotonic() - began:.1f} s")
+    report(f"fal_jupyter: environment {folder.name} is ready after {time.monotonic() - began:.1f} s")
     return record
 
 
-def _refusal(request: Wanted, why: str, python: str, *, making: bool) -> AppRuleBroken:
+def _refusal(request: EnvironmentRequest, why: str, python: str, *, making: bool) -> AppRuleBroken:
     if making and (not why or "ensurepip" in why):
         message = f"{python} cannot make a virtual environment"
         hint = "pip install uv (or on Debian: apt-get install python3-venv)"
         return AppRuleBroken(message, hint=hint, where="requirements")
     why = why or "the installer failed and said nothing"
-    ours = [pin for pin in _of_runners() if pin in why and pin not in request.requirements]
-    if ours:
-        why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
+    own_pins = [pin for pin in _of_runners() if pin in why and pin not in request.requirements]
+    if own_pins:
+        why = f"{why.rstrip('.')}; {' and '.join(own_pins)} is what runners need, since it is installed beside fal_jupyter"
     return AppRuleBroken(
         masked(f"no environment can be made for {request.class_name}: {why}"),
         hint=_WITHOUT_HASHES[installers.find_installer().name]
@@ -313,17 +320,19 @@ def _refusal(request: Wanted, why: str, python: str, *, making: bool) -> AppRule
 
 def _variables(installer: installers.Installer) -> dict[str, str]:
     """The environment of the installer: ours, with pip's settings for uv."""
-    ours = installers.variables_for(installer, os.environ)
+    variables = installers.variables_for(installer, os.environ)
     if installer.name == "pip":
-        return ours
+        return variables
     process = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    return ours | installers.uv_variables(process.stdout if process.returncode == 0 else "", os.environ)
+    return variables | installers.uv_variables(process.stdout if process.returncode == 0 else "", os.environ)
 
 
-def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Callable[[str], None]) -> tuple[int, str]:
+def _run(
+    command: Sequence[str], variables: dict[str, str], cwd: Path, report: Callable[[str], None]
+) -> tuple[int, str]:
     """Run an installer under a supervisor; gives its status and all that it printed."""
     output: list[str] = []
     guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.supervisor", str(os.getpid()), *command]
@@ -337,7 +346,7 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Call
         for line in map(installers.plain, process.stdout):
             output.append(line)
             if (text := line.rstrip()) and not installers.is_chatter(text):
-                say(text)
+                report(text)
         return process.wait(), "".join(output)
     finally:
         process.stdin.close()  # the supervisor ends all of it

@@ -39,10 +39,10 @@ def main() -> int:
         status = command.poll()
         return 1 if status is None else status
     finally:
-        while left := children_of(os.getpid()):
-            for pid in left:
+        while children := children_of(os.getpid()):
+            for pid in children:
                 os.kill(pid, signal.SIGKILL)
-            for pid in left:
+            for pid in children:
                 os.waitpid(pid, 0)
 
 

@@ -18,10 +18,10 @@ from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.sdk import HealthCheck, RetryConfig
 
 # what the real package writes into each class, besides the user's own names
-_MADE = ("__dict__", "__weakref__", "_explicit_host_kwargs", "host_kwargs", "isolate_channel")
+_GENERATED = ("__dict__", "__weakref__", "_explicit_host_kwargs", "host_kwargs", "isolate_channel")
 _CHECK = ("start_period_seconds", "timeout_seconds", "failure_threshold", "call_regularly", "method")
 _IMAGE = ("dockerfile_str", "build_args", "builder", "compression", "force_compression", "entrypoint", "cmd", "use_isolate")  # fmt: skip
-_TALK = ("buffering", "session_timeout", "input_modal", "output_modal", "max_batch_size", "content_type")
+_REALTIME_OPTIONS = ("buffering", "session_timeout", "input_modal", "output_modal", "max_batch_size", "content_type")
 
 
 def real_app() -> type[Any] | None:
@@ -47,15 +47,15 @@ def adopted(cls: type[Any]) -> type[Any]:
     return _Adoption(real_app()).of(cls)
 
 
-def foreign_home(thing: Any) -> tuple[str, str] | None:
+def foreign_home(value: Any) -> tuple[str, str] | None:
     """Give module and name of what belongs to the real package (a module of it has no name), or None.
 
     The real package travels by value, but what the runner needs is ours: :func:`ours_of` gives it there.
     """
-    if isinstance(thing, types.ModuleType):
-        home, name = thing.__name__, ""
-    elif isinstance(thing, type) or type(thing) is types.FunctionType:
-        home, name = thing.__module__ or "", thing.__qualname__
+    if isinstance(value, types.ModuleType):
+        home, name = value.__name__, ""
+    elif isinstance(value, type) or type(value) is types.FunctionType:
+        home, name = value.__module__ or "", value.__qualname__
     else:
         return None
     if home.split(".")[0] != "fal" or "<locals>" in name or real_app() is None:
@@ -89,21 +89,21 @@ class _Adoption:
 
     def __init__(self, real: type[Any] | None) -> None:
         self._real = real
-        self._made: dict[type, type] = {}
+        self._converted_classes: dict[type, type] = {}
 
     def of(self, cls: type[Any]) -> type[Any]:
         if cls is self._real:
             return App
         if self._real is None or not issubclass(cls, self._real):
             return cls
-        if cls not in self._made:
-            self._made[cls] = self._make(cls)
-        return self._made[cls]
+        if cls not in self._converted_classes:
+            self._converted_classes[cls] = self._make(cls)
+        return self._converted_classes[cls]
 
     def _make(self, cls: type[Any]) -> type[Any]:
         cell = types.CellType()
         body = {
-            name: _converted(name, value, cell, cls) for name, value in cls.__dict__.items() if name not in _MADE
+            name: _converted(name, value, cell, cls) for name, value in cls.__dict__.items() if name not in _GENERATED
         } | {"__qualname__": cls.__qualname__}
         bases = tuple(self.of(base) for base in cls.__bases__)
         adopted: type[Any] = types.new_class(cls.__name__, bases, self._keywords(cls), lambda names: names.update(body))
@@ -150,7 +150,7 @@ def _converted(name: str, value: Any, cell: types.CellType, cls: type[Any]) -> A
     function = _rebound(written, cell, cls)
     if written is not value:
         codecs = {key: getattr(route, key) for key in ("encode_message", "decode_message") if _own(route, key)}
-        options = {key: getattr(route, key) for key in _TALK}
+        options = {key: getattr(route, key) for key in _REALTIME_OPTIONS}
         return realtime(route.path, **options, **codecs)(function)
     check = route.health_check
     return endpoint(

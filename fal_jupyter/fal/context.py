@@ -32,7 +32,7 @@ class Pending:
         self._made: RequestContext | None = None
 
     @property
-    def made(self) -> RequestContext | None:
+    def current(self) -> RequestContext | None:
         """The context, if somebody has asked for it."""
         return self._made
 

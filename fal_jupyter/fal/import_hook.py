@@ -12,7 +12,7 @@ from types import ModuleType
 
 from fal_jupyter.fal.unsupported import LATER, REST_CLIENT, Part, explain_missing, sentence_for
 
-OURS = __name__.rpartition(".")[0]
+PACKAGE = __name__.rpartition(".")[0]
 _NAME = "fal"
 
 
@@ -58,10 +58,10 @@ class _Finder:
             raise ModuleNotFoundError(sentence_for(rest), name=fullname)
         if top == REST_CLIENT or any(rest == part or rest.startswith(f"{part}.") for part in LATER):
             return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)
-        ours = OURS + fullname[len(_NAME) :]
-        if importlib.util.find_spec(ours) is None:
+        own_name = PACKAGE + fullname[len(_NAME) :]
+        if importlib.util.find_spec(own_name) is None:
             raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
-        return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))
+        return importlib.util.spec_from_loader(fullname, _Loader(own_name, fullname))
 
 
 def _is_installed_beside() -> bool:
@@ -75,7 +75,7 @@ _finder = _Finder()
 
 def is_installed() -> bool:
     """Tell whether ``import fal`` gives this package."""
-    return sys.modules.get(_NAME) is sys.modules[OURS]
+    return sys.modules.get(_NAME) is sys.modules[PACKAGE]
 
 
 def install(*, prefer_real: bool = False) -> ModuleType:
@@ -84,7 +84,7 @@ def install(*, prefer_real: bool = False) -> ModuleType:
     The real package stays where it is if it was imported already, or if *prefer_real* is asked and it is installed.
     """
     present = sys.modules.get(_NAME)
-    if present is not None and present is not sys.modules[OURS]:
+    if present is not None and present is not sys.modules[PACKAGE]:
         return present
     if prefer_real:
         uninstall()
@@ -95,11 +95,11 @@ def install(*, prefer_real: bool = False) -> ModuleType:
                 raise
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
-    sys.modules[_NAME] = sys.modules[OURS]
+    sys.modules[_NAME] = sys.modules[PACKAGE]
     for name, module in list(sys.modules.items()):
-        if name.startswith(f"{OURS}."):
-            explain_missing(module, _NAME + name[len(OURS) :])
-    return sys.modules[OURS]
+        if name.startswith(f"{PACKAGE}."):
+            explain_missing(module, _NAME + name[len(PACKAGE) :])
+    return sys.modules[PACKAGE]
 
 
 def uninstall() -> None:
@@ -108,6 +108,6 @@ def uninstall() -> None:
         sys.meta_path.remove(_finder)
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] in (_NAME, REST_CLIENT) and (
-            isinstance(module, Part) or getattr(module, "__name__", "").startswith(OURS)
+            isinstance(module, Part) or getattr(module, "__name__", "").startswith(PACKAGE)
         ):
             del sys.modules[name]

@@ -150,10 +150,10 @@ def project_app(name: str, start: Path, *, command: str = "fal-jupyter serve") -
             hint=f"{command} FILE.py::Class",
         )
     if name not in apps:
-        known = f"it has {', '.join(apps)}"
+        hint = f"it has {', '.join(apps)}"
         if near := nearest(name, apps):
-            known = f"did you mean {near}?"
-        raise BadSetting(f"[tool.fal.apps] of {file} has no app {name!r}", hint=known)
+            hint = f"did you mean {near}?"
+        raise BadSetting(f"[tool.fal.apps] of {file} has no app {name!r}", hint=hint)
     return _app_of(name, apps[name], file)
 
 
@@ -248,8 +248,8 @@ def _image_of(table: Any, file: Path, where: str) -> dict[str, Any]:
     return {"kind": "container", "image": ContainerImage(dockerfile_str=text, context_dir=file.parent, **settings)}
 
 
-def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+def _check_keys(table: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:
     for name in table:
-        if name not in known:
-            hint = hint_for(name, known, f"it may have {', '.join(known)}")
+        if name not in allowed:
+            hint = hint_for(name, allowed, f"it may have {', '.join(allowed)}")
             raise BadSetting(f"there is no key {name!r}", hint=hint, where=where)

@@ -78,12 +78,12 @@ def refuse(module: str, name: str, caller: FrameType) -> Any:
     """
     if name.startswith("__"):
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    known = f"{module.partition('.')[2]}.{name}".lstrip(".")
-    if known in LATER and module in sys.modules:  # under its name of the real package
+    path = f"{module.partition('.')[2]}.{name}".lstrip(".")
+    if path in LATER and module in sys.modules:  # under its name of the real package
         return importlib.import_module(f"{module}.{name}")
-    if known in PLATFORM_NAMES:
+    if path in PLATFORM_NAMES:
         return _absent(name, module)
-    sentence = sentence_for(known)
+    sentence = sentence_for(path)
     if _imports(caller):
         raise ImportError(sentence, name=module)
     raise ComesLater(sentence)

@@ -66,7 +66,7 @@ class NotebookBackend(GatewayBackend):
     def _choose_fal(self, value: str) -> None:
         import_hook.uninstall()
         module = import_hook.install(prefer_real=value == "real")
-        if (module.__name__ == import_hook.OURS) != (value == "ours"):
+        if (module.__name__ == import_hook.PACKAGE) != (value == "ours"):
             reason = "the real package is not installed" if value == "real" else "the real package was imported already"
             raise BadSetting(reason, hint="pip install fal" if value == "real" else "restart the kernel", where="fal")
         self._session.fal = value

@@ -49,8 +49,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         __tracebackhide__ = True
         try:
             args = grammar.parse_app_line(line)
-        except grammar.HelpRequested as asked:
-            print(asked)
+        except grammar.HelpRequested as help_text:
+            print(help_text)
             return
         serving.serve_cell(current_session(), cell, args)
 
@@ -62,8 +62,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         __tracebackhide__ = True
         try:
             args = grammar.parse_command(grammar.split(line), "notebook")
-        except grammar.HelpRequested as asked:
-            print(asked)
+        except grammar.HelpRequested as help_text:
+            print(help_text)
             return
         outcome = handlers.execute(args, NotebookBackend(current_session()))
         if args.json or outcome.text:

@@ -21,7 +21,7 @@ from fal_jupyter.shipping.packing import HEAVY
 
 _OF_THE_SHELL = ("get_ipython", "display")
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
-_OURS_ALONE = (contextvars.ContextVar,)
+_UNPICKLABLE_BY_FAL = (contextvars.ContextVar,)
 """Kinds of values that travel to a runner here."""
 _OF_THE_MOMENT = (
     "os.environ", "os.getenv", "os.getcwd", "os.cpu_count", "os.path.abspath", "os.path.expanduser", "os.listdir",
@@ -40,41 +40,41 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def capture_findings(
-    cls: type, pieces: Sequence[Piece], reached: Sequence[Dependency], surroundings: Surroundings
+    cls: type, pieces: Sequence[Piece], dependencies: Sequence[Dependency], surroundings: Surroundings
 ) -> list[Finding]:
     """Say what has to come along into the file, what is heavy, and what cannot travel."""
     findings: list[Finding] = []
     elsewhere: dict[str, list[tuple[str, tuple[str, int]]]] = {}
     home = surroundings.cell_of(cls.__name__)
-    for one in reached:
-        location = _use_of(one, pieces)
+    for dependency in dependencies:
+        location = _use_of(dependency, pieces)
         try:
-            capture = capture_of(one, cls, surroundings.cell_of)
+            capture = capture_of(dependency, cls, surroundings.cell_of)
         except NotPicklable as error:
-            if one.name not in _OF_THE_SHELL and (surroundings.file is None or not _fal_takes(one.value)):
+            if dependency.name not in _OF_THE_SHELL and (surroundings.file is None or not _fal_takes(dependency.value)):
                 findings.append(surroundings.finding("not-picklable", "fails", location, error.message, error.hint))
             continue
         if capture is None:
             continue
-        if type(one.value) in _OURS_ALONE and not _fal_takes(one.value):
-            message = f"{one.via} takes {capture.name} along, a {type(one.value).__name__}, which fal cannot pickle"
+        if type(dependency.value) in _UNPICKLABLE_BY_FAL and not _fal_takes(dependency.value):
+            message = f"{dependency.via} takes {capture.name} along, a {type(dependency.value).__name__}, which fal cannot pickle"
             findings.append(surroundings.finding("not-picklable", "fails", location, message, "make it in setup()"))
             continue
         if capture.kind in ("variable", "module") and capture.size > HEAVY:
-            message = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
+            message = f"{dependency.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
             findings.append(
                 surroundings.finding(
                     "captured-heavy", "differs", location, message, "load it inside setup(), from /data"
                 )
             )
-        elif surroundings.file is None and capture.cell != home and not one.unnamed:
+        elif surroundings.file is None and capture.cell != home and not dependency.unnamed:
             if capture.kind == "variable":
                 findings.append(_value_of_another_cell(capture, home, location, surroundings))
             else:
                 elsewhere.setdefault(capture.cell, []).append((capture.name, location))
     findings += [_code_of_another_cell(cell, named, home, surroundings) for cell, named in elsewhere.items()]
     if surroundings.file is not None:
-        findings += _computed({one.name for one in reached}, surroundings)
+        findings += _computed({dependency.name for dependency in dependencies}, surroundings)
     return findings
 
 
@@ -147,14 +147,14 @@ def _of_the_moment(piece: Piece, value: ast.AST) -> str:
         if node in inside or not isinstance(node, ast.Name | ast.Attribute) or piece.is_guarded(node):
             continue
         name = piece.full_name(node)
-        if any(name == known or name.startswith(f"{known}.") for known in _OF_THE_MOMENT):
+        if any(name == entry or name.startswith(f"{entry}.") for entry in _OF_THE_MOMENT):
             return name
     return ""
 
 
-def _use_of(one: Dependency, pieces: Sequence[Piece]) -> tuple[str, int]:
+def _use_of(dependency: Dependency, pieces: Sequence[Piece]) -> tuple[str, int]:
     for piece in pieces:
         for node in piece.walk():
-            if isinstance(node, ast.Name) and node.id == one.name.rpartition(".")[2]:
+            if isinstance(node, ast.Name) and node.id == dependency.name.rpartition(".")[2]:
                 return piece.filename, node.lineno
     return (pieces[0].filename, getattr(pieces[0].node, "lineno", 0)) if pieces else ("", 0)

@@ -179,15 +179,15 @@ def _public(home: str, name: str) -> str:
 
 
 def pieces_of(
-    cls: type, reached: list[Dependency], namespace: Mapping[str, object], *, also: Sequence[str] = ()
+    cls: type, dependencies: list[Dependency], namespace: Mapping[str, object], *, also: Sequence[str] = ()
 ) -> list[Piece]:
     """Give the source of *cls*, then of every local class and function that it reaches, as far as there is any.
 
     A class without a method has no code that says where it is: it is looked for in the files of the others, and *also* there.
     """
-    values = [cls, *(one.value for one in reached)]
+    values = [cls, *(dependency.value for dependency in dependencies)]
     codes = {id(value): _codes_of(value) for value in values}
-    filenames = dict.fromkeys([*(code.co_filename for known in codes.values() for code in known), *also])
+    filenames = dict.fromkeys([*(code.co_filename for group in codes.values() for code in group), *also])
     pieces_by_node: dict[int, Piece] = {}
     for value in values:
         locations = [(code.co_filename, code.co_firstlineno) for code in codes[id(value)]]
@@ -238,14 +238,14 @@ _trees: dict[str, tuple[str, ast.Module | None]] = {}
 def tree_of(filename: str) -> ast.Module | None:
     """Give the tree of a file or cell, or ``None`` where there is no source; each text is parsed once."""
     text = "".join(linecache.getlines(filename))
-    known = _trees.get(filename)
-    if known is None or known[0] != text:
+    cached = _trees.get(filename)
+    if cached is None or cached[0] != text:
         try:
             tree = ast.parse(text) if text else None
         except (SyntaxError, ValueError, RecursionError):
             tree = None
-        known = _trees[filename] = (text, tree)
-    return known[1]
+        cached = _trees[filename] = (text, tree)
+    return cached[1]
 
 
 def _begins(node: object) -> int:

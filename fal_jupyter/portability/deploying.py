@@ -16,17 +16,17 @@ from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.files.app_files import collect_for
 
-Place = Callable[[str], tuple[str, int]]
+Locate = Callable[[str], tuple[str, int]]
 _LONGEST = 300  # of another's error in a sentence
 
 
-def deploying_findings(cls: type[App], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
+def deploying_findings(cls: type[App], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *location* gives an option's line."""
     try:
         wrap_app(cls)
     except Exception as error:  # what builds the OpenAPI document runs code of the user's models
         option, instead = _culprit(cls)
-        yield surroundings.finding("cannot-deploy", "fails", location(option), _refused(cls, _told(error)), instead)
+        yield surroundings.finding("cannot-deploy", "fails", location(option), _refused(cls, _reason(error)), instead)
     yield from _files(cls, surroundings, location)
     yield from _requirements(cls, surroundings, location)
 
@@ -50,7 +50,7 @@ def _culprit(cls: type[Any]) -> tuple[str, str]:
     return "", "for parameters and answers, take types that pydantic can describe as JSON"
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """An error and what caused it, in one line."""
     parts = [error.message if isinstance(error, FalJupyterError) else str(error)]
     if error.__cause__ is not None:
@@ -63,7 +63,7 @@ def _refused(cls: type[App], reason: str) -> str:
     return f"fal refuses to deploy {cls.__name__}: {reason.rstrip('.')}"
 
 
-def _files(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
+def _files(cls: type[Any], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     if not cls.host_kwargs.get("app_files") or cls.host_kwargs.get("kind") == "container":
         return
     at = location("app_files")
@@ -87,7 +87,7 @@ def _files(cls: type[Any], surroundings: Surroundings, location: Place) -> Itera
         yield surroundings.finding("app-file-missing", "note", at, message, f"put {name} there, or take the name out")
 
 
-def _requirements(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
+def _requirements(cls: type[Any], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     if cls.host_kwargs.get("kind") == "container":
         return  # its image may have them
     base = surroundings.folder / (cls.host_kwargs.get("requirements_context_dir") or "")

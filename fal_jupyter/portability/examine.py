@@ -35,16 +35,18 @@ def examine(cls: type[App], surroundings: Surroundings) -> list[Finding]:
         AppRuleBroken: *cls* is on the real ``fal.App`` and breaks a rule that ours is strict about.
     """
     cls = adopted(cls)
-    reached = walk(cls).dependencies
-    pieces = pieces_of(cls, reached, surroundings.namespace, also=[str(surroundings.file)] if surroundings.file else [])
+    dependencies = walk(cls).dependencies
+    pieces = pieces_of(
+        cls, dependencies, surroundings.namespace, also=[str(surroundings.file)] if surroundings.file else []
+    )
     carried = _carried(cls, surroundings, pieces)
     secrets = cls.host_kwargs.get("secrets")
     modules = module_pieces(carried, pieces)
     return ordered(
         [
             *class_findings(cls, pieces, surroundings),
-            *capture_findings(cls, pieces, reached, surroundings),
-            *import_findings(pieces, reached, surroundings, carried),
+            *capture_findings(cls, pieces, dependencies, surroundings),
+            *import_findings(pieces, dependencies, surroundings, carried),
             *relative_findings(pieces, surroundings),
             *file_findings(surroundings),
             *code_findings(cls, pieces, surroundings),

@@ -100,12 +100,12 @@ def as_text(name: str, findings: Sequence[Finding]) -> str:
     if not findings:
         return f"{name}: nothing that would be different in the cloud was found."
     counts = {severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES}
-    told = [
+    parts = [
         f"{number} {word if severity != 'note' else 'notes' if number != 1 else 'note'}"
         for (severity, number), word in zip(counts.items(), ("would fail", "would differ", ""), strict=True)
         if number
     ]
-    lines = [f"{name} in the cloud: {', '.join(told)}"]
+    lines = [f"{name} in the cloud: {', '.join(parts)}"]
     for finding in findings:
         head = "  ".join(filter(None, (SEVERITIES[finding.severity], finding.code, finding.where)))
         lines += ["", f"  {head}", *_wrapped(finding.message, "    ", "    ")]

@@ -23,7 +23,7 @@ class DockerImage:
 
     def has(self, path: PurePosixPath) -> bool:
         """True where the Dockerfile names *path*, or something around or below it."""
-        return any(path.is_relative_to(known) or known.is_relative_to(path) for known in self.paths)
+        return any(path.is_relative_to(copied) or copied.is_relative_to(path) for copied in self.paths)
 
 
 def image_of(cls: Any) -> DockerImage | None:
@@ -99,8 +99,8 @@ def _settings(rest: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _expanded(text: str, known: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda match: known.get(match[1] or match[2]) or match[3] or "", text)
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2]) or match[3] or "", text)
 
 
 def _paths_in(text: str) -> list[PurePosixPath]:

@@ -66,14 +66,14 @@ def fetches_code(piece: Piece) -> bool:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FETCHING.search(node.value):
             return not piece.is_prose(node)
         if isinstance(node, ast.List | ast.Tuple) and _FETCHING.search(
-            " ".join(str(one.value) for one in node.elts if isinstance(one, ast.Constant))
+            " ".join(str(element.value) for element in node.elts if isinstance(element, ast.Constant))
         ):
             return True
     return False
 
 
 def import_findings(
-    pieces: Sequence[Piece], reached: Sequence[Dependency], surroundings: Surroundings, carried: Carried
+    pieces: Sequence[Piece], dependencies: Sequence[Dependency], surroundings: Surroundings, carried: Carried
 ) -> list[Finding]:
     """Say which imports the cloud cannot follow."""
     findings: list[Finding] = []
@@ -81,43 +81,43 @@ def import_findings(
     local: dict[str, Path] = {}
     this = surroundings.file.resolve() if surroundings.file is not None else None
     reported: set[str] = set()  # each package once, at its first place
-    for one in (one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))):
-        top = one.package.split(".")[0]
+    for imported in (imported for piece in pieces for imported in (*_inside(piece), *_by_name(piece, dependencies))):
+        top = imported.package.split(".")[0]
         if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in reported:
             continue
-        own = top == "fal_jupyter" or one.package.startswith(NOTEBOOK)
+        own = top == "fal_jupyter" or imported.package.startswith(NOTEBOOK)
         path = None if own else file_of_local(top)
         if path is not None and path != this:  # a file that is named as a package it imports: the package is meant
             local[top] = path
-        new = list(_of_one(one, top, local.get(top), surroundings, carried, brought))
+        new = list(_of_one(imported, top, local.get(top), surroundings, carried, brought))
         findings += new
         reported |= {top} if new else set()
     return findings
 
 
 def _of_one(
-    one: _Import, top: str, path: Path | None, surroundings: Surroundings, carried: Carried, brought: Brought
+    imported: _Import, top: str, path: Path | None, surroundings: Surroundings, carried: Carried, brought: Brought
 ) -> Iterator[Finding]:
-    location = one.piece.place(one.node)
+    location = imported.piece.place(imported.node)
     if top == "fal_jupyter":
-        if one.inside or not one.package.startswith("fal_jupyter.fal"):
-            message = f"{one.who} uses fal_jupyter, which is not in the cloud"
+        if imported.inside or not imported.package.startswith("fal_jupyter.fal"):
+            message = f"{imported.who} uses fal_jupyter, which is not in the cloud"
             yield surroundings.finding(
                 "own-package", "fails", location, message, "leave calls of fal_jupyter to the notebook"
             )
-    elif one.package.startswith(NOTEBOOK):
-        message = f"{one.who} uses {top}, which belongs to the notebook"
+    elif imported.package.startswith(NOTEBOOK):
+        message = f"{imported.who} uses {top}, which belongs to the notebook"
         yield surroundings.finding(
             "notebook-only", "fails", location, message, "return what you want to see, and show it in a cell"
         )
     elif path is not None:
-        yield from _of_local(one, path, surroundings, carried)
+        yield from _of_local(imported, path, surroundings, carried)
     elif (
         carried.image is None
         and not brought.has(top)
         and not (carried.fetches and not version_of(distributions_of(top)[0]))
     ):
-        yield _missing(one.who, top, brought, surroundings, location)
+        yield _missing(imported.who, top, brought, surroundings, location)
 
 
 def file_findings(surroundings: Surroundings) -> list[Finding]:
@@ -148,13 +148,13 @@ def relative_findings(pieces: Sequence[Piece], surroundings: Surroundings) -> li
     for piece in pieces:
         for node in piece.walk():
             if isinstance(node, ast.ImportFrom) and node.level:
-                one = _Import("", piece.owner(node), piece, node)
-                message = f"{one.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
+                imported = _Import("", piece.owner(node), piece, node)
+                message = f"{imported.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
                 findings.append(
                     surroundings.finding(
                         "relative-import",
                         "fails",
-                        one.piece.place(one.node),
+                        imported.piece.place(imported.node),
                         message,
                         "import it by its whole name, and name it in local_python_modules",
                     )
@@ -173,9 +173,9 @@ def _inside(piece: Piece) -> Iterator[_Import]:
             yield _Import(node.module, piece.owner(node), piece, node, inside=True)
 
 
-def _by_name(piece: Piece, reached: Sequence[Dependency]) -> Iterator[_Import]:
+def _by_name(piece: Piece, dependencies: Sequence[Dependency]) -> Iterator[_Import]:
     """What the code's names stand for, that was imported around it."""
-    captured = {one.name: one.value for one in reached if not one.missing}
+    captured = {dependency.name: dependency.value for dependency in dependencies if not dependency.missing}
     for node in piece.walk():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             if not isinstance(piece.node, ast.ClassDef) and piece.is_forgotten(node):
@@ -197,27 +197,27 @@ def _home_of(value: object) -> str:
     return home if isinstance(home, str) and home in sys.modules and home != "builtins" else ""
 
 
-def _of_local(one: _Import, path: Path, surroundings: Surroundings, carried: Carried) -> Iterator[Finding]:
-    top = one.package.split(".")[0]
+def _of_local(imported: _Import, path: Path, surroundings: Surroundings, carried: Carried) -> Iterator[Finding]:
+    top = imported.package.split(".")[0]
     if any(path.is_relative_to(Path(brought)) for brought in carried.files) or top == _package_of(surroundings.file):
         return
-    is_listed = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
+    is_listed = any(imported.package == name or imported.package.startswith(f"{name}.") for name in carried.modules)
     if not is_listed and top not in carried.modules:
-        message = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
-        own = carried.image is not None and one.inside
+        message = f"{imported.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
+        own = carried.image is not None and imported.inside
         yield surroundings.finding(
             "local-module",
             "note" if own else "fails",
-            one.piece.place(one.node),
+            imported.piece.place(imported.node),
             f"{message}, unless the image has it" if own else message,
             f'local_python_modules = ["{top}"], imported at the top of the file',
         )
-    elif one.inside:
-        message = f"{one.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
+    elif imported.inside:
+        message = f"{imported.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
         yield surroundings.finding(
             "local-import",
             "fails",
-            one.piece.place(one.node),
+            imported.piece.place(imported.node),
             message,
             f"move the import of {top} to the top of the file",
         )

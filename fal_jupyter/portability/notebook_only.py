@@ -110,18 +110,18 @@ def _self_loggers(method: Function) -> Iterator[ast.Attribute]:
 def _pictures(piece: Piece, method: Function, surroundings: Surroundings) -> Iterator[Finding]:
     annotation = method.returns
     annotated = annotation is not None and any(_is_picture_class(piece, node) for node in ast.walk(annotation))
-    place: ast.AST | None = annotation if annotated else None
-    if place is None:
+    returned: ast.AST | None = annotation if annotated else None
+    if returned is None:
         for node in ast.walk(method):
             match node:
                 case ast.Return(value=value) if piece.function_of(node) is method:
                     if any(_is_picture(piece, method, leaf) for leaf in _leaves(value)):
-                        place = node
+                        returned = node
                         break
-    if place is not None:
+    if returned is not None:
         message = f"{method.name}() returns a PIL picture, which becomes a file here; fal answers 500, or does not deploy where it is the annotation"
         yield surroundings.finding(
-            "picture-returned", "fails", piece.place(place), message, "return fal.toolkit.Image.from_pil(picture)"
+            "picture-returned", "fails", piece.place(returned), message, "return fal.toolkit.Image.from_pil(picture)"
         )
 
 

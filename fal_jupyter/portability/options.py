@@ -149,12 +149,12 @@ class _Rules:
         from fastapi.dependencies.utils import get_dependant  # start-up
 
         for name, method in routes_of_all(self._cls):
-            path = next(path for path, (known, _) in routes_of(self._cls).items() if known == name)
+            path = next(path for path, (method_name, _) in routes_of(self._cls).items() if method_name == name)
             try:
                 takes = get_dependant(path=path, call=types.MethodType(method, object()))
             except Exception:
                 continue  # FastAPI refuses the signature, and says so when the app is served
-            plain = [field.name for field in takes.query_params if not _says_query(method, field.name)]
+            plain = [field.name for field in takes.query_params if not _declares_query(method, field.name)]
             if not plain or takes.body_params:
                 continue
             message = (
@@ -170,7 +170,7 @@ class _Rules:
 def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
     """Give file and line of the option or method *name* in the class or a base of it, else of the class."""
     own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
-    own.sort(key=lambda known: known[0].name != cls.__name__)
+    own.sort(key=lambda entry: entry[0].name != cls.__name__)
     for piece, tree in own:
         for node in tree.body:
             if name in _names_of(node):
@@ -187,7 +187,7 @@ def _is_async(method: object) -> bool:
     return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
-def _says_query(method: Any, name: str) -> bool:
+def _declares_query(method: Any, name: str) -> bool:
     """True where ``Query(…)`` or ``Header(…)`` is written: the user knows where it comes from."""
     parameter = inspect.signature(method).parameters.get(name)
     if parameter is None:

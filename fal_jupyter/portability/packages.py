@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from fal_jupyter.domain.environments.requirements import is_setting
 
 # distributions whose package has another name, for what is not installed here; any of several may bring it
-_KNOWN: Mapping[str, tuple[str, ...]] = {
+_DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "PIL": ("pillow", "pillow-simd"),
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "sklearn": ("scikit-learn",),
@@ -102,7 +102,7 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
 
 def distributions_of(package: str) -> tuple[str, ...]:
     """Give the distributions that may hold a package: the installed one, else those that are known to."""
-    return tuple(_installed().get(package, ())) or _KNOWN.get(package) or (package,)
+    return tuple(_installed().get(package, ())) or _DISTRIBUTIONS.get(package) or (package,)
 
 
 def requirement_for(package: str) -> str:

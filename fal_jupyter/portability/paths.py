@@ -106,7 +106,7 @@ def is_tried(piece: Piece, node: ast.AST) -> bool:
     around = piece.around(node)
     name, listed = "", False
     for outer in around:
-        if _asks(piece, outer):
+        if _checks_existence(piece, outer):
             return True
         listed = listed or isinstance(outer, ast.List | ast.Tuple | ast.Set)
         if isinstance(outer, ast.Assign | ast.AnnAssign | ast.For | ast.comprehension):
@@ -115,7 +115,7 @@ def is_tried(piece: Piece, node: ast.AST) -> bool:
         if isinstance(outer, ast.stmt | ast.comprehension):
             break
     body = piece.function_of(node) or piece.node
-    asking = [call for call in ast.walk(body) if _asks(piece, call)]
+    asking = [call for call in ast.walk(body) if _checks_existence(piece, call)]
     if listed and asking:
         return True
     written = ast.dump(node)
@@ -124,7 +124,7 @@ def is_tried(piece: Piece, node: ast.AST) -> bool:
     return bool(name) and any(isinstance(n, ast.Name) and n.id == name for call in asking for n in ast.walk(call))
 
 
-def _asks(piece: Piece, node: ast.AST) -> bool:
+def _checks_existence(piece: Piece, node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     last = node.func.attr if isinstance(node.func, ast.Attribute) else piece.full_name(node.func).rpartition(".")[2]

@@ -40,7 +40,7 @@ def variable_findings(
     that the *image* sets are there, and its base may set others."""
     findings = []
     of_image = image.variables if image is not None else frozenset()
-    assigned = {name for piece in pieces for name in _given(piece)}
+    assigned = {name for piece in pieces for name in _assigned_names(piece)}
     reads = [read for piece in pieces for read in _reads(piece) if read.name not in assigned]
     for name in secrets or ():
         if name not in surroundings.secrets:
@@ -50,10 +50,10 @@ def variable_findings(
             findings.append(
                 surroundings.finding("secret-missing", "differs", location, message, f"fal-jupyter secrets set {name}")
             )
-    known = set(surroundings.secrets if secrets is None else secrets)
+    secret_names = set(surroundings.secrets if secrets is None else secrets)
     reported = set()
     for read in reads:
-        if read.name in known | of_image or read.name in EVERYWHERE:
+        if read.name in secret_names | of_image or read.name in EVERYWHERE:
             continue
         if read.name.startswith(OF_FAL) and not read.name.startswith("FAL_JUPYTER_"):
             continue
@@ -76,7 +76,7 @@ def variable_findings(
             surroundings.finding("environment-missing", severity, read.piece.place(read.node), message, instead)
         )
     for name, cell in surroundings.set_by.items():
-        if name in surroundings.environ and name not in reported | known | assigned:
+        if name in surroundings.environ and name not in reported | secret_names | assigned:
             message = (
                 f"{cell} sets the variable {name} for the runners of this notebook, and the cloud does not have it"
             )
@@ -107,7 +107,7 @@ def _reads(piece: Piece) -> Iterator[_Read]:
             yield _Read(name, piece, node, needed)
 
 
-def _given(piece: Piece) -> Iterator[str]:
+def _assigned_names(piece: Piece) -> Iterator[str]:
     """Names that the code itself sets."""
     for node in piece.walk():
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) and _is_environ(piece, node.value):

@@ -59,7 +59,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
     if issubclass(cls, enum.Enum):
         return _reduce_enumeration(cls)
     members = own_members(cls)
-    class_namespace = _place(cls)
+    class_namespace = _class_namespace(cls)
     if "__slots__" in members:
         class_namespace["__slots__"] = members.pop("__slots__")
     if "__orig_bases__" in members:
@@ -110,7 +110,7 @@ def own_members(cls: type) -> dict[str, Any]:
     return {name: member for name, member in members.items() if not is_derived(member)}
 
 
-def _place(cls: type) -> dict[str, Any]:
+def _class_namespace(cls: type) -> dict[str, Any]:
     return {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
 
 
@@ -134,7 +134,7 @@ def _reduce_enumeration(cls: type[enum.Enum]) -> tuple[Any, ...]:
     options = {} if boundary is None else {"boundary": boundary}
     values = {name: (member.value, raw[name]) for name, member in cls.__members__.items()}
     tracker = cloudpickle._get_or_create_tracker_id(cls)
-    arguments = (type(cls), cls.__name__, cls.__bases__, _place(cls), values, options, tracker)
+    arguments = (type(cls), cls.__name__, cls.__bases__, _class_namespace(cls), values, options, tracker)
     return skeletons.enumeration, arguments, (members, slots, own), skeletons.set_enumeration
 
 

@@ -168,17 +168,17 @@ class DependencyGraph:
 
     def references_of(self, code: types.CodeType) -> CodeReferences:
         """Give what *code* refers to by name; each code object is read once."""
-        known = self._references.get(code)
-        if known is None:
-            known = self._references[code] = CodeReferences(code)
-        return known
+        cached = self._references.get(code)
+        if cached is None:
+            cached = self._references[code] = CodeReferences(code)
+        return cached
 
     @functools.cached_property
     def code(self) -> list[types.CodeType]:
         """The code of the class and of its dependencies, in their order; of classes those of the notebook only."""
         values = [self.root, *(dependency.value for dependency in self.dependencies)]
-        known = (value for value in values if not isinstance(value, type) or travels_by_value(value))
-        return [function.__code__ for value in known for function in own_functions(value)]
+        local_values = (value for value in values if not isinstance(value, type) or travels_by_value(value))
+        return [function.__code__ for value in local_values for function in own_functions(value)]
 
     def imports(self) -> Iterator[str]:
         """Give the top-level modules that ``import`` statements in this code name."""
@@ -199,7 +199,7 @@ def walk(cls: type) -> DependencyGraph:
 class _Walk:
     def __init__(self, cls: type) -> None:
         self._graph = DependencyGraph(cls)
-        self._found: dict[tuple[str, int], Dependency] = {}
+        self._dependencies: dict[tuple[str, int], Dependency] = {}
         self._visited: dict[int, object] = {}  # by identity; kept alive, so that no identity is used twice
         self._pending: deque[tuple[object, str]] = deque()
         self._notebook_names: dict[int, str] = {}
@@ -211,7 +211,9 @@ class _Walk:
         self._visit_class(self._graph.root)
         while self._pending:
             self._visit(*self._pending.popleft())
-        self._graph.dependencies = [one for one in self._found.values() if one.value is not self._graph.root]
+        self._graph.dependencies = [
+            dependency for dependency in self._dependencies.values() if dependency.value is not self._graph.root
+        ]
         return self._graph
 
     def _visit(self, value: object, via: str) -> None:
@@ -290,8 +292,8 @@ class _Walk:
         value = edge.target
         if is_code(value) and travels_by_value(value) and typing.get_origin(value) is None:
             self._note(edge, value.__name__, via)
-        elif isinstance(value, SHARED) and (known := self._name_in_notebook(value)):
-            self._note(edge, known, via)
+        elif isinstance(value, SHARED) and (name := self._name_in_notebook(value)):
+            self._note(edge, name, via)
         else:
             self._postpone(edge, via)
 
@@ -299,17 +301,17 @@ class _Walk:
         """Follow an edge to an attribute or a default value."""
         if is_code(edge.target) or type(edge.target) in _SMALL:
             self._meet(edge, via)
-        elif known := self._name_in_notebook(edge.target):
-            self._note(edge, known, via)
+        elif bound_name := self._name_in_notebook(edge.target):
+            self._note(edge, bound_name, via)
         else:
             self._note(edge, name, via, unnamed=True)
 
     def _note(self, edge: Edge, name: str, via: str, *, missing: bool = False, unnamed: bool = False) -> None:
         key = name, id(edge.target)
-        if key in self._found:
+        if key in self._dependencies:
             self._graph.add(edge)
         else:
-            self._found[key] = Dependency(name, edge.target, edge, via, missing, unnamed)
+            self._dependencies[key] = Dependency(name, edge.target, edge, via, missing, unnamed)
             self._postpone(edge, via)
 
     def _postpone(self, edge: Edge, via: str) -> None:
@@ -338,7 +340,7 @@ def name_in_notebook(value: object) -> str:
     if _is_short_text(value):
         return ""
     variables = list(_variables().items())
-    return next((name for name, known in variables if known is value and not name.startswith("_")), "")
+    return next((name for name, bound in variables if bound is value and not name.startswith("_")), "")
 
 
 def _is_short_text(value: object) -> bool:

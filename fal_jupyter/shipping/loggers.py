@@ -23,15 +23,22 @@ _STREAMS = ("stdout", "stderr")
 
 def reduce_logger(logger: logging.Logger) -> Any:
     """Give how a logger is found, and what is set at it and above it."""
-    return find, (_name(logger),), [_settings(one) for one in _upwards(logger) if _is_set(one)], None, None, set_up
+    return (
+        find,
+        (_name(logger),),
+        [_settings(ancestor) for ancestor in _upwards(logger) if _is_set(ancestor)],
+        None,
+        None,
+        set_up,
+    )
 
 
 def left_behind(logger: logging.Logger) -> Iterator[str]:
     """Give a sentence for each handler that stays in the kernel."""
-    for one in _upwards(logger):
-        for handler in one.handlers:
+    for ancestor in _upwards(logger):
+        for handler in ancestor.handlers:
             if not _travels(handler):
-                name = f"logger {one.name!r}" if one.name != "root" else "root logger"
+                name = f"logger {ancestor.name!r}" if ancestor.name != "root" else "root logger"
                 yield f"the {name} goes along without its {type(handler).__name__}, which lives in this kernel: add it in setup()"
 
 
@@ -64,8 +71,8 @@ def set_up(_: logging.Logger, settings: list[tuple[str, int, bool, bool, list[lo
         logger.propagate, logger.disabled = propagate, disabled
         for handler in handlers:
             logger.addHandler(handler)
-        for one in filters:
-            logger.addFilter(one)
+        for log_filter in filters:
+            logger.addFilter(log_filter)
 
 
 def empty_handler(kind: type[logging.Handler]) -> logging.Handler:
@@ -87,10 +94,10 @@ def _name(logger: logging.Logger) -> str:
 
 
 def _upwards(logger: logging.Logger) -> Iterator[logging.Logger]:
-    one: logging.Logger | None = logger
-    while one is not None:
-        yield one
-        one = one.parent if one.propagate else None
+    current: logging.Logger | None = logger
+    while current is not None:
+        yield current
+        current = current.parent if current.propagate else None
 
 
 def _is_set(logger: logging.Logger) -> bool:

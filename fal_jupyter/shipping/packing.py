@@ -118,8 +118,8 @@ def _modules(graph: DependencyGraph) -> Iterator[str]:
     yield from graph.imports()
 
 
-def _origins(dependencies: Iterable[Dependency], known: Iterable[ModuleFile]) -> set[str]:
-    """Give the modules that captured variables were imported from (``from settings import SIZE``), beside those *known*.
+def _origins(dependencies: Iterable[Dependency], listed: Iterable[ModuleFile]) -> set[str]:
+    """Give the modules that captured variables were imported from (``from settings import SIZE``), that are not among *listed*.
 
     A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
     ones, those that a cell imports it from; under another name (``from settings import SIZE as N``), the one that a cell names.
@@ -138,7 +138,7 @@ def _origins(dependencies: Iterable[Dependency], known: Iterable[ModuleFile]) ->
         if len(homes) > 1 and not homes & names.keys():
             homes = {home for home in homes if f"{home}.{name}" in _imported_by_cells()}
         origins |= homes
-    return origins.difference(file.name for file in known)
+    return origins.difference(file.name for file in listed)
 
 
 def _imported_by_cells() -> set[str]:

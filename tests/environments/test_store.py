@@ -29,14 +29,14 @@ import json, sys
 from pathlib import Path
 from fal_jupyter.environments import store
 root, base, *lines = sys.argv[1:]
-wanted = store.Wanted(lines, "{here}", Path(base), "Hello")
+wanted = store.EnvironmentRequest(lines, "{here}", Path(base), "Hello")
 made, _ = store.provide(Path(root), wanted, lambda line: print(line, flush=True))
 print(json.dumps([made.name, made.interpreter]), flush=True)
 """.replace("{here}", version_here())
 
 
-def wanted(base: Path, *lines: str, python: str = "") -> store.Wanted:
-    return store.Wanted(lines, python or version_here(), base, "Hello")
+def wanted(base: Path, *lines: str, python: str = "") -> store.EnvironmentRequest:
+    return store.EnvironmentRequest(lines, python or version_here(), base, "Hello")
 
 
 def ask(root: Path, base: Path, *lines: str) -> subprocess.Popen[str]:

@@ -69,8 +69,8 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             continue
         option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
         if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
-            known = (*_SCALING, "warm", "name", "auth", "cors", "machine") if option is None else ()
-            hint = hint_for(name, known, "write it in the class")
+            allowed = (*_SCALING, "warm", "name", "auth", "cors", "machine") if option is None else ()
+            hint = hint_for(name, allowed, "write it in the class")
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine: Any = options.get("machine", _machines(cls))  # checked above

@@ -59,8 +59,8 @@ class Options:
         )
         if not flat and not layers:
             raise ValueError("requirements must be a list of strings or a list of lists of strings.")
-        known = present if flat else [line for layer in present for line in layer]
-        if not set(more) <= set(known):
+        present_lines = present if flat else [line for layer in present for line in layer]
+        if not set(more) <= set(present_lines):
             self.environment["requirements"] = [*present, *more] if flat else [*present, more]
 
 
@@ -71,8 +71,8 @@ def unrecognised_kind(kind: object) -> str:
     return f"{message} Did you mean {near!r}?" if near else message
 
 
-def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
-    """Sort *given* into :class:`Options`.
+def sorted_options(kind: str, values: Mapping[str, Any]) -> Options:
+    """Sort *values* into :class:`Options`.
 
     Raises:
         ValueError: the kind or an option does not exist; with the one that was probably meant.
@@ -81,7 +81,7 @@ def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
         raise ValueError(unrecognised_kind(kind))
     options = Options(environment={"kind": kind})
     of_kinds = {key for keys in ENVIRONMENT_KEYS.values() for key in keys}
-    for name, value in given.items():
+    for name, value in values.items():
         if name == "force_env_build":
             if value and kind != "conda":
                 options.environment["force"] = True
@@ -92,9 +92,9 @@ def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
         elif name in HOST_KEYS:
             options.host[name] = value
         elif name in of_kinds:
-            known = ", ".join(map(repr, ENVIRONMENT_KEYS[kind]))
+            supported = ", ".join(map(repr, ENVIRONMENT_KEYS[kind]))
             raise ValueError(
-                f"Unsupported option {name!r} for environment kind {kind!r}. Supported keys for this kind are: {known}."
+                f"Unsupported option {name!r} for environment kind {kind!r}. Supported keys for this kind are: {supported}."
             )
         else:
             near = nearest(name, [*HOST_KEYS, *GATEWAY_KEYS, *of_kinds])

@@ -32,7 +32,7 @@ NO_LOCAL_EFFECT = (
 )
 """Options that only fal's platform acts on."""
 
-_told: weakref.WeakSet[type] = weakref.WeakSet()
+_notified: weakref.WeakSet[type] = weakref.WeakSet()
 
 
 class NoLocalEffect(AppWarning):
@@ -65,9 +65,9 @@ def better_name(cls: type[Any]) -> str:
 
 def note_once(cls: type[Any]) -> None:
     """Warn at the class's own source, once for each class."""
-    if cls in _told:
+    if cls in _notified:
         return
-    _told.add(cls)
+    _notified.add(cls)
     if names := options_without_effect(cls):
         _warn(cls, f"{cls.__name__}: no local effect, kept for fal.ai: {', '.join(names)}", NoLocalEffect)
     if better := better_name(cls):

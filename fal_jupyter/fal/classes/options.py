@@ -90,8 +90,8 @@ def _is_patterns(value: object) -> bool:
 
 def _is_conditions(value: object) -> bool:
     """Tell whether *value* lists conditions, in any case: fal looks them up by their names in capitals."""
-    known = (*RETRY_CONDITIONS, "client_error")
-    return isinstance(value, (list, tuple)) and all(isinstance(item, str) and item.lower() in known for item in value)
+    allowed = (*RETRY_CONDITIONS, "client_error")
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) and item.lower() in allowed for item in value)
 
 
 def _is_retry(value: object) -> bool:
@@ -224,7 +224,7 @@ def check_value(option: AppOption, value: object, where: str) -> None:
     if not option.fits(value):
         comma = isinstance(value, tuple) and len(value) == 1 and option.fits(value[0])
         raise AppRuleBroken(
-            f"{option.name} must be {option.what}, but it is {_shown(value)}",
+            f"{option.name} must be {option.what}, but it is {_display(value)}",
             hint=f"remove the comma after the value of {option.name}: it makes a tuple"
             if comma
             else hint_for(value, _WORDS.get(option.name, ()), ""),
@@ -253,7 +253,7 @@ def check_order(values: Mapping[str, object], where: str) -> None:
         )
 
 
-def _shown(value: object) -> str:
+def _display(value: object) -> str:
     try:
         text = repr(value)
     except Exception:  # the user's own __repr__
@@ -263,12 +263,12 @@ def _shown(value: object) -> str:
 
 def nearest_option(name: str, *, keyword: bool = False) -> str:
     """Give the option that *name* is most probably meant to be, or ``""``."""
-    known = [o.name for o in OPTIONS.values() if (o.keyword if keyword else o.variable) and o.name != _NEVER_MEANT]
-    plain = {option.replace("_", ""): option for option in reversed(known)}
+    names = [o.name for o in OPTIONS.values() if (o.keyword if keyword else o.variable) and o.name != _NEVER_MEANT]
+    plain = {option.replace("_", ""): option for option in reversed(names)}
     folded = name.replace("_", "").lower()
     if folded in plain:
         return plain[folded] if plain[folded] != name else ""
-    near = nearest(name, known, cutoff=0.8)
+    near = nearest(name, names, cutoff=0.8)
     return near if abs(len(near) - len(name)) <= 2 else ""
 
 

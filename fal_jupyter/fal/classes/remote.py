@@ -89,8 +89,8 @@ def handle_of(cls: type) -> Any | None:
     return _handles.get(cls)
 
 
-def require_handle(cls: type, asked: str) -> Any:
-    """Give what answers for *cls*; *asked* is what the user wrote (``Hello.hi``).
+def require_handle(cls: type, expression: str) -> Any:
+    """Give what answers for *cls*; *expression* is what the user wrote (``Hello.hi``).
 
     Raises:
         NotServed: nobody does; the hint says what to type.
@@ -100,13 +100,13 @@ def require_handle(cls: type, asked: str) -> Any:
         return handle
     name = cls.__name__
     served = next((base.__name__ for base in cls.__mro__[1:] if base in _handles), "")
-    message = f"{name} is not served, so {asked} has nothing to reach"
+    message = f"{name} is not served, so {expression} has nothing to reach"
     if served:
         message += f" ({served}, its base, is served, but {name} is an app of its own)"
     if os.environ.get("IS_ISOLATE_AGENT"):
-        hint = _hint_in_a_runner(cls, asked)
+        hint = _hint_in_a_runner(cls, expression)
     elif _is_spawned():
-        hint = f"this process was spawned, so it has only the class; call from threads, as {asked}.map(...) does, or fork it"
+        hint = f"this process was spawned, so it has only the class; call from threads, as {expression}.map(...) does, or fork it"
     else:
         hint = f"define it under %%fal_app, or call fal_jupyter.serve({name})"
     raise NotServedHere(message, hint=hint)
@@ -188,16 +188,16 @@ class RemoteEndpoint:
                 return self.__wrapped__(self._owner, *args, **kwargs)
         elif args and isinstance(args[0], self._owner):  # Base.hi(self, …): the ordinary call of a method by its class
             return self.__wrapped__(*args, **kwargs)
-        return require_handle(self._owner, self._shown).call(self.__name__, args, kwargs)
+        return require_handle(self._owner, self._expression).call(self.__name__, args, kwargs)
 
     def map(self, items: Iterable[Any], concurrency: int = 8) -> Any:
         """Call the endpoint once for each item, *concurrency* at a time, and give the answers in the items' order."""
         __tracebackhide__ = True
-        handle = require_handle(self._owner, f"{self._shown}.map")
+        handle = require_handle(self._owner, f"{self._expression}.map")
         return handle.map(self.__name__, items, concurrency=concurrency)
 
     @property
-    def _shown(self) -> str:
+    def _expression(self) -> str:
         return f"{self._owner.__name__}.{self.__name__}"
 
     def __getattr__(self, name: str) -> Any:
@@ -216,7 +216,7 @@ class RemoteEndpoint:
             near = "" if name.startswith("_") else nearest(name, self._ways)
             if not near:
                 raise
-            meant = f"{error}; did you mean {self._shown}.{near}?"
+            meant = f"{error}; did you mean {self._expression}.{near}?"
         raise AttributeError(meant, name=name, obj=self)
 
     def __dir__(self) -> list[str]:
@@ -231,19 +231,23 @@ class RemoteEndpoint:
 
         def reach(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            handle = require_handle(self._owner, f"{self._shown}.{way}")
+            handle = require_handle(self._owner, f"{self._expression}.{way}")
             return getattr(getattr(handle, way), self.__name__)(*args, **kwargs)
 
         reach.__name__, reach.__qualname__ = way, f"{self.__qualname__}.{way}"
-        reach.__doc__ = f"{self._ways[way].format(self._shown)}."
+        reach.__doc__ = f"{self._ways[way].format(self._expression)}."
         reach.__signature__ = signature_of(self.__wrapped__)  # type: ignore[attr-defined]
         return reach
 
     def _help(self) -> str:
         """The method's own docstring, and the ways to call it."""
         own = inspect.cleandoc(self.__doc__ or "")
-        ways = "\n".join(f"* {told.format(self._shown)}" for told in self._ways.values())
-        head = "It is a session" if self._ways is SOCKET_WAYS else f"{self._shown}(...) calls the running app. Besides"
+        ways = "\n".join(f"* {template.format(self._expression)}" for template in self._ways.values())
+        head = (
+            "It is a session"
+            if self._ways is SOCKET_WAYS
+            else f"{self._expression}(...) calls the running app. Besides"
+        )
         return f"{own}\n\n{head}:\n\n{ways}".strip()
 
     def __eq__(self, other: object) -> bool:
@@ -264,4 +268,4 @@ class RemoteEndpoint:
             signature = "(...)"
         handle = _handles.get(self._owner)
         where = f" at {handle.url}" if handle is not None and isinstance(getattr(handle, "url", None), str) else ""
-        return f"<endpoint {self._shown}{signature}, path {self._endpoint.route_signature.path!r}{where}>"
+        return f"<endpoint {self._expression}{signature}, path {self._endpoint.route_signature.path!r}{where}>"

@@ -61,7 +61,7 @@ def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]], *, b
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        if requirement.url is not None and requirement.url not in _came_from(requirement.name):
+        if requirement.url is not None and requirement.url not in _install_origins(requirement.name):
             unknown.append(text)
     return unknown
 
@@ -141,7 +141,7 @@ def _applies(needed: Requirement, extra: str) -> bool:
     return needed.marker is None or needed.marker.evaluate({"extra": extra})
 
 
-def _came_from(name: str) -> tuple[str, ...]:
+def _install_origins(name: str) -> tuple[str, ...]:
     """Addresses that an installed package may be said to have come from (PEP 610)."""
     try:
         record: Mapping[str, object] = json.loads(

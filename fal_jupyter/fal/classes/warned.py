@@ -10,7 +10,7 @@ import sys
 import warnings
 from types import FrameType
 
-_OURS = __name__.removesuffix(".classes.warned")
+_PACKAGE = __name__.removesuffix(".classes.warned")
 
 
 class AppWarning(UserWarning):
@@ -24,7 +24,7 @@ class MisspeltOption(AppWarning):
 def warn_user(message: str, category: type[Warning] = AppWarning) -> None:
     """Warn with *message* at the first frame outside of this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         frame = frame.f_back
     if frame is None:
         warnings.warn(message, category, stacklevel=2)

@@ -69,8 +69,8 @@ def sync_inductor_cache(cache_key: str, unpacked_dir_hash: str) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=archive.parent) as beside:
-            made = shutil.make_archive(str(Path(beside) / "cache"), "zip", LOCAL_INDUCTOR_CACHE_DIR)
-            os.replace(made, archive)
+            packed = shutil.make_archive(str(Path(beside) / "cache"), "zip", LOCAL_INDUCTOR_CACHE_DIR)
+            os.replace(packed, archive)
     except OSError as error:
         print(f"Failed to sync cache: {error}")
 

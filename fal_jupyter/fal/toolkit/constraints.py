@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 _RANGES = ("width", "height", "area", "frames", "duration", "fps", "aspect_ratio")
-_NOT_TOLD = frozenset({"timeout"})  # how to fetch, not what to send
+_NOT_SENT = frozenset({"timeout"})  # how to fetch, not what to send
 
 
 @dataclass(frozen=True)
@@ -124,4 +124,4 @@ def to_xfal(
 ) -> dict[str, Any]:
     """Give the limits that are set, as the schema has them under ``x-fal``."""
     limits = dataclasses.asdict(config)
-    return {name: value for name, value in limits.items() if value is not None and name not in _NOT_TOLD}
+    return {name: value for name, value in limits.items() if value is not None and name not in _NOT_SENT}

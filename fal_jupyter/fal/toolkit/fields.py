@@ -10,15 +10,15 @@ from pydantic import Field
 
 def field_with(add: Callable[[dict[str, Any]], None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Give a pydantic field whose JSON schema *add* completes, after what the caller adds himself."""
-    given = kwargs.pop("json_schema_extra", None) or {}
-    if callable(given):
+    schema_extra = kwargs.pop("json_schema_extra", None) or {}
+    if callable(schema_extra):
 
         def both(schema: dict[str, Any]) -> None:
-            given(schema)
+            schema_extra(schema)
             add(schema)
 
         return Field(*args, json_schema_extra=both, **kwargs)
-    extra = dict(given)
+    extra = dict(schema_extra)
     add(extra)
     return Field(*args, json_schema_extra=extra, **kwargs)
 
@@ -27,8 +27,8 @@ def shown_as(kind: str, ui: Mapping[str, Any] | None = None) -> Callable[[dict[s
     """Give what makes a form show a field as *kind* (image, video, audio, file), unless the caller says otherwise."""
 
     def add(schema: dict[str, Any]) -> None:
-        shown = schema.setdefault("ui", {})
-        shown.update(ui or {})
-        shown.setdefault("field", kind)
+        section = schema.setdefault("ui", {})
+        section.update(ui or {})
+        section.setdefault("field", kind)
 
     return add

@@ -65,11 +65,11 @@ class Pictures:
 
     def bundles(self) -> list[dict[str, str]]:
         """Return the MIME bundles to display: images as base64, players for audio and video."""
-        from fal_jupyter.fal.toolkit.image.image import SHOWN  # start-up
+        from fal_jupyter.fal.toolkit.image.image import MAX_SHOWN_BYTES  # start-up
 
         bundles = []
         for media_type, url in self._media:
-            data = local_bytes(url, SHOWN)
+            data = local_bytes(url, MAX_SHOWN_BYTES)
             if data:
                 encoded, player = base64.b64encode(data).decode(), PLAYED.get(media_type)
                 label = url if len(url) < 200 else f"a file of type {media_type}"

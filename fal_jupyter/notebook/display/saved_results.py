@@ -144,9 +144,13 @@ def bounded(outputs: list[SavedOutput]) -> list[SavedOutput]:
 
 def _media(detail: RequestDetail, read_body: Callable[[], bytes | None]) -> Iterator[tuple[str, bytes | None, str]]:
     """Yield media type, bytes (if available) and name of each image, audio and video that a call returned or displayed."""
-    for shown in detail["displays"]:
-        if shown["content_type"].startswith("image/"):
-            yield shown["content_type"], base64.b64decode(shown["base64"]) if shown["base64"] else None, "displayed"
+    for picture in detail["displays"]:
+        if picture["content_type"].startswith("image/"):
+            yield (
+                picture["content_type"],
+                base64.b64decode(picture["base64"]) if picture["base64"] else None,
+                "displayed",
+            )
     kind, body = _base(detail["request"]["content_type"]), detail["output"]
     if kind.partition("/")[0] in ("image", "audio", "video"):
         data = base64.b64decode(body["base64"]) if body is not None and not body["truncated"] else read_body()

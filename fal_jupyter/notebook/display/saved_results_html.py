@@ -28,8 +28,8 @@ _DRAWN: Final = re.compile(r"image/(png|jpeg|webp)")
 # --- logs -------------------------------------------------------------------------------------------------------------
 def level_of(line: str) -> int:
     """0 debug, 1 info, 2 warning, 3 error; 1 where the line says nothing. As in ``widgets/static/logs.mjs``."""
-    if found := _NAMED.search(line) or _PREFIX.search(line):
-        return _RANKS.get(found[1].upper(), 3)
+    if match := _NAMED.search(line) or _PREFIX.search(line):
+        return _RANKS.get(match[1].upper(), 3)
     if _RAISED.search(line):
         return 3
     return 2 if re.search(r"\b\w*Warning:", line) else 1
@@ -66,7 +66,7 @@ def plain_text_lines(line: str) -> list[str]:
 
 def logs(picture: Picture) -> tuple[str, str, str]:
     """The panel's title, note and body."""
-    found = log_rows(picture.get("logs") or [])
+    records = log_rows(picture.get("logs") or [])
     glyphs = {"error": ("✕", FAILED), "warning": ("▲", WARN)}
     rows = [
         [
@@ -77,7 +77,7 @@ def logs(picture: Picture) -> tuple[str, str, str]:
                 "div", text(line), style=f"{CODE}; white-space: pre-wrap; overflow-wrap: anywhere", flags='dir="auto"'
             ),
         ]
-        for when, runner, word, line in found
+        for when, runner, word, line in records
     ]
     note = f"last {plural(len(rows), 'line')} of {picture['app']['log']:,}"
     return "Logs", note, rows_table(["Time", "Runner", "Level", "Line"], rows, wide="Line") if rows else ""
@@ -91,27 +91,27 @@ def logs_text(picture: Picture) -> list[str]:
 # --- outputs ----------------------------------------------------------------------------------------------------------
 def outputs(picture: Picture) -> tuple[str, str, str]:
     """The panel's title, note and body."""
-    found = picture.get("outputs") or []
-    return "Outputs", f"last {len(found)} with something to see", "".join(map(_output, found))
+    saved = picture.get("outputs") or []
+    return "Outputs", f"last {len(saved)} with something to see", "".join(map(_output, saved))
 
 
-def _output(one: SavedOutput) -> str:
-    facts = " · ".join(_facts(one))
-    files = [element("div", isolated(name), style=MUTED) for name in one["others"]]
+def _output(output: SavedOutput) -> str:
+    facts = " · ".join(_facts(output))
+    files = [element("div", isolated(name), style=MUTED) for name in output["others"]]
     return element(
         "div",
-        _thumbnails(one["pictures"]),
+        _thumbnails(output["pictures"]),
         *files,
-        element("div", isolated(one["input"] or "no input"), style="overflow-wrap: anywhere", flags='dir="auto"'),
+        element("div", isolated(output["input"] or "no input"), style="overflow-wrap: anywhere", flags='dir="auto"'),
         element("div", text(facts), style=f"font-size: 11px; {MUTED}"),
         style="display: inline-block; vertical-align: top; width: 180px; margin: 6px 12px 6px 0",
     )
 
 
-def _facts(one: SavedOutput) -> list[str]:
-    found = [f"seed {one['seed']}" if one["seed"] else "", f"r{one['revision']}" if one["revision"] else ""]
-    found += [f"began {request_tables.clock(one['began'])}", milliseconds(one["total_ms"]), one["path"]]
-    return [fact for fact in found if fact]
+def _facts(output: SavedOutput) -> list[str]:
+    facts = [f"seed {output['seed']}" if output["seed"] else "", f"r{output['revision']}" if output["revision"] else ""]
+    facts += [f"began {request_tables.clock(output['began'])}", milliseconds(output["total_ms"]), output["path"]]
+    return [fact for fact in facts if fact]
 
 
 def _thumbnails(pictures: list[Display]) -> str:
@@ -130,9 +130,9 @@ def outputs_text(picture: Picture) -> list[str]:
     """The same for terminals."""
     return [
         " ".join(
-            plain_text(", ".join([*(p["text"] for p in one["pictures"]), *one["others"]]) + f": {one['input'] or 'no input'} ({' · '.join(_facts(one))})").split()
+            plain_text(", ".join([*(p["text"] for p in output["pictures"]), *output["others"]]) + f": {output['input'] or 'no input'} ({' · '.join(_facts(output))})").split()
         )
-        for one in picture.get("outputs") or []
+        for output in picture.get("outputs") or []
     ]  # fmt: skip
 
 
@@ -158,14 +158,14 @@ def tried(picture: Picture) -> tuple[str, str, str]:
         parts.append(box(error["text"]))
     elif request["error"]:
         parts.append(element("div", marked("✕", request["error"], FAILED), style="overflow-wrap: anywhere"))
-    drawn = next((one["pictures"] for one in picture.get("outputs") or [] if one["id"] == request["id"]), [])
+    drawn = next((output["pictures"] for output in picture.get("outputs") or [] if output["id"] == request["id"]), [])
     for title, body in (("Input", last["input"]), ("Answer", last["output"])):
         if body is not None and body["size"]:
             parts.append(label(f"{title} · {body['content_type'] or 'no type'} · {size(body['size'])}"))
             parts += [element("div", _thumbnails(drawn))] if title == "Answer" and drawn else []
-            parts += [box(shown)] if (shown := body_text(body)) else []
+            parts += [box(shown_body)] if (shown_body := body_text(body)) else []
     traceback = set(error["text"].split("\n")) if error is not None else set()
-    printed = [one for one in last["logs"] if one["stream"] != 0 and one["text"] not in traceback]
+    printed = [output for output in last["logs"] if output["stream"] != 0 and output["text"] not in traceback]
     if printed:
         parts.append(label("Printed"))
         parts.append(box("\n".join(row[3] for row in log_rows(printed))))
@@ -191,15 +191,15 @@ def body_text(body: Body) -> str:
     """A body as it can be read: JSON with indents, files inside it by their beginning, cut."""
     if not body["text"]:
         return ""
-    shown = body["text"]
+    text = body["text"]
     if not body["truncated"] and body["content_type"].split(";")[0].strip().endswith("json"):
         try:
-            shown = json.dumps(json.loads(shown), indent=2, ensure_ascii=False)
+            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             pass
-    shown = _DATA.sub(lambda found: f"{found[0][:32]}… ({size(len(found[0]))})", shown)
-    is_cut = body["truncated"] or len(shown) > SHOWN_TEXT
-    return shown[:SHOWN_TEXT] + ("\n…" if is_cut else "")
+    text = _DATA.sub(lambda match: f"{match[0][:32]}… ({size(len(match[0]))})", text)
+    is_cut = body["truncated"] or len(text) > SHOWN_TEXT
+    return text[:SHOWN_TEXT] + ("\n…" if is_cut else "")
 
 
 def tried_text(picture: Picture) -> list[str]:
@@ -216,6 +216,6 @@ def tried_text(picture: Picture) -> list[str]:
     elif request["error"]:
         lines.append(request["error"])
     for title, body in (("input", last["input"]), ("answer", last["output"])):
-        if body is not None and (shown := body_text(body)):
-            lines += [f"{title}:", *(f"  {line}" for line in shown.splitlines())]
+        if body is not None and (text := body_text(body)):
+            lines += [f"{title}:", *(f"  {line}" for line in text.splitlines())]
     return [plain_text(line) for line in lines]

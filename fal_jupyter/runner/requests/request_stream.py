@@ -190,7 +190,7 @@ class Stream:
 
     def new_token(self) -> str:
         """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
-        if self.context is None or (request_context := self.context.made) is None or self.call.unhandled:
+        if self.context is None or (request_context := self.context.current) is None or self.call.unhandled:
             return ""
         token = request_context.headers.get(CDN_TOKEN)
         return token if isinstance(token, str) and token != self.header(CDN_TOKEN) else ""

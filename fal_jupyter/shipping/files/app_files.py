@@ -47,16 +47,16 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
     root = (base / context).resolve() if context else base
     files: dict[str, Path] = {}
     missing = []
-    for given in paths:
-        path = root / given
+    for listed in paths:
+        path = root / listed
         if not path.is_dir() and _ignored(os.path.relpath(path, root), patterns):
             continue
-        _name(path, root, given)  # a way out is refused even where nothing is there
+        _name(path, root, listed)  # a way out is refused even where nothing is there
         if not path.exists():
-            missing.append(given)
+            missing.append(listed)
         for file in [path] if path.is_file() else _below(path):
             if not _ignored(os.path.relpath(file, root), patterns):
-                name = _name(file, root, given)
+                name = _name(file, root, listed)
                 if not _ignored(name, patterns):
                     files.setdefault(name, file.resolve())
     return AppFiles(files, os.path.relpath(base, root) if base.is_relative_to(root) else ".", tuple(missing))

@@ -94,13 +94,13 @@ class _Finder:
     """Finds modules by name: those that are imported, and others without importing them or their packages."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str | None, list[str] | None]] = {}
+        self._cache: dict[str, tuple[str | None, list[str] | None]] = {}
 
     def find(self, name: str) -> tuple[str | None, list[str] | None]:
         """Give the module's file (None where it is not the user's), and the folders of its submodules where it is a package."""
-        if name not in self._known:
-            self._known[name] = self._loaded(sys.modules[name]) if name in sys.modules else self._located(name)
-        return self._known[name]
+        if name not in self._cache:
+            self._cache[name] = self._loaded(sys.modules[name]) if name in sys.modules else self._located(name)
+        return self._cache[name]
 
     @staticmethod
     def _loaded(module: Any) -> tuple[str | None, list[str] | None]:

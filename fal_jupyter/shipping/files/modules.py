@@ -40,7 +40,7 @@ def fingerprint_of_modules(names: Iterable[str], modules: Mapping[str, ModuleSou
 
 
 def _digest(top: str, modules: Mapping[str, ModuleSource]) -> str:
-    own = {name: dict(one) for name, one in modules.items() if name == top or name.startswith(f"{top}.")}
+    own = {name: dict(source) for name, source in modules.items() if name == top or name.startswith(f"{top}.")}
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

@@ -135,16 +135,16 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
         if issubclass(type(value), type) and issubclass(value, bases):  # imported ones count, too
             return name, value
         if name in vars(module):
-            raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_known(apps))
-        raise BadSetting(f"{path.name} has no app {name!r}", hint=_known(apps))
+            raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_available(apps))
+        raise BadSetting(f"{path.name} has no app {name!r}", hint=_available(apps))
     first = {id(vars(module)[key]): key for key in reversed(apps)}
     if len(first) != 1:
         example = f": write {path.name}::{next(iter(apps))} for the first" if apps else ""
-        raise BadSetting(f"{path.name} has {len(first) or 'no'} apps", hint=_known(apps) + example)
+        raise BadSetting(f"{path.name} has {len(first) or 'no'} apps", hint=_available(apps) + example)
     return next(iter(apps.items()))
 
 
-def _known(apps: dict[str, type[Any]]) -> str:
+def _available(apps: dict[str, type[Any]]) -> str:
     return f"it has {', '.join(apps)}" if apps else "it has no fal.App class and no function that is served"
 
 

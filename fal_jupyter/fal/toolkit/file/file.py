@@ -60,9 +60,9 @@ def _try_all(
     attempts = [(repository, options), *((other, fallback_options) for other in others)]
     failures: list[str] = []
     for number, (requested, with_options) in enumerate(attempts, 1):
-        found = get_builtin_repository(requested)
+        builtin = get_builtin_repository(requested)
         try:
-            return getattr(found, what)(*arguments, **with_options)
+            return getattr(builtin, what)(*arguments, **with_options)
         except Exception as error:
             if len(attempts) == 1:
                 raise

@@ -16,9 +16,9 @@ _BEGINNINGS = (
 )
 
 
-def media_type(said: str | None, data: bytes, file_name: str = "") -> str:
-    """Give *said* in lower case; where it says nothing, what *data* begins as, else what *file_name* ends as."""
-    kind = (said or UNKNOWN).lower().replace("image/jpg", "image/jpeg")
+def media_type(declared: str | None, data: bytes, file_name: str = "") -> str:
+    """Give *declared* in lower case; where it is missing, the type by the first bytes of *data*, else by the ending of *file_name*."""
+    kind = (declared or UNKNOWN).lower().replace("image/jpg", "image/jpeg")
     if kind != UNKNOWN:
         return kind
     detected = next((name for begin, name in _BEGINNINGS if re.match(begin, data, re.DOTALL)), "")

@@ -57,7 +57,7 @@ class LocalRepository(FileRepository):
         if not here.cdn:
             kind = media_type(data.content_type, data.data[:16], data.file_name)
             return InMemoryRepository().save(FileData(data.data, kind, data.file_name))
-        with _told():
+        with _explained_errors():
             return _store(here, data.data, data.content_type, data.file_name, object_lifecycle_preference).url(here.cdn)
 
     def save_file(
@@ -71,7 +71,7 @@ class LocalRepository(FileRepository):
         here, path = settings.read(), Path(file_path)
         if not here.cdn:
             return super().save_file(file_path, content_type)
-        with _told():
+        with _explained_errors():
             return _store(here, path, content_type, path.name, object_lifecycle_preference).url(here.cdn), None
 
     def reserve(
@@ -109,7 +109,7 @@ def _store(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _explained_errors() -> Iterator[None]:
     """A file that cannot be kept is told as the real package tells it."""
     try:
         yield
@@ -130,26 +130,26 @@ class ElsewhereRepository(FileRepository):
         )
 
 
-def get_builtin_repository(wanted: RepositoryId | FileRepository) -> FileRepository:
+def get_builtin_repository(requested: RepositoryId | FileRepository) -> FileRepository:
     """Give the repository of that name.
 
     Raises:
         ValueError: there is none.
     """
-    if isinstance(wanted, FileRepository):
-        return wanted
-    if wanted in ("fal_v2", "cdn"):
+    if isinstance(requested, FileRepository):
+        return requested
+    if requested in ("fal_v2", "cdn"):
         warnings.warn(
-            f"`{wanted}` file repository is deprecated, falling back to `fal_v3`.", DeprecationWarning, stacklevel=2
+            f"`{requested}` file repository is deprecated, falling back to `fal_v3`.", DeprecationWarning, stacklevel=2
         )
-        wanted = "fal_v3"
-    if wanted in ("fal", "fal_v3"):
+        requested = "fal_v3"
+    if requested in ("fal", "fal_v3"):
         return LocalRepository()
-    if wanted == "in_memory":
+    if requested == "in_memory":
         return InMemoryRepository()
-    if wanted in _ELSEWHERE:
-        return ElsewhereRepository(_ELSEWHERE[wanted])
-    near = nearest(wanted, get_args(RepositoryId)) if isinstance(wanted, str) else ""
+    if requested in _ELSEWHERE:
+        return ElsewhereRepository(_ELSEWHERE[requested])
+    near = nearest(requested, get_args(RepositoryId)) if isinstance(requested, str) else ""
     raise ValueError(
-        f'"{wanted}" is not a valid built-in file repository' + (f": did you mean {near!r}?" if near else "")
+        f'"{requested}" is not a valid built-in file repository' + (f": did you mean {near!r}?" if near else "")
     )

@@ -21,7 +21,7 @@ from fal_jupyter.fal.toolkit.utils.fetching import fetch, local_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-SHOWN = 8 * 1024 * 1024  # bytes of a picture that a notebook keeps
+MAX_SHOWN_BYTES = 8 * 1024 * 1024  # bytes of a picture that a notebook keeps
 _SHOWABLE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 MAX_IMAGE_DOWNLOAD_SIZE = 50 * 1024 * 1024
 ImageFormat = Literal["png", "jpeg", "jpg", "webp", "gif"]
@@ -135,10 +135,10 @@ class Image(File):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Show the picture under a cell, where its bytes are here."""
-        data = self.file_data if self.file_data is not None else local_bytes(self.url, SHOWN)
+        data = self.file_data if self.file_data is not None else local_bytes(self.url, MAX_SHOWN_BYTES)
         bundle: dict[str, Any] = {"text/plain": self._short_repr()}
         kind = media_type(self.content_type, data[:16]) if data else ""
-        if data and len(data) <= SHOWN and kind in _SHOWABLE:
+        if data and len(data) <= MAX_SHOWN_BYTES and kind in _SHOWABLE:
             bundle[kind] = base64.b64encode(data).decode()
         return bundle
 

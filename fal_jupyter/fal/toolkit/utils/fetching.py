@@ -164,7 +164,7 @@ def _over_http(
     for _ in range(MOST_REDIRECTS + 1):
         connection = _connect(url)
         try:
-            answer = _ask(connection, url, headers)
+            answer = _send_request(connection, url, headers)
             if answer.status in (301, 302, 303, 307, 308) and (where := answer.getheader("location")):
                 url, headers = _redirected(url, where, headers)
                 continue
@@ -212,7 +212,9 @@ def _connect(url: str) -> http.client.HTTPConnection:
     return connection
 
 
-def _ask(connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+def _send_request(
+    connection: http.client.HTTPConnection, url: str, headers: dict[str, str]
+) -> http.client.HTTPResponse:
     parts = _parts(url)
     target = outbound_http.encoded((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     connection.request(
