@@ -24,9 +24,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class FalJupyterError(Exception):
@@ -133,7 +133,7 @@ class RequestError(FalJupyterError):
         detail: object = None,
         request_id: str = "",
         traceback: str = "",
-        error: dict[str, Any] | None = None,
+        error: Mapping[str, object] | None = None,
         hint: str = "",
         where: str = "",
     ) -> None:

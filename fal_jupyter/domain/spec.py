@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.json_fields import elements, rebuilt, texts
 from fal_jupyter.domain.queue.retries import RetryRules
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.text.nearest import hint_for
@@ -89,15 +90,9 @@ class Scaling:
         Raises:
             AppRuleBroken: there is no such option, or the values do not go together.
         """
-        for name, value in changes.items():
-            if name not in LIMITS:
-                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=hint_for(name, LIMITS))
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not whole and not (isinstance(value, float) and name in SECONDS and math.isfinite(value)):
-                what = "a number of seconds" if name in SECONDS else "a whole number"
-                raise AppRuleBroken(f"{name} is {value!r}, but it must be {what}", where=name)
-        sets_own = {"min_concurrency", "keep_alive"} & changes.keys() and "warm" not in changes
-        return replace(self, **{**changes, **({"warm": 0} if sets_own else {})})  # type: ignore[arg-type]
+        options = scaling_options(changes)
+        sets_own = {"min_concurrency", "keep_alive"} & options.keys() and "warm" not in options
+        return replace(self, **{**options, **({"warm": 0} if sets_own else {})})  # type: ignore[arg-type]
 
     @property
     def floor(self) -> int:
@@ -131,7 +126,27 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
 }
 
 
-def option_rules() -> list[dict[str, Any]]:
+def scaling_options(given: Mapping[str, object]) -> dict[str, float]:
+    """Return *given* as scaling options and their values; whether the values go together is not checked.
+
+    Raises:
+        AppRuleBroken: there is no such option, or its value is not a number of its kind.
+    """
+    options: dict[str, float] = {}
+    for name, value in given.items():
+        if name not in LIMITS:
+            raise AppRuleBroken(f"there is no scaling option {name!r}", hint=hint_for(name, LIMITS))
+        if (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and name in SECONDS and math.isfinite(value)
+        ):
+            options[name] = value
+        else:
+            what = "a number of seconds" if name in SECONDS else "a whole number"
+            raise AppRuleBroken(f"{name} is {value!r}, but it must be {what}", where=name)
+    return options
+
+
+def option_rules() -> list[dict[str, object]]:
     """Every scaling option: ``name``, ``low``, ``high`` (None: no bound), fal's ``default``, ``unit`` (``"s"`` or ``""``)."""
     usual = Scaling()
     return [
@@ -199,35 +214,29 @@ class AppSpec:
         toggled = requested[:-1] if requested.endswith("/") else f"{requested}/"
         return toggled if any(endpoint.path == toggled for endpoint in self.endpoints) else requested
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give plain JSON values."""
         return asdict(self)
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> AppSpec:
+    def from_json(data: Mapping[str, object]) -> AppSpec:
         """Rebuild from :meth:`to_json`; unknown fields are ignored, so that an older reader lives with a newer writer.
 
         Raises:
-            AppRuleBroken: a field is missing or out of range.
+            AppRuleBroken: a field is missing, out of range or of another form.
         """
-        nested = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors", "retry"}
-        names = {f.name for f in fields(AppSpec)} - nested
-        plain = {name: value for name, value in data.items() if name in names}
-        endpoint_fields = {f.name for f in fields(EndpointSpec)}
-        scaling_fields = {f.name for f in fields(Scaling)}
         try:
-            return AppSpec(
-                **plain,
-                endpoints=tuple(
-                    EndpointSpec(**{k: v for k, v in e.items() if k in endpoint_fields})
-                    for e in data.get("endpoints", ())
-                ),
-                scaling=Scaling(**{k: v for k, v in data.get("scaling", {}).items() if k in scaling_fields}),
-                machine_type=tuple(data.get("machine_type", ())),
-                requirements=tuple(data.get("requirements", ())),
-                secrets=None if data.get("secrets") is None else tuple(data["secrets"]),
-                health=HealthRules.from_json(data["health"]) if data.get("health") else None,
-                cors=tuple(data.get("cors", ())),
+            secrets, health = data.get("secrets"), data.get("health")
+            return rebuilt(
+                AppSpec,
+                data,
+                endpoints=tuple(rebuilt(EndpointSpec, endpoint) for endpoint in elements(data.get("endpoints", ()))),
+                scaling=rebuilt(Scaling, data.get("scaling", {})),
+                machine_type=texts(data.get("machine_type", ())),
+                requirements=texts(data.get("requirements", ())),
+                secrets=None if secrets is None else texts(secrets),
+                health=HealthRules.from_json(health) if health else None,
+                cors=texts(data.get("cors", ())),
                 retry=RetryRules.from_json(data.get("retry", {})),
             )
         except TypeError as error:

@@ -13,6 +13,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -50,7 +51,7 @@ def digest(data: bytes) -> str:
 def fingerprint_of_spec(spec: AppSpec) -> dict[str, str]:
     """One part an option; those of scaling act on live runners, the others need new ones."""
     data = spec.to_json()
-    parts = {f"{_SCALING}{name}": str(value) for name, value in data["scaling"].items()}
+    parts = {f"{_SCALING}{name}": str(value) for name, value in asdict(spec.scaling).items()}
     parts |= {f"{_SCALING}app_auth": spec.auth, f"{_SCALING}cors": " ".join(spec.cors)}
     parts[f"{_SCALING}retries"] = json.dumps(data["retry"])
     for name in ("machine_type", "num_gpus", "requirements", "secrets"):

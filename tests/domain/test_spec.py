@@ -73,9 +73,18 @@ def test_a_spec_survives_its_way_over_json_and_ignores_what_it_does_not_know() -
     assert AppSpec.from_json(data) == spec
 
 
-def test_an_incomplete_spec_is_refused() -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"class_name": None}, {"endpoints": {}}, {"endpoints": [1]}, {"endpoints": [{"name": "hi"}]}, {"scaling": []}, {"scaling": {"keep_alive": "x"}}, {"machine_type": "S"},
+        {"requirements": [1]}, {"secrets": 1}, {"health": 1}, {"health": {"threshold": 1}}, {"cors": "*"}, {"retry": 1}, {"retry": {"skip": "timeout"}}, {"retry": {"budgets": [1]}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_spec_that_is_incomplete_or_of_another_form_is_refused(wrong: dict[str, object]) -> None:
+    head = {"class_name": "Hello", "alias": "hello"} | wrong
     with pytest.raises(AppRuleBroken, match="incomplete"):
-        AppSpec.from_json({"alias": "x"})
+        AppSpec.from_json({name: value for name, value in head.items() if value is not None})
 
 
 def test_an_error_says_where_what_and_what_to_type() -> None:

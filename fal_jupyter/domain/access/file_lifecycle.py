@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 Access = Literal["allow", "hide", "forbid"]
-DECISIONS = ("allow", "hide", "forbid")
+DECISIONS: tuple[Access, ...] = ("allow", "hide", "forbid")
 MOST_SECONDS = 100 * 365 * 86400.0
 
 
@@ -50,4 +50,4 @@ def _access(acl: object) -> Access:
         raise ValueError(
             'initial_acl is {"default": "allow", "hide" or "forbid", "rules": [{"user": …, "decision": …}]}'
         )
-    return cast(Access, decisions[0])
+    return DECISIONS[DECISIONS.index(decisions[0])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from fal_jupyter.domain.queue.retries import Attempts
 
@@ -14,6 +14,15 @@ LONGEST_LINE = 1 << 16  # characters; a longer line becomes several entries
 ENTRY = 300  # bytes that a log entry takes beside its text
 CANCELLED = (499, "client_cancelled", "the request was cancelled")
 Cancelled = Literal["dropped", "asked", "forced", "over"]
+
+
+class LogEntry(TypedDict):
+    """A line that a request's code printed, in the form that fal has."""
+
+    message: str
+    level: str
+    source: str
+    timestamp: str
 
 
 class JobState(StrEnum):
@@ -56,7 +65,7 @@ class Job:
     error_type: str = ""
     cancelled: bool = False
     cancel_requested: bool = False
-    logs: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[LogEntry] = field(default_factory=list)
     dropped_lines: int = 0
     log_size: int = 0
     attempts: Attempts = field(default_factory=Attempts)
@@ -94,7 +103,7 @@ class Job:
 
     def _keep(self, stream: int, lines: list[str], timestamp: str) -> None:
         level = "STDERR" if stream == 2 else "STDOUT"
-        self.logs += [{"message": line, "level": level, "source": "USER", "timestamp": timestamp} for line in lines]
+        self.logs += [LogEntry(message=line, level=level, source="USER", timestamp=timestamp) for line in lines]
         self.log_size += sum(map(len, lines))
         over = max(0, len(self.logs) - MOST_LINES)
         dropped = sum(len(entry["message"]) for entry in self.logs[:over])
@@ -144,7 +153,7 @@ class Job:
         """About what its log takes in memory."""
         return self.log_size + ENTRY * len(self.logs)
 
-    def lines_from(self, start: int) -> tuple[list[dict[str, Any]], int]:
+    def lines_from(self, start: int) -> tuple[list[LogEntry], int]:
         """Give the log entries from index *start* of all that there ever were, and how many there ever were."""
         total = self.dropped_lines + len(self.logs)
         return self.logs[max(0, start - self.dropped_lines) :], total
@@ -154,9 +163,9 @@ class Job:
         ran = self.ended - self.started if self.started and self.ended else None
         return {"inference_time": round(ran, 4) if ran is not None else None}
 
-    def view(self, position: int, urls: dict[str, str], logs: list[dict[str, Any]] | None) -> dict[str, Any]:
+    def view(self, position: int, urls: dict[str, str], logs: list[LogEntry] | None) -> dict[str, object]:
         """Give the body of a status answer; *logs* is None where they were not asked for."""
-        view: dict[str, Any] = {"status": str(self.state), "request_id": self.id, **urls}
+        view: dict[str, object] = {"status": str(self.state), "request_id": self.id, **urls}
         if self.state is JobState.IN_QUEUE:
             view["queue_position"] = position
             return view

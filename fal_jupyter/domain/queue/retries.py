@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from fal_jupyter.domain.json_fields import members, texts
 
 CONDITIONS: Final = ("connection_error", "server_error", "timeout")
 MOST_ATTEMPTS: Final = 10
@@ -74,9 +76,18 @@ class RetryRules:
     budgets: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> RetryRules:
-        """Rebuild from plain JSON values."""
-        return RetryRules(skip=tuple(data.get("skip", ())), budgets=dict(data.get("budgets", {})))
+    def from_json(data: object) -> RetryRules:
+        """Rebuild from plain JSON values; budgets that are not numbers are left out.
+
+        Raises:
+            TypeError: a field has another form.
+        """
+        rules = members(data)
+        budgets = members(rules.get("budgets", {}))
+        return RetryRules(
+            skip=texts(rules.get("skip", ())),
+            budgets={name: retries for name, retries in budgets.items() if isinstance(retries, int)},
+        )
 
 
 @dataclass(frozen=True, slots=True)

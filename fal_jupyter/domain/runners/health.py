@@ -6,11 +6,10 @@ replaced. An answer with the header ``x-fal-runner-health-check`` asks for a che
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from fal_jupyter.domain.durations import SECOND, nanoseconds
+from fal_jupyter.domain.json_fields import rebuilt
 
 EVERY = 15 * SECOND
 
@@ -30,14 +29,13 @@ class HealthRules:
     regularly: bool = True
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> HealthRules:
+    def from_json(data: object) -> HealthRules:
         """Rebuild from plain JSON values; unknown fields are ignored.
 
         Raises:
             TypeError: the path is missing.
         """
-        names = {f.name for f in fields(HealthRules)}
-        return HealthRules(**{name: value for name, value in data.items() if name in names})
+        return rebuilt(HealthRules, data)
 
 
 @dataclass(slots=True)

@@ -199,6 +199,13 @@ class AppHandler(Handler):
             self.fail(404, "not_served", f"no app {alias} is running")
 
 
+class _ScalingChange(msgspec.Struct):
+    """Options to set, or back to those of the class."""
+
+    set: dict[str, object] | None = None
+    reset: bool = False
+
+
 class ScalingHandler(Handler):
     """How an app scales, and changes of it while it runs."""
 
@@ -207,14 +214,14 @@ class ScalingHandler(Handler):
 
     def post(self, alias: str) -> None:
         try:
-            body = json.loads(self.request.body)
-            assert isinstance(body, dict)
-            assert body.get("reset") or isinstance(body.get("set"), dict)
-        except (ValueError, AssertionError):
+            change = msgspec.json.decode(self.request.body, type=_ScalingChange)
+        except (ValueError, RecursionError):
+            change = _ScalingChange()
+        if not change.reset and change.set is None:
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
             return
         try:
-            self._reply(alias, self.gateway.deployments.scale(alias, None if body.get("reset") else body["set"]))
+            self._reply(alias, self.gateway.deployments.scale(alias, None if change.reset else change.set))
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import time
 
+import msgspec
+
 from fal_jupyter.gateway.api.cdn import UploadingHandler
 from fal_jupyter.gateway.api.handlers import PublicHandler
-from fal_jupyter.gateway.storage.file_rules import content_type_of, read_json
+from fal_jupyter.gateway.storage.file_rules import content_type_of
 from fal_jupyter.protocol.api import CDN, CDN_UPLOAD, REST
 
 TOKEN_LIVES = 3600.0
@@ -32,6 +34,13 @@ class UploadTokenHandler(PublicHandler):
         )
 
 
+class _File(msgspec.Struct):
+    """A file that is about to be uploaded."""
+
+    content_type: str = ""
+    file_name: str = ""
+
+
 class InitiateHandler(UploadingHandler):
     """An address to send a file to, in one piece or in parts, and the address that the file will have."""
 
@@ -40,17 +49,16 @@ class InitiateHandler(UploadingHandler):
     def post(self, multipart: str) -> None:
         """Answer with both."""
         try:
-            request = read_json(self.body or b"{}")
-            kind, name = request.get("content_type", ""), request.get("file_name", "")
-        except (ValueError, AttributeError):
-            kind = name = None
-        if not isinstance(kind, str) or not isinstance(name, str):
+            file = msgspec.json.decode(self.body or b"{}", type=_File)
+        except (ValueError, RecursionError):
             self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
             return
         lifecycle = self.read_lifecycle()
         if self._finished:
             return
-        upload = self.gateway.files.begin(content_type_of(kind), name, *lifecycle, key=self.key_id())
+        upload = self.gateway.files.begin(
+            content_type_of(file.content_type), file.file_name, *lifecycle, key=self.key_id()
+        )
         address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
         self.reply({"upload_url": address, "file_url": self.file_url(upload)})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.storage.file_rules import read_json
@@ -33,10 +32,11 @@ class TokenHandler(PublicHandler):
 def _parse_request(body: bytes) -> tuple[list[str], float] | str:
     """Give the apps and the seconds that are asked for, or what is wrong."""
     try:
-        request: Any = read_json(body)
+        decoded = read_json(body)
     except ValueError:
         return 'the body is JSON: {"allowed_apps": ["my-app"], "token_expiration": 120}'
-    apps = request.get("allowed_apps") if isinstance(request, dict) else None
+    request = decoded if isinstance(decoded, dict) else {}
+    apps = request.get("allowed_apps")
     if not isinstance(apps, list) or not all(isinstance(app, str) and app for app in apps) or len(apps) > MOST_APPS:
         return f"allowed_apps is a list of the names of apps, {MOST_APPS} at most"
     seconds = request.get("token_expiration", SECONDS)

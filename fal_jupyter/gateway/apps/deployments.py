@@ -18,7 +18,7 @@ from fal_jupyter.domain.fleet.fleet import Fleet
 from fal_jupyter.domain.resources import machines
 from fal_jupyter.domain.resources.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
-from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.spec import AppSpec, scaling_options
 from fal_jupyter.gateway.apps.deployment import MAX_EVENTS, Deployment, Revision
 from fal_jupyter.gateway.devices import hardware
 from fal_jupyter.gateway.storage.logs import Log, forget_old
@@ -145,7 +145,7 @@ class Deployments:
         forget_old(directory, self.published)
         return app
 
-    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
+    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord | None:
         """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
 
         Raises:
@@ -154,7 +154,7 @@ class Deployments:
         app = self.published.get(alias)
         if app is None:
             return None
-        overrides = {} if changes is None else {**app.overrides, **changes}
+        overrides = {} if changes is None else app.overrides | scaling_options(changes)
         scaling = app.newest.spec.scaling.changed(overrides)
         app.overrides = overrides
         self._report(m.AppScaled(alias, scaling))

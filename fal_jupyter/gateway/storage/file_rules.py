@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from fal_jupyter.domain.access.file_lifecycle import Lifecycle, lifecycle_of
 
@@ -47,7 +48,7 @@ def names_tag(header: str, tag: str) -> bool:
     return header.strip() == "*" or tag in _TAG.findall(header)
 
 
-def read_json(data: str | bytes) -> Any:
+def read_json(data: str | bytes) -> object:
     """Read JSON that somebody sent.
 
     Raises:
@@ -75,6 +76,15 @@ def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
     return lifecycle_of(rules)
 
 
+class _Part(msgspec.Struct):
+    number: int = msgspec.field(name="partNumber")
+    etag: str = ""
+
+
+class _Complete(msgspec.Struct):
+    parts: list[_Part]
+
+
 def parts_in(body: bytes) -> dict[int, str]:
     """Read the word that all parts are there: the digests that their etags tell, by number; ``""`` where one tells none (W97, W101).
 
@@ -83,14 +93,12 @@ def parts_in(body: bytes) -> dict[int, str]:
     """
     wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
     try:
-        parts = [(part["partNumber"], part.get("etag", "")) for part in read_json(body)["parts"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        parts = msgspec.json.decode(body, type=_Complete).parts
+    except (ValueError, RecursionError):
         raise ValueError(wrong) from None
-    if not all(type(number) is int and isinstance(etag, str) for number, etag in parts):
-        raise ValueError(wrong)
-    if len({number for number, _ in parts}) < len(parts):
+    if len({part.number for part in parts}) < len(parts):
         raise ValueError("a part is named twice")
-    return {number: etag.strip().removeprefix("W/").strip('"') for number, etag in parts}
+    return {part.number: part.etag.strip().removeprefix("W/").strip('"') for part in parts}
 
 
 def text_of(header: str) -> str:
