@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from fal_jupyter.client.call_reports import CallReports, map_item
-from fal_jupyter.client.calls.arguments import Arguments
+from fal_jupyter.client.calls.arguments.arguments import Arguments
 from fal_jupyter.client.calls.interrupts import one_line, shorten
 from fal_jupyter.client.calls.realtime_session import RealtimeSession
 from fal_jupyter.client.calls.results import Results, failure

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, computed_field
 
 from fal_jupyter import fal
-from fal_jupyter.client.calls.arguments import Arguments
+from fal_jupyter.client.calls.arguments.arguments import Arguments
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.fal.toolkit import File, Image
 from fal_jupyter.runner.application import endpoints

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fal_jupyter.client.calls import hints
-from fal_jupyter.client.calls.arguments import hints_of
+from fal_jupyter.client.calls.arguments.annotations import hints_of
 from fal_jupyter.client.connection.answer import Answer
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.protocol.api import ERROR_STATUS

@@ -1,0 +1,142 @@
+"""What the annotations of an endpoint's parameters say about where FastAPI takes them from."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from fal_jupyter.client.calls import forms
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+DEPENDENCIES = ("Depends", "Security")
+_MARKS = ("Query", "Path", "Body", "Form", "File", "Header", "Cookie", *DEPENDENCIES)
+
+
+def hints_of(function: Callable[..., object]) -> dict[str, object]:
+    """Give the annotations of a function, each looked up; as it is written where it cannot be found."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:
+        names = getattr(function, "__globals__", {})
+        return {name: _looked_up(hint, names) for name, hint in getattr(function, "__annotations__", {}).items()}
+
+
+def _looked_up(hint: object, names: Mapping[str, object]) -> object:
+    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
+    try:
+        return typing.get_type_hints(alone, include_extras=True)["hint"]
+    except Exception:
+        return hint
+
+
+class _TypeAlias(typing.Protocol):
+    __value__: object
+
+
+def _is_type_alias(hint: object) -> typing.TypeGuard[_TypeAlias]:
+    return type(hint).__name__ == "TypeAliasType"
+
+
+def _is_mark(value: object) -> typing.TypeGuard[FieldInfo]:
+    return type(value).__module__ == "fastapi.params" and type(value).__name__ in _MARKS
+
+
+def unaliased(hint: object) -> object:
+    """Give what a type alias (``type X = …``, ``TypeAliasType``) stands for, as FastAPI reads it."""
+    for _ in range(_MAX_ALIASES):
+        if not _is_type_alias(hint):
+            break
+        hint = hint.__value__
+    return hint
+
+
+_MAX_ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
+
+
+def mark_of(hint: object, default: object) -> FieldInfo | None:
+    """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
+    marks = [*getattr(hint, "__metadata__", ()), default]
+    markers = [mark for mark in marks if _is_mark(mark)]
+    return markers[-1] if markers else None
+
+
+def is_body(hint: object, mark: object = None) -> bool:
+    """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
+    if mark is not None:
+        return type(mark).__name__ == "Body"
+    hint = unaliased(hint)
+    origin: object = typing.get_origin(hint)
+    if _is_type_alias(origin):  # a generic alias with its arguments
+        return is_body(origin.__value__)
+    if origin is typing.Annotated:
+        return is_body(typing.get_args(hint)[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(is_body(part) for part in typing.get_args(hint))
+    if origin in (dict, list, set, tuple, frozenset):
+        return True
+    if not isinstance(hint, type):
+        return False
+    return (
+        hasattr(hint, "model_fields")
+        or dataclasses.is_dataclass(hint)
+        or issubclass(hint, dict | list | set | tuple | frozenset)
+        or type(hint).__name__ == "_TypedDictMeta"
+    )
+
+
+def lone_model(hint: object) -> type[BaseModel] | None:
+    """Give the one model that an annotation stands for, or None; ``Model | None`` is one too."""
+    hint = unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return lone_model(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        return lone_model(parts[0]) if len(parts) == 1 else None
+    return hint if _is_model(hint) else None
+
+
+def _is_model(hint: object) -> typing.TypeGuard[type[BaseModel]]:
+    is_one = isinstance(hint, type) and hasattr(hint, "model_fields") and hasattr(hint, "model_config")
+    return is_one and not getattr(hint, "__pydantic_root_model__", False)
+
+
+def names_taken(kind: type[BaseModel], field: str) -> list[str]:
+    """Give every key under which a model looks for a field."""
+    alias, config = kind.model_fields[field].validation_alias, kind.model_config
+    choices = getattr(alias, "choices", [alias])
+    names = [choice if isinstance(choice, str) else choice.path[0] for choice in choices if choice is not None]
+    by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
+    return [*names, field] if by_name else names
+
+
+def rewrites_input(kind: type[BaseModel]) -> bool:
+    """True where a validator of the model sees its input first, so that it may take other names."""
+    validators = kind.__pydantic_decorators__.model_validators.values()
+    return any(validator.info.mode in ("before", "wrap") for validator in validators)
+
+
+def is_array_of(hint: object) -> bool:
+    """True for a list or the like, which has no fields that a call could give by name."""
+    hint = unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = unaliased(typing.get_args(hint)[0])
+    kind = typing.get_origin(hint) or hint
+    return isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset)
+
+
+def is_injected(hint: object) -> bool:
+    injected = isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
+    return injected and not forms.is_upload_class(hint)
+
+
+def is_model_class(hint: object) -> bool:
+    hint = unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = unaliased(typing.get_args(hint)[0])
+    return isinstance(hint, type) and hasattr(hint, "model_fields")

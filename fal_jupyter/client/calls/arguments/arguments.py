@@ -1,0 +1,202 @@
+"""What a call was given, as the request that the endpoint takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from fal_jupyter.client.calls import forms, hints
+from fal_jupyter.client.calls.arguments.annotations import unaliased
+from fal_jupyter.client.calls.arguments.binding import Binding
+from fal_jupyter.client.calls.arguments.parameters import Parameters
+from fal_jupyter.client.calls.multipart import FormPart
+from fal_jupyter.client.calls.plain_values import dump, first, is_array, plain, text_of
+from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.domain.errors import BadArguments
+
+_HEADER = re.compile(r"|[!-~](?:[ -~\t]*[!-~])?")
+_COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265
+_OF_THE_GATEWAY = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+    }
+    | {"proxy-authenticate", "proxy-authorization", "transfer-encoding", "upgrade", "x-fal-request-id"}
+)
+
+
+class Arguments:
+    """How one endpoint takes its arguments; made once, from its signature."""
+
+    def __init__(self, name: str, path: str, function: Callable[..., object]) -> None:
+        self.name, self.path = name, path
+        self._parameters = Parameters(path, function)
+        self._binding = Binding(name, self._parameters)
+
+    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
+        """Fit a call's arguments to the endpoint.
+
+        Raises:
+            BadArguments: they do not fit the signature, or JSON cannot hold one; the message names it.
+        """
+        self._parameters.settle()
+        bound = self._binding.bind(args, kwargs)
+        if self._parameters.form:
+            return self._sent_form(bound)
+        for name, value in bound.items():
+            if is_array(value):
+                self._check_array(name, value)
+        try:
+            return self._sent({name: first(value, f"argument {name!r}") for name, value in bound.items()})
+        except (ValueError, RecursionError):
+            for name, value in bound.items():
+                _check_alone(value, f"argument {name!r}")
+            raise
+
+    def _sent_form(self, bound: dict[str, object]) -> Sent:
+        rest = {n: first(value, f"argument {n!r}") for n, value in bound.items() if n not in self._parameters.form}
+        parts: list[FormPart] = []
+        for name in [n for n in bound if n in self._parameters.form]:
+            how, where = self._parameters.form[name], f"{self.name}(): argument {name!r}"
+            if isinstance(how, forms.FormField):
+                parts += forms.parts_of(how, bound[name], where)
+            elif bound[name] is not None:
+                parts += forms.parts_of_model(how, bound[name], where)
+        body, content_type = forms.encoded(parts)
+        return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
+
+    def _check_array(self, name: str, value: object) -> None:
+        """An array becomes a list: refuse it where the endpoint takes something else, before its runner does so in other words."""
+        hint = self._parameters.hints.get(name)
+        if typing.get_origin(hint) is typing.Annotated:
+            hint = unaliased(typing.get_args(hint)[0])
+        if getattr(value, "ndim", 0) and (meant := hints.for_array(hint)):
+            kind = type(value)
+            raise BadArguments(
+                f"{self.name}(): argument {name!r} is a {kind.__module__}.{kind.__qualname__}, but it takes {getattr(hint, '__name__', hint)}",
+                hint=meant,
+            )
+
+    def _sent(self, values: dict[str, object]) -> Sent:
+        path = self.path
+        for name, kind in self._parameters.in_path.items():
+            text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
+            path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", r"\\"), path)
+        headers, beside = self._head({n: values.pop(n) for n in self._parameters.elsewhere if n in values})
+        spread = {
+            name: _fields(self.name, name, values.pop(name)) for name in self._parameters.query_models if name in values
+        }
+        if spread:  # FastAPI takes the fields of such a model from the query, one by one
+            fields = {key: item for model in spread.values() for key, item in model.items()}
+            fields |= {self._parameters.aliases.get(n, n): v for n, v in values.items() if n in self._parameters.plain}
+            query = {n: self._query_value(n, v) for n, v in fields.items()}
+            return Sent(path, _encoded(query | beside), self._body(values), headers)
+        if not self._parameters.models and not self._parameters.form:
+            named = {self._parameters.aliases.get(n, n): v for n, v in values.items()}
+            return Sent(path, _encoded(beside), dump(named) if named else b"", headers)
+        query = {
+            self._parameters.aliases.get(n, n): self._query_value(n, values[n])
+            for n in self._parameters.plain
+            if n in values
+        }
+        return Sent(path, _encoded(query | beside), self._body(values), headers)
+
+    def _head(self, values: dict[str, object]) -> tuple[tuple[tuple[str, str], ...], dict[str, object]]:
+        """Give the headers that *values* go into, and those that go into the query."""
+        headers: list[tuple[str, str]] = []
+        cookies: list[str] = []
+        query: dict[str, object] = {}
+        for name, value in values.items():
+            field = self._parameters.elsewhere[name]
+            pairs = _fields(self.name, name, value) if field.spread else {field.key: value}
+            for key, item in pairs.items():
+                if field.place == "query":
+                    query[key] = self._query_value(name, item)
+                elif field.place == "cookie":
+                    cookies += [f"{key}={text}" for text in self._head_texts(name, item, _COOKIE, "a cookie")]
+                else:
+                    key = key.replace("_", "-") if field.spread and field.hyphens else key
+                    if key.lower() in _OF_THE_GATEWAY or key.lower().startswith("x-fal-jupyter-"):
+                        raise BadArguments(
+                            f"{self.name}(): argument {name!r} goes into the header {key!r}, which the gateway keeps for itself"
+                        )
+                    headers += [(key, text) for text in self._head_texts(name, item, _HEADER, "a header")]
+        return (*headers, *([("cookie", "; ".join(cookies))] if cookies else [])), query
+
+    def _head_texts(self, name: str, value: object, allowed: re.Pattern[str], where: str) -> list[str]:
+        if value is None and self._parameters.elsewhere[name].default is None:
+            return []
+        items = value if isinstance(value, list) and where == "a header" else [value]
+        texts = [text_of(item) for item in items]
+        if any(i is None or isinstance(i, dict | list) for i in items) or not all(map(allowed.fullmatch, texts)):
+            raise BadArguments(
+                f"{self.name}(): argument {name!r} goes into {where}, which cannot hold {value!r:.60}",
+                hint=f"{where} holds one line of plain ASCII text",
+            )
+        return texts
+
+    def _body(self, values: dict[str, object]) -> bytes:
+        bodies = {self._parameters.aliases.get(n, n): values[n] for n in self._parameters.models if n in values}
+        body: object = bodies if self._parameters.embedded or not bodies else next(iter(bodies.values()))
+        return dump(body) if bodies or self._parameters.embedded else b""
+
+    def _query_value(self, name: str, value: object) -> list[str] | str | None:
+        """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
+        problem = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
+        if value is None:
+            parameter = self._parameters.signature.parameters.get(name)
+            if parameter is not None and parameter.default is not None:
+                raise BadArguments(f"{problem} None", hint="leave it out, or make it part of the body's model")
+            return None
+        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
+            raise BadArguments(f"{problem} structures", hint="make it part of the body's model")
+        return [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
+
+
+def _fields(endpoint: str, name: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise BadArguments(
+            f"{endpoint}(): argument {name!r} goes into the address field by field, so it must be a model or a dict"
+        )
+    return value
+
+
+def _encoded(query: dict[str, object]) -> str:
+    return urlencode({n: v for n, v in query.items() if v is not None}, doseq=True)
+
+
+def _path_part(value: object, where: str, *, whole: bool) -> str:
+    """Give what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
+    text = text_of(value)
+    if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
+        raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")
+    return str(text)
+
+
+def _check_alone(value: object, where: str) -> None:
+    """Say of one argument what only shows when it is written.
+
+    Raises:
+        BadArguments: it is this one.
+    """
+    try:
+        dump(plain(value, where))
+    except RecursionError:
+        raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
+    except UnicodeEncodeError:
+        raise BadArguments(
+            f"{where} has text with half a character (a lone surrogate), which is not JSON serializable"
+        ) from None
+    except ValueError as error:
+        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
