@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
@@ -35,7 +34,7 @@ class RuntimeEnvironment:
 
 
 def find_environment(
-    cls: Any,
+    cls: type[fal.App],
     spec: AppSpec,
     client: Client,
     *,
@@ -81,7 +80,7 @@ def find_environment(
     return RuntimeEnvironment(environment, modules, fingerprint, notes)
 
 
-def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
+def compared(cls: type[fal.App], spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
     """Give the requirements that this environment does not meet, and those for which that cannot be decided."""
     context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
     return (
@@ -90,7 +89,7 @@ def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]
     )
 
 
-def needs_its_own(cls: object, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
+def needs_its_own(cls: type[fal.App], spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
     """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_environment`."""
     unmet, unknown = compared(cls, spec, base)
     chosen = choose(
@@ -105,7 +104,7 @@ def needs_its_own(cls: object, spec: AppSpec, *, mode: str, base: Path, by_value
     return chosen == "isolated"
 
 
-def _python_of(cls: Any) -> str:
+def _python_of(cls: type[fal.App]) -> str:
     return cls.host_kwargs.get("python_version") or ""
 
 
@@ -135,7 +134,7 @@ def _move(environment: Environment, isolated: store.Isolated, preload: list[str]
 
 
 def _take_files(
-    cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, notes: list[str]
+    cls: type[fal.App], spec: AppSpec, client: Client, base: Path, environment: Environment, notes: list[str]
 ) -> dict[str, str]:
     """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
     files = app_files.collect_for(cls.host_kwargs, base)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
@@ -207,7 +206,7 @@ class LoadedFile:
     path: Path
     text: str
     name: str
-    cls: Any
+    cls: type[fal.App]
     folders: list[str]
     added_to_path: list[str]
 
@@ -234,12 +233,12 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
     return LoadedFile(path, text, name, cls, folders, added)
 
 
-def methods_of(cls: Any) -> dict[str, Callable[..., Any]]:
+def methods_of(cls: type[fal.App]) -> dict[str, Callable[..., object]]:
     """Give the endpoint methods as they are written, by name."""
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
 
 
-def _talks(cls: Any) -> dict[str, RealtimeOptions | None]:
+def _talks(cls: type[fal.App]) -> dict[str, RealtimeOptions | None]:
     """Websocket endpoints by name, the raw ones without options."""
     routes = {name: marked.route_signature for name, marked in endpoints_of(cls).items()}
     return {name: route.realtime for name, route in routes.items() if route.is_websocket}

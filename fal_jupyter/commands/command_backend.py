@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter import settings
 from fal_jupyter.client.client import Client
 from fal_jupyter.commands import app_doctor, doctor
 from fal_jupyter.commands.definitions import Front
+from fal_jupyter.commands.doctor import DoctorReport
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
@@ -73,7 +73,7 @@ class GatewayBackend:
         """Stop one runner."""
         self._client.control.stop_runner(runner_id, kill=kill)
 
-    def doctor(self) -> dict[str, Any]:
+    def doctor(self) -> DoctorReport:
         """Diagnose the installation."""
         try:
             report = self._client.control.doctor()

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import stat
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from fal_jupyter.commands.tables import table
 from fal_jupyter.protocol.api import Hello, ProcessRecord
@@ -26,9 +26,31 @@ PACKAGES = (
 )
 
 
+class GatewayReport(TypedDict):
+    """The gateway that runs."""
+
+    pid: int
+    socket: str
+    port: int
+    version: str
+    protocol: int
+
+
+class DoctorReport(TypedDict):
+    """What ``doctor --json`` prints. ``gateway`` is None where none runs."""
+
+    gateway: GatewayReport | None
+    processes: list[ProcessRecord]
+    state: str
+    owner: str
+    max_body: int
+    versions: dict[str, str]
+    problems: list[str]
+
+
 def examine(
     settings: Settings, gateway: Hello | None, processes: list[ProcessRecord], *, trouble: str = ""
-) -> dict[str, Any]:
+) -> DoctorReport:
     """Collect the report. *trouble* is the reason why the gateway could not be queried, if any."""
     versions = {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}}
     return {
@@ -42,7 +64,7 @@ def examine(
     }
 
 
-def _gateway(hello: Hello | None) -> dict[str, Any] | None:
+def _gateway(hello: Hello | None) -> GatewayReport | None:
     if hello is None:
         return None
     return {
@@ -82,7 +104,7 @@ def _problems(settings: Settings, gateway: Hello | None, versions: Mapping[str, 
     return problems
 
 
-def as_text(report: Mapping[str, Any]) -> str:
+def as_text(report: DoctorReport) -> str:
     """Format the report as text."""
     gateway = report["gateway"]
     lines = [f"state     {report['state']}", f"owner     {report['owner']}"]

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter.commands.numbers import size
 from fal_jupyter.commands.tables import table
@@ -20,7 +19,7 @@ NONE = (
 )
 
 
-def execute(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> tuple[object, str]:
     """Execute the command and return its result as data and text.
 
     Raises:
@@ -42,7 +41,7 @@ def execute(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> 
     return _remove(root, args.name, apps_of)
 
 
-def _list(root: Path, apps_of: dict[str, list[str]]) -> tuple[Any, str]:
+def _list(root: Path, apps_of: dict[str, list[str]]) -> tuple[object, str]:
     environments = store.all_of(root)
     sizes = {environment.name: store.size_of(Path(environment.folder)) for environment in environments}
     data = [
@@ -76,7 +75,7 @@ def _list(root: Path, apps_of: dict[str, list[str]]) -> tuple[Any, str]:
     )
 
 
-def _remove(root: Path, names: Sequence[str], apps_of: dict[str, list[str]]) -> tuple[Any, str]:
+def _remove(root: Path, names: Sequence[str], apps_of: dict[str, list[str]]) -> tuple[object, str]:
     existing = [*(environment.name for environment in store.all_of(root)), *store.unfinished(root)]
     for name in names:
         if name not in existing:

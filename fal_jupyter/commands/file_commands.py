@@ -14,7 +14,6 @@ import shutil
 import stat
 import time
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter.commands import numbers
 from fal_jupyter.commands.tables import table
@@ -36,7 +35,7 @@ _USAGES = {
 }
 
 
-def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[object, str]:
     """Execute the command and return its result as data and text.
 
     Raises:
@@ -63,7 +62,7 @@ def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any
         raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
 
 
-def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
+def _usage(data: Path, store: FileStore) -> tuple[object, str]:
     count, size = 0, 0
     for folder, _, names in os.walk(data):
         for name in names:
@@ -86,7 +85,7 @@ def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
     return usage, table(["where", "files", "size", ""], rows, right=["files", "size"])
 
 
-def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
+def _clean(store: FileStore, older: float | None) -> tuple[object, str]:
     now = time.time()
     try:
         swept = store.sweep(now, lambda stored: older is not None and stored.created <= now - older)
@@ -96,7 +95,7 @@ def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
     return {"removed": swept.removed, "freed": swept.freed}, text
 
 
-def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
+def _do(action: str, words: list[str], data: Path) -> tuple[object, str]:
     if action in ("ls", "list"):
         return _list(below(data, words[0] if words else ""))
     if action == "upload":
@@ -153,7 +152,7 @@ def _leads_out(remote: str) -> BadSetting:
     return BadSetting(f"{remote!r} leads out of /data", hint="name a path below it", where="files")
 
 
-def _list(directory: Path) -> tuple[Any, str]:
+def _list(directory: Path) -> tuple[object, str]:
     entries = [directory] if not directory.is_dir() else sorted(directory.iterdir())
     data = []
     for entry in entries:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 from fal_jupyter.commands import definitions, grammar, key_commands, request_tables, secret_commands
 from fal_jupyter.commands.app_doctor import Report
@@ -20,6 +20,9 @@ from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 from fal_jupyter.protocol.feed import RequestState
 from fal_jupyter.secret_store import SecretStore
+
+if TYPE_CHECKING:
+    from fal_jupyter.commands.doctor import DoctorReport
 
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
 
@@ -64,7 +67,7 @@ class CommandBackend(Protocol):
     def stop_runner(self, runner_id: str, *, kill: bool) -> None:
         """Stop one runner."""
 
-    def doctor(self) -> dict[str, Any]:
+    def doctor(self) -> DoctorReport:
         """Diagnose the installation; see :mod:`fal_jupyter.commands.doctor`."""
 
     def examined(self, name: str) -> list[Report]:
@@ -105,7 +108,7 @@ class CommandBackend(Protocol):
 class Outcome:
     """Result of a command: *data* for ``--json``, and the same as *text*."""
 
-    data: Any
+    data: object
     text: str
     status: int = 0  # exit status of the command line
 
@@ -319,13 +322,15 @@ def _doctor(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     from fal_jupyter.portability.findings import as_data, as_text  # start-up
 
     reports = backend.examined(args.app or "")
-    text = [as_text(report.app, report.findings) for report in reports]
-    data: dict[str, Any] = {} if args.app else backend.doctor()
+    text = [as_text(examined.app, examined.findings) for examined in reports]
+    data: dict[str, object] = {}
     if not args.app:
-        text.insert(0, doctor.as_text(data))
-    fails = sum(finding.severity == "fails" for report in reports for finding in report.findings)
+        report = backend.doctor()
+        data |= report
+        text.insert(0, doctor.as_text(report))
+    fails = sum(finding.severity == "fails" for examined in reports for finding in examined.findings)
     if args.app or reports:
-        data = data | {"apps": [as_data(report.app, report.findings) for report in reports]}
+        data = data | {"apps": [as_data(examined.app, examined.findings) for examined in reports]}
     return Outcome(data, "\n\n".join(text), status=1 if fails else 0)
 
 

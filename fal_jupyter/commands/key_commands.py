@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
 
 from fal_jupyter.commands.tables import table
 from fal_jupyter.credentials import make_key
@@ -16,7 +15,9 @@ from fal_jupyter.secret_store import PersistentKey, SecretStore
 MAX_NAME_LENGTH = 80
 
 
-def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+def execute(
+    args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]
+) -> tuple[object, str]:
     """Execute the command and return its result as data and text.
 
     Raises:
@@ -41,7 +42,9 @@ def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: C
     ) if rows else "There are no persistent keys. Create one: keys create"
 
 
-def _create(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+def _create(
+    args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]
+) -> tuple[object, str]:
     name = args.name or args.desc or "no name"
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise BadSetting(f"expected a name of one line with at most {MAX_NAME_LENGTH} characters", where="--name")
@@ -58,7 +61,7 @@ def _create(args: argparse.Namespace, secret_store: SecretStore, keys_changed: C
     )
 
 
-def _described(key: PersistentKey) -> dict[str, Any]:
+def _described(key: PersistentKey) -> dict[str, object]:
     grant = key.grant
     return {
         "id": key.id,
@@ -69,7 +72,7 @@ def _described(key: PersistentKey) -> dict[str, Any]:
     }
 
 
-def _revoke(key_id: str | None, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+def _revoke(key_id: str | None, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[object, str]:
     if key_id is None:
         raise BadSetting("which key?", hint="keys list shows the ids; then: keys revoke ID", where="keys")
     key_id = key_id.partition(":")[0]  # the complete key is accepted, too

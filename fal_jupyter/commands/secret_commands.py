@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from typing import Any
 
 from fal_jupyter.commands.definitions import Front
 from fal_jupyter.domain.errors import BadSetting, NotServed
@@ -19,7 +18,7 @@ from fal_jupyter.secret_store import SecretStore, is_secret_name
 SEEN_BY = "Runners that start from now on have it; apps that run already: restart them in their panel."
 
 
-def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[object, str]:
     """Give what was done, as data and as text; values are in neither.
 
     Raises:
@@ -36,7 +35,7 @@ def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front
     return _unset(words, secret_store) if args.action == "unset" else _set(words, secret_store, front)
 
 
-def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[Any, str]:
+def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[object, str]:
     values: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -71,7 +70,7 @@ def _prompt_for(names: list[str], front: Front) -> dict[str, str]:
     return dict(zip(names, lines, strict=True))
 
 
-def _unset(names: list[str], secret_store: SecretStore) -> tuple[Any, str]:
+def _unset(names: list[str], secret_store: SecretStore) -> tuple[object, str]:
     stored = secret_store.secrets()
     if missing := [name for name in names if name not in stored]:
         raise NotServed(f"there is no secret {missing[0]!r}", hint=hint_for(missing[0], stored, "secrets list"))

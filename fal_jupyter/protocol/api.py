@@ -145,7 +145,7 @@ A_SCALING: Final = (
 A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID[&unfinished=1] → [LogRecord]
 A_RUNNERS: Final = "/admin/runners"  # GET → [RunnerRecord]
 A_RUNNER: Final = "/admin/runners/{id}"  # DELETE[?kill=1] → {"stopped": id}
-A_DOCTOR: Final = "/admin/doctor"  # GET → {"gateway": Hello, "processes": [ProcessRecord]}
+A_DOCTOR: Final = "/admin/doctor"  # GET → DoctorRecord
 A_FEED: Final = "/admin/feed"  # GET → JSON lines, feed.FeedLine, until the listener leaves
 A_SNAPSHOT: Final = "/admin/snapshot"  # GET → feed.FeedLine of kind "snapshot"
 A_PICTURE: Final = "/admin/apps/{alias}/picture"  # GET → feed.Picture, for a notebook that is saved
@@ -411,3 +411,10 @@ class ProcessRecord(TypedDict):
     pid: int
     role: str
     app: str
+
+
+class DoctorRecord(TypedDict):
+    """The gateway, and every process that it knows."""
+
+    gateway: Hello
+    processes: list[ProcessRecord]

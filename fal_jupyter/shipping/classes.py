@@ -71,7 +71,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
     metaclass = None if derived else type(cls)
     if is_struct(cls):
         fields, options = _struct_fields(cls), _struct_options(cls)
-        state: tuple[dict[str, Any], dict[str, Any]] = (
+        state: tuple[dict[str, object], dict[str, object]] = (
             {name: value for name, value in members.items() if name not in (*_OF_STRUCTS, *fields)},
             {},
         )
@@ -92,7 +92,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
     )
 
 
-def reduce_type_of_ctypes(cls: type) -> tuple[Any, ...] | None:
+def reduce_type_of_ctypes(cls: type) -> tuple[object, ...] | None:
     """Give how an array, pointer or function type is made anew, which has no name to be found by; None for other classes."""
     if type(cls).__module__ != "_ctypes" or type(cls).__name__ not in _TYPES_OF_TYPES:
         return None
@@ -102,20 +102,20 @@ def reduce_type_of_ctypes(cls: type) -> tuple[Any, ...] | None:
     return make, tuple(getattr(cls, name) for name in names)
 
 
-def own_members(cls: type) -> dict[str, Any]:
+def own_members(cls: type) -> dict[str, object]:
     """Give the members of *cls* that have to travel."""
-    members: dict[str, Any] = cloudpickle._class_getstate(cls)[0]
+    members: dict[str, object] = cloudpickle._class_getstate(cls)[0]
     if (own := vars(cls).get("__dict__")) is not None:  # of a proxy; cloudpickle leaves it out
         members["__dict__"] = own
     return {name: member for name, member in members.items() if not is_derived(member)}
 
 
-def _class_namespace(cls: type) -> dict[str, Any]:
+def _class_namespace(cls: type) -> dict[str, object]:
     return {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
 
 
 # --- enumerations -----------------------------------------------------------------------------------------------------------
-def _reduce_enumeration(cls: type[enum.Enum]) -> tuple[Any, ...]:
+def _reduce_enumeration(cls: type[enum.Enum]) -> tuple[object, ...]:
     members, slots = cloudpickle._enum_getstate(cls)
     for name in (
         *cls.__members__,
@@ -143,14 +143,14 @@ def _of_members(member: object) -> bool:
     return isinstance(member, enum.property) and member.fget is None
 
 
-def _raw(cls: Any, member: Any, make: Any) -> skeletons.Raw | None:
+def _raw(cls: Any, member: Any, make: object) -> skeletons.Raw | None:
     if type(make) is not types.FunctionType:
         return None
     kind = cls._member_type_
     return skeletons.Raw(kind, None if kind is object else kind.__new__(kind, member), member.value)
 
 
-def _attributes(member: enum.Enum) -> dict[str, Any]:
+def _attributes(member: enum.Enum) -> dict[str, object]:
     return {
         name: value
         for name, value in vars(member).items()
@@ -165,7 +165,7 @@ def is_struct(cls: type) -> bool:
     return msgspec is not None and issubclass(cls, msgspec.Struct)
 
 
-def _struct_fields(cls: Any) -> dict[str, dict[str, Any]]:
+def _struct_fields(cls: Any) -> dict[str, dict[str, object]]:
     """Give of each own field what ``msgspec.field`` takes: its name in messages, its default."""
     missing = sys.modules["msgspec"].NODEFAULT
     names, defaults = cls.__struct_fields__, cls.__struct_defaults__
@@ -178,7 +178,7 @@ def _struct_fields(cls: Any) -> dict[str, dict[str, Any]]:
     return fields
 
 
-def _struct_options(cls: Any) -> dict[str, Any]:
+def _struct_options(cls: Any) -> dict[str, object]:
     config, fields = cls.__struct_config__, _struct_fields(cls)
     options = {name: getattr(config, name) for name in _STRUCT_OPTIONS}
     options |= {name: True for name in _STRUCT_EXTRAS if getattr(config, name)}

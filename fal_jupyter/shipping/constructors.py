@@ -14,7 +14,7 @@ from typing import Any, Generic, NewType
 _MAIN = "__main__"
 
 
-def main_namespace() -> dict[str, Any]:
+def main_namespace() -> dict[str, object]:
     """The globals of what comes from the notebook: those of ``__main__`` here."""
     return vars(sys.modules[_MAIN])
 
@@ -24,12 +24,12 @@ def code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[ob
     return make(*arguments).replace(co_filename=filename)
 
 
-def look_up(module: str, name: str) -> Any:
+def look_up(module: str, name: str) -> object:
     """A thing of a library, by where it is."""
     return getattr(importlib.import_module(module), name)
 
 
-def with_keywords(kind: Any, keywords: dict[str, Any]) -> Any:
+def with_keywords(kind: Any, keywords: dict[str, object]) -> object:
     """An object that is made of keywords."""
     return kind(**keywords)
 
@@ -40,7 +40,7 @@ def set_attributes(target: object, attributes: Mapping[str, object]) -> None:
         setattr(target, name, value)
 
 
-def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> Any:
+def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> object:
     """A TypedDict without keys yet, by the library that made the first."""
     base = importlib.import_module(module).TypedDict
     generic: Any = Generic
@@ -50,7 +50,7 @@ def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> Any:
     return created
 
 
-def new_type(name: str, supertype: object) -> Any:
+def new_type(name: str, supertype: object) -> object:
     """A ``typing.NewType`` of the notebook."""
     make: Any = NewType  # type checkers take it for a declaration
     created = make(name, supertype)
@@ -58,30 +58,30 @@ def new_type(name: str, supertype: object) -> Any:
     return created
 
 
-def generic_getitem() -> Any:
+def generic_getitem() -> object:
     """What makes ``Pair[int]`` of a generic NamedTuple."""
     generic: Any = Generic
     return generic.__class_getitem__.__func__
 
 
-def cached(function: object, parameters: dict[str, Any]) -> Any:
+def cached(function: object, parameters: dict[str, Any]) -> object:
     """A function under ``functools.lru_cache``, its cache empty."""
     return functools.lru_cache(**parameters)(function)
 
 
-def cached_property(function: Any, name: str | None) -> Any:
+def cached_property(function: Any, name: str | None) -> object:
     """A ``functools.cached_property``, under the name that its class had given it."""
     created = functools.cached_property(function)
     created.attrname = name
     return created
 
 
-def dispatcher(function: Any) -> Any:
+def dispatcher(function: Any) -> object:
     """A ``functools.singledispatch`` function without implementations yet."""
     return functools.singledispatch(function)
 
 
-def set_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
+def set_dispatcher(dispatcher: Any, state: tuple[dict[type, object], dict[str, object]]) -> None:
     """Register a dispatcher's implementations."""
     implementations, attributes = state
     for kind, function in implementations.items():
@@ -89,7 +89,7 @@ def set_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any]
     set_attributes(dispatcher, attributes)
 
 
-def validated(function: Any, config: Any, validate_return: bool) -> Any:
+def validated(function: Any, config: Any, validate_return: bool) -> object:
     """A function under ``pydantic.validate_call``, compiled at its first call: its types may not be whole yet."""
     from pydantic import validate_call  # start-up
 
@@ -97,7 +97,7 @@ def validated(function: Any, config: Any, validate_return: bool) -> Any:
     return validate_call(config=deferred, validate_return=validate_return)(function)
 
 
-def context_variable(name: str, default: tuple[object, ...]) -> Any:
+def context_variable(name: str, default: tuple[object, ...]) -> object:
     """A context variable, with its default if it had one."""
     return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
 
@@ -105,13 +105,13 @@ def context_variable(name: str, default: tuple[object, ...]) -> Any:
 def type_parameter(
     kind: str,
     name: str,
-    keywords: dict[str, Any],
+    keywords: dict[str, object],
     bound: object,
     constraints: tuple[object, ...],
     default: tuple[object, ...],
-) -> Any:
+) -> object:
     """A TypeVar, ParamSpec or TypeVarTuple of the notebook."""
-    library: Any = typing
+    library: object = typing
     if default or "infer_variance" in keywords:  # newer than 3.11
         library = importlib.import_module("typing_extensions")
         keywords = {**keywords, "default": default[0]} if default else keywords
@@ -122,22 +122,22 @@ def type_parameter(
     return created
 
 
-def alias(kind: object, name: str, value: object, parameters: tuple[object, ...]) -> Any:
+def alias(kind: object, name: str, value: object, parameters: tuple[object, ...]) -> object:
     """A type alias of the notebook, by the library that made the first."""
     names = {"__name__": _MAIN, "made": kind, "name": name, "value": value, "parameters": parameters}
     return eval("made(name, value, type_params=parameters)", names)  # its module is that of its caller's globals
 
 
-_parts: dict[int, dict[str, Any]] = {}  # globals of native aliases whose value has not arrived yet
+_parts: dict[int, dict[str, object]] = {}  # globals of native aliases whose value has not arrived yet
 
 
-def native_alias(name: str, parameters: tuple[tuple[str, str, int, bool], ...]) -> Any:
+def native_alias(name: str, parameters: tuple[tuple[str, str, int, bool], ...]) -> object:
     """A type alias that may contain itself, made by a ``type`` statement (Python 3.12), which evaluates its value later.
 
     Args:
         parameters: of each its prefix (``*``, ``**`` or nothing), its name, its number of limits, and whether it has a default.
     """
-    namespace: dict[str, Any] = {"__name__": _MAIN}
+    namespace: dict[str, object] = {"__name__": _MAIN}
     declared = ", ".join(_declaration(index, *parameter) for index, parameter in enumerate(parameters))
     exec(f"type {name}{f'[{declared}]' if declared else ''} = __value", namespace)
     alias = namespace[name]
@@ -152,12 +152,12 @@ def _declaration(index: int, prefix: str, name: str, limits: int, has_default: b
     return prefix + name + limit + (f" = __limits[{index}][-1]" if has_default else "")
 
 
-def set_native_alias(alias: object, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
+def set_native_alias(alias: object, state: tuple[object, list[tuple[object, ...]]]) -> None:
     """Give an alias its value, and its parameters their bounds, constraints and defaults."""
     namespace = _parts.pop(id(alias))
     namespace["__value"], namespace["__limits"] = state
 
 
-def type_parameter_of(owner: Any, index: int) -> Any:
+def type_parameter_of(owner: Any, index: int) -> object:
     """A parameter of a type alias."""
     return owner.__type_params__[index]

@@ -150,7 +150,7 @@ class _Contents(pickling.Pickler):
     def _digest(self, value: object) -> str:
         return self.digest_of(value, self._scope)
 
-    def persistent_id(self, obj: Any) -> Any:
+    def persistent_id(self, obj: Any) -> object:
         kind = type(obj)
         if kind is str:  # as a new object: whether equal texts are one object is chance
             return b"text " + obj.encode("utf-8", "surrogatepass")
@@ -262,7 +262,7 @@ def _is_generated(member: object) -> bool:
     return type(member) is types.FunctionType and member.__code__.co_filename.startswith("<attrs generated")
 
 
-def _closure(function: types.FunctionType) -> list[Any]:
+def _closure(function: types.FunctionType) -> list[object]:
     values = []
     for cell in function.__closure__ or ():
         try:
@@ -272,7 +272,7 @@ def _closure(function: types.FunctionType) -> list[Any]:
     return values
 
 
-def _source(definition: type | types.FunctionType) -> Any:
+def _source(definition: type | types.FunctionType) -> object:
     functions = own_functions(definition)
     for function in functions:
         text = "".join(linecache.getlines(function.__code__.co_filename))
@@ -305,7 +305,7 @@ def _definitions(text: str) -> list[tuple[ast.ClassDef | ast.FunctionDef | ast.A
     ]
 
 
-def _code(code: types.CodeType) -> Any:
+def _code(code: types.CodeType) -> object:
     return (
         code.co_code,
         code.co_names,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import sys
 import types
-from typing import Any
 
 _OF_LIBRARIES = (
     ("random", "_inst"),
@@ -42,14 +41,14 @@ def travels_with_its_state(value: object) -> bool:
         return False
     if isinstance(value, random.Random):
         return True
-    numpy: Any = sys.modules.get("numpy.random")
+    numpy: object = sys.modules.get("numpy.random")
     kinds = tuple(getattr(numpy, name) for name in ("Generator", "RandomState", "BitGenerator") if hasattr(numpy, name))
     if isinstance(value, kinds):
         bits = getattr(value, "_bit_generator", value)
         sequence = getattr(bits, "seed_seq", None)
         entropy = getattr(sequence, "entropy", 0)
         return isinstance(entropy, int) and entropy.bit_length() > _CHOSEN
-    torch: Any = sys.modules.get("torch")
+    torch: object = sys.modules.get("torch")
     if hasattr(torch, "Generator") and isinstance(value, torch.Generator):
         return bool(value.initial_seed().bit_length() > 32)
     return False

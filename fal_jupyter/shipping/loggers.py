@@ -21,7 +21,7 @@ _MADE_ANEW = (
 _STREAMS = ("stdout", "stderr")
 
 
-def reduce_logger(logger: logging.Logger) -> Any:
+def reduce_logger(logger: logging.Logger) -> object:
     """Give how a logger is found, and what is set at it and above it."""
     return (
         find,
@@ -42,7 +42,7 @@ def left_behind(logger: logging.Logger) -> Iterator[str]:
                 yield f"the {name} goes along without its {type(handler).__name__}, which lives in this kernel: add it in setup()"
 
 
-def reduce_handler(handler: logging.Handler) -> Any:
+def reduce_handler(handler: logging.Handler) -> object:
     """Give how a handler is made anew.
 
     Raises:
@@ -105,7 +105,7 @@ def _is_set(logger: logging.Logger) -> bool:
     return bool(logger.level != level or logger.handlers or logger.filters or logger.disabled or not logger.propagate)
 
 
-def _settings(logger: logging.Logger) -> Any:
+def _settings(logger: logging.Logger) -> object:
     handlers = [handler for handler in logger.handlers if _travels(handler)]
     return _name(logger), logger.level, logger.propagate, logger.disabled, handlers, list(logger.filters)
 

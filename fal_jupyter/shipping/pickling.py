@@ -55,10 +55,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def __init__(self, file: io.BytesIO, protocol: int = 5) -> None:
         super().__init__(file, protocol=protocol)
-        self.named: dict[str, Any] = {}
+        self.named: dict[str, object] = {}
         self._main = vars(sys.modules["__main__"])
         self._namespace = _MainNamespace()
-        self._owners: dict[int, tuple[Any, int]] = {}  # of the parameters of aliases: alias and position
+        self._owners: dict[int, tuple[object, int]] = {}  # of the parameters of aliases: alias and position
 
     def _name(self, definition: Any) -> None:
         name = getattr(definition, "__qualname__", definition.__name__)
@@ -69,12 +69,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         ):
             self.named[name] = definition  # not what a decorator has wrapped, nor what a later cell has redefined
 
-    def _function_getnewargs(self, func: types.FunctionType) -> Any:
+    def _function_getnewargs(self, func: types.FunctionType) -> object:
         code, namespace, *rest = super()._function_getnewargs(func)
         self._name(func)
         return code, self._namespace if func.__globals__ is self._main else namespace, *rest
 
-    def reducer_override(self, obj: object) -> Any:
+    def reducer_override(self, obj: object) -> object:
         if (foreign := foreign_home(obj)) is not None:
             return ours_of, foreign
         if type(obj) is RemoteEndpoint:  # it says that it is a function
@@ -105,7 +105,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _without_new(obj)
         return super().reducer_override(obj)
 
-    def _reduce_alias(self, alias: Any) -> Any:
+    def _reduce_alias(self, alias: Any) -> object:
         """An alias may hold itself: by name, which is looked up in ``__main__``, or (a ``type`` statement) as it is."""
         self._name(alias)
         self.named |= {name: self._main[name] for name in _names_in(alias.__value__) if name in self._main}
@@ -117,7 +117,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         state = (alias.__value__, [reducers.limits(parameter) for parameter in parameters])
         return constructors.native_alias, (alias.__name__, declared), state, None, None, constructors.set_native_alias
 
-    def _reduce_class(self, cls: type) -> Any:
+    def _reduce_class(self, cls: type) -> object:
         if type(cls).__name__ == "_TypedDictMeta":
             return _reduce_typed_dict(cls)
         if (generic := parametrized_from(cls)) is not None:
@@ -134,7 +134,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             setter = unpacking.set_pydantic_state
         return make, arguments, (members, *more), None, None, setter
 
-    def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
+    def _dynamic_function_reduce(self, func: types.FunctionType) -> object:
         make, arguments, (members, slots), *rest = super()._dynamic_function_reduce(func)
         if any(isinstance(hint, str) for hint in func.__annotations__.values()):
             slots = {**slots, "__annotations__": resolved(func)}
@@ -190,7 +190,7 @@ def _complete(cls: type) -> None:
         rebuild_dataclass(cls, raise_errors=False, _types_namespace=names)
 
 
-def _reduce_typed_dict(cls: type) -> Any:
+def _reduce_typed_dict(cls: type) -> object:
     """First an empty one, so that it may hold itself, then its keys; those of its bases are among them."""
     state = {name: value for name, value in vars(cls).items() if name.endswith("_keys__") or name in _TYPED_DICT_STATE}
     arguments = (type(cls).__module__, cls.__name__, getattr(cls, "__parameters__", ()))
@@ -214,7 +214,7 @@ def home_of(kind: Any) -> str | None:
     return None
 
 
-def resolved(definition: object) -> dict[str, Any]:
+def resolved(definition: object) -> dict[str, object]:
     """Give the annotations of a function or class with every string looked up; one by one where one of them fails."""
     names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(definition)}
     try:
@@ -226,7 +226,7 @@ def resolved(definition: object) -> dict[str, Any]:
     return hints
 
 
-def _looked_up(hint: object, names: dict[str, Any]) -> Any:
+def _looked_up(hint: object, names: dict[str, object]) -> object:
     alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
     try:
         return typing.get_type_hints(alone, include_extras=True)["hint"]
@@ -234,17 +234,17 @@ def _looked_up(hint: object, names: dict[str, Any]) -> Any:
         return hint
 
 
-def own_annotations(cls: type) -> dict[str, Any]:
+def own_annotations(cls: type) -> dict[str, object]:
     """The class's own annotations, in its own order, resolved."""
     hints = resolved(cls)
     return {name: hints.get(name, hint) for name, hint in inspect.get_annotations(cls).items()}
 
 
-def _own_name(definition: object) -> dict[str, Any]:
+def _own_name(definition: object) -> dict[str, object]:
     return {definition.__name__: definition} if isinstance(definition, type) else {}
 
 
-def _resolved_fields(cls: type) -> dict[str, Any]:
+def _resolved_fields(cls: type) -> dict[str, object]:
     hints = resolved(cls)
     fields = {}
     for name, field in cls.__dict__["__dataclass_fields__"].items():

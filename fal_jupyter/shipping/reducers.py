@@ -94,14 +94,14 @@ def _has_home(parameter: Any) -> bool:
     return not is_local(parameter) and getattr(module, parameter.__name__, None) is parameter
 
 
-def _swapped(kind: Any) -> tuple[Any, str] | None:
+def _swapped(kind: Any) -> tuple[object, str] | None:
     """Give by which attribute of which type *kind*, a type of ctypes in the other byte order, is found."""
     name, _, order = kind.__name__.rpartition("_")
     plain, attribute = getattr(sys.modules["ctypes"], name, kind), f"__ctype_{order}__"
     return (plain, attribute) if plain is not kind and getattr(plain, attribute, None) is kind else None
 
 
-def made_by_library(function: Any) -> Any:
+def made_by_library(function: Any) -> object:
     """Give how a function that a library made around one of the notebook is made anew; None for other values."""
     if not issubclass(type(function), types.FunctionType):
         return None
@@ -121,7 +121,7 @@ def made_by_library(function: Any) -> Any:
     return None
 
 
-def functions_around(function: Any) -> Iterator[Any]:
+def functions_around(function: Any) -> Iterator[object]:
     """Give what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
     if function.__code__ is _DISPATCHER:
         yield from function.registry.values()
@@ -145,46 +145,46 @@ def _validation_of(function: types.FunctionType) -> Any:
     return None
 
 
-def _cached(function: Any) -> Any:
+def _cached(function: Any) -> object:
     return (constructors.cached, (function.__wrapped__, function.cache_parameters())) if is_local(function) else None
 
 
-def _cached_property(prop: functools.cached_property[object]) -> Any:  # in 3.11 it holds a lock
+def _cached_property(prop: functools.cached_property[object]) -> object:  # in 3.11 it holds a lock
     return constructors.cached_property, (prop.func, prop.attrname)
 
 
-def _new_type(kind: Any) -> Any:
+def _new_type(kind: Any) -> object:
     return (constructors.new_type, (kind.__name__, kind.__supertype__)) if is_local(kind) else None
 
 
-def _lock(lock: Any) -> Any:
+def _lock(lock: Any) -> object:
     if lock.locked():
         raise pickle.PicklingError("a lock that is held")
     return threading.Lock, ()
 
 
-def _reentrant_lock(lock: Any) -> Any:
+def _reentrant_lock(lock: Any) -> object:
     if lock._is_owned() or not lock.acquire(blocking=False):
         raise pickle.PicklingError("a lock that is held")
     lock.release()
     return threading.RLock, ()
 
 
-def _thread_local(_: threading.local) -> Any:
+def _thread_local(_: threading.local) -> object:
     return threading.local, ()  # other threads have none of this one's values
 
 
-def _system_random(_: random.SystemRandom) -> Any:
+def _system_random(_: random.SystemRandom) -> object:
     return random.SystemRandom, ()  # it has no state, which pickle takes for a fault
 
 
-def _weak(collection: Any) -> Any:
+def _weak(collection: Any) -> object:
     """What a weak set or dictionary holds now; it lets go of it as the first one would."""
     return type(collection), (list(collection) if isinstance(collection, weakref.WeakSet) else dict(collection),)
 
 
-def _context_variable(variable: contextvars.ContextVar[object]) -> Any:
-    default: tuple[Any, ...] = ()
+def _context_variable(variable: contextvars.ContextVar[object]) -> object:
+    default: tuple[object, ...] = ()
     try:
         default = (contextvars.Context().run(variable.get),)
     except LookupError:
@@ -205,7 +205,7 @@ def declaration(parameter: Any) -> tuple[str, str, int, bool]:
     return prefix, parameter.__name__, len(limits(parameter)) - _has_default(parameter), _has_default(parameter)
 
 
-def limits(parameter: Any) -> tuple[Any, ...]:
+def limits(parameter: Any) -> tuple[object, ...]:
     """Give the bound or the constraints of a type parameter, then its default if it has one."""
     bound = getattr(parameter, "__bound__", None)
     bounds = getattr(parameter, "__constraints__", ()) or (() if bound is None else (bound,))
@@ -217,7 +217,7 @@ def _has_default(parameter: object) -> bool:
     return bool(has_default is not None and has_default())
 
 
-def _type_parameter(parameter: Any) -> Any:
+def _type_parameter(parameter: Any) -> object:
     variances = ("covariant", "contravariant", "infer_variance")
     keywords = {keyword: True for keyword in variances if getattr(parameter, f"__{keyword}__", False)}
     default = (parameter.__default__,) if _has_default(parameter) else ()
@@ -226,7 +226,7 @@ def _type_parameter(parameter: Any) -> Any:
     return constructors.type_parameter, arguments
 
 
-_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+_BY_TYPE: dict[type, Callable[[Any], object]] = {
     _CachedFunction: _cached,
     functools.cached_property: _cached_property,
     typing.NewType: _new_type,

@@ -25,7 +25,7 @@ _ORDERED = ("_anonymous_", "_fields_")  # of ctypes: its metaclass acts when the
 
 
 def empty_class(
-    metaclass: type | None, name: str, bases: tuple[type, ...], namespace: dict[str, Any], tracker: object
+    metaclass: type | None, name: str, bases: tuple[type, ...], namespace: dict[str, object], tracker: object
 ) -> type:
     """A class with nothing but its name, its place and its slots.
 
@@ -91,7 +91,7 @@ def _tracked(tracker: object, created: type) -> type:
     return tracked
 
 
-def set_members(cls: type, state: tuple[dict[str, Any], Any]) -> None:
+def set_members(cls: type, state: tuple[dict[str, Any], object]) -> None:
     """Give a class its members."""
     members, slots = state
     for name in OF_CLASSES & members.keys():
@@ -103,19 +103,19 @@ def set_members(cls: type, state: tuple[dict[str, Any], Any]) -> None:
         setattr(cls, name, value)
 
 
-def array(of: Any, length: int) -> Any:
+def array(of: Any, length: int) -> object:
     """An array type of ctypes."""
     return of * length
 
 
-def pointer(to: Any) -> Any:
+def pointer(to: Any) -> object:
     """A pointer type of ctypes."""
     import ctypes  # start-up
 
     return ctypes.POINTER(to)
 
 
-def function_type(returns: Any, takes: tuple[Any, ...], flags: int) -> Any:
+def function_type(returns: Any, takes: tuple[Any, ...], flags: int) -> object:
     """A type of ctypes for functions; with flag 4 they need the GIL, with flag 8 they keep ``errno``."""
     import ctypes  # start-up
 
@@ -132,10 +132,10 @@ def enumeration(
     name: str,
     bases: tuple[type, ...],
     namespace: Mapping[str, object],
-    members: dict[str, tuple[Any, Any]],
+    members: dict[str, tuple[object, Any]],
     options: dict[str, object],
     tracker: object,
-) -> Any:
+) -> object:
     """An enumeration with its members, which have their values.
 
     Args:
@@ -148,7 +148,7 @@ def enumeration(
     made_by_hand = next(iter(members.values()), (None, None))[1] is not None
     raw = iter([raw for _, raw in members.values()])
 
-    def __new__(cls: object, *_: object) -> Any:  # noqa: N807
+    def __new__(cls: object, *_: object) -> object:  # noqa: N807
         created = next(raw)
         return created.make(cls)
 
@@ -166,17 +166,17 @@ class Raw:
     """What a member was before it had a name: *data* of the type *kind* (or nothing, for ``object``), and its value."""
 
     kind: type
-    data: Any
-    value: Any
+    data: object
+    value: object
 
-    def make(self, cls: type) -> Any:
+    def make(self, cls: type) -> object:
         """The member anew."""
         created: Any = object.__new__(cls) if self.kind is object else self.kind.__new__(cls, self.data)
         created._value_ = self.value
         return created
 
 
-def set_enumeration(cls: Any, state: tuple[dict[str, Any], Any, dict[str, dict[str, Any]]]) -> None:
+def set_enumeration(cls: Any, state: tuple[dict[str, object], object, dict[str, dict[str, object]]]) -> None:
     """Give an enumeration its methods, and its members the attributes that ``__init__`` or ``__new__`` had given them."""
     members, slots, attributes = state
     cloudpickle._class_setstate(cls, (members, slots))
@@ -189,8 +189,8 @@ def struct(
     metaclass: type | None,
     name: str,
     bases: tuple[type, ...],
-    namespace: dict[str, Any],
-    fields: dict[str, dict[str, Any]],
+    namespace: dict[str, object],
+    fields: dict[str, dict[str, object]],
     options: dict[str, object],
     tracker: object,
 ) -> type:

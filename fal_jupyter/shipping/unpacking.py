@@ -16,7 +16,7 @@ _COMPILED = ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_s
 _arrived: list[type] = []  # pydantic classes whose state has arrived and that are not compiled yet
 
 
-def unpack(payload: bytes, source: Mapping[str, str]) -> Any:
+def unpack(payload: bytes, source: Mapping[str, str]) -> object:
     """Give back what :func:`fal_jupyter.shipping.pack` packed.
 
     The payload comes from the user's own process over the control socket, never from a caller.
@@ -53,7 +53,7 @@ def set_pydantic_state(cls: type, state: Any) -> None:
     _arrived.append(cls)
 
 
-def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
+def parametrize(origin: Any, args: tuple[object, ...]) -> object:
     """``Box[int]`` anew, once ``Box`` itself can be."""
     _compile([cls for cls in _arrived if cls is origin])
     parametrized: type = operator.getitem(origin, args if len(args) > 1 else args[0])

@@ -27,6 +27,7 @@ from fal_jupyter.protocol.api import (
     A_SNAPSHOT,
     AppRecord,
     ClientEnv,
+    DoctorRecord,
     ErrorDescription,
     Hello,
     LogRecord,
@@ -149,9 +150,9 @@ class ControlClient:
         records: list[LogRecord] = self._read(f"{A_APPS}/{quote(alias)}/logs?{query}", [])
         return records
 
-    def doctor(self) -> dict[str, Any] | None:
+    def doctor(self) -> DoctorRecord | None:
         """The gateway and its processes, or None."""
-        record: dict[str, Any] | None = self._read(A_DOCTOR, None)
+        record: DoctorRecord | None = self._read(A_DOCTOR, None)
         return record
 
     def snapshot(self) -> FeedLine | None:

@@ -29,6 +29,7 @@ from fal_jupyter.protocol.api import (
     ENDING,
     PROTOCOL,
     ClientEnv,
+    DoctorRecord,
     LeaseAsked,
     LeaseGranted,
     ProcessRecord,
@@ -320,7 +321,7 @@ class DoctorHandler(Handler):
         for lease in self.gateway.leases.living.values():
             role = "serve" if lease.kind == "serve" else "kernel"
             processes.append(ProcessRecord(pid=lease.pid, role=role, app=""))
-        self.reply({"gateway": hello, "processes": processes})
+        self.reply(DoctorRecord(gateway=hello, processes=processes))
 
 
 class ClientEnvHandler(Handler):

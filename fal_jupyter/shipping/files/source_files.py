@@ -13,10 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.fal.served import is_served, served_app
+
+if TYPE_CHECKING:
+    from fal_jupyter.fal.app import App
 
 RUN_PATH = "<run_path>"
 """What ``runpy.run_path`` calls the module of a file."""
@@ -109,19 +112,23 @@ def _module_name(path: Path) -> str:
     )
 
 
-def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[Any]]:
+def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[App]]:
     """Give the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
     are served count, each as the class that serves it."""
     every = {
         name: value
         for name, value in vars(module).items()
-        if (issubclass(type(value), type) and issubclass(value, bases) and value not in bases) or is_served(value)
+        if (_is_subclass(value, bases) and value not in bases) or is_served(value)
     }
     own = {name: value for name, value in every.items() if value.__module__ == module.__name__} or every
     return {name: served_app(value) if is_served(value) else value for name, value in own.items()}
 
 
-def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[Any]]:
+def _is_subclass(value: object, bases: tuple[type, ...]) -> TypeGuard[type[App]]:
+    return issubclass(type(value), type) and isinstance(value, type) and issubclass(value, bases)
+
+
+def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[App]]:
     """Give the app *name*, or the only one where *name* is ``""``, with its name in the module.
 
     Raises:
@@ -129,10 +136,10 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
     """
     apps = apps_of(module, bases)
     if name:
-        value: Any = vars(module).get(name)
+        value: object = vars(module).get(name)
         if is_served(value):
             return name, served_app(value)
-        if issubclass(type(value), type) and issubclass(value, bases):  # imported ones count, too
+        if _is_subclass(value, bases):  # imported ones count, too
             return name, value
         if name in vars(module):
             raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_available(apps))
@@ -144,7 +151,7 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
     return next(iter(apps.items()))
 
 
-def _available(apps: dict[str, type[Any]]) -> str:
+def _available(apps: dict[str, type[App]]) -> str:
     return f"it has {', '.join(apps)}" if apps else "it has no fal.App class and no function that is served"
 
 
