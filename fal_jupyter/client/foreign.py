@@ -105,7 +105,10 @@ class _Arguments:
         if form is not None and len(args) == 1 and not kwargs and isinstance(args[0], Mapping):
             values = dict(args[0])
         elif form is None and len(args) == 1 and not kwargs and (isinstance(args[0], Mapping) or is_model(args[0])):
-            values = first(args[0], f"the argument of {name}()")
+            whole = first(args[0], f"the argument of {name}()")
+            if not isinstance(whole, dict):
+                raise BadArguments(f"{name}(): the argument has no fields", hint=f"it takes {name}{signature}")
+            values = whole
         elif len(args) > len(self._names):
             raise BadArguments(f"{name}(): too many positional arguments", hint=f"it takes {name}{signature}")
         else:

@@ -213,7 +213,7 @@ class AppHandle:
         hooks = self.call_reports.hooks
         progress = hooks.on_map(name, len(todo)) if hooks.on_map is not None else None
 
-        def call_item(number: int, item: object, calls: Calls) -> Any:
+        def call_item(number: int, item: object, calls: Calls) -> object:
             map_item.set((batch, number))
             return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
 
@@ -274,7 +274,7 @@ class AppHandle:
             error.error, error.traceback = dict(failure), self.call_reports.hooks.name_places(failure["text"])
         return error
 
-    def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
+    def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         arguments = self._arguments.get(name)
         if name in self._talks:
             how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"
@@ -296,7 +296,7 @@ class AppHandle:
         """Gets what a call's code prints."""
         return self.call_reports.hooks.on_output
 
-    def value_of(self, name: str, answer: Answer) -> Any:
+    def value_of(self, name: str, answer: Answer) -> object:
         """Give the value of an answer of the endpoint *name*, and report the call.
 
         Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any
 
 
 def decoder_for(content_type: str) -> EventDecoder:
@@ -20,7 +19,7 @@ def decoder_for(content_type: str) -> EventDecoder:
     return Text() if kind.startswith("text/") else EventDecoder()
 
 
-def value_of(text: str) -> Any:
+def value_of(text: str) -> object:
     """Give the JSON value of *text*, or the text itself where it is none."""
     try:
         return json.loads(text)
@@ -31,12 +30,12 @@ def value_of(text: str) -> Any:
 class EventDecoder:
     """Bytes as they come."""
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[object]:
         """Take bytes; give the values that are complete now."""
         if data:
             yield data
 
-    def end(self) -> Iterator[Any]:
+    def end(self) -> Iterator[object]:
         """The answer is complete: give what is left."""
         return iter(())
 
@@ -47,11 +46,11 @@ class Text(EventDecoder):
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[object]:
         if text := self._decoder.decode(data):
             yield text
 
-    def end(self) -> Iterator[Any]:
+    def end(self) -> Iterator[object]:
         if text := self._decoder.decode(b"", True):
             yield text
 
@@ -62,11 +61,11 @@ class WholeJson(EventDecoder):
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[object]:
         self._parts.append(data)
         return iter(())
 
-    def end(self) -> Iterator[Any]:
+    def end(self) -> Iterator[object]:
         if text := b"".join(self._parts):
             yield value_of(text.decode("utf-8", "replace"))
 
@@ -77,13 +76,13 @@ class JsonLines(EventDecoder):
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[object]:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line.strip():
                 yield value_of(line.decode("utf-8", "replace"))
 
-    def end(self) -> Iterator[Any]:
+    def end(self) -> Iterator[object]:
         if self._rest.strip():
             yield value_of(self._rest.decode("utf-8", "replace"))
 
@@ -97,7 +96,7 @@ class ServerSentEvents(EventDecoder):
         self._data: list[str] = []
         self._first = True
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[object]:
         text = self._rest + self._decoder.decode(data)
         if self._first and text:
             self._first, text = False, text.removeprefix("\ufeff")

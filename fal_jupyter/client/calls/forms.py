@@ -7,13 +7,17 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fal_jupyter.client.calls.multipart import FormPart, Multipart, contents_of, type_of
 from fal_jupyter.client.calls.plain_values import first, is_array, is_model, taken_name, text_of
+from fal_jupyter.client.calls.type_aliases import unaliased
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.fal.classes.signatures import FACTORY
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 URLENCODED = "application/x-www-form-urlencoded"
 _FILE_FORMS = "bytes, a pathlib.Path, a file opened with 'rb', or (name, bytes, content type)"
@@ -29,7 +33,7 @@ class FormField:
     is_text: bool
     many: bool
     as_json: bool
-    default: Any
+    default: object
 
     @classmethod
     def of(cls, key: str, hint: object, info: object, default: object) -> FormField:
@@ -69,7 +73,7 @@ def _is_file_schema(schema: dict[str, Any]) -> bool:
     return schema.get("format") == "binary" or schema.get("contentMediaType") == "application/octet-stream"
 
 
-def fields_of_model(kind: Any) -> dict[str, FormField]:
+def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:
     """Give the fields of a model whose fields stand in the form one by one."""
     form_fields = {}
     for name, field in kind.model_fields.items():
@@ -79,7 +83,7 @@ def fields_of_model(kind: Any) -> dict[str, FormField]:
     return form_fields
 
 
-def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
+def values_of_model(kind: type[BaseModel], value: object, where: str) -> dict[str, object]:
     """Give what a form model was given, by the names of the form: an instance, or a dict of its fields.
 
     Raises:
@@ -89,11 +93,11 @@ def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
         return value
     if not is_model(value):
         raise BadArguments(f"{where} goes into the form field by field, so it must be a {kind.__name__} or a dict")
-    values = {_key(type(value), name): getattr(value, name) for name in type(value).model_fields}
+    values: dict[str, object] = {_key(type(value), name): getattr(value, name) for name in type(value).model_fields}
     return values | (getattr(value, "model_extra", None) or {})
 
 
-def parts_of_model(kind: object, value: object, where: str) -> Iterator[FormPart]:
+def parts_of_model(kind: type[BaseModel], value: object, where: str) -> Iterator[FormPart]:
     """Give the parts of a form model: each field that was given, and what else it holds where it allows that.
 
     Raises:
@@ -105,7 +109,7 @@ def parts_of_model(kind: object, value: object, where: str) -> Iterator[FormPart
         yield from parts_of(field, item, f"{where}[{key!r}]")
 
 
-def _key(kind: object, name: str) -> str:
+def _key(kind: type[BaseModel], name: str) -> str:
     key = taken_name(kind, name)
     return key if isinstance(key, str) else name
 
@@ -247,12 +251,9 @@ def _no_file(field: FormField, value: object, where: str) -> BadArguments:
 
 
 # --- annotations --------------------------------------------------------------------------------------------------------
-def _parts(hint: Any) -> Iterator[Any]:
+def _parts(hint: object) -> Iterator[object]:
     """Give the classes that an annotation consists of."""
-    for _ in range(100):
-        if type(hint).__name__ != "TypeAliasType":
-            break
-        hint = hint.__value__
+    hint = unaliased(hint)
     args = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Annotated:
         args = args[:1]
@@ -274,11 +275,8 @@ def _is_json(mark: object) -> bool:
     return kind.__name__ == "Json" and kind.__module__.startswith("pydantic")
 
 
-def _is_many(hint: Any) -> bool:
-    for _ in range(100):
-        if type(hint).__name__ != "TypeAliasType":
-            break
-        hint = hint.__value__
+def _is_many(hint: object) -> bool:
+    hint = unaliased(hint)
     origin = typing.get_origin(hint)
     if origin is typing.Annotated or origin in (typing.Union, types.UnionType):
         return any(map(_is_many, typing.get_args(hint)))

@@ -25,7 +25,7 @@ class Contents:
     """What a file has: bytes in memory, or *size* bytes of a regular file, which is opened when they are sent."""
 
     size: int
-    data: Any = b""
+    data: bytes | bytearray | memoryview = b""
     path: str = ""
     opened: io.BufferedReader | io.BufferedRandom | io.FileIO | None = None
 
@@ -137,7 +137,7 @@ def contents_of(value: object, where: str) -> tuple[Contents, str] | None:
     return _of_open(value, where) if callable(getattr(value, "read", None)) else None
 
 
-def _of_path(value: os.PathLike[Any], where: str) -> tuple[Contents, str]:
+def _of_path(value: os.PathLike[str] | os.PathLike[bytes], where: str) -> tuple[Contents, str]:
     path = os.fsdecode(value)
     try:
         status = os.stat(path)

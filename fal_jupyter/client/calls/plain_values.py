@@ -19,10 +19,14 @@ import uuid
 import weakref
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fal_jupyter.client.calls import hints
+from fal_jupyter.client.calls.type_aliases import is_type_alias, unaliased
 from fal_jupyter.domain.errors import BadArguments
+
+if TYPE_CHECKING:
+    from pydantic import AliasPath, BaseModel, RootModel
 
 
 def dump(value: object) -> bytes:
@@ -30,12 +34,12 @@ def dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def first(value: object, where: str) -> Any:
+def first(value: object, where: str) -> object:
     """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
     return dump_model(value, where) if is_model(value) else plain(value, where)
 
 
-def plain(value: object, where: str) -> Any:
+def plain(value: object, where: str) -> object:
     """Give *value* as plain JSON values.
 
     numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
@@ -63,7 +67,7 @@ def plain(value: object, where: str) -> Any:
     return _plain_object(value, where)
 
 
-def _object(value: Mapping[object, object], where: str) -> dict[str, Any]:
+def _object(value: Mapping[object, object], where: str) -> dict[str, object]:
     converted = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
     if len(converted) != len(value):
         raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
@@ -82,17 +86,17 @@ def _key(key: object, where: str) -> str:
     raise BadArguments(f"{where} has the key {key!r}, but JSON's keys are text")
 
 
-def is_model(value: object) -> bool:
+def is_model(value: object) -> TypeGuard[BaseModel]:
     """True for a pydantic model, not for its class."""
     return hasattr(value, "model_dump") and not isinstance(value, type)
 
 
-def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
+def dump_model(model: BaseModel, where: str, *, by_alias: bool = True) -> object:
     """A model's fields, by the names under which it takes them and without what it computes."""
     options: dict[str, Any] = {"by_alias": by_alias, "round_trip": True, "warnings": False}
     try:
         try:
-            dumped = model.model_dump(mode="json", **options)
+            dumped: object = model.model_dump(mode="json", **options)
         except Exception:  # often a default that its own field does not take, such as token: SecretStr = ""
             options["exclude_unset"] = True
             dumped = model.model_dump(mode="json", **options)
@@ -112,7 +116,7 @@ def text_of(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _revealed(written: object, value: object, where: str) -> Any:
+def _revealed(written: object, value: object, where: str) -> object:
     """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
     if hasattr(value, "get_secret_value"):
         return _secret(value, where)
@@ -124,7 +128,7 @@ def _revealed(written: object, value: object, where: str) -> Any:
     return written
 
 
-def _secret(value: Any, where: str) -> Any:
+def _secret(value: Any, where: str) -> object:
     hidden = value.get_secret_value()
     if not isinstance(hidden, bytes):
         return plain(hidden, where)
@@ -139,7 +143,7 @@ class _Seconds(float):
 
 
 _MASK = "**********"
-_special: weakref.WeakKeyDictionary[type[Any], bool] = weakref.WeakKeyDictionary()
+_special: weakref.WeakKeyDictionary[type[object], bool] = weakref.WeakKeyDictionary()
 
 
 def _is_special(kind: type) -> bool:
@@ -149,23 +153,22 @@ def _is_special(kind: type) -> bool:
     return special
 
 
-def _classes_in(hint: Any, seen: set[int]) -> Iterator[Any]:
+def _classes_in(hint: object, seen: set[int]) -> Iterator[type[BaseModel]]:
     """Give the models and pydantic dataclasses that a type consists of."""
-    if type(hint).__name__ == "TypeAliasType":
-        hint = hint.__value__
+    hint = unaliased(hint)
     if id(hint) in seen:
         return
     seen.add(id(hint))
     for part in (typing.get_origin(hint), *typing.get_args(hint)):
-        if type(part).__name__ == "TypeAliasType" or typing.get_args(part) or hasattr(part, "__pydantic_fields__"):
+        if is_type_alias(part) or typing.get_args(part) or hasattr(part, "__pydantic_fields__"):
             yield from _classes_in(part, seen)
-    if isinstance(hint, type) and hasattr(hint, "__pydantic_fields__"):
+    if _has_fields(hint):
         yield hint
         for field in hint.__pydantic_fields__.values():
             yield from _classes_in(field.annotation, seen)
 
 
-def _differs(kind: Any) -> bool:
+def _differs(kind: type[BaseModel]) -> bool:
     return _has_serializers(kind) or any(
         field.exclude
         or getattr(field, "exclude_if", None)
@@ -174,7 +177,7 @@ def _differs(kind: Any) -> bool:
     )
 
 
-def _has_serializers(kind: Any) -> bool:
+def _has_serializers(kind: type[BaseModel]) -> bool:
     """True where user code writes a model, or a field of it."""
     decorators = getattr(kind, "__pydantic_decorators__", None)
     if decorators is not None and (decorators.model_serializers or decorators.field_serializers):
@@ -183,7 +186,7 @@ def _has_serializers(kind: Any) -> bool:
     return any(type(mark).__name__ in ("PlainSerializer", "WrapSerializer") for mark in marks)
 
 
-def taken_name(kind: Any, name: str) -> Any:
+def taken_name(kind: type[BaseModel], name: str) -> str | AliasPath:
     """Give the name by which a model takes a field, or the path of one (``AliasPath``)."""
     alias = kind.__pydantic_fields__[name].validation_alias
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
@@ -197,7 +200,7 @@ def taken_name(kind: Any, name: str) -> Any:
     return next((choice for choice in choices if isinstance(choice, str)), choices[0])
 
 
-def _as_taken(value: Any, written: Any, where: str, *, by_alias: bool = True) -> Any:
+def _as_taken(value: object, written: object, where: str, *, by_alias: bool = True) -> object:
     """Give *written*, the JSON form of *value*, with every field that a model leaves out, by the names under which models take them."""
     if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
         return [
@@ -206,11 +209,11 @@ def _as_taken(value: Any, written: Any, where: str, *, by_alias: bool = True) ->
     if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
         pairs = zip(value.values(), written.items(), strict=True)
         return {key: _as_taken(item, text, f"{where}[{key!r}]") for item, (key, text) in pairs}
-    kind = type(value)
-    if getattr(kind, "__pydantic_fields__", None) is None:
+    if not _has_fields_of_model(value):
         return written
-    if getattr(kind, "__pydantic_root_model__", False):
+    if _is_root_model(value):
         return _as_taken(value.root, written, where)
+    kind = type(value)
     if not _has_serializers(kind):
         return _fields_of(value, written, where, by_alias=by_alias)
     decorators = getattr(kind, "__pydantic_decorators__", None)
@@ -219,12 +222,25 @@ def _as_taken(value: Any, written: Any, where: str, *, by_alias: bool = True) ->
     return _that_comes_back(value, written, where) if by_alias else written
 
 
-def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
+def _has_fields(hint: object) -> TypeGuard[type[BaseModel]]:
+    """True for the class of a model, and for that of a pydantic dataclass, whose fields are in the same attribute."""
+    return isinstance(hint, type) and hasattr(hint, "__pydantic_fields__")
+
+
+def _has_fields_of_model(value: object) -> TypeGuard[BaseModel]:
+    return getattr(type(value), "__pydantic_fields__", None) is not None
+
+
+def _is_root_model(value: object) -> TypeGuard[RootModel[object]]:
+    return bool(getattr(type(value), "__pydantic_root_model__", False))
+
+
+def _fields_of(value: BaseModel, written: object, where: str, *, by_alias: bool) -> object:
     """Give a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
     if not isinstance(written, dict):
         return written
     kind, rest = type(value), dict(written)
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     set_fields = getattr(value, "model_fields_set", kind.__pydantic_fields__)
     for name, field in kind.__pydantic_fields__.items():
         key, item = (field.serialization_alias or name) if by_alias else name, getattr(value, name)
@@ -244,9 +260,9 @@ def _is_at_its_address(value: object, name: str) -> bool:
     return name == "file_data" and files is not None and isinstance(value, files.File)
 
 
-def _that_comes_back(value: object, written: object, where: str) -> Any:
+def _that_comes_back(value: BaseModel, written: object, where: str) -> object:
     """Give the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
-    forms: tuple[Callable[[], Any], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
+    forms: tuple[Callable[[], object], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
     valid = []
     for form in forms:
         try:
@@ -263,15 +279,15 @@ def _that_comes_back(value: object, written: object, where: str) -> Any:
     return valid[0] if valid else written
 
 
-def _validated(kind: Any, text: bytes) -> Any:
+def _validated(kind: type, text: bytes) -> object:
     if hasattr(kind, "model_validate_json"):
         return kind.model_validate_json(text)
     from pydantic import TypeAdapter  # of a pydantic dataclass; start-up
 
-    return TypeAdapter(kind).validate_json(text)
+    return TypeAdapter[object](kind).validate_json(text)
 
 
-def put_at(target: dict[str, Any], name: Any, value: Any, where: str) -> None:
+def put_at(target: dict[str, object], name: str | AliasPath, value: object, where: str) -> None:
     """Put *value* where a model looks for it: under a name, or at the end of a path."""
     path = [name] if isinstance(name, str) else list(name.path)
     holder: Any = target
@@ -297,7 +313,7 @@ _TEXTS = (
 _ORDERED = (collections.deque, range, collections.abc.KeysView, collections.abc.ValuesView)
 
 
-def _plain_object(value: object, where: str) -> Any:
+def _plain_object(value: object, where: str) -> object:
     if hasattr(value, "get_secret_value") and not isinstance(value, type):
         return _secret(value, where)
     if is_model(value):

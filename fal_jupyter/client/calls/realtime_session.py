@@ -43,7 +43,7 @@ class RealtimeSession:
 
     def __init__(
         self, client: CallingClient, alias: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
-        query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
+        query: dict[str, object], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
         opened: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._client, self._explain, self._options, self._where = client, explain, options, where
@@ -59,7 +59,7 @@ class RealtimeSession:
         self._socket: Any = None
         self._awaited = False
         self._ending = ""  # how the session ended
-        self._rest: deque[Any] = deque()  # outputs that were read when an input could not be sent any more
+        self._rest: deque[object] = deque()  # outputs that were read when an input could not be sent any more
 
     def __repr__(self) -> str:
         return f"<session {self._where}(): with … as ws>"
@@ -81,7 +81,7 @@ class RealtimeSession:
             )
 
     # --- messages -------------------------------------------------------------------------------------------------
-    def _encode(self, value: object) -> Any:
+    def _encode(self, value: object) -> object:
         if self._options is None or self._options.decode_message is not None:
             if not isinstance(value, str | bytes):
                 raise BadArguments(f"{self._name} takes text or bytes, not {type(value).__name__}")
@@ -96,7 +96,7 @@ class RealtimeSession:
         except (TypeError, ValueError, OverflowError) as error:
             raise _unsendable(plain, f"the input of {self._name}", error) from None
 
-    def _decode(self, message: object) -> Any:
+    def _decode(self, message: object) -> object:
         """Give the value of a message; None at the session's ordinary end."""
         if self._options is None:
             return message
@@ -236,7 +236,7 @@ class RealtimeSession:
             return self._closed(closed)
         return value
 
-    def _recv(self, timeout: float | None) -> Flow[Any]:
+    def _recv(self, timeout: float | None) -> Flow[object]:
         from websockets.exceptions import ConnectionClosed  # start-up
 
         if self._rest:
@@ -254,10 +254,10 @@ class RealtimeSession:
             raise (yield from in_thread(partial(self._explained, value))) from None
         return value
 
-    def _next_message(self, timeout: float | None) -> Any:
+    def _next_message(self, timeout: float | None) -> object:
         return self._await_message(timeout) if self._awaited else self._socket.recv(timeout=timeout)
 
-    async def _await_message(self, timeout: float | None) -> Any:
+    async def _await_message(self, timeout: float | None) -> object:
         async with asyncio.timeout(timeout):
             return await self._socket.recv()
 
@@ -330,7 +330,7 @@ def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
     return BadArguments(f"{location} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
 
 
-def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, Any]:
+def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, object]:
     """Give the first thing inside *value* that does not pack by itself, and where it is."""
     if depth < DEEP and isinstance(value, dict):
         for key, item in value.items():
@@ -355,7 +355,7 @@ def _packs(value: object) -> bool:
     return True
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:

@@ -6,13 +6,16 @@ import dataclasses
 import json
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.client.calls import hints
 from fal_jupyter.client.calls.arguments.annotations import hints_of
 from fal_jupyter.client.connection.answer import Answer
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.protocol.api import ERROR_STATUS
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class Results:
@@ -25,10 +28,10 @@ class Results:
     def __init__(self, function: Callable[..., object]) -> None:
         self.notice = ""
         self._name = getattr(function, "__name__", "the endpoint")
-        self._hint: Any = hints_of(function).get("return")
+        self._hint: object = hints_of(function).get("return")
         self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
 
-    def value(self, answer: Answer) -> Any:
+    def value(self, answer: Answer) -> object:
         """Give the answer's value; the plain value where its annotation does not take what it was written as.
 
         Raises:
@@ -47,14 +50,14 @@ class Results:
             return answer.body.decode("utf-8", "replace")
         return answer.body
 
-    def _json(self, answer: Answer, text: bytes) -> Any:
+    def _json(self, answer: Answer, text: bytes) -> object:
         try:
             return json.loads(text)
         except ValueError as error:
             excerpt = text[:60].decode("utf-8", "replace")
             raise self._unreadable(answer, f"what is no JSON: {excerpt!r} ({error})") from None
 
-    def _model(self, answer: Answer) -> Any:
+    def _model(self, answer: Answer) -> object:
         from pydantic import ValidationError  # start-up
 
         try:
@@ -76,7 +79,7 @@ class Results:
             )
         return self._json(answer, answer.body)
 
-    def _validate(self, text: bytes | str) -> Any:
+    def _validate(self, text: bytes | str) -> object:
         assert self._adapter is not None
         return self._adapter.validate_json(text)
 
@@ -87,12 +90,12 @@ class Results:
         )
 
 
-def _adapter_of(hint: Any) -> Any:
+def _adapter_of(hint: Any) -> TypeAdapter[object] | None:
     """Give what reads JSON as *hint*, or None where pydantic cannot (a Response, an iterator)."""
     from pydantic import TypeAdapter  # start-up
 
     try:
-        return TypeAdapter(hint)
+        return TypeAdapter[object](hint)
     except Exception:
         return None
 

@@ -25,7 +25,7 @@ class _StreamReader(AnswerReader):
         super().__init__(on_output, where_the_rest_is)
         self._decoder_of_events: EventDecoder | None = None
 
-    def values(self) -> Iterator[Any]:
+    def values(self) -> Iterator[object]:
         """Give the values that have come since the last call; a failed answer has none."""
         answer = self.answer
         if not answer.status or answer.status >= 400:
@@ -36,7 +36,7 @@ class _StreamReader(AnswerReader):
         for part in parts:
             yield from self._decoder_of_events.feed(part)
 
-    def last_values(self) -> Iterator[Any]:
+    def last_values(self) -> Iterator[object]:
         """The answer is complete: give what was left."""
         yield from self.values()
         if self._decoder_of_events is not None and not self.answer.aborted:
@@ -78,7 +78,7 @@ class Streamed:
                 async for value in values:
                     yield value
 
-    def _values(self) -> Stream[Any, None]:
+    def _values(self) -> Stream[object, None]:
         if self._begun:
             raise RequestError(f"the stream {self._name}() was begun already", hint="call it again for another one")
         self._begun = True

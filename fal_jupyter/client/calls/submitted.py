@@ -54,15 +54,15 @@ class Queued:
 class InProgress:
     """A runner works on it. *logs* are its lines so far, where they were asked for."""
 
-    logs: list[dict[str, Any]] | None
+    logs: list[dict[str, object]] | None
 
 
 @dataclass
 class Completed:
     """It is over. *error* and *error_type* say why where it failed or was cancelled."""
 
-    logs: list[dict[str, Any]] | None
-    metrics: dict[str, Any] = field(default_factory=dict)
+    logs: list[dict[str, object]] | None
+    metrics: dict[str, object] = field(default_factory=dict)
     error: str | None = None
     error_type: str | None = None
 
@@ -84,14 +84,15 @@ class _Tail:
 
     def __init__(self, with_logs: bool) -> None:
         self._decoder = ServerSentEvents()
-        self._logs: list[dict[str, Any]] | None = [] if with_logs else None
+        self._logs: list[dict[str, object]] | None = [] if with_logs else None
 
     def feed(self, data: bytes) -> Iterator[Status]:
         """Take bytes; give the statuses that are complete now, each with all lines so far."""
         for event in self._decoder.feed(data):
-            if self._logs is not None:
-                self._logs = [*self._logs, *(event.get("logs") or ())]
-            yield status_of(event, self._logs)
+            if isinstance(event, dict):
+                if self._logs is not None:
+                    self._logs = [*self._logs, *(event.get("logs") or ())]
+                yield status_of(event, self._logs)
 
 
 class Events:

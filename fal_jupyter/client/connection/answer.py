@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -120,7 +119,7 @@ class AnswerReader:
             elif frame.kind == Kind.ERROR:
                 self.answer.error = msgspec.json.decode(frame.payload)
             elif frame.kind == Kind.END_BODY:
-                record: dict[str, Any] = msgspec.json.decode(frame.payload)
+                record: dict[str, object] = msgspec.json.decode(frame.payload)
                 self.answer.aborted = bool(record.pop("aborted", False))
                 self.answer.end = record  # type: ignore[assignment]
 

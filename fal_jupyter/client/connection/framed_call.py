@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from fal_jupyter.client.connection import connect, http
 from fal_jupyter.client.connection.answer import AnswerReader
@@ -45,7 +45,7 @@ R = TypeVar("R", bound=AnswerReader)
 
 def framed_call(
     gateways: CallConnections, request: http.Request, new_reader: Callable[[], R], *, calls: Calls | None = None
-) -> Stream[Any, R]:
+) -> Stream[object, R]:
     """Send *request* and read its answer, with the values of the reader as they come; gives the reader.
 
     Args:

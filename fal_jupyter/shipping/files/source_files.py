@@ -20,6 +20,7 @@ from fal_jupyter.fal.served import is_served, served_app
 
 if TYPE_CHECKING:
     from fal_jupyter.fal.app import App
+    from fal_jupyter.fal.classes.function import IsolatedFunction
 
 RUN_PATH = "<run_path>"
 """What ``runpy.run_path`` calls the module of a file."""
@@ -115,13 +116,13 @@ def _module_name(path: Path) -> str:
 def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[App]]:
     """Give the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
     are served count, each as the class that serves it."""
-    every = {
+    every: dict[str, type[App] | IsolatedFunction] = {
         name: value
         for name, value in vars(module).items()
         if (_is_subclass(value, bases) and value not in bases) or is_served(value)
     }
     own = {name: value for name, value in every.items() if value.__module__ == module.__name__} or every
-    return {name: served_app(value) if is_served(value) else value for name, value in own.items()}
+    return {name: value if isinstance(value, type) else served_app(value) for name, value in own.items()}
 
 
 def _is_subclass(value: object, bases: tuple[type, ...]) -> TypeGuard[type[App]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fal_jupyter.client.calls import forms
+from fal_jupyter.client.calls.type_aliases import is_type_alias, unaliased
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,28 +36,8 @@ def _looked_up(hint: object, names: Mapping[str, object]) -> object:
         return hint
 
 
-class _TypeAlias(typing.Protocol):
-    __value__: object
-
-
-def _is_type_alias(hint: object) -> typing.TypeGuard[_TypeAlias]:
-    return type(hint).__name__ == "TypeAliasType"
-
-
 def _is_mark(value: object) -> typing.TypeGuard[FieldInfo]:
     return type(value).__module__ == "fastapi.params" and type(value).__name__ in _MARKS
-
-
-def unaliased(hint: object) -> object:
-    """Give what a type alias (``type X = …``, ``TypeAliasType``) stands for, as FastAPI reads it."""
-    for _ in range(_MAX_ALIASES):
-        if not _is_type_alias(hint):
-            break
-        hint = hint.__value__
-    return hint
-
-
-_MAX_ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
 
 
 def mark_of(hint: object, default: object) -> FieldInfo | None:
@@ -72,7 +53,7 @@ def is_body(hint: object, mark: object = None) -> bool:
         return type(mark).__name__ == "Body"
     hint = unaliased(hint)
     origin: object = typing.get_origin(hint)
-    if _is_type_alias(origin):  # a generic alias with its arguments
+    if is_type_alias(origin):  # a generic alias with its arguments
         return is_body(origin.__value__)
     if origin is typing.Annotated:
         return is_body(typing.get_args(hint)[0])

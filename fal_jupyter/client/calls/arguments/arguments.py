@@ -9,12 +9,12 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from fal_jupyter.client.calls import forms, hints
-from fal_jupyter.client.calls.arguments.annotations import unaliased
 from fal_jupyter.client.calls.arguments.binding import Binding
 from fal_jupyter.client.calls.arguments.parameters import Parameters
 from fal_jupyter.client.calls.multipart import FormPart
 from fal_jupyter.client.calls.plain_values import dump, first, is_array, plain, text_of
 from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.calls.type_aliases import unaliased
 from fal_jupyter.domain.errors import BadArguments
 
 _HEADER = re.compile(r"|[!-~](?:[ -~\t]*[!-~])?")

@@ -18,8 +18,8 @@ from fal_jupyter.client.calls.arguments.annotations import (
     is_model_class,
     lone_model,
     mark_of,
-    unaliased,
 )
+from fal_jupyter.client.calls.type_aliases import unaliased
 from fal_jupyter.fal.classes.signatures import Field, request_fields
 
 if TYPE_CHECKING:
