@@ -44,6 +44,30 @@ function memoryOf(app) {
 }
 
 /**
+ * The cell with an app's name, and below it the values of the columns for which there is no room.
+ * @param {AppState} app
+ * @param {string[]} origin notebook, machine and revision
+ */
+function nameCell(app, origin) {
+  const { stats } = app;
+  const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) =>
+    h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joinedTexts(parts));
+  return h(
+    "td",
+    { class: "fj-app-cell" },
+    h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)),
+    under("fj-under-wider", origin),
+    under("fj-under-mid", [stats.rate > 0 ? rate(stats.rate) : "", percentileWords(stats)]),
+    under("fj-narrow", [
+      `${count(app.waiting)} waiting`,
+      stats.calls ? `${percent(stats.failed, stats.calls)} failed` : "",
+      memoryOf(app) ? bytes(memoryOf(app)) : "",
+    ]),
+    under("fj-tight", [plural(app.runners.length, "runner"), app.runners.length ? runnerWords(app) : ""]),
+  );
+}
+
+/**
  * Apps in the order of a column; of equals, by name.
  * @param {AppState[]} apps
  * @param {number} column
@@ -165,32 +189,7 @@ class DashboardPanel {
     this.queue = h("div", { class: "fj-scroll" });
     this.queueTold = h("span", { class: "fj-muted" });
     this.drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
-    const main = h(
-      "div",
-      { class: "fj-board-main" },
-      this.notice,
-      this.figures,
-      this.panel("Apps", [this.appsTold, h("span", { class: "fj-space" }), this.filter], this.apps),
-      this.panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
-      h(
-        "div",
-        { class: "fj-two" },
-        this.panel("Recent requests", [], requests),
-        this.panel("Queue", [this.queueTold], this.queue),
-      ),
-      this.panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
-    );
-    const frame = h(
-      "div",
-      {
-        class: "fj fj-dashboard",
-        style: { height: "100%", position: "relative" },
-        onkeydown: (/** @type {KeyboardEvent} */ event) =>
-          event.key === "Escape" && !this.drawer.hidden && (event.stopPropagation(), this.close()),
-      },
-      h("div", { class: "fj-board" }, main, this.drawer),
-    );
-    root.replaceChildren(keepOwnKeys(frame));
+    root.replaceChildren(keepOwnKeys(this.frame(memory, requests, usage)));
     this.signal.addEventListener("abort", () => root.replaceChildren());
 
     /** @type {AbortController | null} */
@@ -207,6 +206,40 @@ class DashboardPanel {
     this.signal.addEventListener("abort", this.host.store.watch(look));
     this.draw();
     if (options.request) this.inspect(options.request);
+  }
+
+  /**
+   * The layout, with the places of the panels that draw themselves.
+   * @param {HTMLElement} memory
+   * @param {HTMLElement} requests
+   * @param {HTMLElement} usage
+   */
+  frame(memory, requests, usage) {
+    const main = h(
+      "div",
+      { class: "fj-board-main" },
+      this.notice,
+      this.figures,
+      this.panel("Apps", [this.appsTold, h("span", { class: "fj-space" }), this.filter], this.apps),
+      this.panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
+      h(
+        "div",
+        { class: "fj-two" },
+        this.panel("Recent requests", [], requests),
+        this.panel("Queue", [this.queueTold], this.queue),
+      ),
+      this.panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
+    );
+    return h(
+      "div",
+      {
+        class: "fj fj-dashboard",
+        style: { height: "100%", position: "relative" },
+        onkeydown: (/** @type {KeyboardEvent} */ event) =>
+          event.key === "Escape" && !this.drawer.hidden && (event.stopPropagation(), this.close()),
+      },
+      h("div", { class: "fj-board" }, main, this.drawer),
+    );
   }
 
   panel(/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) {
@@ -262,26 +295,12 @@ class DashboardPanel {
     const owner = plainText(app.owner_name || app.owner_kind);
     const machine = plainText(app.machine.split(" (")[0]);
     const revision = `r${app.serving || app.revision}`;
-    const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) =>
-      h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joinedTexts(parts));
     const [failed, memory] = [percent(stats.failed, stats.calls), memoryOf(app) ? bytes(memoryOf(app)) : "0"];
     return h(
       "tr",
       { dataset: { app: app.alias } },
       h("td", null, appMark(app)),
-      h(
-        "td",
-        { class: "fj-app-cell" },
-        h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)),
-        under("fj-under-wider", [owner, machine, revision]),
-        under("fj-under-mid", [stats.rate > 0 ? rate(stats.rate) : "", percentileWords(stats)]),
-        under("fj-narrow", [
-          `${count(app.waiting)} waiting`,
-          stats.calls ? `${failed} failed` : "",
-          memoryOf(app) ? memory : "",
-        ]),
-        under("fj-tight", [plural(app.runners.length, "runner"), app.runners.length ? runnerWords(app) : ""]),
-      ),
+      nameCell(app, [owner, machine, revision]),
       h("td", { class: "fj-wider fj-cut", title: owner }, owner),
       h("td", { class: "fj-wider fj-cut", title: plainText(app.machine) }, machine),
       h(
@@ -303,19 +322,23 @@ class DashboardPanel {
       h("td", { class: "fj-number fj-roomy" }, failed),
       h("td", { class: "fj-number fj-roomy" }, memory),
       h("td", { class: "fj-wider" }, revision),
-      h(
-        "td",
-        { class: "fj-row-actions" },
-        app.state === "Stopped"
-          ? iconButton("play", `Start ${app.alias}`, this.act(app.alias, "start"))
-          : [
-              iconButton("restart", `Restart ${app.alias}`, this.act(app.alias, "restart")),
-              iconButton("stop", `Stop ${app.alias}`, this.act(app.alias, "stop")),
-            ],
-        this.host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => this.host.openLogs?.(app.alias)) : null,
-      ),
+      this.rowActions(app),
     );
   };
+
+  rowActions(/** @type {AppState} */ app) {
+    return h(
+      "td",
+      { class: "fj-row-actions" },
+      app.state === "Stopped"
+        ? iconButton("play", `Start ${app.alias}`, this.act(app.alias, "start"))
+        : [
+            iconButton("restart", `Restart ${app.alias}`, this.act(app.alias, "restart")),
+            iconButton("stop", `Stop ${app.alias}`, this.act(app.alias, "stop")),
+          ],
+      this.host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => this.host.openLogs?.(app.alias)) : null,
+    );
+  }
 
   /** An app that ended with its kernel: its figures stay. @param {import("../types.d.ts").KnownApp} app */
   endedRow = (app) => {
@@ -334,18 +357,7 @@ class DashboardPanel {
   draw = () => {
     const view = this.host.store.view;
     update(this.notice, this.noticeOf(view), this.told);
-    update(
-      this.figures,
-      figuresOf(view).map(([name, figure, more]) =>
-        h(
-          "div",
-          { class: "fj-figure" },
-          h("div", { class: "fj-label" }, name),
-          h("strong", null, figure),
-          h("div", { class: "fj-label" }, plainText(more)),
-        ),
-      ),
-    );
+    this.drawFigures(view);
     const wanted = this.filter.value.toLowerCase();
     const isWanted = (/** @type {AppState} */ app) =>
       `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted);
@@ -358,7 +370,55 @@ class DashboardPanel {
     );
     const filtered = shown.length < view.apps.length ? `${shown.length} of ` : "";
     update(this.appsTold, view.apps.length ? `${filtered}${view.apps.length} from ${owners}` : "");
-    const heads = COLUMNS.map(([name, kind], at) =>
+    update(
+      this.apps,
+      view.apps.length || view.ended.length
+        ? h(
+            "table",
+            { class: "fj-table fj-apps" },
+            h(
+              "thead",
+              null,
+              h(
+                "tr",
+                null,
+                this.heads(),
+                h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")),
+              ),
+            ),
+            h("tbody", null, shown.map(this.appRow), ended.map(this.endedRow)),
+          )
+        : h(
+            "p",
+            { class: "fj-empty" },
+            "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here.",
+          ),
+    );
+    update(this.queueTold, allQueuesWords(view));
+    update(
+      this.queue,
+      queueTable(view, (id) => void this.host.ask("DELETE", `requests/${id}`).catch(() => undefined)),
+    );
+  };
+
+  drawFigures(/** @type {View} */ view) {
+    update(
+      this.figures,
+      figuresOf(view).map(([name, figure, more]) =>
+        h(
+          "div",
+          { class: "fj-figure" },
+          h("div", { class: "fj-label" }, name),
+          h("strong", null, figure),
+          h("div", { class: "fj-label" }, plainText(more)),
+        ),
+      ),
+    );
+  }
+
+  /** The heads of the columns: a click sorts by that column, another one turns the order around. */
+  heads() {
+    return COLUMNS.map(([name, kind], at) =>
       h(
         "th",
         {
@@ -378,31 +438,7 @@ class DashboardPanel {
         ),
       ),
     );
-    update(
-      this.apps,
-      view.apps.length || view.ended.length
-        ? h(
-            "table",
-            { class: "fj-table fj-apps" },
-            h(
-              "thead",
-              null,
-              h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions"))),
-            ),
-            h("tbody", null, shown.map(this.appRow), ended.map(this.endedRow)),
-          )
-        : h(
-            "p",
-            { class: "fj-empty" },
-            "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here.",
-          ),
-    );
-    update(this.queueTold, allQueuesWords(view));
-    update(
-      this.queue,
-      queueTable(view, (id) => void this.host.ask("DELETE", `requests/${id}`).catch(() => undefined)),
-    );
-  };
+  }
 
   noticeOf(/** @type {View} */ view) {
     if (view.link === "lost")

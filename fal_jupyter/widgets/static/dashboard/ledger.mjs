@@ -378,6 +378,22 @@ class LedgerPanel {
       return;
     }
     const bars = ledgerBars(view);
+    this.drawLegend(view);
+    update(
+      this.list,
+      view.devices.length
+        ? null
+        : h(
+            "p",
+            { class: "fj-muted fj-bar-row" },
+            "There is no GPU on this machine: runners share its cores and memory.",
+          ),
+      this.asTable ? this.tableView(bars) : bars.map(this.barView),
+    );
+    this.drawReadout(bars);
+  };
+
+  drawLegend(/** @type {View} */ view) {
     const letters = appLetters(view.apps.map((app) => app.alias));
     const shown = view.apps.filter((app) => app.runners.length);
     update(
@@ -396,17 +412,10 @@ class LedgerPanel {
       ),
       h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"),
     );
-    update(
-      this.list,
-      view.devices.length
-        ? null
-        : h(
-            "p",
-            { class: "fj-muted fj-bar-row" },
-            "There is no GPU on this machine: runners share its cores and memory.",
-          ),
-      this.asTable ? this.tableView(bars) : bars.map(this.barView),
-    );
+  }
+
+  /** Who holds the block that is chosen. */
+  drawReadout(/** @type {Bar[]} */ bars) {
     const [bar, one] =
       bars
         .flatMap((bar) => bar.blocks.map((one) => /** @type {[Bar, Block]} */ ([bar, one])))
@@ -430,7 +439,7 @@ class LedgerPanel {
           ]
         : h("span", { class: "fj-muted" }, "Choose a block to see who holds it."),
     );
-  };
+  }
 }
 
 /**

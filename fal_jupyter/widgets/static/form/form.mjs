@@ -177,6 +177,21 @@ function nameBoxes(element, name) {
   }
 }
 
+/** @param {Control} item @param {() => void} remove */
+function itemRow(item, remove) {
+  return h("div", { class: "fj-list-item" }, item.element, iconButton("close", "remove this item", remove));
+}
+
+/** @param {string} media kind of the items, "" where they are not files @param {() => void} onclick */
+function addButton(media, onclick) {
+  return h(
+    "button",
+    { type: "button", class: "fj-button", onclick },
+    glyph("add"),
+    media ? `Add ${media === "image" || media === "audio" ? "an" : "a"} ${media}` : "Add an item",
+  );
+}
+
 /** @param {Schema} schema @param {Schema} root @param {How} how @returns {Control} */
 function list(schema, root, how) {
   /** @type {{row: HTMLElement, item: Control}[]} */
@@ -202,35 +217,21 @@ function list(schema, root, how) {
       : control(inner, root, inside);
     if (value !== undefined) item.write(value);
     nameBoxes(item.element, `item ${items.length + 1}`);
-    const row = h(
-      "div",
-      { class: "fj-list-item" },
-      item.element,
-      iconButton("close", "remove this item", () => {
-        items = items.filter((one) => one.row !== row);
-        row.remove();
-        how.changed();
-        more.focus();
-      }),
-    );
+    const row = itemRow(item, () => {
+      items = items.filter((one) => one.row !== row);
+      row.remove();
+      how.changed();
+      more.focus();
+    });
     items.push({ row, item });
     place.insertBefore(row, foot);
     return row;
   };
-  const more = h(
-    "button",
-    {
-      type: "button",
-      class: "fj-button",
-      onclick: () => {
-        const row = add(undefined);
-        how.changed();
-        row.querySelector("input, select, textarea")?.focus();
-      },
-    },
-    glyph("add"),
-    media ? `Add ${media === "image" || media === "audio" ? "an" : "a"} ${media}` : "Add an item",
-  );
+  const more = addButton(media, () => {
+    const row = add(undefined);
+    how.changed();
+    row.querySelector("input, select, textarea")?.focus();
+  });
   const many = media
     ? manyFiles(media, (picked) => {
         for (const one of picked) add(undefined, one);

@@ -95,18 +95,7 @@ class StreamView {
       this.lines,
     );
     this.media = h("div", { class: "fj-stream-media" });
-    this.choices = STREAM_VIEWS.map(([name, label]) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "fj-choice",
-          dataset: { view: name },
-          onclick: () => ((this.pressed = true), this.choose(name)),
-        },
-        label,
-      ),
-    );
+    this.choices = this.choiceButtons();
     this.element = h(
       "div",
       { class: "fj-stream" },
@@ -123,6 +112,21 @@ class StreamView {
     );
 
     this.choose("text");
+  }
+
+  choiceButtons() {
+    return STREAM_VIEWS.map(([name, label]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "fj-choice",
+          dataset: { view: name },
+          onclick: () => ((this.pressed = true), this.choose(name)),
+        },
+        label,
+      ),
+    );
   }
 
   choose(/** @type {string} */ name) {
