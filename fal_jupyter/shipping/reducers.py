@@ -101,7 +101,7 @@ def _swapped(kind: Any) -> tuple[object, str] | None:
     return (plain, attribute) if plain is not kind and getattr(plain, attribute, None) is kind else None
 
 
-def made_by_library(function: Any) -> object:
+def made_by_library(function: Any) -> tuple[object, ...] | None:
     """Give how a function that a library made around one of the notebook is made anew; None for other values."""
     if not issubclass(type(function), types.FunctionType):
         return None
