@@ -18,13 +18,14 @@ WARN: Final = "var(--jp-warn-color1, #b8791a)"
 RUN: Final = "#2b83c4"
 START: Final = "#b8791a"
 QUEUE: Final = "#858c96"
-TRANSFER: Final = "#7b8794"
+TRANSFER: Final = "#4f9196"
+STREAM: Final = "#7a6fd0"
 PHASES: Final = (
     ("queue_ms", "queue", QUEUE),
     ("start_ms", "cold start", START),
     ("transfer_ms", "transfer", TRANSFER),
     ("run_ms", "run", RUN),
-    ("stream_ms", "stream", RUN),
+    ("stream_ms", "stream", STREAM),
 )
 """The five phases of a request: field, label, colour."""
 LINE: Final = "var(--jp-border-color2, rgba(128, 128, 128, 0.4))"

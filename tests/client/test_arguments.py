@@ -686,6 +686,19 @@ def test_what_stars_would_collect_is_refused_by_name() -> None:
         arguments.send((1, 2, 3), {})
 
 
+def test_a_file_that_is_missing_is_named_as_the_parameter_not_by_its_fields() -> None:
+    def tint(self: Any, image: Image, seed: int = 1) -> None: ...
+
+    def describe(self: Any, given: In, seed: int = 1) -> None: ...
+
+    with pytest.raises(BadArguments, match=re.escape("tint(): missing a required argument: 'image'")):
+        Arguments("tint", "/", tint).send((), {"seed": 3})
+    assert Arguments("tint", "/", tint).send((), {"url": "data:,a", "seed": 3}).body == b'{"url":"data:,a"}'
+    assert (
+        Arguments("describe", "/", describe).send((), {"seed": 3}).body == b"{}"
+    )  # its runner names the model's fields
+
+
 def test_a_picture_is_refused_with_the_way_to_send_it() -> None:
     picture = pytest.importorskip("PIL.Image").new("RGB", (1, 1))
 

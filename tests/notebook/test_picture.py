@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -434,6 +435,29 @@ def test_the_words_of_an_input_name_its_files() -> None:
         "n": {"at": "https://e.org/a"},
     }
     assert summary_of(given) == 'warm · image sun.png · more ["a file", "a file"] · n {"at": "a file"}'
+
+
+def test_a_lone_file_and_the_query_are_the_words_of_an_output(seen: Picture) -> None:
+    from fal_jupyter.notebook.display.saved_results import output_of
+
+    sun = {"url": "data:image/png;base64,AAAA", "file_name": "sun.png", "file_size": 467}
+    generated = {**sun, "file_name": "8" * 32 + ".png", "content_type": "image/png"}
+    text = json.dumps(sun)
+    body = {"content_type": "application/json", "size": len(text), "text": text, "base64": "", "truncated": False}
+    kept = output_of(detail_of(seen, generated, input=body, query="seed=2&dots=40"))
+    assert kept is not None
+    assert (kept["input"], kept["seed"]) == ("sun.png · dots 40", "2")
+    assert summary_of(generated) == "a file"
+
+
+def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) -> None:
+    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+
+    card = replace(CARD, revision="r4, rebuilt: class Desk changed")
+    now: Picture = {**seen, "app": {**seen["app"], "revision": 4, "told": "class Desk changed"}}
+    assert _with_state_of(card, now).revision == card.revision
+    restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started by hand"}}
+    assert _with_state_of(card, restarted).revision == "r5, started by hand"
 
 
 def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:

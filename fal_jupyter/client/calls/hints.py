@@ -57,6 +57,11 @@ def for_value(value: object) -> str:
     return f"send {form}" if form else "send text, numbers, lists or dicts"
 
 
+def is_file(model: object) -> bool:
+    """True for a class like :class:`fal.toolkit.File`, which nobody fills field by field."""
+    return {"url", "content_type", "file_name"} <= getattr(model, "model_fields", {}).keys()
+
+
 def for_array(hint: object) -> str:
     """Say what an endpoint takes instead of an array, or ``""`` where a list may be right. *hint* is the parameter's annotation."""
     if not isinstance(hint, type):
@@ -66,7 +71,7 @@ def for_array(hint: object) -> str:
     fields = getattr(hint, "model_fields", None)
     if fields is None or getattr(hint, "__pydantic_root_model__", False):
         return ""
-    if {"url", "content_type", "file_name"} <= fields.keys():
+    if is_file(hint):
         if "width" in fields:
             return "send fal.toolkit.Image.from_pil(PIL.Image.fromarray(array))"
         return "send fal.toolkit.File.from_bytes(data)"

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl
 
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
@@ -111,17 +112,21 @@ def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lam
     output_value = value_of(detail["output"])
     seed = output_value.get("seed") if isinstance(output_value, dict) else None
     seed = input_value.get("seed") if seed is None and isinstance(input_value, dict) else seed
+    query = dict(parse_qsl(detail["query"]))
+    seed = query.get("seed") if seed is None else seed
+    values = (
+        {name: item for name, item in input_value.items() if name != "seed"}
+        if isinstance(input_value, dict)
+        else input_value
+    )
+    asked = [f"{name} {item}" for name, item in query.items() if name != "seed"]
     return SavedOutput(
         id=request["id"],
         path=request["path"][:MAX_SUMMARY_CHARS],
         began=request["began"],
         total_ms=request["total_ms"],
         revision=request["revision"],
-        input=summary_of(
-            {name: item for name, item in input_value.items() if name != "seed"}
-            if isinstance(input_value, dict)
-            else input_value
-        ),
+        input=_cut(" · ".join(filter(None, [summary_of(values), *asked]))),
         seed="" if seed is None or isinstance(seed, (dict, list)) else str(seed)[:40],
         pictures=pictures,
         others=[name[:MAX_SUMMARY_CHARS] for name in others[:MAX_IMAGES]]
@@ -166,10 +171,10 @@ def files_in(value: object) -> Iterator[tuple[str, str, str]]:
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack and (visited := visited + 1) <= MAX_VISITED:
         item, depth = stack.pop()
-        url, kind, name = item, "", ""
+        url, kind, name = item, "", None
         if isinstance(item, dict):
             url, kind = item.get("url"), _base(str(item.get("content_type") or ""))
-            name = str(item.get("file_name") or "")
+            name = item.get("file_name")
         if isinstance(url, str):
             if url[:5].lower() == "data:":
                 kind = _base(url[5:200].partition(",")[0])
@@ -179,14 +184,15 @@ def files_in(value: object) -> Iterator[tuple[str, str, str]]:
                 and url not in urls
             ):
                 urls.add(url)
-                yield (
-                    kind,
-                    url,
-                    name if "." in name and len(name.partition(".")[0]) < 32 else "",
-                )  # fal's generated names are meaningless
+                yield kind, url, _chosen_name(name)
         elif isinstance(item, (dict, list)) and depth < MAX_DEPTH:
             parts = list(item.values()) if isinstance(item, dict) else item
             stack += [(part, depth + 1) for part in reversed(parts[:MAX_VISITED])]
+
+
+def _chosen_name(name: object) -> str:
+    """Return the name of a file, or ``""`` for one that fal generated, which says nothing."""
+    return name if isinstance(name, str) and "." in name and len(name.partition(".")[0]) < 32 else ""
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -208,13 +214,18 @@ def summary_of(input_value: object) -> str:
     """Summarize an input in a line: its first text, then the rest by name; files by their name."""
     if not isinstance(input_value, dict):
         return "" if input_value is None else _word(input_value)[:MAX_SUMMARY_CHARS]
+    if isinstance(lone_file := _with_file_names(input_value), str):
+        return _cut(lone_file)
     entries = [(name, item) for name, item in input_value.items() if item not in (None, "", [], {})]
     entries.sort(key=lambda pair: not isinstance(pair[1], str) or _is_file(pair[1]))
     label = [
         _word(item) if position == 0 and isinstance(item, str) and not _is_file(item) else f"{name} {_word(item)}"
         for position, (name, item) in enumerate(entries[:20])
     ]
-    line = " ".join(" · ".join(label).split())
+    return _cut(" ".join(" · ".join(label).split()))
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= MAX_SUMMARY_CHARS else line[: MAX_SUMMARY_CHARS - 1] + "…"
 
 
@@ -236,8 +247,7 @@ def _with_file_names(value: object, depth: int = 0) -> Any:
     if isinstance(value, str):
         return "a file" if _is_file(value) else value
     if isinstance(value, dict) and isinstance(value.get("url"), str) and _is_file(value["url"]):
-        name = value.get("file_name")
-        return name if isinstance(name, str) and name else "a file"
+        return _chosen_name(value.get("file_name")) or "a file"
     if depth < MAX_DEPTH and isinstance(value, dict):
         return {name: _with_file_names(item, depth + 1) for name, item in value.items()}
     if depth < MAX_DEPTH and isinstance(value, list):

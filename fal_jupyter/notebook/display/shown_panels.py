@@ -298,8 +298,17 @@ def _with_state_of(card: StaticCard, snapshot: Picture) -> StaticCard:
         card,
         state=next((state for state in states if state == app["state"]), card.state),
         runners=runners_of(runner["state"] for runner in app["runners"]),
+        revision=_revision(card, app),
         failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
     )
+
+
+def _revision(card: StaticCard, app: AppState) -> str:
+    """Return the newest revision with its reason; a restart by hand makes one without a run of the cell."""
+    newest = f"r{app['revision']}"
+    if card.revision.partition(",")[0] == newest:
+        return card.revision
+    return f"{newest}, {app['told']}" if app["told"] else newest
 
 
 def _failure(app: AppState) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ class Binding:
         ):
             fields = {n: v for n, v in kwargs.items() if n not in signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in signature.parameters}
-            if fields or signature.parameters[whole[0]].default is inspect.Parameter.empty:
+            is_required = signature.parameters[whole[0]].default is inspect.Parameter.empty
+            if fields or (is_required and not hints.is_file(lone_model(parameters.hints.get(whole[0])))):
                 kwargs[whole[0]] = self._named_fields(whole[0], fields)
         try:
             bound = dict(signature.bind(*args, **kwargs).arguments)

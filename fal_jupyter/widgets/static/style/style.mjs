@@ -1021,6 +1021,16 @@ html[theme="light"] .fj,
   height: 100%;
   overflow: auto;
 }
+.fj-root > .fj-scrolls:has(> .fj-log) {
+  display: flex;
+  flex-direction: column;
+}
+.fj-root > .fj-scrolls > .fj-log {
+  flex: 1 1 auto;
+  height: auto;
+  min-height: 120px;
+  max-height: none;
+}
 .fj-output {
   padding: 2px 0;
 }

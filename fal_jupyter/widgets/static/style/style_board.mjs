@@ -389,7 +389,7 @@ export const BOARD_STYLE = `
     grid-template-columns: repeat(2, minmax(0, 1fr));
   }
 }
-@container fj (max-width: 1000px) {
+@container fj (max-width: 1200px) {
   .fj .fj-two {
     grid-template-columns: minmax(0, 1fr);
   }
