@@ -450,6 +450,12 @@ def test_a_lone_file_and_the_query_are_the_words_of_an_output(seen: Picture) -> 
     assert summary_of(generated) == "a file"
 
 
+def test_the_newest_result_has_the_arguments_of_its_query(seen: Picture) -> None:
+    saved: Picture = {**seen, "last": detail_of(seen, {"ok": True}, query="seed=2&word=%3Cb%3E")}
+    assert "seed = 2\nword = &lt;b&gt;" in page(CARD, saved, "try")
+    assert "seed = 2" in page_text(CARD, saved, "try")
+
+
 def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) -> None:
     from fal_jupyter.notebook.display.shown_panels import _with_state_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Final
+from urllib.parse import parse_qsl
 
 from fal_jupyter.commands import request_tables
 from fal_jupyter.commands.numbers import milliseconds, plural, size
@@ -159,6 +160,8 @@ def tried(picture: Picture) -> tuple[str, str, str]:
     elif request["error"]:
         parts.append(element("div", marked("✕", request["error"], FAILED), style="overflow-wrap: anywhere"))
     drawn = next((output["pictures"] for output in picture.get("outputs") or [] if output["id"] == request["id"]), [])
+    if asked := _query_lines(last):
+        parts += [label("Input · in the address"), box("\n".join(asked))]
     for title, body in (("Input", last["input"]), ("Answer", last["output"])):
         if body is not None and body["size"]:
             parts.append(label(f"{title} · {body['content_type'] or 'no type'} · {size(body['size'])}"))
@@ -170,6 +173,11 @@ def tried(picture: Picture) -> tuple[str, str, str]:
         parts.append(label("Printed"))
         parts.append(box("\n".join(row[3] for row in log_rows(printed))))
     return "Try", f"the last result, of a call that began {request_tables.clock(request['began'])}", "".join(parts)
+
+
+def _query_lines(last: RequestDetail) -> list[str]:
+    """Return the arguments that a call has in its query, one a line."""
+    return [f"{name} = {value}" for name, value in parse_qsl(last["query"], keep_blank_values=True)]
 
 
 def _mark(request: RequestState) -> str:
@@ -215,6 +223,8 @@ def tried_text(picture: Picture) -> list[str]:
         lines.append(_raised(error))
     elif request["error"]:
         lines.append(request["error"])
+    if asked := _query_lines(last):
+        lines += ["input, in the address:", *(f"  {line}" for line in asked)]
     for title, body in (("input", last["input"]), ("answer", last["output"])):
         if body is not None and (text := body_text(body)):
             lines += [f"{title}:", *(f"  {line}" for line in text.splitlines())]

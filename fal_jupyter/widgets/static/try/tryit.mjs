@@ -13,6 +13,7 @@ import { fileOf } from "../text/literals.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { queryValues } from "../inspector/recorded.mjs";
 import { recordedValue } from "../inspector/recorded_input.mjs";
+import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, filledPath } from "../form/schema.mjs";
@@ -592,7 +593,11 @@ class TryPanel {
     replace(
       this.fields,
       h("strong", null, "Input"),
-      last.input?.size ? keptBodyView(last.input, this.signal) : h("p", { class: "fj-muted" }, "no input"),
+      Object.entries(queryValues(last.query ?? "")).map(([name, value]) =>
+        h("div", { class: "fj-mono" }, plainText(`${name} = ${value}`)),
+      ),
+      last.input?.size ? keptBodyView(last.input, this.signal) : null,
+      last.input?.size || last.query ? null : h("p", { class: "fj-muted" }, "no input"),
       again,
     );
     const pane = trialPane(this.host, { path: last.request.path, value: null });
