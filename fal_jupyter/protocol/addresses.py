@@ -37,7 +37,7 @@ def app_address(path: str, own: str = "") -> AppAddress:
 
     Args:
         path: without a leading slash, as it stands in the address (percent signs and all).
-        own: an owner whose ``owner-alias`` is understood as well.
+        own: the owner whose ``owner-alias`` form is accepted too.
     """
     first, _, rest = path.partition("/")
     if first in NAMESPACES and "/" in rest:

@@ -20,7 +20,7 @@ CDN: Final = "/cdn/"
 CDN_UPLOAD: Final = "cdn/upload"  # what a token for uploads names in place of an app; no alias has a slash
 WEBSOCKET: Final = "WEBSOCKET"  # "method" of a REQUEST frame whose bodies, both ways, are a websocket's bytes
 
-BODILESS: Final = frozenset({204, 304})  # statuses whose answers have no body (RFC 9110, 6.4.1)
+BODILESS: Final = frozenset({204, 304})  # statuses whose responses have no body (RFC 9110, 6.4.1)
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)
 H_ERROR_TYPE: Final = "x-fal-error-type"
@@ -39,17 +39,17 @@ H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma
 Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_FORCE: Final = "force"  # of a cancellation's query: end the request whatever the app does; an addition of ours
 Q_MOST_WAITING: Final = "fal_max_queue_length"  # of a submission's query: refuse it with 429 where more wait
-Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is told
+Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is posted
 H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is handed on with 200 (A_ANSWER)
 H_REVISION: Final = "x-fal-jupyter-revision"
 H_RUNNER: Final = "x-fal-jupyter-runner"
 H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
-# Jupyter server extension → gateway, Unix socket only: what addresses in an answer begin with, for who asked through that server
 H_CELL: Final = "x-fal-jupyter-cell"  # owner's kernel, Unix socket only: number and id of the cell that calls
+# Jupyter server extension → gateway, Unix socket only: prefix of the addresses in a response to a client of that server
 H_BASE: Final = "x-fal-jupyter-base"
 # Jupyter server extension → gateway, Unix socket only, in each head that it builds for a browser: "data", or "panel". The first head of a
 # connection decides for the whole connection: "data" has no control plane and
-# "panel" only what panels may ask (``protocol/panels``), whatever is parsed on it.
+# "panel" only the requests of panels (``protocol/panels``), whatever is parsed on it.
 H_ROLE: Final = "x-fal-jupyter-role"
 FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
 
@@ -183,14 +183,14 @@ class TlsOpened(TypedDict):
 
 
 class ClientEnv(TypedDict):
-    """What fal's Python client needs to come here by its environment alone."""
+    """Environment variables that point fal's Python client to this gateway."""
 
     tls: TlsOpened
     key: str
 
 
 class Hello(TypedDict):
-    """Who answers on the socket. ``port`` is 0 while no lease wants one."""
+    """The gateway on the socket. ``port`` is 0 while no lease needs one."""
 
     protocol: int
     version: str

@@ -52,7 +52,7 @@ were busy (-1: unknown), bytes in use on its GPUs."""
 
 
 class GatewayState(TypedDict):
-    """Who serves. ``base`` is ``http://127.0.0.1:PORT`` or ``""``; ``started`` tells two gateways of one pid apart."""
+    """The serving gateway. ``base`` is ``http://127.0.0.1:PORT`` or ``""``; ``started`` tells two gateways of one pid apart."""
 
     pid: int
     started: int
@@ -188,8 +188,8 @@ class AppState(TypedDict):
 
 
 class DeviceState(TypedDict):
-    """A GPU: ``used`` is memory in use by anybody, ``busy`` percent of time; both -1 where they cannot be read.
-    ``holder`` is what has it (``""``: nobody), ``alias`` and ``runner`` where that is ours."""
+    """A GPU: ``used`` is memory in use by all processes, ``busy`` percent of time; both -1 where they cannot be read.
+    ``holder`` is the process that has it (``""``: none), ``alias`` and ``runner`` if it is one of this gateway's."""
 
     id: str
     index: int
@@ -213,7 +213,7 @@ class HostState(TypedDict):
 
 class RequestState(TypedDict):
     """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http``, ``panel`` or ``load``;
-    ``cell`` and ``cell_number`` are the id and the execution count of the cell that asked, ``""`` and 0 where that is unknown.
+    ``cell`` and ``cell_number`` are the id and the execution count of the calling cell, ``""`` and 0 where that is unknown.
 
     The five parts sum to ``total_ms``, which is what the caller waited, but for its own connection: ``queue_ms`` for a free
     runner, ``start_ms`` for one to start, ``transfer_ms`` for bytes between caller and runner, ``run_ms`` in the endpoint until its
@@ -317,7 +317,7 @@ class Display(TypedDict):
 
 
 class RequestDetail(TypedDict):
-    """Answer to GET /admin/requests/{id}. ``held`` tells whether the whole answer can be had at ``…/answer``; ``query`` is as it was sent."""
+    """Answer to GET /admin/requests/{id}. ``held`` is true while the whole answer is available at ``…/answer``; ``query`` is as sent."""
 
     request: RequestState
     query: str
@@ -405,7 +405,7 @@ def is_streamed(content_type: str) -> bool:
 
 
 def source_hash(text: str) -> str:
-    """Give the hash by which the front end tells whether a cell was edited: FNV-1a of UTF-8 without outer white space, 32 bits."""
+    """Return the hash by which the front end detects an edited cell: FNV-1a of UTF-8 without outer white space, 32 bits."""
     value = 0x811C9DC5
     for byte in text.strip().encode("utf-8", "surrogatepass"):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF

@@ -50,8 +50,8 @@ class Kind(IntEnum):
     END_BODY = 8  # both, empty; g→o: JSON {"timing": …, "revision": int, "runner": str, "request_id": str}
     ERROR = 9  # r→g→o JSON error description of an exception in user code; precedes the RESPONSE
     CANCEL = (
-        10  # g→r  nobody waits for this stream any more: empty, its caller hung up; b"\x01", its owner cancelled it;
-        # GO_AWAY: the runner is about to leave, a websocket shall close and its caller come back
+        10  # g→r  this stream has no reader: empty, its caller disconnected; b"\x01", its owner cancelled it;
+        # GO_AWAY: the runner is about to exit; a websocket closes and its client reconnects
     )
     WINDOW = 11  # both, u32 credit
     OUTPUT = 12  # r→g→o u8 (1 stdout, 2 stderr) | UTF-8 text; stream 0 outside a request
@@ -74,7 +74,7 @@ class Frame(NamedTuple):
 
 
 class FrameError(Exception):
-    """The peer sent bytes that are no frame: the connection is of no use any more."""
+    """The peer sent an invalid frame; the connection is unusable."""
 
 
 def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryview = b"") -> bytes:
@@ -90,7 +90,7 @@ def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryvie
 
 
 def head_of(kind: Kind | int, stream: int, payload: bytes | memoryview) -> bytes:
-    """Give the bytes that go before *payload*, for who sends the two without copying them together."""
+    """Return the bytes that precede *payload*, for a sender that does not join the two."""
     return _HEAD.pack(len(payload), kind, stream)
 
 
@@ -122,7 +122,7 @@ def decode_message(payload: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def ends_stream(frame: Frame) -> bool:
-    """True for the last frame of a runner's answer; of one that cannot be read, nobody knows."""
+    """True for the last frame of a runner's answer; False for one that cannot be parsed."""
     if frame.kind == Kind.RESPONSE:
         try:
             return decode_message(frame.payload)[2]

@@ -1,4 +1,4 @@
-"""What panels below a Jupyter server may ask of the control plane: the extension passes on nothing else, the gateway takes nothing else there."""
+"""The control-plane requests of panels below a Jupyter server: the extension forwards nothing else, the gateway accepts nothing else on those connections."""
 
 from __future__ import annotations
 

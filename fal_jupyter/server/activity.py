@@ -30,7 +30,7 @@ class Activity:
                 self._look()
 
     def off(self) -> None:
-        """The gateway is gone."""
+        """The gateway disconnected."""
         self._newest, self.busy = b"", False
         self.close()
 

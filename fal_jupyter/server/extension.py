@@ -29,7 +29,7 @@ GOODBYE = 2.0  # seconds that the end of a server waits for the gateway
 
 
 class FalJupyterExtension(ExtensionApp):
-    """Apps of ``fal_jupyter`` behind Jupyter's login, and what its panels ask."""
+    """Apps of ``fal_jupyter`` behind Jupyter's login, and the control-plane paths of its panels."""
 
     name = "fal_jupyter"
     load_other_extensions = True
@@ -37,9 +37,9 @@ class FalJupyterExtension(ExtensionApp):
     max_body = Integer(
         0, min=0, help="Largest body of a request in bytes; 0 is no bound (the gateway has its own)."
     ).tag(config=True)
-    idle_exit = Float(
-        600.0, min=0, help="Seconds after which a gateway that was started here ends when nobody uses it."
-    ).tag(config=True)
+    idle_exit = Float(600.0, min=0, help="Idle seconds after which a gateway that this server started shuts down.").tag(
+        config=True
+    )
 
     def initialize_handlers(self) -> None:
         """Add the routes; Jupyter puts its base URL before them."""
@@ -54,7 +54,7 @@ class FalJupyterExtension(ExtensionApp):
             labextension=self._has_labextension(),
             log=self.log,
         )
-        self.panel_upstream = Upstream(self.upstream.settings)  # its connections have what panels may ask alone
+        self.panel_upstream = Upstream(self.upstream.settings)  # its connections may request only the paths of panels
         self.data_upstream = Upstream(self.upstream.settings)  # its connections have no control plane
         self.relay = FeedRelay(self.upstream, self.activity.saw, self.activity.off)
         passing = {"upstream": self.data_upstream, "max_body": self.max_body, "origin": self.origin}
@@ -105,7 +105,7 @@ class FalJupyterExtension(ExtensionApp):
 
 
 def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Give all addresses of ours, first match first."""
+    """Return all routes; the first match wins."""
     return [
         (r"/fal/(?:run|queue|cdn|ws)/.*", DataHandler, passing),
         (r"/fal/api/hello", ExtensionHelloHandler, panel),

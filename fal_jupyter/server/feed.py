@@ -1,4 +1,4 @@
-"""One feed of the gateway for all who listen here, byte for byte; ``off`` lines while there is no gateway.
+"""One feed of the gateway for all listening panels, byte for byte; ``off`` lines while there is no gateway.
 
 The server listens even when no panel does: that is how it knows that requests run, and JupyterHub's culler that it is not idle.
 Frames are numbered, so a listener that comes later, or was too slow, takes a snapshot of its own and goes on behind it.
@@ -51,7 +51,7 @@ class FeedSubscriber:
         self._news.set()
 
     async def next(self) -> bytes | None:
-        """Give the next line for the panel, waiting for it; None when the panel is gone."""
+        """Give the next line for the panel, waiting for it; None when the panel has disconnected."""
         while not self._closed:
             self._news.clear()
             line = self._take()
@@ -112,7 +112,7 @@ class FeedRelay:
         listener = FeedSubscriber(self)
         if not self.live and self._off_line:
             listener.put("off", 0, self._off_line)
-            self._watch.changed.set()  # somebody cares: look again
+            self._watch.changed.set()  # a panel is listening: look again
         self._listeners.add(listener)
         return listener
 
@@ -122,7 +122,7 @@ class FeedRelay:
         listener.close()
 
     async def snapshot(self) -> tuple[int, bytes] | None:
-        """Give everything as one line with its number; None where nobody answers."""
+        """Give everything as one line with its number; None if no gateway answers."""
         try:
             status, line = await get(self._upstream, A_SNAPSHOT)
         except FalJupyterError:
@@ -162,7 +162,7 @@ class FeedRelay:
             await self._watch.changed.wait()
 
     async def _follow(self) -> str:
-        """Follow the gateway to its end, if there is one; gives why there is none."""
+        """Follow the gateway's feed until it ends; returns the reason if there is no gateway."""
         for wait in (*PATIENCE, None):
             try:
                 connection = await self._upstream.connect()

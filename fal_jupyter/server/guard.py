@@ -1,4 +1,4 @@
-"""Jupyter's authentication, authorisation, XSRF and origin rules, on every route and verb of ours; errors as one sentence of JSON."""
+"""Jupyter's authentication, authorisation, XSRF and origin rules, on every route and method; errors are JSON with one sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES: Final = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "b
 
 
 class AccessDenied(HTTPError):
-    """An answer of ours that is an error: status, ``error_type`` and one sentence."""
+    """An error response of the server extension: status, ``error_type`` and one sentence."""
 
     def __init__(self, status: int, error_type: str, detail: str) -> None:
         super().__init__(status)
@@ -34,7 +34,7 @@ class AccessDenied(HTTPError):
 
 
 class GuardedHandler(JupyterHandler):
-    """Nobody comes past ``prepare`` who is not let in."""
+    """``prepare`` rejects every request that is not allowed."""
 
     auth_resource = RESOURCE
 
@@ -47,7 +47,9 @@ class GuardedHandler(JupyterHandler):
         try:
             await super().prepare(_redirect_to_login=False)
         except HTTPError as error:
-            raise HTTPError(403) if error.status_code == 404 else error from None  # Jupyter's word for a foreign origin
+            raise (
+                HTTPError(403) if error.status_code == 404 else error
+            ) from None  # Jupyter's status for a foreign origin
         if not self.current_user:
             raise HTTPError(403)
         if not self.token_authenticated:
@@ -56,16 +58,16 @@ class GuardedHandler(JupyterHandler):
             self.authorizer.is_authorized(self, self.current_user, self.action(), self.auth_resource)
         )
         if not allowed:
-            raise AccessDenied(403, "forbidden", "Jupyter's authorizer does not allow you this here")
+            raise AccessDenied(403, "forbidden", "Jupyter's authorizer does not allow this")
 
     def _check_site(self) -> None:
-        """Refuse what a page of another site makes the browser ask with the user's cookie, GET too."""
+        """Refuse requests, GET included, that another site's page makes the browser send with the user's cookie."""
         headers = self.request.headers
         site = headers.get("Origin") or headers.get("Referer")
         if site is not None and not self._is_own(site):
-            raise AccessDenied(403, "forbidden", "this was asked by a page of another origin")
+            raise AccessDenied(403, "forbidden", "this request comes from a page of another origin")
         if headers.get("Origin") is None and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            raise AccessDenied(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
+            raise AccessDenied(403, "forbidden", "this request comes from a page of another site; open it from Jupyter")
 
     def _is_own(self, address: str) -> bool:
         try:
@@ -85,7 +87,7 @@ class GuardedHandler(JupyterHandler):
         raise HTTPError(403)
 
     def set_default_headers(self) -> None:
-        """What everything of ours says that a handler does not say otherwise."""
+        """Default headers of every response."""
         self.set_header("Content-Type", "application/json")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Security-Policy", SANDBOX)
@@ -93,17 +95,17 @@ class GuardedHandler(JupyterHandler):
         self.clear_header("Server")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """One sentence of ours; nothing of the request or of a traceback."""
+        """Write one sentence, without anything from the request or a traceback."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(error, HTTPError):
             error = HTTPError(status_code)
         self.finish(error_body(*explain(error)))
 
     def compute_etag(self) -> None:
-        """What panels ask changes all the time."""
+        """The responses change all the time, so they have no ETag."""
 
     def set_secure_cookie(self, *args: object, **kwargs: object) -> None:
-        """No address of ours sets a login cookie: logging in is what Jupyter's pages are for."""
+        """No route sets a login cookie: logging in happens on Jupyter's own pages."""
 
 
 def explain(error: HTTPError) -> tuple[str, str]:

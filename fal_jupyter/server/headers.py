@@ -57,7 +57,7 @@ def inward(headers: HTTPHeaders, length: str | None, base: str = "", role: str =
         headers: of the caller's request.
         base: our addresses as the caller knows them, where the answer may have some of the gateway's in it.
         role: what the connection to the gateway is for (``H_ROLE``).
-        length: ``content-length`` of the body, ``"chunked"`` where nobody knows it yet, None where there is none.
+        length: ``content-length`` of the body, ``"chunked"`` if it is not known yet, None if there is no body.
     """
     named = _named(headers.get_list("Connection"))
     lines = ["host: localhost", f"{H_ROLE}: {role}", *([f"{H_BASE}: {base}"] if base else [])]
@@ -78,7 +78,7 @@ def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHe
     Args:
         received: the headers of the gateway's response, names in lower case.
         prefix: what our addresses have before the gateway's paths (``/user/a%20b/fal``).
-        target: the gateway's path that was asked for.
+        target: the requested path on the gateway.
     """
     named = _named(value for name, value in received if name == "connection")
     headers = HTTPHeaders()

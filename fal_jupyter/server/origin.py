@@ -34,7 +34,7 @@ class Origin:
         self._record = ServerRecord(pid, start_time(pid), base_url, self._configured, labextension)
 
     def saw(self, request: HTTPServerRequest) -> None:
-        """A request was let in: the browser's own word for our origin counts, else the request's."""
+        """Record the server's origin from an authorized request: as the browser names it, else as the request does."""
         if self._configured:
             return
         origin = _origin_from_headers(request)
@@ -46,7 +46,7 @@ class Origin:
             self.write()
 
     def of(self, request: HTTPServerRequest) -> str:
-        """Give the origin by which this request's caller reaches the server, ``""`` where that is no word for a header."""
+        """Give the origin by which this request's caller reaches the server, ``""`` if it cannot go into a header."""
         origin = self._configured or _origin_from_headers(request) or origin_of(f"{request.protocol}://{request.host}")
         return origin if origin.isascii() and origin.isprintable() and " " not in origin else ""
 
@@ -63,7 +63,7 @@ class Origin:
 
 
 def _origin_from_headers(request: HTTPServerRequest) -> str:
-    """The browser's own word for our origin, ``""`` where it says none: behind a proxy that ends TLS only it knows the scheme."""
+    """The server's origin as the browser names it, or ``""``: behind a proxy that terminates TLS only the browser knows the scheme."""
     origin = origin_of(request.headers.get("Origin") or request.headers.get("Referer", ""))
     return origin if origin.partition("://")[2] == request.host else ""
 

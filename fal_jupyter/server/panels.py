@@ -1,4 +1,4 @@
-"""What panels ask of the server itself: is there a gateway, start one, and the feed."""
+"""What the server itself serves to panels: gateway status, gateway start, and the feed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ExtensionHelloHandler(PanelHandler):
 
 
 class StartHandler(PanelHandler):
-    """Starts a gateway, because somebody asked for one."""
+    """Starts a gateway on request of a panel."""
 
     def action(self) -> str:
         """What is done, for Jupyter's authorizer: a gateway runs users' code."""
@@ -90,7 +90,7 @@ class FeedHandler(PanelHandler):
                 self.write(line)
                 await self.flush()
         except StreamClosedError:
-            pass  # the panel is gone
+            pass  # the panel disconnected
         finally:
             self._relay.leave(listener)
 
@@ -112,7 +112,7 @@ class PanelNotFoundHandler(GuardedHandler):
 
 
 def reap(pid: int) -> None:
-    """Let a gateway that is a child of ours leave no zombie when it ends."""
+    """Reap a gateway that is this process's child when it ends, so that it leaves no zombie."""
     try:
         fd = os.pidfd_open(pid)
     except OSError:
@@ -125,6 +125,6 @@ def reap(pid: int) -> None:
         try:
             os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            pass  # somebody else started it
+            pass  # another process started it
 
     loop.add_reader(fd, over)

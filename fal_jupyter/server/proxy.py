@@ -27,7 +27,7 @@ from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, UpstreamConnection, ended
 
 NO_BOUND: Final = 1 << 62
-LINGER: Final = 10.0  # seconds in which who was answered early may send the rest of its body
+LINGER: Final = 10.0  # seconds for a client that was answered early to send the rest of its body
 SMALL: Final = 64 * 1024  # a body of that size is here with its head, or soon
 SOON: Final = 0.005  # seconds that a head waits for it
 
@@ -56,7 +56,7 @@ class Passing(GuardedHandler):
 
     @property
     def is_websocket(self) -> bool:
-        """True where the caller wants to speak websocket."""
+        """True if the client requests a WebSocket upgrade."""
         return self.request.method == "GET" and self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     def target(self) -> str:
@@ -142,7 +142,7 @@ class Passing(GuardedHandler):
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _send_head(self) -> None:
-        """The body does not come at once, or there is none: the head goes."""
+        """Send the head alone: the body is late, or there is none."""
         self._forget_timer()
         head, self._unsent_head = self._unsent_head, b""
         if head:
@@ -185,7 +185,7 @@ class Passing(GuardedHandler):
         if status == 101:
             if self.is_websocket and self._received:
                 self._switch(headers)
-            elif self._connection is not None:  # nobody asked for another protocol
+            elif self._connection is not None:  # no upgrade was requested
                 self._connection.drop()
                 self.lost(ConnectionLost(ENDED))
             return
@@ -214,7 +214,7 @@ class Passing(GuardedHandler):
             self._connection.resume()
 
     def settled(self) -> None:
-        """Nothing more is here now: a head without a body goes out."""
+        """No more data for now: send a head that has no body yet."""
         if self._answer is not None:
             (start, headers), self._answer = self._answer, None
             self._begun = True
@@ -230,7 +230,7 @@ class Passing(GuardedHandler):
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
     def lost(self, why: ConnectionLost) -> None:
-        """The gateway hung up in the middle, or is stopped."""
+        """The gateway disconnected mid-response, or is stopped."""
         self._connection, self._answer = None, None
         if self._begun or self._disconnected:
             self._cut()
@@ -247,7 +247,7 @@ class Passing(GuardedHandler):
             self._respond(502, error_body("gateway_ended", error.message))
 
     async def _retry(self, error: GatewayUnreachable) -> None:
-        """Ask the next gateway what the one that ended has not read."""
+        """Send the request again to the next gateway; the one that ended has not read it."""
         await ended(self._gateway)
         try:
             connection = await self._upstream.connect()
@@ -292,14 +292,14 @@ class Passing(GuardedHandler):
             self._cut()
 
     def _cut(self) -> None:
-        """Hang up on the caller, who then knows that the answer is not whole."""
+        """Close the connection, so that the client sees an incomplete response."""
         self._disconnected = True
         stream = self._wire.stream
         if stream is not None:
             stream.close()
 
     def _switch(self, headers: list[tuple[str, str]]) -> None:
-        """The gateway speaks websocket: hand the caller's stream over."""
+        """The gateway accepted the upgrade: hand over the client's stream."""
         assert self._connection is not None
         connection, self._connection = self._connection, None
         self.set_status(101)
@@ -312,7 +312,7 @@ class Passing(GuardedHandler):
         tunnel.raw(handshake(headers))
 
     def on_connection_close(self) -> None:
-        """The caller is gone: so is its request."""
+        """The client disconnected: cancel its request."""
         super().on_connection_close()
         self._disconnected = True
         self._forget_timer()
@@ -353,7 +353,7 @@ class DataHandler(Passing):
 
 @stream_request_body
 class AdminHandler(Passing):
-    """``fal/api/…``: what panels may ask of the control plane, and nothing else."""
+    """``fal/api/…``: the control-plane paths that panels may request, and nothing else."""
 
     def action(self) -> str:
         """What is done, for Jupyter's authorizer: calling an app is running a user's code."""
@@ -364,5 +364,5 @@ class AdminHandler(Passing):
         path = self.request.path[len(self.base_url) + len("fal/api/") :]
         target = None if is_ambiguous(path) else admin_target(self.request.method or "", path)
         if target is None:
-            raise AccessDenied(404, "not_found", "panels cannot ask that of the gateway")
+            raise AccessDenied(404, "not_found", "panels cannot request this path of the gateway")
         return target

@@ -45,7 +45,7 @@ class Tunnel:
             self._connection.resume()
 
     def hung_up(self) -> None:
-        """The gateway hung up: so do we, when the browser has what came before."""
+        """The gateway closed: close too, once the browser has received everything before."""
         if self._last is None or self._last.done():
             self._stream.close()
         else:

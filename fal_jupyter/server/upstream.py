@@ -23,7 +23,7 @@ NO_GATEWAY = "no gateway runs; it starts with the first app, or when you start i
 
 
 class ResponseReceiver(Protocol):
-    """Who takes an answer. Called from the event loop's own callbacks, so nothing here waits."""
+    """Receives a response. Called from event-loop callbacks, so its methods must not block."""
 
     def began(self, status: int, headers: list[tuple[str, str]]) -> None:
         """The answer's head, names in lower case. More may follow at once, else :meth:`settled` does."""
@@ -42,7 +42,7 @@ class ResponseReceiver(Protocol):
 
 
 class ConnectionLost(NamedTuple):
-    """Why no answer comes any more.
+    """Why the response ended early.
 
     Attributes:
         error: what to say.
@@ -57,13 +57,13 @@ ENDED = GatewayUnreachable("the gateway ended before it answered")
 
 
 class Tunnelled(Protocol):
-    """Who takes what comes after an answer 101."""
+    """Receives the bytes after a 101 response."""
 
     def raw(self, data: bytes) -> None:
         """Bytes of the other protocol."""
 
     def hung_up(self) -> None:
-        """The gateway hung up."""
+        """The gateway closed the connection."""
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -133,7 +133,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._sent = True
 
     def is_good(self) -> bool:
-        """True where the gateway has neither hung up nor said anything unasked, whatever the event loop knows already."""
+        """True if the gateway has neither closed the connection nor sent unrequested bytes; looks at the socket, not at the event loop."""
         try:
             self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -153,19 +153,19 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def drop(self) -> None:
-        """Hang up now: whoever asked is gone, so the gateway is to cancel the request."""
+        """Close now: the client disconnected, so the gateway must cancel the request."""
         self._taker = self._tunnelled = None
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
-        """Hang up when everything that was written has been sent."""
+        """Close when everything written has been sent."""
         self._taker = self._tunnelled = None
         if self._transport is not None:
             self._transport.close()
 
     def tunnel(self, taker: Tunnelled) -> None:
-        """From here on, bytes are bytes (called by the taker of a head with status 101)."""
+        """Stop parsing HTTP from here on (called by the receiver of a 101 response)."""
         self._tunnelled = taker
 
     # --- the transport ----------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._lose(ConnectionLost(ENDED))
 
     def _lose(self, why: ConnectionLost) -> None:
-        """Hang up on an answer that does not come."""
+        """Close a connection whose response does not arrive."""
         taker, self._taker = self._taker, None
         self.drop()
         if taker is not None:
@@ -240,7 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         headers, self._headers = self._headers, []
         if self._taker is None:
-            self.drop()  # an answer that nobody asked for
+            self.drop()  # an unsolicited response
             return
         names = {name for name, _ in headers}
         self._to_end = status not in BODILESS and not names & {"content-length", "transfer-encoding"}
@@ -296,7 +296,7 @@ class Upstream:
         try:
             sock = dial(self.settings, wait=False)
         except BlockingIOError:
-            raise GatewayUnreachable("the gateway does not take any more connections now") from None
+            raise GatewayUnreachable("the gateway accepts no more connections at the moment") from None
         except OSError:
             raise GatewayUnreachable(NO_GATEWAY) from None
         try:
@@ -333,7 +333,7 @@ class Upstream:
         self._timer = None if first is None else loop.call_at(first + self._longest_idle + 0.001, self._sweep)
 
     def close(self) -> None:
-        """Hang up on all that waits."""
+        """Close all idle connections."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

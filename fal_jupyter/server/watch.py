@@ -1,4 +1,4 @@
-"""Tells when a gateway's socket appears in the state directory (inotify, Linux), so that nobody has to look again and again."""
+"""Watches the state directory for a gateway's socket (inotify, Linux), without polling."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SocketWatch:
         """Watch the directory; it is made if it is not there.
 
         Raises:
-            StateRefused: the directory is not ours alone.
+            StateRefused: the directory is not private to the user.
             OSError: the machine has no watch left.
         """
         if self._fd >= 0:

@@ -1,1 +1,1 @@
-"""Panels as widgets of anywidget, for front ends without our JupyterLab extension. Nothing here is imported before it is shown."""
+"""Panels as widgets of anywidget, for front ends without our JupyterLab extension. Imported only when a widget is shown."""

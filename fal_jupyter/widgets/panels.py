@@ -1,4 +1,4 @@
-"""The panels as widgets: one class, whose card says what is shown."""
+"""The panels as widgets: one class; ``card`` selects what is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AppPanel(anywidget.AnyWidget):
 
     Attributes:
         card: what is shown (:class:`fal_jupyter.protocol.feed.CardData`).
-        bare: True where the page must not be searched for a Jupyter server of ours; then all goes through the kernel.
+        bare: True to skip the search for our Jupyter server in the page; then everything goes through the kernel.
     """
 
     _esm = bundle()
@@ -35,6 +35,6 @@ class AppPanel(anywidget.AnyWidget):
         return {**data, **self._picture}, metadata
 
     def close(self) -> None:
-        """The widget is gone from every page."""
+        """The widget was removed from every page."""
         self._relay.leave(self)
         super().close()

@@ -30,14 +30,14 @@ ALLOWED = {
     "POST": re.compile(rf"{_APP}/(scaling|start|restart|unload|calls|keys)"),
     "DELETE": re.compile(rf"{_APP}|runners/[a-z0-9][a-z0-9_.-]*|{_REQUEST}|keys/\w+"),
 }
-"""What a widget may ask, as the server extension allows it to pages: never to publish, to lease or to shut down."""
+"""Requests that a widget may make, the same as a page through the server extension: never publish, lease or shut down."""
 FILE = re.compile(r"cdn/files/[0-9a-f]{32}/[\w.%~+-]*", re.ASCII)
-"""A file of the local CDN, whose address is its key: a widget without a Jupyter server has no other way to show it."""
+"""A file of the local CDN, whose address is its key: without a Jupyter server a widget has no other way to load it."""
 PASSED = ("content-type", "x-fal-status", "retry-after")
 _SENT_TYPE = re.compile(r"[\x20-\x7e]{1,200}")
 """A content type that is one header's value: with a line's end in it, it could carry a second request past ``ALLOWED``."""
 NO_GATEWAY = "no gateway is running: run the app's cell again"
-PAUSE = 2.0  # seconds between two looks for a gateway that is gone; only while a widget listens
+PAUSE = 2.0  # seconds between two attempts to reach a gateway that ended; only while a widget listens
 
 
 class Sending(Protocol):
@@ -56,14 +56,14 @@ class CommRelay:
         self._widgets: list[Sending] = []
         self._pending: dict[
             tuple[int, str], Response | None
-        ] = {}  # by widget and question; None until its head is here
+        ] = {}  # by widget and question; None until the response head arrives
         self._feed: Response | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         forks.changes_in_child(self)
 
     def forked(self) -> None:
-        """A forked child has no widgets: the front end speaks with its parent."""
+        """A forked child has no widgets: the front end talks to its parent."""
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._widgets, self._pending, self._feed, self._thread = [], {}, None, None
 
@@ -78,13 +78,13 @@ class CommRelay:
                 self._thread = threading.Thread(target=self._follow, name="fal_jupyter feed", daemon=True)
                 self._thread.start()
         snapshot = None
-        with contextlib.suppress(FalJupyterError, ValueError):  # it ends just now; the feed tells
+        with contextlib.suppress(FalJupyterError, ValueError):  # it is shutting down; the feed reports that
             snapshot = self._control.snapshot()
         if snapshot is not None:
             widget.send({"feed": [snapshot]})
 
     def leave(self, widget: Sending) -> None:
-        """The widget is closed: what it asked is hung up."""
+        """The widget was closed: abort its pending requests."""
         for key in [key for key in list(self._pending) if key[0] == id(widget)]:
             self._stop(key)
         with self._lock:
@@ -95,7 +95,7 @@ class CommRelay:
             self.close()
 
     def close(self) -> None:
-        """Nobody looks any more."""
+        """The last widget left: stop following the feed."""
         for key in list(self._pending):
             self._stop(key)
         with self._lock:
@@ -115,14 +115,14 @@ class CommRelay:
                 feed = self._control.open("GET", f"{ADMIN}feed")
                 with self._lock:
                     self._feed = feed
-                    if self._thread is not mine:  # closed while it was dialled, so nobody else hangs up
+                    if self._thread is not mine:  # closed while connecting, so this thread must close it
                         feed.close()
                 rest = b""
                 for piece in feed:
                     *lines, rest = (rest + piece).split(b"\n")
                     self._send_lines(lines)
             except (OSError, ValueError, FalJupyterError):
-                pass  # told below
+                pass  # reported below
             if self._thread is not mine:
                 return
             self._broadcast({"feed": [{"kind": "off", "reason": NO_GATEWAY, "time": time.time() * 1000}]})
@@ -140,7 +140,7 @@ class CommRelay:
 
     # --- questions ----------------------------------------------------------------------------------------------
     def take(self, widget: Sending, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take one message of a widget; whatever it asks is done in a thread of its own."""
+        """Handle one message of a widget; each request runs in a thread of its own."""
         if message.get("listen"):
             threading.Thread(target=self.listen, args=(widget,), daemon=True).start()
             return
@@ -158,7 +158,7 @@ class CommRelay:
         ).start()
 
     def _stop(self, key: tuple[int, str]) -> bool:
-        """Hang up, also where the head is not here yet. False: it has ended already."""
+        """Abort a request, even before its response head arrived. False: it has ended already."""
         with self._lock:
             if key not in self._pending:
                 return False
@@ -198,7 +198,7 @@ class CommRelay:
         allowed = ALLOWED.get(method)
         is_file = method == "GET" and FILE.fullmatch(plain) is not None
         if not is_file and (allowed is None or not allowed.fullmatch(plain)):
-            yield {"error": f"a panel may not ask {method} {plain[:80]}"}, []
+            yield {"error": f"a panel may not request {method} {plain[:80]}"}, []
             return
         sent_headers = message.get("headers")
         sent_type = (
@@ -215,7 +215,7 @@ class CommRelay:
             is_pending = key in self._pending
             if is_pending:
                 self._pending[key] = answer
-        if not is_pending:  # stopped before its head was here
+        if not is_pending:  # stopped before its head arrived
             answer.close()
         yield {"status": answer.status, "headers": {n: v for n, v in answer.headers.items() if n in PASSED}}, []
         for piece in answer:

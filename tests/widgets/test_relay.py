@@ -144,7 +144,7 @@ def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: CommRelay, tmp_path:
 def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: CommRelay, method: str, path: str) -> None:
     widget = Widget()
     relay.take(widget, {"id": "1", "method": method, "path": path}, [])
-    assert "may not ask" in widget.until(lambda m: "error" in m)["error"]
+    assert "may not request" in widget.until(lambda m: "error" in m)["error"]
 
 
 def streaming(relay: CommRelay, widget: Widget, question: str, gate: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(tal
     ]
     for number, (method, target) in enumerate(refused):
         relay.take(widget, {"id": f"no{number}", "method": method, "path": target}, [])
-        assert "may not ask" in widget.until(lambda m, wanted=f"no{number}": m.get("id") == wanted)["error"]
+        assert "may not request" in widget.until(lambda m, wanted=f"no{number}": m.get("id") == wanted)["error"]
 
 
 def test_two_widgets_may_name_their_questions_alike(relay: CommRelay, tmp_path: Path) -> None:
