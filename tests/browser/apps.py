@@ -42,3 +42,10 @@ class Studio(fal.App):
         secret = 41
         return {"never": secret / 0}
 '''
+CELLS = [
+    LOAD,
+    STUDIO,
+    'Studio.hi(name="Ada")',
+    "for n in range(25): Studio.hi(name=str(n))",
+    "import fal_jupyter\nprint(Studio.url)",
+]

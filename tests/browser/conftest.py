@@ -1,24 +1,31 @@
 """A real Chromium before a real JupyterLab or Notebook 7, below a base URL that is not the root.
 
+Loading JupyterLab costs more than most of what is tested in it, so the tests of a worker share one server and one page of it (:class:`SharedPage`),
+which is brought back to its beginning after each of them.
+
 Where Chromium is missing these tests fail: they are the proof of everything that a user sees. ``make test`` installs it.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PageTimeoutError
 
+from tests.browser.apps import CELLS
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
 from tests.support.state import state_directory
 
@@ -28,8 +35,16 @@ FLAGS = (
     "--disable-sync", "--disable-dev-shm-usage", "--js-flags=--expose-gc",
 )  # fmt: skip
 ARTEFACTS = Path(__file__).parent / "artefacts"
+_numbers = itertools.count()
 PATIENCE = 30_000
+EVERY = 100  # milliseconds between two looks: at each frame, which is the default, a page that waits is as busy as one that works
+VIEWPORT: ViewportSize = {"width": 1500, "height": 1000}
 expect.set_options(timeout=20_000)
+# What JupyterLab itself complains of when a notebook is closed and its kernel ended, also while that is starting.
+CLOSED = re.compile(
+    r"Canceled future for|Could not restore the debugger state|Disposed.*_handleNewSession|/api/kernels/[0-9a-f-]{36}",
+    re.S,
+)
 # Where a page of Jupyter asks, by the kind of what it asks for: all that lies elsewhere was brought in by somebody's text.
 PLACES = {
     "document": ("lab/workspaces/", "notebooks/"),
@@ -52,14 +67,49 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A Chromium. Its driver keeps an event loop running in this thread, so it must not outlive the module: what comes
+    """A Chromium. Its driver keeps an event loop running in this thread, so it must not outlive the package: what comes
     after it in the same worker could not call ``asyncio.run``."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), headless=True, args=list(FLAGS))
         yield running
         running.close()
+
+
+# Runs all cells of the notebook, and notes that until they have run: a stored notebook has the numbers of its last run.
+RUN_ALL = """() => {
+    window.fjRunning = true;
+    void window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => { window.fjRunning = false; });
+}"""
+# Closes what is open in the main area except a document, without a question about what has not been saved.
+CLOSE = """path => {
+    for (const one of [...window.jupyterapp.shell.widgets('main'), ...window.jupyterapp.shell.widgets('down')]) {
+        if (path && one.context?.path === path) continue;
+        if (one.context) one.context.model.dirty = false;
+        one.dispose();
+    }
+}"""
+OPENED = """path => {
+    const one = window.jupyterapp.shell.currentWidget;
+    return one?.context?.path === path && one.context.isReady && one.isVisible;
+}"""
+# What a test may have changed of the page itself: the theme, the side bars, the focus.
+TIDY = """async () => {
+    const { commands, shell } = window.jupyterapp;
+    if (document.body.dataset.jpThemeLight !== 'true') await commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
+    shell.collapseRight();
+    shell.activateById('filebrowser');
+    document.activeElement?.blur();
+}"""
+END_KERNELS = """async () => {
+    const { kernels, sessions } = window.jupyterapp.serviceManager;
+    await sessions.shutdownAll();
+    await kernels.shutdownAll();
+}"""
+# The page as it was when it had been loaded: nothing open, no app.
+RESTORED = """() => document.body.dataset.jpThemeLight === 'true' && !document.querySelector('.jp-Dialog, .jp-NotebookPanel, .fj-card')
+    && /no apps|off/.test(document.querySelector('.fj-status')?.textContent ?? '')"""
 
 
 class Front:
@@ -70,6 +120,7 @@ class Front:
         self.complaints: list[str] = []
         self.expected: list[str] = []
         self.told: list[str] = []
+        self.loaded = False
         page.set_default_timeout(PATIENCE)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self._page_error(str(error.stack or error)))
@@ -78,16 +129,18 @@ class Front:
         page.on("websocket", lambda socket: self._asked("websocket", socket.url))
 
     def _page_error(self, text: str) -> None:
-        if not (
+        schema = (
             "reading 'schema'" in text and "notebook_core" in text
-        ):  # Notebook 7.6's own, with no extension of ours there, too
+        )  # Notebook 7.6's own, also without our extension
+        if not (schema or CLOSED.search(text)):
             self.complaints.append(f"page error: {text}")
 
     def _console(self, message: ConsoleMessage) -> None:
         text, address = message.text, message.location.get("url", "")
         self.told.append(f"{message.type}: {text} ({address})")
-        if message.type == "error" and not any(known in f"{text} ({address})" for known in self.expected):
-            self.complaints.append(f"console: {text}")
+        line = f"{text} ({address})"
+        if message.type == "error" and not CLOSED.search(line) and not any(known in line for known in self.expected):
+            self.complaints.append(f"console: {line}")
 
     def _asked(self, kind: str, address: str) -> None:
         parts = urlsplit(address)
@@ -120,21 +173,38 @@ class Front:
         return path
 
     def open(self, name: str, *, kernel: bool = True) -> None:
-        """Open a notebook, and wait until its kernel is idle."""
-        base = f"http://{self.server.host}{self.server.base_url}"
+        """Open a notebook, alone in the page that there is, and wait until its kernel is idle."""
+        if not self.loaded:
+            return self.load(name, kernel=kernel)
+        self.page.evaluate(CLOSE, "")
+        self.page.evaluate("path => void window.jupyterapp.commands.execute('docmanager:open', { path })", name)
+        self.page.wait_for_function(OPENED, arg=name, polling=EVERY)
+        self.page.evaluate(CLOSE, name)  # the launcher, which comes where nothing is open
+        return self._opened(name, kernel)
+
+    def load(self, name: str, *, kernel: bool = True) -> None:
+        """Load the page anew with a notebook in it, and wait until its kernel is idle."""
         if self.app == "lab":
-            self.page.goto(f"{base}lab/workspaces/tests/tree/{quote(name)}?token={TOKEN}&reset")
+            self.page.goto(f"{self.base}lab/workspaces/tests/tree/{quote(name)}?token={TOKEN}&reset")
             self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+            self.loaded = True
         else:
-            self.page.goto(f"{base}notebooks/{quote(name)}?token={TOKEN}")
+            self.page.goto(f"{self.base}notebooks/{quote(name)}?token={TOKEN}")
+        self._opened(name, kernel)
+
+    def _opened(self, name: str, kernel: bool) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
         if kernel:  # the indicator says "idle" before there is a kernel, and what is run then is lost: the server knows
             self.page.wait_for_function(
                 "async ([address, path]) => (await (await fetch(address)).json()).some(one => one.path === path"
                 " && one.kernel?.connections > 0 && one.kernel.execution_state === 'idle')",
-                arg=[f"{base}api/sessions?token={TOKEN}", name],
-                polling=200,
+                arg=[f"{self.base}api/sessions?token={TOKEN}", name],
+                polling=EVERY,
             )
+
+    @property
+    def base(self) -> str:
+        return f"http://{self.server.host}{self.server.base_url}"
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Carry out a command of JupyterLab, without waiting for its end."""
@@ -149,11 +219,17 @@ class Front:
         """Begin to run every cell, once the page has its kernel: what is run before is lost."""
         self.page.wait_for_function(
             "() => { const s = window.jupyterapp?.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
-            " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
+            " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }",
+            polling=EVERY,
         )
-        self.command("notebook:run-all-cells")
-        self.page.wait_for_function(  # a stored notebook has the numbers of its last run
-            "() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.trim() === '[*]:')"
+        self.page.evaluate(RUN_ALL)
+
+    def run_cell(self, at: int) -> None:
+        """Run one cell, and wait for its end."""
+        self.page.evaluate(
+            "async at => { const { shell, commands } = window.jupyterapp;"
+            " shell.currentWidget.content.activeCellIndex = at; await commands.execute('notebook:run-cell'); }",
+            at,
         )
 
     def ran(self, count: int) -> None:
@@ -161,9 +237,10 @@ class Front:
         try:
             self.page.wait_for_function(
                 "n => { const all = [...document.querySelectorAll('.jp-InputPrompt')].map(e => e.textContent.trim());"
-                " return all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
+                " return !window.fjRunning && all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
                 arg=count,
                 timeout=200_000,  # below pytest's own limit, so that what is on the page is told
+                polling=EVERY,
             )
         except PageTimeoutError as late:
             prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
@@ -171,7 +248,9 @@ class Front:
             raise AssertionError(f"{count} cells were not done: {prompts}\n{text[-3000:]}") from late
 
     def picture(self, name: str) -> None:
-        """Keep what the page looks like."""
+        """Keep what the page looks like: of a failure, and of whatever is asked for where the environment has ``PICTURES``."""
+        if not (name.startswith("failed-") or os.environ.get("PICTURES")):
+            return  # each takes a quarter of a second
         ARTEFACTS.mkdir(exist_ok=True)
         self.page.screenshot(path=ARTEFACTS / f"{name}.png")
 
@@ -199,40 +278,178 @@ def front_server(app: str, python: Path | str = sys.executable) -> Iterator[tupl
             server.settle()
 
 
-@contextmanager
-def front_page(browser: Browser, server: Jupyter, state: Path, app: str, name: str) -> Iterator[Front]:
-    """A page before a server. At its end it must have had nothing to complain of; its kernels end, and with them their apps."""
-    context = browser.new_context(viewport={"width": 1500, "height": 1000})
+def new_front(browser: Browser, server: Jupyter, state: Path, app: str) -> Front:
+    context = browser.new_context(
+        viewport=VIEWPORT, reduced_motion="reduce"
+    )  # what moves is drawn sixty times a second
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{server.host}")
-    front = Front(server, state, context.new_page(), app)
+    return Front(server, state, context.new_page(), app)
+
+
+def keep_told(front: Front, name: str) -> None:
+    """Keep what a page wrote to its console."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    (ARTEFACTS / f"{name}.console.txt").write_text("".join(f"{line}\n" for line in front.told))
+
+
+def end_kernels(server: Jupyter) -> None:
+    """End the kernels of a server, and with them their apps."""
+    if server.process.poll() is None:
+        for kernel in server.request("api/kernels").json:
+            server.request(f"api/kernels/{kernel['id']}", method="DELETE")
+
+
+@contextmanager
+def front_page(
+    browser: Browser, server: Jupyter, state: Path, app: str, name: str, *, end: bool = True
+) -> Iterator[Front]:
+    """A page of one's own before a server. At its end it must have had nothing to complain of; the kernels end, unless *end* is false."""
+    front = new_front(browser, server, state, app)
     try:
         yield front
     except BaseException:
         front.picture(f"failed-{name}")
         raise
     finally:
-        context.close()
-        ARTEFACTS.mkdir(exist_ok=True)
-        (ARTEFACTS / f"{name}.console.txt").write_text("".join(f"{line}\n" for line in front.told))
-        if server.process.poll() is None:
-            for kernel in server.request("api/kernels").json:
-                server.request(f"api/kernels/{kernel['id']}", method="DELETE")
+        front.page.context.close()
+        keep_told(front, name)
+        if end:
+            end_kernels(server)
     assert front.complaints == []
 
 
-@pytest.fixture(scope="module")
+class SharedPage:
+    """One page of JupyterLab, lent to one test after the other, either as it is when it has been loaded or with a notebook whose app runs.
+    There is a new page after a test that failed, or from which it did not come back to its beginning."""
+
+    def __init__(self, browser: Browser, server: Jupyter, state: Path) -> None:
+        self.browser, self.server, self.state = browser, server, state
+        self.front: Front | None = None
+        self.studio = ""  # the open notebook of the app Studio
+
+    @contextmanager
+    def lent(self, request: pytest.FixtureRequest, *, studio: bool = False) -> Iterator[Front]:
+        """The page, with *studio* open if that is wanted; it must have nothing to complain of."""
+        name = request.node.name
+        if self.studio and not studio:
+            self.restore()
+        elif self.front and not self._tidied("() => true" if self.studio else RESTORED):
+            self.close()
+        front = self._opened_studio() if studio else self._page()
+        try:
+            yield front
+        finally:
+            failed = request.node.stash.get(FAILED, False)
+            if failed:
+                front.picture(f"failed-{name}")
+            complaints = [*front.complaints]
+            keep_told(front, name)
+            if failed or complaints:
+                self.close()
+            elif not studio:
+                self.restore()
+            for kept in (front.complaints, front.expected, front.told):
+                kept.clear()
+        assert complaints == []
+
+    def _page(self) -> Front:
+        self.front = self.front or new_front(self.browser, self.server, self.state, "lab")
+        return self.front
+
+    def _opened_studio(self) -> Front:
+        """The page with a notebook of the app, which is opened if none is or the last test took the app away."""
+        front = self._page()
+        if self.studio and self.server.request("api/kernels").json:
+            front.page.evaluate(CLOSE, self.studio)
+            if front.page.locator(".fj-card").first.get_by_text("Ready", exact=True).is_visible():
+                return front
+        if self.studio:
+            self.restore()
+            front = self._page()
+        self.studio = f"studio{next(_numbers)}.ipynb"
+        front.write(self.studio, CELLS)
+        front.open(self.studio)
+        front.run_all(len(CELLS))
+        expect(front.page.locator(".fj-card").first.get_by_text("Ready", exact=True)).to_be_visible()
+        return front
+
+    def _tidied(self, until: str) -> bool:
+        assert self.front
+        page = self.front.page
+        try:
+            page.unroute_all()
+            page.set_viewport_size(VIEWPORT)
+            page.evaluate(TIDY)
+            page.wait_for_function(until, polling=EVERY)
+        except PlaywrightError as failure:
+            print(f"the page did not come back to its beginning, there is a new one: {failure}")
+            return False
+        return True
+
+    def restore(self) -> None:
+        """Bring the page back to its beginning, without a kernel and a file, or close it."""
+        if self.front:
+            page = self.front.page
+            try:
+                page.keyboard.press("Escape")  # a dialog or a menu
+                page.evaluate(CLOSE, "")
+                page.evaluate(END_KERNELS)
+            except PlaywrightError as failure:
+                print(f"the page cannot close what it has: {failure}")
+            end_kernels(self.server)
+            for path in (self.server.directory / "root").iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not self._tidied(RESTORED):
+                self.close()
+        self.studio = ""
+
+    def close(self) -> None:
+        if self.front:
+            self.front.page.context.close()
+        end_kernels(self.server)
+        self.front, self.studio = None, ""
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a failure for what has to be tidied up after the test."""
+    report = yield
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
+    return report
+
+
+@pytest.fixture(scope="package")
 def lab_server() -> Iterator[tuple[Jupyter, Path]]:
     with front_server("lab") as running:
         yield running
 
 
+@pytest.fixture(scope="package")
+def lab_page(browser: Browser, lab_server: tuple[Jupyter, Path]) -> Iterator[SharedPage]:
+    shared = SharedPage(browser, *lab_server)
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def lab(browser: Browser, lab_server: tuple[Jupyter, Path], request: pytest.FixtureRequest) -> Iterator[Front]:
-    with front_page(browser, *lab_server, "lab", request.node.name) as front:
+def lab(lab_page: SharedPage, request: pytest.FixtureRequest) -> Iterator[Front]:
+    """A page of JupyterLab in which nothing is open."""
+    with lab_page.lent(request) as front:
         yield front
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def studio(lab_page: SharedPage, request: pytest.FixtureRequest) -> Iterator[Front]:
+    """A page of JupyterLab with an open notebook of ``apps.CELLS``, whose app runs. The tests that use it one after the other share the
+    notebook, its kernel and its app: what they find at first is what the cells made, and whatever the others have added to it."""
+    with lab_page.lent(request, studio=True) as front:
+        yield front
+
+
+@pytest.fixture(scope="package")
 def notebook_server() -> Iterator[tuple[Jupyter, Path]]:
     with front_server("notebook") as running:
         yield running

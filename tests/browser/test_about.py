@@ -116,6 +116,7 @@ def about(card: Locator) -> Locator:
     return card.locator(".fj-about .fj-markdown")
 
 
+@pytest.mark.long  # labextension/test/markdown.test.mjs draws docstrings, and test_hostile.py has one of a hostile app
 @pytest.mark.parametrize("front", ["lab", "notebook7"])
 def test_a_docstring_is_drawn_whole_and_does_nothing(front: str, request: pytest.FixtureRequest) -> None:
     page = (

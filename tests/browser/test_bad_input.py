@@ -7,11 +7,12 @@ import re
 import signal
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+import pytest
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.apps import LOAD, STUDIO
+from tests.browser.apps import LOAD
 from tests.browser.conftest import Front, front_page
-from tests.browser.test_lab import call_slow, notebook_of, opened, tab
+from tests.browser.test_lab import call_slow, card_of, notebook_of, tab
 from tests.support.jupyter import Jupyter
 from tests.support.serve import doctor
 
@@ -51,20 +52,27 @@ def test_an_app_of_five_hundred_endpoints_can_be_used(lab: Front) -> None:
     assert card.bounding_box()["height"] < 900  # type: ignore[index]
 
 
-def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jupyter, Path], lab: Front) -> None:
-    card = opened(lab, [LOAD, STUDIO])
-    lab.command("docmanager:save")
-    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-    lab.expected.append("Comm not found")  # JupyterLab's words for a comm that the other page opened
-    with front_page(browser, *lab_server, "lab", "second browser") as other:
+def calls_of(card: Locator) -> int:
+    """How many requests the card's tab says there were."""
+    return int(re.sub(r"\D", "", card.locator('[data-tab="requests"]').inner_text()))
+
+
+@pytest.mark.long  # a second page is what a page that is loaded again is: test_lab.py has that
+def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jupyter, Path], studio: Front) -> None:
+    card = card_of(studio)
+    calls = calls_of(card)
+    studio.command("docmanager:save")
+    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    studio.expected.append("Comm not found")  # JupyterLab's words for a comm that the other page opened
+    with front_page(browser, *lab_server, "lab", "second browser", end=False) as other:
         other.expected.append("Comm not found")
-        other.open(notebook_of(lab))
+        other.open(notebook_of(studio))
         theirs = other.page.locator(".fj-card").first
         expect(theirs.get_by_text("Ready", exact=True)).to_be_visible()
         card.get_by_label("name").fill("Grace")
         card.locator(".fj-run-button").click()
         expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
-        expect(tab(theirs, "requests").locator("tr[data-request]")).to_have_count(1)
+        expect(theirs.locator('[data-tab="requests"]')).to_contain_text(str(calls + 1))
         theirs.get_by_label("Stop the app").click()
         other.page.locator(".jp-Dialog button.jp-mod-warn").click()
         for one in (card, theirs):
@@ -72,61 +80,64 @@ def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jup
         card.get_by_role("button", name="Start", exact=True).click()
         for one in (card, theirs):
             expect(one.get_by_text("Ready", exact=True)).to_be_visible()
-        lab.page.bring_to_front()
-        expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(1)
+        studio.page.bring_to_front()
+        expect(card.locator('[data-tab="requests"]')).to_contain_text(str(calls + 1))
 
 
-def test_a_kernel_that_dies_in_a_call_leaves_a_card_that_says_so(lab: Front, tmp_path: Path) -> None:
-    page = lab.page
-    lab.expected += ["Failed to load resource", "Kernel", "kernel"]
-    card = opened(lab, [LOAD, STUDIO, "import os, signal\nprint(os.getpid())"])
-    pid = int(page.locator(".jp-OutputArea-output pre").last.inner_text())
+def test_a_kernel_that_dies_in_a_call_leaves_a_card_that_says_so(studio: Front, tmp_path: Path) -> None:
+    page = studio.page
+    studio.expected += ["Failed to load resource", "Kernel", "kernel"]
+    card = card_of(studio)
     call_slow(card, tmp_path / "never")
     expect(card.get_by_role("button", name="Cancel")).to_be_visible()
-    os.kill(pid, signal.SIGKILL)
+    page.evaluate(
+        "code => { void window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.requestExecute({ code }); }",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    )
     expect(card).to_contain_text(re.compile("Stopped with its kernel|No gateway is running"), timeout=60_000)
     expect(card.get_by_role("button", name="Cancel")).to_be_hidden()
     expect(card.locator(".fj-facts")).to_contain_text("/stream")  # what was known stays
     expect(card.locator(".fj-run-button")).to_be_disabled()
 
 
-def test_a_gateway_that_ends_during_a_load_and_comes_back(lab: Front, tmp_path: Path) -> None:
-    card = opened(lab, [LOAD, STUDIO, "Studio.hi()"])
-    lab.expected += ["Failed to load resource", "ERR_INCOMPLETE_CHUNKED_ENCODING", "502", "network error"]
+def test_a_gateway_that_ends_during_a_load_and_comes_back(studio: Front, tmp_path: Path) -> None:
+    card = card_of(studio)
+    studio.expected += ["Failed to load resource", "ERR_INCOMPLETE_CHUNKED_ENCODING", "502", "network error"]
     card.locator(".fj-load summary").click()
     card.locator(".fj-try-form select").first.select_option("/slow")
     card.get_by_label("gate").fill(str(tmp_path / "never"))
     card.get_by_role("button", name="Start load").click()
     card.get_by_role("alertdialog").get_by_role("button", name="Start").click()
     expect(card.locator(".fj-load-figures")).to_contain_text("0 of 100")
-    os.kill(doctor(lab.state)["gateway"]["pid"], signal.SIGKILL)
+    os.kill(doctor(studio.state)["gateway"]["pid"], signal.SIGKILL)
     expect(card).to_contain_text("No gateway is running")
+    expect(studio.page.locator(".fj-status")).to_contain_text("fal off")
     expect(card.get_by_role("button", name="Start load")).to_be_visible()
     expect(card.locator(".fj-load [role=status]")).not_to_have_text("Running.")
-    lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
-    saved = (lab.server.directory / "root" / notebook_of(lab)).read_text()
+    studio.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+    saved = (studio.server.directory / "root" / notebook_of(studio)).read_text()
     assert "Stopped: its gateway had ended when this was saved" in saved
     assert "its kernel had ended" not in saved
-    lab.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
-    lab.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
+    studio.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
+    studio.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    expect(studio.page.locator(".fj-status")).to_contain_text("fal 1 app ready")
 
 
-def test_a_feed_that_falls_behind_says_so_and_catches_up(lab: Front) -> None:
+def test_a_feed_that_falls_behind_says_so_and_catches_up(studio: Front) -> None:
     """The page's network is cut off: what is shown has an end, and afterwards everything that happened meanwhile is there."""
-    page = lab.page
-    card = opened(lab, [LOAD, STUDIO, "for n in range(60): Studio.hi(name=str(n))"])
-    lab.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch", "WebSocket", "not running", "network error"]
+    page = studio.page
+    card = card_of(studio)
+    studio.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch", "WebSocket", "not running", "network error"]
     page.route(re.compile("/fal/api/feed"), lambda route: route.abort())
     page.evaluate("() => window.dispatchEvent(new Event('pagehide'))")
     page.evaluate("() => window.dispatchEvent(new Event('pageshow'))")
-    lab.expected.append("ERR_FAILED")
+    studio.expected.append("ERR_FAILED")
     expect(page.locator(".fj-status")).to_contain_text("no update")
     expect(card).to_contain_text("What is shown ends at")
-    page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    lab.ran(4)
+    before = calls_of(card)
+    studio.run_cell(3)  # 25 calls
     page.unroute(re.compile("/fal/api/feed"))
     expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
     expect(card).not_to_contain_text("What is shown ends at")
-    expect(card.locator('[data-tab="requests"]')).to_contain_text("120")
+    expect(card.locator('[data-tab="requests"]')).to_contain_text(str(before + 25))

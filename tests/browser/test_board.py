@@ -118,7 +118,7 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     # the sidebar
     sidebar = page.locator("#fal-jupyter-sidebar")
     expect(sidebar.locator('[data-key="device:host"]')).to_contain_text("core")
-    name = sidebar.locator('[data-key^="app:"] strong')
+    name = sidebar.locator('[data-key^="app:"] strong:not(.fj-muted)')
     assert name.evaluate("e => e.scrollWidth > e.clientWidth")  # an ellipsis, and the whole name in the title
     assert "a-name-that-is-longer-than-the-sidebar-is-wide" in (name.get_attribute("title") or "")
     # scaling: use over time, sentences
@@ -126,10 +126,10 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     card.locator('[data-tab="timeline"]').click()
     expect(card.locator("svg.fj-usage").first).to_have_attribute("aria-label", re.compile("memory: .* MB at"))
     expect(card.locator(".fj-readout")).to_contain_text("runner")
-    card.screenshot(path="tests/browser/artefacts/board-scaling.png")
+    lab.picture("board-scaling")
     card.locator('[data-tab="requests"]').click()
     expect(card.locator(".fj-endpoints")).to_contain_text("/caf\u00e9")
-    card.screenshot(path="tests/browser/artefacts/board-requests.png")
+    lab.picture("board-requests")
 
     # an app dragged into the notebook is a cell that calls it
     page.locator(".jp-NotebookPanel .jp-Cell").nth(2).scroll_into_view_if_needed()

@@ -281,6 +281,7 @@ def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
     lab.picture("card-no-extension-light")
 
 
+@pytest.mark.long  # labextension/test/keys.test.mjs has each key, test_lab.py and test_access.py those of the main ways
 @pytest.mark.timeout(300)
 def test_keys_of_the_card_and_of_the_page(lab: Front) -> None:
     page, name = lab.page, "keys.ipynb"

@@ -55,6 +55,7 @@ WATCH = """() => {
     window.fjSeen = [];
     const look = () => {
         const [, made, below] = document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell');
+        if (!below) return;
         const card = made.querySelector('.fj-card');
         const apart = below.getBoundingClientRect().top - made.getBoundingClientRect().top;
         const now = [card?.querySelector('.fj-head-state')?.textContent ?? '', Math.round(card?.offsetHeight ?? 0), Math.round(apart)];

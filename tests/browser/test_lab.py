@@ -15,18 +15,11 @@ from typing import Any
 from playwright.sync_api import Locator, expect
 
 from fal_jupyter.protocol.feed import MIME
-from tests.browser.apps import LOAD, STUDIO
+from tests.browser.apps import CELLS
 from tests.browser.conftest import Front
 from tests.support.serve import runners
 
 _numbers = itertools.count()
-CELLS = [
-    LOAD,
-    STUDIO,
-    'Studio.hi(name="Ada")',
-    "for n in range(25): Studio.hi(name=str(n))",
-    "import fal_jupyter\nprint(Studio.url)",
-]
 
 
 def opened(lab: Front, cells: list[str] = CELLS) -> Locator:
@@ -36,6 +29,15 @@ def opened(lab: Front, cells: list[str] = CELLS) -> Locator:
     lab.run_all(len(cells))
     card = lab.page.locator(".fj-card").first
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    return card
+
+
+def card_of(studio: Front) -> Locator:
+    """The card of the app that the fixture ``studio`` has, at Try with its first endpoint."""
+    card = studio.page.locator(".fj-card").first
+    card.scroll_into_view_if_needed()
+    tab(card, "try")
+    card.locator(".fj-try-form select").first.select_option("/")
     return card
 
 
@@ -61,14 +63,14 @@ def call_slow(card: Locator, gate: Path, path: str = "/slow") -> None:
     card.locator(".fj-run-button").click()
 
 
-def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
-    page = lab.page
-    card = opened(lab)
+def test_the_card_of_a_running_app(studio: Front, tmp_path: Path) -> None:
+    page = studio.page
+    card = card_of(studio)
 
     # facts, address below the server's own base URL
-    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
+    expect(card.locator(".fj-facts")).to_contain_text(re.compile(r"\d ready"))
     output = page.locator(".jp-OutputArea-output pre").last
-    expect(output).to_contain_text(f"http://{lab.server.host}{lab.server.base_url}fal/run/")
+    expect(output).to_contain_text(f"http://{studio.server.host}{studio.server.base_url}fal/run/")
 
     # Try: a value, its timing, what it printed
     card.get_by_label("name").fill("Grace")
@@ -80,7 +82,7 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
     expect(card.locator(".fj-call-line")).to_contain_text(re.compile(r"run [\d.<]+ ms"))
     page.locator(".jp-Cell").nth(1).evaluate("cell => cell.scrollIntoView({block: 'end'})")
-    lab.picture("card-light")
+    studio.picture("card-light")
 
     # an error: the user's own line first, the whole traceback on demand
     card.locator(".fj-try-form select").first.select_option("/fail")
@@ -106,7 +108,7 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     inspector = requests.locator(".fj-inspector")
     expect(inspector).to_contain_text("ZeroDivisionError")
     expect(inspector).to_contain_text("a panel")
-    lab.picture("requests-light")
+    studio.picture("requests-light")
 
     # logs and snippets
     logs = tab(card, "logs")
@@ -140,8 +142,8 @@ def drag(slider: Locator, until: Callable[[], bool]) -> None:
     assert until()
 
 
-def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
-    card = opened(lab)
+def test_config_is_applied_live_and_runners_follow(studio: Front) -> None:
+    card = card_of(studio)
     config = tab(card, "config")
 
     config.locator('[data-option="min_concurrency"]').fill("2")
@@ -163,14 +165,14 @@ def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
     timeline = tab(card, "timeline")
     expect(timeline.locator('svg[aria-roledescription="timeline"]')).to_contain_text(re.compile(r"3 of 3"))
     expect(timeline.locator(".fj-readout")).to_contain_text("3")
-    lab.picture("timeline-light")
+    studio.picture("timeline-light")
 
     # somebody else's refusal: the gateway's own sentence, and the control goes back
-    lab.page.route(
+    studio.page.route(
         re.compile(r"/fal/api/apps/studio/scaling"),
         lambda route: route.continue_(post_data='{"set": {"max_concurrency": 0}}'),
     )
-    lab.expected.append("400 (Bad Request)")
+    studio.expected.append("400 (Bad Request)")
     config = tab(card, "config")
     config.locator('[data-option="keep_alive"]').fill("77")
     config.get_by_role("button", name=re.compile("Apply 1")).click()
@@ -179,108 +181,36 @@ def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
     expect(config.locator('[data-option="keep_alive"]')).to_have_value("10")
 
 
-def test_a_page_that_is_opened_again_gets_the_result_of_its_call(lab: Front, tmp_path: Path) -> None:
-    card = opened(lab)
+def test_a_page_that_is_opened_again_gets_the_result_of_its_call(studio: Front, tmp_path: Path) -> None:
+    card = card_of(studio)
     gate = tmp_path / "gate"
     call_slow(card, gate)
     expect(card.locator(".fj-trials")).to_contain_text("running")
-    lab.command("docmanager:save")
-    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    studio.command("docmanager:save")
+    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
 
-    lab.open(notebook_of(lab))
-    card = lab.page.locator(".fj-card").first
+    studio.load(notebook_of(studio))
+    card = studio.page.locator(".fj-card").first
     expect(card.locator(".fj-trials")).to_contain_text("running")
     gate.touch()
     expect(card.locator(".fj-answer")).to_contain_text("waited")
 
 
-def test_a_killed_runner_is_replaced_where_the_user_looks(lab: Front) -> None:
-    card = opened(lab)
-    sidebar = open_sidebar(lab)
-    runner = next(r for r in runners(lab.state) if r["state"] == "IDLE")
-    number = int(runner["runner_id"].rpartition("-")[2])
+def test_a_killed_runner_is_replaced_where_the_user_looks(studio: Front) -> None:
+    card = card_of(studio)
+    sidebar = open_sidebar(studio)
+    alive = {int(r["runner_id"].rpartition("-")[2]): r for r in runners(studio.state) if r["state"] == "IDLE"}
+    number, following = max(alive), max(alive) + 1
     expect(sidebar.get_by_role("treeitem", name=re.compile(rf"studio-{number}\b"))).to_be_visible()
-    os.kill(runner["pid"], signal.SIGKILL)
-    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"studio-{number + 1}, idle"))).to_be_visible()
-    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
-    expect(tab(card, "timeline").locator('svg[aria-roledescription="timeline"]')).to_contain_text(
-        f"runner {number + 1}"
-    )
+    os.kill(alive[number]["pid"], signal.SIGKILL)
+    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"studio-{following}, idle"))).to_be_visible()
+    expect(card.locator(".fj-facts")).to_contain_text(f"{len(alive)} ready")
+    expect(tab(card, "timeline").locator('svg[aria-roledescription="timeline"]')).to_contain_text(f"runner {following}")
 
 
-def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
-    page = lab.page
-    card = opened(lab)
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
-
-    # the chip at the cell: agrees, edited, agrees again
-    chip = page.locator(".fj-cell-chip")
-    expect(chip).to_contain_text("r1 · 1 ready")
-    cell = page.locator(".jp-Cell").nth(1)
-    cell.locator(".cm-line", has_text='self.greeting = "Hello"').click()
-    page.keyboard.press("End")
-    page.keyboard.type("  # edited")
-    expect(chip).to_contain_text("edited")
-    page.keyboard.press("Control+Enter")
-    expect(chip).to_contain_text(re.compile(r"r\d · 1 ready"))
-
-    # sidebar: copy address, unload, logs
-    sidebar = open_sidebar(lab)
-    app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio r\d+.*, Ready"))
-    app.hover()
-    app.get_by_label("Unload until the next call").click()
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 app at zero · 0 runners")
-    expect(card.get_by_text("Scaled to zero")).to_be_visible()
-    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
-    sidebar.get_by_role("menuitem", name="Copy address").click()
-    address = f"http://{lab.server.host}{lab.server.base_url}fal/run/{card_app(card)}"
-    assert page.evaluate("() => navigator.clipboard.readText()") == address
-    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
-    sidebar.get_by_role("menuitem", name="Logs").click()
-    expect(page.locator(".lm-TabBar-tabLabel", has_text="Logs of studio")).to_be_visible()
-    expect(page.locator(".fj-log").last).to_contain_text("greeting Ada")
-
-    # dashboard by the palette; a request in its drawer; restart and stop from its table
-    lab.command("apputils:activate-command-palette")
-    page.locator(".lm-CommandPalette-input").fill("Open the Dashboard")
-    page.locator(".lm-CommandPalette-item[data-command='fal-jupyter:open-dashboard']").first.click()
-    board = page.locator(".fj-dashboard")
-    expect(board.locator(".fj-apps")).to_contain_text("studio")
-    board.locator("tr[data-request]").first.click()
-    expect(board.locator(".fj-drawer")).to_contain_text("Where")
-    board.locator(".fj-drawer").get_by_label("Close").click()
-    board.get_by_label("Restart studio").click()
-    expect(board.locator(".fj-apps")).to_contain_text("Ready")
-    lab.picture("dashboard-light")
-    lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-    lab.picture("dashboard-dark")
-
-    # Running Sessions lists it, and the dashboard stops it after a question
-    page.locator("li.lm-TabBar-tab[data-id='jp-running-sessions']").click()
-    expect(page.locator("#jp-running-sessions")).to_contain_text("fal apps")
-    expect(page.locator("#jp-running-sessions")).to_contain_text("studio")
-    board.get_by_label("Stop studio").click()
-    page.locator(".jp-Dialog button.jp-mod-warn").click()
-    expect(board.locator(".fj-apps")).to_contain_text("Stopped")
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped")
-
-    # launcher card: a notebook with an app in it
-    lab.command("launcher:create")
-    page.locator(".jp-LauncherCard", has_text="New fal App").click()
-    page.locator(".jp-Dialog button.jp-mod-accept").click()
-    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
-
-
-def card_app(card: Locator) -> str:
-    label = card.locator(".fj-name").get_attribute("title")
-    assert label
-    return label
-
-
-def test_the_keyboard_reaches_everything_of_the_card(lab: Front) -> None:
-    page = lab.page
-    card = opened(lab)
+def test_the_keyboard_reaches_everything_of_the_card(studio: Front) -> None:
+    page = studio.page
+    card = card_of(studio)
     card.locator('[data-tab="try"]').focus()
     for name in ("outputs", "requests", "timeline", "config", "logs", "snippets"):
         page.keyboard.press("ArrowRight")
@@ -296,18 +226,74 @@ def test_the_keyboard_reaches_everything_of_the_card(lab: Front) -> None:
     assert page.locator(".jp-Cell").count() == len(CELLS)
 
 
-def test_a_gateway_that_ends_is_told_and_its_successor_found(lab: Front) -> None:
-    from tests.support.serve import doctor
+def test_sidebar_dashboard_status_bar_and_commands(studio: Front) -> None:
+    page = studio.page
+    card = card_of(studio)
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
 
-    card = opened(lab)
-    pid = doctor(lab.state)["gateway"]["pid"]
-    os.kill(pid, signal.SIGKILL)
-    expect(card).to_contain_text("No gateway is running")
-    expect(lab.page.locator(".fj-status")).to_contain_text("fal off")
-    lab.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
-    lab.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
-    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
-    expect(lab.page.locator(".fj-status")).to_contain_text("fal 1 app ready")
+    # the chip at the cell: agrees, edited, agrees again
+    chip = page.locator(".fj-cell-chip")
+    expect(chip).to_contain_text(re.compile(r"r\d · \d ready"))
+    cell = page.locator(".jp-Cell").nth(1)
+    cell.locator(".cm-line", has_text='self.greeting = "Hello"').click()
+    page.keyboard.press("End")
+    page.keyboard.type("  # edited")
+    expect(chip).to_contain_text("edited")
+    page.keyboard.press("Control+Enter")
+    expect(chip).to_contain_text(re.compile(r"r\d · \d ready"))
+
+    # sidebar: copy address, unload, logs
+    sidebar = open_sidebar(studio)
+    app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio r\d+.*, Ready"))
+    app.hover()
+    app.get_by_label("Unload until the next call").click()
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app at zero · 0 runners")
+    expect(card.get_by_text("Scaled to zero")).to_be_visible()
+    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
+    sidebar.get_by_role("menuitem", name="Copy address").click()
+    address = f"http://{studio.server.host}{studio.server.base_url}fal/run/{card_app(card)}"
+    assert page.evaluate("() => navigator.clipboard.readText()") == address
+    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
+    sidebar.get_by_role("menuitem", name="Logs").click()
+    expect(page.locator(".lm-TabBar-tabLabel", has_text="Logs of studio")).to_be_visible()
+    expect(page.locator(".fj-log").last).to_contain_text("greeting Ada")
+
+    # dashboard by the palette; a request in its drawer; restart and stop from its table
+    studio.command("apputils:activate-command-palette")
+    page.locator(".lm-CommandPalette-input").fill("Open the Dashboard")
+    page.locator(".lm-CommandPalette-item[data-command='fal-jupyter:open-dashboard']").first.click()
+    board = page.locator(".fj-dashboard")
+    expect(board.locator(".fj-apps")).to_contain_text("studio")
+    board.locator("tr[data-request]").first.click()
+    expect(board.locator(".fj-drawer")).to_contain_text("Where")
+    board.locator(".fj-drawer").get_by_label("Close").click()
+    board.get_by_label("Restart studio").click()
+    expect(board.locator(".fj-apps")).to_contain_text("Ready")
+    studio.picture("dashboard-light")
+    studio.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    studio.picture("dashboard-dark")
+
+    # Running Sessions lists it, and the dashboard stops it after a question
+    page.locator("li.lm-TabBar-tab[data-id='jp-running-sessions']").click()
+    expect(page.locator("#jp-running-sessions")).to_contain_text("fal apps")
+    expect(page.locator("#jp-running-sessions")).to_contain_text("studio")
+    board.get_by_label("Stop studio").click()
+    page.locator(".jp-Dialog button.jp-mod-warn").click()
+    expect(board.locator(".fj-apps")).to_contain_text("Stopped")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped")
+
+    # launcher card: a notebook with an app in it
+    studio.command("launcher:create")
+    page.locator(".jp-LauncherCard", has_text="New fal App").click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
+
+
+def card_app(card: Locator) -> str:
+    label = card.locator(".fj-name").get_attribute("title")
+    assert label
+    return label
 
 
 def cards_in(lab: Front) -> list[dict[str, Any]]:

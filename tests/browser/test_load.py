@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.apps import LOAD
@@ -21,6 +22,7 @@ class Quick(fal.App):
 CALLS = "for _ in range(4): Quick.hi.map(list(range(1250)), concurrency=8)"
 
 
+@pytest.mark.long
 def test_a_load_swells_neither_the_page_nor_the_notebook(lab: Front) -> None:
     page = lab.page
     lab.write("l.ipynb", [LOAD, APP, CALLS])

@@ -29,6 +29,7 @@ def count_of_cells(name: str) -> int:
     return sum(cell.cell_type == "code" for cell in notebook.cells)
 
 
+@pytest.mark.long  # tests/quickstart runs it in a kernel
 @pytest.mark.timeout(300)  # it loads torch and a model, beside whatever else the machine does
 def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     pytest.importorskip("torch")
@@ -52,6 +53,7 @@ def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     lab.picture("quickstart-light")
 
 
+@pytest.mark.long  # tests/tour runs it in a kernel, and test_notebook7 has a card there
 @pytest.mark.timeout(300)
 def test_the_tour_in_notebook_7(notebook7: Front) -> None:
     page = notebook7.page

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
+from pathlib import Path
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Browser, expect
 
 from tests.browser.apps import LOAD, STUDIO
-from tests.browser.conftest import Front
+from tests.browser.conftest import Front, front_page
+from tests.support.jupyter import Jupyter
 
 DISABLED = ("sidebar", "cell-chip", "dashboard")
 # What some plugins show beside a running app, and a command of the others.
@@ -30,13 +31,24 @@ COMMANDS = {
 }
 
 
-def test_disabled_plugins_take_their_features_away_and_nothing_else(lab: Front) -> None:
-    ids = [f"fal-jupyter:{name}" for name in DISABLED]
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(lab.server.directory / "config")}
-    command = [sys.executable, "-m", "jupyterlab.labextensions", "disable", "--level=user", *ids]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+@pytest.mark.long  # labextension/test/plugins.test.mjs starts each plugin without the others
+def test_disabled_plugins_take_their_features_away_and_nothing_else(
+    browser: Browser, lab_server: tuple[Jupyter, Path]
+) -> None:
+    server, state = lab_server
+    config = (
+        server.directory / "config" / "labconfig" / "page_config.json"
+    )  # as `jupyter labextension disable --level=user` has it
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({"disabledExtensions": {f"fal-jupyter:{name}": True for name in DISABLED}}))
+    try:
+        with front_page(browser, server, state, "lab", "plugins") as lab:
+            shown_without_them(lab)
+    finally:
+        config.unlink()
 
+
+def shown_without_them(lab: Front) -> None:
     lab.write("plugins.ipynb", [LOAD, STUDIO])
     lab.open("plugins.ipynb")
     lab.run_all(2)

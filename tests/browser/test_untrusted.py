@@ -118,7 +118,7 @@ def opened(front: Front, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", ["lab", pytest.param("notebook", marks=pytest.mark.long)])
 def test_nothing_of_a_hostile_notebook_runs_with_the_base_package(
     browser: Browser, base_python: Path, app: str
 ) -> None:
@@ -150,6 +150,7 @@ def harmless(front: Front) -> None:
     assert not (front.server.directory / "root" / "written.txt").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_with_anywidget_the_same_notebook_is_effective_as_security_md_says(
     browser: Browser, request: pytest.FixtureRequest, app: str

@@ -34,27 +34,6 @@ window.listeners = listeners;
 </script>"""
 
 
-def test_the_widget_works_over_the_comm_of_a_kernel(lab: Front) -> None:
-    cells = [LOAD, STUDIO, 'import fal_jupyter\nStudio.hi(name="Ada")\nfal_jupyter.widget(Studio, bare=True)']
-    lab.write("c.ipynb", cells)
-    lab.open("c.ipynb")
-    lab.run_all(3)
-    asked: list[str] = []
-    lab.page.on("request", lambda request: asked.append(request.url) if "/fal/api/apps" in request.url else None)
-    card = lab.page.locator(".jp-Cell").nth(2).locator(".fj-card")
-    card.scroll_into_view_if_needed()  # a card that nobody sees is not drawn anew
-    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
-    card.get_by_label("name").fill("Grace")
-    card.locator(".fj-run-button").click()
-    expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
-    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(2)
-    config = tab(card, "config")
-    config.locator('[data-option="min_concurrency"]').fill("2")
-    config.get_by_role("button", name="Apply 1 live").click()
-    expect(card.locator(".fj-facts")).to_contain_text("2 ready")
-    assert not [url for url in asked if "calls" in url]  # all of it went through the kernel
-
-
 @contextmanager
 def served_folder(folder: Path) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -70,10 +49,8 @@ def served_folder(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def test_the_joined_module_draws_in_a_page_that_is_no_notebook(lab: Front, browser: Browser, tmp_path: Path) -> None:
-    lab.write("b.ipynb", [LOAD, STUDIO, 'Studio.hi(name="Ada")'])
-    lab.open("b.ipynb")
-    lab.run_all(3)
+def joined_module(lab: Front, browser: Browser, tmp_path: Path) -> None:
+    """The widget's module draws the app's card, live, in a bare page."""
     line = Client(read({"FAL_JUPYTER_STATE": str(lab.state)})).control.snapshot()
     assert line is not None
     app = line["apps"][0]
@@ -100,3 +77,31 @@ def test_the_joined_module_draws_in_a_page_that_is_no_notebook(lab: Front, brows
         assert page.evaluate("() => Object.keys(window.listeners)") == []
         page.close()
         assert errors == []
+
+
+def test_the_widget_works_over_the_comm_of_a_kernel_and_in_a_page_that_is_no_notebook(
+    lab: Front, browser: Browser, tmp_path: Path
+) -> None:
+    cells = [LOAD, STUDIO, 'import fal_jupyter\nStudio.hi(name="Ada")\nfal_jupyter.widget(Studio, bare=True)']
+    lab.write("c.ipynb", cells)
+    lab.open("c.ipynb")
+    lab.run_all(3)
+    joined_module(lab, browser, tmp_path)
+    over_the_comm(lab)
+
+
+def over_the_comm(lab: Front) -> None:
+    asked: list[str] = []
+    lab.page.on("request", lambda request: asked.append(request.url) if "/fal/api/apps" in request.url else None)
+    card = lab.page.locator(".jp-Cell").nth(2).locator(".fj-card")
+    card.scroll_into_view_if_needed()  # a card that nobody sees is not drawn anew
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    card.get_by_label("name").fill("Grace")
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(2)
+    config = tab(card, "config")
+    config.locator('[data-option="min_concurrency"]').fill("2")
+    config.get_by_role("button", name="Apply 1 live").click()
+    expect(card.locator(".fj-facts")).to_contain_text("2 ready")
+    assert not [url for url in asked if "calls" in url]  # all of it went through the kernel

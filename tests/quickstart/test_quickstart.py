@@ -67,7 +67,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo({cell.id: cell for cell in notebook.cells}, done.stdout, survivors)
 
 
-pytestmark = pytest.mark.timeout(360)
+# test_model.py has its model, tests/tour the run of a notebook in a kernel
+pytestmark = [pytest.mark.long, pytest.mark.timeout(360)]
 
 
 def test_the_weights_load_with_progress_under_the_app_cell(demo: Demo) -> None:
@@ -167,19 +168,6 @@ def test_the_demo_leaves_the_committed_notebook_as_it_is(demo: Demo) -> None:
     committed = nbformat.read(NOTEBOOK, as_version=4)
 
     assert [(cell.id, cell.source) for cell in committed.cells] == [(c.id, c.source) for c in demo.cells.values()]
-
-
-def test_the_committed_notebook_has_outputs_of_this_source() -> None:
-    committed = {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
-    numbers = [cell.execution_count for cell in committed.values() if cell.cell_type == "code"]
-    outputs = "\n".join(str(cell.get("outputs", "")) for cell in committed.values())
-
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert "switching the router off and on again" in shown(committed["call"])
-    assert "ZeroDivisionError" in shown(committed["error"])
-    assert "HTTP/1.1 200" in shown(committed["curl"])
-    assert "fjk_" not in outputs, "a key was committed"
-    assert not re.search(r"/(work|root|home|tmp)/", outputs), "a path of somebody's machine was committed"
 
 
 def calls(cell: Any) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def base_environment(place: Path) -> Path:
     for found in _closure():
         for file in found.files or ():
             target = Path(os.path.normpath(site / file))
-            if target.is_relative_to(place) and "__pycache__" not in target.parts and not target.exists():
+            if target.is_relative_to(place) and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _link(os.path.normpath(found.locate_file(file)), target)
     (site / "fal_jupyter.pth").write_text(f"{TOP}\n")
