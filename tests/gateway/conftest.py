@@ -1,4 +1,4 @@
-"""One app behind one gateway for all tests of a file, served as a user serves it: ``fal-jupyter serve``."""
+"""Two gateways for all of these tests: one with an app, served as a user serves it, and one with the default settings."""
 
 from __future__ import annotations
 
@@ -156,20 +156,20 @@ def shared_state() -> Iterator[Path]:
         client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def state() -> Iterator[Path]:
     with state_directory() as path:
         yield path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("app") / "app.py"
     path.write_text(APP)
     return str(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wide(state: Path, app_file: str) -> Iterator[Served]:
     with served(state, f"{app_file}::Wide", env={"FAL_JUPYTER_MAX_BODY": str(80 << 20)}) as running:
         yield running

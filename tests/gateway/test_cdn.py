@@ -222,7 +222,7 @@ def test_who_takes_nothing_costs_no_memory_and_is_hung_up_on(tmp_path: Path) -> 
     with cdn_caller(tmp_path, env={"FAL_JUPYTER_SEND_TIMEOUT": "1"}) as caller:
         source = tmp_path / "large"
         with source.open("wb") as file:
-            file.truncate(256 << 20)
+            file.truncate(96 << 20)
         stored = caller.store.put_path(source, content_type=OCTETS, file_name="large", now=time.time())
         before = resident(caller.gateway)
         with socket.create_connection(("127.0.0.1", caller.port), timeout=30) as sock:
@@ -237,7 +237,7 @@ def test_who_takes_nothing_costs_no_memory_and_is_hung_up_on(tmp_path: Path) -> 
             except ConnectionResetError:
                 pass
             assert taken < stored.size
-        assert caller.ask("GET", stored.url(f"http://{caller.host}/cdn"), auth=None)[1] == bytes(256 << 20)
+        assert caller.ask("GET", stored.url(f"http://{caller.host}/cdn"), auth=None)[1] == bytes(96 << 20)
         assert "Uncaught" not in (caller.state / "logs" / "gateway.log").read_text()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.settings import read
+from tests.clients.waiting import until
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import asyncio
@@ -50,10 +49,10 @@ class Busy(fal.App):
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def busy(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("app") / "app.py"
     path.write_text(APP)
-    with state_directory() as state, served(state, f"{path}::Busy") as app:
+    with served(shared_state, f"{path}::Busy") as app:
         yield app
 
 
@@ -93,13 +92,12 @@ def test_a_load_that_nobody_watches_ends_with_its_calls(busy: Served, client: Cl
     answer = load(client, 1000, 4, {"gate": str(tmp_path / "never")})
     assert json.loads(next(iter(answer)).splitlines()[0])["running"] == 4
     answer.close()
-    deadline = time.monotonic() + 20
-    while True:
-        snapshot = client.control.snapshot()
-        assert snapshot is not None
-        if not snapshot["apps"][0]["in_flight"]:
-            break
-        assert time.monotonic() < deadline
+
+    def in_flight() -> int:
+        (app,) = [app for app in client.control.apps() if app["app"] == busy.ready["app"]]
+        return app["in_flight"]
+
+    until(lambda: in_flight() == 0)
     assert busy.request("/most").json == 4  # no other call was begun
     assert busy.request("/").status == 200
 

@@ -83,10 +83,11 @@ def cancel(caller: Caller, job: dict[str, Any]) -> None:
     assert caller.ask("PUT", urlsplit(job["cancel_url"]).path)[0] == 202
 
 
-def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, held: None, jobs: Served) -> None:
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, held: None, jobs: Served, count: int) -> None:
     gateway = psutil.Process(doctor(jobs.state)["gateway"]["pid"])
     before = gateway.memory_info().rss
-    for _ in range(300):
+    for _ in range(count):
         status, job, _ = submit(caller, bytes(MIB))
         assert status == 200, job
         cancel(caller, job)

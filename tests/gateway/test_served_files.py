@@ -36,12 +36,14 @@ class Mine(fal.App):
 
 @pytest.fixture(scope="module")
 def state() -> Iterator[Path]:
+    """A state directory in which no gateway is started."""
     with state_directory() as path:
+        path.mkdir(mode=0o700)
         yield path
 
 
 def test_packages_win_over_the_file_and_its_folder_and_the_working_folder_are_searched(
-    state: Path, tmp_path: Path
+    shared_state: Path, tmp_path: Path
 ) -> None:
     work, folder = tmp_path / "work", tmp_path / "app"
     for place in (work, folder):
@@ -51,7 +53,7 @@ def test_packages_win_over_the_file_and_its_folder_and_the_working_folder_are_se
     (work / "of_work.py").write_text("WORD = 'work'\n")
     (work / "fastapi.py").write_text("raise RuntimeError('the package is meant')\n")
 
-    with served(state, str(folder / "msgpack.py"), env=SAFE_PATH, prefix=["env", "-C", str(work)]) as app:
+    with served(shared_state, str(folder / "msgpack.py"), env=SAFE_PATH, prefix=["env", "-C", str(work)]) as app:
         first = app.request("/", {}).json
         assert app.request("/leave", {}).status == 503
         second = app.request("/", {}).json
@@ -61,14 +63,14 @@ def test_packages_win_over_the_file_and_its_folder_and_the_working_folder_are_se
     assert first == {"package": True, "same": True, "name": "<run_path>", "words": ["beside", "work", "work"]}
 
 
-def test_a_class_that_the_file_imports_can_be_served(state: Path, tmp_path: Path) -> None:
+def test_a_class_that_the_file_imports_can_be_served(shared_state: Path, tmp_path: Path) -> None:
     (tmp_path / "impl.py").write_text(
         "import fal\nclass Deep(fal.App):\n    @fal.endpoint('/')\n    def go(self) -> str: return __name__\n"
     )
     (tmp_path / "app.py").write_text("from impl import Deep as Deeper\n")
 
     for target in ("app.py::Deeper", "app.py"):
-        with served(state, str(tmp_path / target)) as app:
+        with served(shared_state, str(tmp_path / target)) as app:
             assert app.request("/", {}).json == "impl"
 
 
@@ -128,7 +130,7 @@ def test_a_dry_run_loads_the_class_and_starts_and_installs_nothing(state: Path, 
 
 
 def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_where_it_is_used(
-    state: Path, tmp_path: Path
+    shared_state: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "app.py").write_text(
         "import fal\nfrom fal.distributed import DistributedRunner\nfrom fal.distributed.worker import DistributedWorker\n"
@@ -137,8 +139,8 @@ def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_
         "    @fal.endpoint('/')\n    def go(self) -> int: return 1\n"
     )
 
-    dry = command(state, "serve", str(tmp_path / "app.py"), "--dry-run")
-    real = command(state, "serve", str(tmp_path / "app.py"))
+    dry = command(shared_state, "serve", str(tmp_path / "app.py"), "--dry-run")
+    real = command(shared_state, "serve", str(tmp_path / "app.py"))
 
     sentence = "fal_jupyter does not have fal.distributed yet"
     assert (dry.returncode, real.returncode) == (0, 1)
@@ -146,13 +148,13 @@ def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_
     assert sentence in real.stderr
 
 
-def test_an_edit_of_the_file_or_of_a_module_of_it_is_told_on_the_terminal(state: Path, tmp_path: Path) -> None:
+def test_an_edit_of_the_file_or_of_a_module_of_it_is_told_on_the_terminal(shared_state: Path, tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("N = 1")
     path = tmp_path / "edited.py"
     path.write_text(
         "import fal\nclass E(fal.App):\n    @fal.endpoint('/')\n    def go(self) -> int:\n        import beside\n        return beside.N\n"
     )
-    with served(state, str(path)) as running:
+    with served(shared_state, str(path)) as running:
         assert running.request().json == 1
         assert running.process.stderr is not None
         for name in ("beside.py", "edited.py"):

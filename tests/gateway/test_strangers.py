@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from tests.support.serve import Served, command, served
+from tests.support.state import state_directory
 from tests.support.wire import Reply, Wire, exchange, head, port_of
 
 APP = """
@@ -59,6 +60,13 @@ class Open(fal.App):
 
         return StreamingResponse(parts(), media_type="text/plain")
 """
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A gateway of this file's own: it has short limits of time."""
+    with state_directory() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
