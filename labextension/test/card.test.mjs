@@ -195,6 +195,18 @@ describe("card", () => {
     press("More actions");
     const first = document.activeElement;
     expect(first.getAttribute("role")).toBe("menuitem");
+    const items = [...root.querySelectorAll('[role="menuitem"]')];
+    const moves = [
+      ["ArrowDown", 1],
+      ["End", items.length - 1],
+      ["ArrowDown", 0],
+      ["ArrowUp", items.length - 1],
+      ["Home", 0],
+    ];
+    for (const [key, at] of moves) {
+      document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+      expect([key, items.indexOf(document.activeElement)]).toEqual([key, at]);
+    }
     const leaves = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
     first.dispatchEvent(leaves);
     expect([leaves.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([

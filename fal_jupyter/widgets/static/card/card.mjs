@@ -8,7 +8,7 @@ import { galleryPanel } from "../outputs/gallery.mjs";
 import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { keepingLast } from "../connection/kept_host.mjs";
-import { keepOwnKeys } from "../elements/keys.mjs";
+import { keepOwnKeys, moveInMenu } from "../elements/keys.mjs";
 import { loadPanel } from "../try/load.mjs";
 import { logsPanel } from "../logs/logs.mjs";
 import { markdownView } from "../elements/markdown.mjs";
@@ -128,6 +128,8 @@ export function askWithin(place) {
       keep.focus();
     });
 }
+
+const MOST_HELD = 520; // pixels of a card's height that a shorter tab keeps
 
 /**
  * Heights of cards that were taken away, by app: a new one of the same app begins with it.
@@ -256,10 +258,11 @@ class CardPanel {
     this.tabs = tabList(TABS, chosen, (name) => {
       if (this.tab !== name && this.body.offsetHeight) {
         // a shorter tab does not pull up what is below, nor does the next run of the cell
-        heights.set(this.alias, this.body.offsetHeight);
+        const height = Math.min(this.body.offsetHeight, MOST_HELD);
+        heights.set(this.alias, height);
         this.heldFor = "";
         this.body.style.removeProperty("--fj-held");
-        this.body.style.minHeight = `${this.body.offsetHeight}px`;
+        this.body.style.minHeight = `${height}px`;
       }
       for (const one of this.built.values()) one.hidden = true;
       const place = this.built.get(name) ?? this.build(name);
@@ -282,11 +285,7 @@ class CardPanel {
       this.signal,
     );
     this.started = false;
-    if (heights.has(this.alias)) this.body.style.minHeight = `${heights.get(this.alias)}px`;
-    this.signal.addEventListener(
-      "abort",
-      () => this.body.offsetHeight && heights.set(this.alias, this.body.offsetHeight),
-    );
+    this.keepHeight();
 
     /** @type {string | undefined} what is shown of it: what is unfolded stays so */
     this.aboutOf = undefined;
@@ -343,10 +342,8 @@ class CardPanel {
       closed = true;
       list.remove();
     };
-    list.addEventListener(
-      "keydown",
-      (/** @type {KeyboardEvent} */ event) =>
-        event.key === "Escape" && (event.preventDefault(), close(), this.more.focus()),
+    list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) =>
+      event.key === "Escape" ? (event.preventDefault(), close(), this.more.focus()) : moveInMenu(event, list),
     );
     list.addEventListener(
       "focusout",
@@ -387,6 +384,28 @@ class CardPanel {
     const replaced = this.states.replacesForm(this.app());
     this.states.stage.classList.toggle("fj-away", this.tab !== "try");
     form?.classList.toggle("fj-away", replaced);
+  }
+
+  /** The next run of the cell begins with this height; at another width it says nothing. */
+  keepHeight() {
+    if (heights.has(this.alias)) this.body.style.minHeight = `${heights.get(this.alias)}px`;
+    this.signal.addEventListener(
+      "abort",
+      () => this.body.offsetHeight && heights.set(this.alias, Math.min(this.body.offsetHeight, MOST_HELD)),
+    );
+    if (typeof ResizeObserver === "undefined") return;
+    let width = 0;
+    const observer = new ResizeObserver(() => {
+      const now = this.body.offsetWidth;
+      if (width && now && now !== width) {
+        heights.delete(this.alias);
+        this.body.style.minHeight = "";
+        this.body.style.removeProperty("--fj-held");
+      }
+      width = now || width;
+    });
+    observer.observe(this.body);
+    this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */

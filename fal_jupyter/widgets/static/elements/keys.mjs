@@ -50,9 +50,25 @@ export function isOwnKey(event, isMac = /Mac/.test(globalThis.navigator?.platfor
   // runs the form; it must not run the cell from one place of the card and the form from another
   if (key === "Enter") return true;
   const name = key.length === 1 ? key.toLowerCase() : key;
-  if (!isTyped(event.target)) return name === "c" && !shiftKey && !altKey; // copies what is selected
+  // copies what is selected; and Ctrl A of a notebook would select all its cells, for somebody who does not look at them
+  if (!isTyped(event.target)) return (name === "c" || name === "a") && !shiftKey && !altKey;
   if (isMac && !metaKey) return true; // Option types characters, Ctrl moves as in Emacs
   return !altKey && (shiftKey ? SHIFTED_EDITS : EDITS).has(name);
+}
+
+/**
+ * Move in a menu by the arrow keys, Home and End.
+ * @param {KeyboardEvent} event
+ * @param {HTMLElement} list
+ */
+export function moveInMenu(event, list) {
+  const items = /** @type {HTMLElement[]} */ ([...list.querySelectorAll('[role="menuitem"]')]);
+  const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+  if (to === undefined || !items.length) return;
+  event.preventDefault();
+  event.stopPropagation();
+  items.at(to % items.length)?.focus();
 }
 
 let listens = false;

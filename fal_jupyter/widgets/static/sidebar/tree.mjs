@@ -9,7 +9,7 @@ import { appLook, newestFailed, ownerWords, setupPassed } from "../card/card_sta
 import { gatewayNow } from "../connection/store.mjs";
 import { bytes, duration, pathText, plural, rate, runnerName } from "../text/format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "../elements/glyphs.mjs";
-import { keepOwnKeys } from "../elements/keys.mjs";
+import { keepOwnKeys, moveInMenu } from "../elements/keys.mjs";
 import { startButton } from "../dashboard/ledger.mjs";
 import { hasFailed, totalOf } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
@@ -230,10 +230,8 @@ class TreePanel {
       ),
     );
     list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-      if (next) event.preventDefault(), /** @type {any} */ (document.activeElement)?.[next]?.focus();
-      if (event.key === "Escape") close(), at.focus();
-      if (next || event.key === "Escape") event.stopPropagation();
+      moveInMenu(event, list);
+      if (event.key === "Escape") event.stopPropagation(), close(), at.focus();
     });
     list.addEventListener(
       "focusout",

@@ -1095,15 +1095,6 @@ html[theme="light"] .fj,
   .fj .fj-third {
     display: none;
   }
-  .fj .fj-config {
-    grid-template-columns: minmax(0, 1fr);
-  }
-  .fj .fj-config > * {
-    min-height: 0;
-  }
-  .fj .fj-config > .fj-config-applies::before {
-    content: "applies ";
-  }
 }
 @container fj (max-width: 420px) {
   .fj .fj-form {

@@ -427,4 +427,24 @@ html[theme="light"] .fj,
     flex-basis: 100%;
   }
 }
+@container fj (max-width: 640px) {
+  .fj .fj-config {
+    grid-template-columns: minmax(0, 1fr);
+  }
+  .fj .fj-config > .fj-config-head {
+    display: none;
+  }
+  .fj .fj-config > *:not(.fj-group, .fj-config-applies) {
+    border-bottom: 0;
+  }
+  .fj .fj-config > * {
+    min-height: 0;
+  }
+  .fj .fj-config > .fj-config-note {
+    padding-top: 0;
+  }
+  .fj .fj-config > .fj-config-applies::before {
+    content: "applies ";
+  }
+}
 `;
