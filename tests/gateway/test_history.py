@@ -126,7 +126,10 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     for path, status, took in (("/a", 200, 0.01), ("/b", 500, 0.2), ("/b", 499, 0.4), ("/no", 404, 0.01)):
         app.count(
             SimpleNamespace(
-                path=path, status=status, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took)
+                description=SimpleNamespace(path=path),
+                status=status,
+                cold=False,
+                timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took),
             ),
             1000,
         )  # type: ignore[arg-type]
@@ -139,7 +142,10 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     for number in range(100):
         app.count(
             SimpleNamespace(
-                path=f"/{number}", status=200, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1)
+                description=SimpleNamespace(path=f"/{number}"),
+                status=200,
+                cold=False,
+                timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1),
             ),
             1000,
         )  # type: ignore[arg-type]
@@ -170,7 +176,10 @@ def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
 
 def ended_kept() -> Any:
     return SimpleNamespace(
-        path="/", status=200, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02)
+        description=SimpleNamespace(path="/"),
+        status=200,
+        cold=False,
+        timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02),
     )
 
 

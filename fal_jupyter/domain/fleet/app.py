@@ -88,7 +88,7 @@ class FleetApp:
     @property
     def is_cold(self) -> bool:
         """True where no runner is ready: a request has to wait for a start."""
-        return all(runner.state not in READY for runner in self.runners.values())
+        return READY.isdisjoint([runner.state for runner in self.runners.values()])
 
     @property
     def is_launching(self) -> bool:

@@ -168,7 +168,7 @@ class RequestHandler(Handler):
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if recorded is not None:
             request, error, sent, received = recorded.state(), recorded.error, recorded.input(), recorded.output()
-            displays, query = recorded.displays, query_of(recorded.head)
+            displays, query = recorded.displays, query_of(recorded.description.head)
         else:
             assert live is not None
             request, error = state_of(live), live.record.error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,19 +31,25 @@ from fal_jupyter.settings import Settings
 
 
 class FleetTimer:
-    """Calls *fire* when the fleet's next time limit passes."""
+    """Calls *fire* when the fleet's next time limit passes.
+
+    Attributes:
+        latest: a time limit before it has to be set with :meth:`wake_by` (monotonic nanoseconds).
+    """
 
     def __init__(self, fire: Callable[[], None]) -> None:
         self._fire = fire
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0
+        self.latest: float = math.inf
         self._suspension = SuspensionGuard()
 
     def wake_by(self, due: int) -> None:
-        """Fire at *due* (monotonic nanoseconds) at the latest."""
-        if (self._handle is None or due < self._due) and not self._suspension.catching_up:
+        """Fire at *due* at the latest."""
+        if not self._suspension.catching_up:
             self._set(due)
+            self.latest = due
 
     def _set(self, due: int) -> None:
         if self._handle is not None:
@@ -52,7 +59,7 @@ class FleetTimer:
         self._handle = self._loop.call_later(delay + 0.0005, self._fired)
 
     def _fired(self) -> None:
-        self._handle = None
+        self._handle, self.latest = None, math.inf
         later = self._suspension.fired(self._due, time.monotonic_ns())
         if later is not None:
             self._set(later)
@@ -117,7 +124,7 @@ class Engine:
         for command in commands:
             self._execute[type(command)](command)
         self._changes.notify()
-        if (wake_at := self._fleet.wake_at) is not None:
+        if (wake_at := self._fleet.wake_at) is not None and wake_at < self._timer.latest:
             self._timer.wake_by(wake_at)
 
     def _app_forgotten(self, alias: str) -> None:

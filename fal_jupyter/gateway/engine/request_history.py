@@ -79,40 +79,38 @@ class RecordedRequest:
     """One request that has ended."""
 
     __slots__ = (
-        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "detail", "displays", "error", "head", "id", "method", "origin", "path",
-        "request_body", "request_type", "response_body", "revision", "runner", "size", "status", "timestamps",
+        "alias", "bytes_in", "bytes_out", "cold", "content_type", "description", "detail", "displays", "error", "id",
+        "request_body", "response_body", "revision", "runner", "size", "status", "timestamps",
     )  # fmt: skip
 
     def __init__(self, request: ProxiedRequest, now: float) -> None:
-        description, record = request.description, request.record
-        self.id, self.alias, self.method, self.path = request.id, request.alias, description.method, description.path
-        self.origin, self.cell, self.timestamps = description.origin, description.cell, request.clock.at(now)
-        self.cold = self.timestamps.starting > 0 or (self.timestamps.cold and not request.dispatched)
+        record = request.record
+        self.id, self.alias, self.description = request.id, request.alias, request.description
+        self.timestamps = timestamps = request.clock.at(now)
+        self.cold = timestamps.starting > 0 or (timestamps.cold and not request.dispatched)
         self.status = record.status or CANCELLED
         self.revision, self.runner = request.revision, request.runner_id
         self.bytes_in, self.bytes_out = request.body.bytes_received, record.bytes_sent
         self.content_type = record.content_type
-        self.head = description.head
         self.error: ErrorDescription | None = record.error
         self.detail = record.detail
-        self.request_body, self.request_type = request.body.sample, description.content_type
-        self.response_body = record.body()
+        self.request_body, self.response_body = request.body.sample, record.body()
         self.displays = record.displays
         self.size = len(self.request_body) + len(self.response_body) + record.displays_size
 
     def state(self) -> RequestState:
         """As panels show it."""
-        timing = self.timestamps.timing()
+        description, timing = self.description, self.timestamps.timing()
         error = f"{self.error['type']}: {self.error['message']}" if self.error is not None else self.detail
         return RequestState(
             id=self.id,
             alias=self.alias,
-            method=self.method,
-            path=self.path,
+            method=description.method,
+            path=description.path,
             state="done",
-            origin=self.origin,
-            cell=self.cell[1],
-            cell_number=self.cell[0],
+            origin=description.origin,
+            cell=description.cell[1],
+            cell_number=description.cell[0],
             began=wall_ms(self.timestamps.began),
             status=self.status,
             **timing,
@@ -125,9 +123,12 @@ class RecordedRequest:
             error=error[:ERROR_BOUND],
         )
 
+    def __str__(self) -> str:
+        return f"{self.id} of {self.alias}: {self.description.method} {self.description.path}, status {self.status}"
+
     def input(self) -> Body | None:
         """What the caller sent, or None where its body was dropped."""
-        return body_of(self.request_body, self.request_type, self.bytes_in)
+        return body_of(self.request_body, self.description.content_type, self.bytes_in)
 
     def output(self) -> Body | None:
         """What the app answered, or None where its body was dropped."""
@@ -175,22 +176,27 @@ class _CallStatistics:
         self.calls = self.failed = self.cancelled = self.cold = 0
         self._totals: deque[float] = deque(maxlen=SAMPLE)
         self._sorted: list[float] | None = []
-        self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)
+        self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)  # those with calls, and how many
+        self._last = [-1, 0]  # the newest of them
 
-    def count(self, recorded: RecordedRequest, second: int) -> None:
+    def count(self, recorded: RecordedRequest, total_ms: float, second: int) -> None:
         self.calls += 1
-        self.failed += recorded.status >= 400 and recorded.status != CANCELLED
-        self.cancelled += recorded.status == CANCELLED
-        self.cold += recorded.cold
-        self._totals.append(1000 * (recorded.timestamps.now - recorded.timestamps.began))
+        if recorded.status == CANCELLED:
+            self.cancelled += 1
+        elif recorded.status >= 400:
+            self.failed += 1
+        if recorded.cold:
+            self.cold += 1
+        self._totals.append(total_ms)
         self._sorted = None
-        if self._seconds and self._seconds[-1][0] == second:
-            self._seconds[-1][1] += 1
+        if self._last[0] == second:
+            self._last[1] += 1
         else:
-            self._seconds.append([second, 1])
+            self._last = [second, 1]
+            self._seconds.append(self._last)
 
     def quiet(self, second: int) -> bool:
-        return not self._seconds or self._seconds[-1][0] < second - SPAN * SPANS
+        return self._last[0] < second - SPAN * SPANS
 
     @property
     def totals(self) -> list[float]:
@@ -224,13 +230,15 @@ class AppHistory:
 
     def count(self, recorded: RecordedRequest, second: int) -> None:
         """Count a request, which ended in *second* of the wall clock."""
-        self._all.count(recorded, second)
-        statistics = self._by_path.get(recorded.path)
+        timestamps, path = recorded.timestamps, recorded.description.path
+        total_ms = 1000 * (timestamps.now - timestamps.began)
+        self._all.count(recorded, total_ms, second)
+        statistics = self._by_path.get(path)
         if statistics is None:
             if recorded.status in _NO_ENDPOINT or len(self._by_path) >= MAX_ENDPOINTS:
                 return
-            statistics = self._by_path[recorded.path] = _CallStatistics()
-        statistics.count(recorded, second)
+            statistics = self._by_path[path] = _CallStatistics()
+        statistics.count(recorded, total_ms, second)
 
     def quiet(self, second: int) -> bool:
         """True when no figure changes any more as time passes."""
@@ -297,14 +305,7 @@ class RequestHistory:
         """Record a request that has ended just now."""
         now = time.monotonic()
         recorded = RecordedRequest(request, now)
-        log.debug(
-            "request %s of %s ended: %s %s, status %s",
-            recorded.id,
-            recorded.alias,
-            recorded.method,
-            recorded.path,
-            recorded.status,
-        )
+        log.debug("request ended: %s", recorded)
         app = self._of(recorded.alias)
         app.count(recorded, int(now + _WALL))
         app.requests.append(recorded)

@@ -1,10 +1,18 @@
-"""The head of an app's answer: which of its headers the caller gets, and which are for the gateway alone."""
+"""The head of an app's answer: which of its headers the caller gets, and which the gateway reads."""
 
 from __future__ import annotations
 
 import msgspec
 
-from fal_jupyter.protocol.api import H_NEEDS_RETRY, H_REQUEST_ID, H_REVISION, H_RUNNER, H_STOP_RUNNER
+from fal_jupyter.protocol.api import (
+    H_CHECK,
+    H_HINTS,
+    H_NEEDS_RETRY,
+    H_REQUEST_ID,
+    H_REVISION,
+    H_RUNNER,
+    H_STOP_RUNNER,
+)
 
 _HOP_BY_HOP = frozenset(
     {
@@ -19,7 +27,24 @@ _HOP_BY_HOP = frozenset(
     }
 )
 FOR_GATEWAY = frozenset({H_STOP_RUNNER, H_NEEDS_RETRY})
+ABOUT_RUNNER = frozenset({H_CHECK, H_HINTS})
 _NOT_FOR_CALLERS = _HOP_BY_HOP | FOR_GATEWAY | {H_REQUEST_ID, H_REVISION, H_RUNNER}
+_GATEWAY_READS = FOR_GATEWAY | ABOUT_RUNNER | {"content-type", "set-cookie"}
+_SPECIAL = _NOT_FOR_CALLERS | _GATEWAY_READS | {"content-length"}
+
+
+class SortedHeaders(msgspec.Struct, gc=False):
+    """The headers of an app's answer by their readers; names are in lower case.
+
+    Attributes:
+        for_caller: what a caller by HTTP gets.
+        for_gateway: what the gateway takes note of; callers get some of these too.
+        lengths: values of content-length, of which there should be one at most.
+    """
+
+    for_caller: list[tuple[str, str]]
+    for_gateway: list[tuple[str, str]]
+    lengths: list[str]
 
 
 class ResponseHead(msgspec.Struct):
@@ -34,9 +59,23 @@ class ResponseHead(msgspec.Struct):
         headers = [pair for pair in self.headers if pair[0].lower() not in FOR_GATEWAY]
         return msgspec.json.encode(ResponseHead(self.status, headers, self.began))
 
-    def for_caller(self) -> list[tuple[str, str]]:
-        """Give the app's headers that a caller by HTTP gets, with names in lower case."""
-        return [(lower, value) for name, value in self.headers if (lower := name.lower()) not in _NOT_FOR_CALLERS]
+    def sorted(self) -> SortedHeaders:
+        """Give the headers by their readers."""
+        for_caller: list[tuple[str, str]] = []
+        for_gateway: list[tuple[str, str]] = []
+        lengths: list[str] = []
+        for name, value in self.headers:
+            pair = (name.lower(), value)
+            lower = pair[0]
+            if lower in _SPECIAL:
+                if lower in _GATEWAY_READS:
+                    for_gateway.append(pair)
+                elif lower == "content-length":
+                    lengths.append(value)
+                if lower in _NOT_FOR_CALLERS:
+                    continue
+            for_caller.append(pair)
+        return SortedHeaders(for_caller, for_gateway, lengths)
 
 
 decode_head = msgspec.json.Decoder(ResponseHead).decode

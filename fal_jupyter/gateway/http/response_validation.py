@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from fal_jupyter.gateway.http.response_head import SortedHeaders
 from fal_jupyter.gateway.http.response_writer import can_be_sent, is_number
 from fal_jupyter.protocol.api import BODILESS
 
@@ -21,7 +21,7 @@ class InvalidResponse(NamedTuple):
 
 def objection(
     status: int,
-    headers: Sequence[tuple[str, str]],
+    headers: SortedHeaders,
     *,
     head_size: int,
     size: int,
@@ -32,7 +32,7 @@ def objection(
     """Say why an answer cannot be sent, or None.
 
     Args:
-        headers: names in lower case. head_size: bytes of the head as the runner wrote it.
+        headers: the app's own. head_size: bytes of the head as the runner wrote it.
         size: bytes of body that are here; with *end* that is all. websocket: the caller asked for one.
     """
     if head_size > MAX_ANSWER_HEAD:
@@ -42,9 +42,9 @@ def objection(
         return InvalidResponse(
             500, "runner_server_error", f"the app's answer had the status {status}, which ends no request"
         )
-    if not can_be_sent(headers):
+    if not can_be_sent(headers.for_caller):
         return InvalidResponse(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
-    lengths = [value for name, value in headers if name == "content-length"]
+    lengths = headers.lengths
     if not lengths:
         return None
     if len(lengths) > 1 or not is_number(lengths[0]):

@@ -14,17 +14,17 @@ import msgspec
 
 from fal_jupyter.domain.cancellation import How
 from fal_jupyter.domain.queue.retries import ends_runner, flag
-from fal_jupyter.gateway.http.response_head import FOR_GATEWAY, ResponseHead, decode_head
+from fal_jupyter.gateway.http.response_head import ABOUT_RUNNER, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
-from fal_jupyter.gateway.requests.framed_reply import FramedReply, decode_display_head
+from fal_jupyter.gateway.requests.framed_reply import FramedReply
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_states import DELIVERY, DeliveryEvent, DeliveryState
 from fal_jupyter.gateway.requests.request_timestamps import RequestClock
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
-from fal_jupyter.gateway.requests.response_relay import ResponseRelay, headers_for_caller
-from fal_jupyter.gateway.requests.response_sender import ResponseSender
+from fal_jupyter.gateway.requests.response_relay import ResponseRelay, gateway_headers
+from fal_jupyter.gateway.requests.response_sender import ResponseSender, UserOutput
 from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.storage.redaction import error_without_secrets
@@ -32,9 +32,6 @@ from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import H_STOP_RUNNER, EndRecord, ErrorDescription, Timing
 from fal_jupyter.protocol.frames import Frame, Kind
 
-RUNNER_HEADERS = (
-    "x-fal-runner-h"  # prefix of headers about the runner: its hints, and that its health should be checked
-)
 MOST_COOKIES = 200  # names that are remembered per app
 # names of this module: looking a member up in its enum costs as much as the rest of a move
 _RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, DeliveryState.ENDED
@@ -52,7 +49,7 @@ class ProxiedRequest:
     """
 
     __slots__ = (
-        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_observer", "_response", "_stream",
+        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_observer", "_response", "_stream", "_user_output",
         "alias", "body", "clock", "description", "id", "record", "revision", "runner_id",
     )  # fmt: skip
 
@@ -74,6 +71,7 @@ class ProxiedRequest:
         self._events, self._observer = events, observer
         self._delivery = _RECEIVING
         self._stream: RunnerStream | None = None
+        self._user_output: UserOutput[ProxiedRequest] | None = None
         self._abort_requested = self._cancelled_by_owner = False
 
     # --- states -------------------------------------------------------------------------------------------------
@@ -110,7 +108,7 @@ class ProxiedRequest:
     # --- from the caller ----------------------------------------------------------------------------------------
     def receive(self, data: bytes) -> Awaitable[None] | None:
         """Body bytes came; a future that is not done yet asks the connection to wait."""
-        if not self.is_open or not self.body.feed(data):
+        if not self._response.is_open or not self.body.feed(data):
             return None
         if self._delivery is _RECEIVING:
             self.arrive()
@@ -118,7 +116,7 @@ class ProxiedRequest:
 
     def end_of_body(self) -> None:
         """The whole body is here."""
-        if self.finished:
+        if self._response.finished:
             self.body.discard_end()
             self._response.end_of_body()
             return
@@ -182,7 +180,8 @@ class ProxiedRequest:
         self._stream = stream
         if self._observer is not None:
             self._observer.dispatched()
-        self.body.pump()
+        if not self.body.is_sent:
+            self.body.pump()
 
     def not_delivered(self) -> None:
         """Its runner has ended already: it waits, as if it had never been sent."""
@@ -224,9 +223,7 @@ class ProxiedRequest:
 
     def printed_aside(self, stream: int, text: str) -> None:
         """Its cancel endpoint printed, whose output belongs to this request."""
-        self._events.request_printed(self, stream, text)
-        if self._observer is not None and not self.finished:
-            self._observer.printed(stream, self._events.without_secrets(self, text))
+        self._output.printed_aside(stream, text, self._observer)
 
     def remark(self, text: str) -> None:
         """Write a line about the request into the app's log."""
@@ -250,9 +247,10 @@ class ProxiedRequest:
         elif kind == Kind.WINDOW:
             self.body.grant(int.from_bytes(frame.payload, "big"))
         elif kind == Kind.OUTPUT:
-            self._on_output(frame.payload)
+            self._output.printed(frame.payload, self._observer)
         elif kind == Kind.DISPLAY:
-            self._on_display(frame.payload)
+            # a cell shows pictures itself, and a program over HTTP sees none
+            self._output.displayed(frame.payload, self._observer, keep=self.description.origin == "panel")
         elif kind == Kind.ERROR:
             error = msgspec.json.decode(frame.payload)
             self._response.error(error_without_secrets(error, partial(self._events.without_secrets, self)))
@@ -274,7 +272,9 @@ class ProxiedRequest:
         if not finished:
             record.status = head.status
         record.begin(body, keep=not description.websocket or head.status != 101)  # a websocket's frames are not kept
-        head_json = self._read_headers(head, head_json)
+        headers = head.sorted()
+        if headers.for_gateway:
+            head_json = self._note_headers(headers.for_gateway, head, head_json)
         if end and (description.framed or self._observer is not None):
             self._events.drain_output(self)
         if finished:
@@ -282,8 +282,8 @@ class ProxiedRequest:
         elif description.framed:
             response.respond_in_frames(head_json, body, self._end_record() if end else None)
         else:
-            headers = headers_for_caller(head, self.id, self.revision, self.runner_id)
-            invalid = response.respond(head, len(head_json), headers, body, end=end)
+            added = gateway_headers(head.status, self.id, self.revision, self.runner_id)
+            invalid = response.respond(head.status, headers, len(head_json), added, body, end=end)
             if invalid is not None:
                 self.fail(*invalid)
         if end:
@@ -291,21 +291,20 @@ class ProxiedRequest:
         elif body and self._stream is not None:
             self._stream.return_credit(len(body), None)
 
-    def _read_headers(self, head: ResponseHead, head_json: bytes) -> bytes:
-        """Take note of an answer's headers; gives the head without those that are for the gateway only."""
+    def _note_headers(self, headers: Sequence[tuple[str, str]], head: ResponseHead, head_json: bytes) -> bytes:
+        """Take note of the headers that the gateway reads; gives the head without those that are for it only."""
         record = self.record
-        for name, value in head.headers:
-            lower = name.lower()
-            if lower == "content-type":
+        for name, value in headers:
+            if name == "content-type":
                 self._response.set_content_type(value)
-            elif lower == "set-cookie":
+            elif name == "set-cookie":
                 names = self._events.cookies.setdefault(self.alias, set())
                 if len(names) < MOST_COOKIES:
                     names.add(value.partition("=")[0].strip())
-            elif lower.startswith(RUNNER_HEADERS):
-                self._events.runner_header(self, lower, value)
-            elif lower in FOR_GATEWAY:
-                if lower == H_STOP_RUNNER:
+            elif name in ABOUT_RUNNER:
+                self._events.runner_header(self, name, value)
+            else:
+                if name == H_STOP_RUNNER:
                     record.stop_runner = flag(value)
                 elif not self.finished:
                     record.needs_retry = flag(value)
@@ -324,28 +323,11 @@ class ProxiedRequest:
         self._response.end(self._end_record, broken=broken)
         self._end_stream()
 
-    def _on_output(self, payload: bytes) -> None:
-        text = payload[1:].decode("utf-8", "replace")
-        self._events.request_printed(self, payload[0], text)  # the app's log removes the secrets itself
-        if self._observer is None and not self.description.framed:
-            return
-        redacted = self._events.without_secrets(self, text)
-        if self._observer is not None:
-            self._observer.printed(payload[0], redacted)
-        self._response.output(payload if redacted == text else payload[:1] + redacted.encode("utf-8", "replace"))
-
-    def _on_display(self, payload: bytes) -> None:
-        """Send a picture to the owner, and its text to the log and to the observer."""
-        head_json, picture, _ = frames.decode_message(payload)
-        head = decode_display_head(head_json)
-        text = head.text = self._events.without_secrets(self, head.text)[: frames.MOST_PICTURE_TEXT]
-        line = f"{text}\n"
-        if self.description.origin == "panel":  # a cell shows them itself, and a program over HTTP sees none
-            self.record.add_display(head.type, picture, text)
-        self._events.request_printed(self, 1, line)
-        if self._observer is not None:
-            self._observer.printed(1, line)
-        self._response.display(head, picture, line)
+    @property
+    def _output(self) -> UserOutput[ProxiedRequest]:
+        if self._user_output is None:
+            self._user_output = UserOutput(self, self._events, self._response)
+        return self._user_output
 
     def _end_stream(self) -> None:
         if self._stream is not None:

@@ -13,7 +13,7 @@ from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
 
 # names of this module: looking a member up in its enum costs as much as the rest of a move
-_RECEIVING, _RECEIVED = BodyState.RECEIVING, BodyState.RECEIVED
+_RECEIVING, _RECEIVED, _SENT = BodyState.RECEIVING, BodyState.RECEIVED, BodyState.SENT
 _END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
 
 
@@ -60,6 +60,11 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     def discard_end(self) -> None:
         """The last piece has come, after the request was over."""
         self._state = BODY[self._state][_END_IGNORED]
+
+    @property
+    def is_sent(self) -> bool:
+        """True when the runner has all of it."""
+        return self._state is _SENT
 
     @property
     def is_read(self) -> bool:

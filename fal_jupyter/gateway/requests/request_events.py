@@ -29,7 +29,7 @@ class RequestEvents(Protocol[R_contra]):
         """User code printed while it answered."""
 
     def runner_header(self, request: R_contra, name: str, value: str) -> None:
-        """A header of the answer is about the runner; its name begins with ``RUNNER_HEADERS``."""
+        """A header of the answer is about the runner: its hints, or that its health should be checked."""
 
     def remark(self, request: R_contra, text: str) -> None:
         """Write a line about the request's runner into the app's log."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from fal_jupyter.gateway.http.event_stream import EventStream
-from fal_jupyter.gateway.http.response_head import ResponseHead
 from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
 from fal_jupyter.protocol.api import BODILESS, H_ERROR_TYPE, H_REQUEST_ID, H_REVISION, H_RUNNER
 
@@ -32,9 +31,9 @@ class ResponseRelay(msgspec.Struct, eq=False):
         """Note the content type that the app gives its body."""
         self._events = EventStream() if EventStream.is_one(content_type) else None
 
-    def respond(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
-        """Send the head and the first (with *end*: the whole) body; *headers* is changed."""
-        if end and status >= 200 and status not in BODILESS and not any(n == "content-length" for n, _ in headers):
+    def respond(self, status: int, headers: list[tuple[str, str]], body: bytes, *, whole: bool) -> None:
+        """Send the head and the first (with *whole*: the whole, whose length *headers* lack) body; *headers* is changed."""
+        if whole and status >= 200 and status not in BODILESS:
             headers.append(("content-length", str(len(body))))
         if self._events is not None:
             self._events.feed(body)
@@ -70,10 +69,9 @@ def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str,
     return headers
 
 
-def headers_for_caller(head: ResponseHead, request_id: str, revision: int, runner_id: str) -> list[tuple[str, str]]:
-    """Give the headers that the caller gets: the app's, and ours."""
-    headers = head.for_caller()
-    headers += ((H_REQUEST_ID, request_id), (H_REVISION, str(revision)), (H_RUNNER, runner_id))
-    if head.status == 101:
+def gateway_headers(status: int, request_id: str, revision: int, runner_id: str) -> list[tuple[str, str]]:
+    """Give the gateway's own headers of an app's answer."""
+    headers = [(H_REQUEST_ID, request_id), (H_REVISION, str(revision)), (H_RUNNER, runner_id)]
+    if status == 101:
         headers += (("connection", "Upgrade"), ("upgrade", "websocket"))
     return headers

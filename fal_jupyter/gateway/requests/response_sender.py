@@ -1,28 +1,36 @@
-"""The caller's side of a proxied request: its response over HTTP or in frames, sent once, and then complete or broken off."""
+"""The caller's side of a proxied request: its response over HTTP or in frames, sent once, and then complete or broken off.
+
+Beside the response goes what user code prints and displays meanwhile (:class:`UserOutput`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
 from fal_jupyter.gateway.http.messages import LINGER
-from fal_jupyter.gateway.http.response_head import ResponseHead
+from fal_jupyter.gateway.http.response_head import SortedHeaders
 from fal_jupyter.gateway.http.response_validation import InvalidResponse, objection
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
-from fal_jupyter.gateway.requests.framed_reply import DisplayHead, FramedReply
+from fal_jupyter.gateway.requests.framed_reply import DisplayHead, FramedReply, decode_display_head
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
+from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_states import RESPONSE, ResponseEvent, ResponseState
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
 from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_headers
+from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 
 # names of this module: looking a member up in its enum costs as much as the rest of a move
 _PENDING, _STREAMING, _COMPLETE = ResponseState.PENDING, ResponseState.STREAMING, ResponseState.COMPLETE
 _DISCONNECTED, _CLOSED = ResponseState.DISCONNECTED, ResponseState.CLOSED
 _HEAD_SENT, _FINISHED, _CALLER_LEFT = ResponseEvent.HEAD_SENT, ResponseEvent.FINISHED, ResponseEvent.CALLER_LEFT
+
+R = TypeVar("R")
 
 
 class ResponseSender(msgspec.Struct, eq=False):
@@ -45,6 +53,11 @@ class ResponseSender(msgspec.Struct, eq=False):
     def finished(self) -> bool:
         """True when it is complete or broken off."""
         return self._state is _COMPLETE or self._state is _CLOSED
+
+    @property
+    def is_framed(self) -> bool:
+        """True where it goes to the owner's kernel, with all that is beside the body."""
+        return self._framed is not None
 
     @property
     def is_open(self) -> bool:
@@ -95,21 +108,30 @@ class ResponseSender(msgspec.Struct, eq=False):
                 self._finish_connection()
 
     def respond(
-        self, head: ResponseHead, head_size: int, headers: list[tuple[str, str]], body: bytes, *, end: bool
+        self,
+        status: int,
+        headers: SortedHeaders,
+        head_size: int,
+        added: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        end: bool,
     ) -> InvalidResponse | None:
         """Send the head and the first (with *end*: the whole) body over HTTP; gives what is wrong with it if it cannot be sent.
 
         Args:
-            head_size: bytes of the head as the runner wrote it. headers: those that the caller gets; the list is changed.
+            headers: the app's own; the lists are changed. head_size: bytes of the head as the runner wrote it.
+            added: the gateway's headers, which follow the app's.
         """
         invalid = objection(
-            head.status, headers, head_size=head_size, size=len(body), end=end,
+            status, headers, head_size=head_size, size=len(body), end=end,
             method=self._description.method, websocket=self._description.websocket,
         )  # fmt: skip
         if invalid is None:
             self._state = after = RESPONSE[self._state][_HEAD_SENT]
             if after is _STREAMING:
-                self._relay.respond(head.status, headers, body, end=end)
+                headers.for_caller += added
+                self._relay.respond(status, headers.for_caller, body, whole=end and not headers.lengths)
         return invalid
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
@@ -203,3 +225,49 @@ class ResponseSender(msgspec.Struct, eq=False):
             self._writer.finish()
         except Exception:  # fewer bytes than the app's own Content-Length
             self._writer.drop()
+
+
+class UserOutput(Generic[R]):
+    """What user code prints and displays while it answers one request: for the app's log, an observer, and the owner's kernel.
+
+    It is made when the first piece of it comes: most requests print nothing.
+    """
+
+    __slots__ = ("_events", "_request", "_response")
+
+    def __init__(self, request: R, events: RequestEvents[R], response: ResponseSender) -> None:
+        self._request, self._events, self._response = request, events, response
+
+    def printed(self, payload: bytes, observer: RequestObserver | None) -> None:
+        """Pass on the payload of an OUTPUT frame."""
+        text = payload[1:].decode("utf-8", "replace")
+        self._events.request_printed(self._request, payload[0], text)  # the app's log removes the secrets itself
+        if observer is None and not self._response.is_framed:
+            return
+        redacted = self._events.without_secrets(self._request, text)
+        if observer is not None:
+            observer.printed(payload[0], redacted)
+        self._response.output(payload if redacted == text else payload[:1] + redacted.encode("utf-8", "replace"))
+
+    def displayed(self, payload: bytes, observer: RequestObserver | None, *, keep: bool) -> None:
+        """Pass on the payload of a DISPLAY frame: the picture to the owner, its text to the log and to the observer.
+
+        Args:
+            keep: the record of the response keeps the picture, for a caller that sees none otherwise.
+        """
+        head_json, picture, _ = frames.decode_message(payload)
+        head = decode_display_head(head_json)
+        text = head.text = self._events.without_secrets(self._request, head.text)[: frames.MOST_PICTURE_TEXT]
+        line = f"{text}\n"
+        if keep:
+            self._response.record.add_display(head.type, picture, text)
+        self._events.request_printed(self._request, 1, line)
+        if observer is not None:
+            observer.printed(1, line)
+        self._response.display(head, picture, line)
+
+    def printed_aside(self, stream: int, text: str, observer: RequestObserver | None) -> None:
+        """Pass on what the request's cancel endpoint printed."""
+        self._events.request_printed(self._request, stream, text)
+        if observer is not None and not self._response.finished:
+            observer.printed(stream, self._events.without_secrets(self._request, text))

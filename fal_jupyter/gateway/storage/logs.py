@@ -87,6 +87,8 @@ class Log:
 
     def end(self, runner: str, request: str) -> None:
         """Close the lines that a request or a runner left open."""
+        if not self._open:
+            return
         for source in [p for p in self._open if p[0] == runner and (not request or p[1] == request)]:
             self.write(*source, "\n")
 

@@ -88,7 +88,7 @@ class RequestParser:
         self.on_body = messages.body_received
         self._llhttp = httptools.HttpRequestParser(self)
         self._state = ParserState.IDLE
-        self._target: list[bytes] = []
+        self._target = b""
         self._pairs: list[tuple[str, str]] = []
         self._head_size = 0  # bytes that llhttp has reported, trailers included
         self._unparsed = 0  # bytes of a head after its first packet, which llhttp may not have reported yet
@@ -153,23 +153,23 @@ class RequestParser:
         if self._state is _REPLAY:
             return
         self._state = PARSER[self._state][_MESSAGE_BEGUN]
-        self._target, self._pairs = [], []
+        self._target, self._pairs = b"", []
         self._head_size = self._unparsed = 0
         self.has_new_head = True
 
     def on_url(self, url: bytes) -> None:
         if self._state is _HEAD:
-            self._target.append(url)
+            self._target += url
             self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._state is _REPLAY:
-            return
-        self._head_size += len(name) + len(value)
-        if self._state is _HEAD:  # else a trailer: it must not become part of the head (RFC 9110, 6.5.1)
+        if self._state is _HEAD:
+            self._head_size += len(name) + len(value)
             self._pairs.append(
                 (_LOWER.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
             )
+        elif self._state is not _REPLAY:  # a trailer: it must not become part of the head (RFC 9110, 6.5.1)
+            self._head_size += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         if self._state is _REPLAY:
@@ -190,7 +190,7 @@ class RequestParser:
                 raise RequestRefused(UPGRADE_WITH_BODY)
             upgrade, handshake, keep_alive = False, True, False
         self._state = PARSER[self._state][_UPGRADE_IGNORED if upgrade else _HEAD_ENDED]
-        target = b"".join(self._target).decode("latin-1")
+        target = self._target.decode("latin-1")
         self._messages.head_received(ParsedHead(method, target, headers, keep_alive, http10, handshake))
 
     def on_message_complete(self) -> None:

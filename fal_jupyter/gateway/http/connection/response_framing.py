@@ -21,6 +21,7 @@ class BodyFraming(StrEnum):
 
 
 _NONE, _LENGTH, _CHUNKED = BodyFraming.NONE, BodyFraming.LENGTH, BodyFraming.CHUNKED
+_UNTIL_CLOSE = BodyFraming.UNTIL_CLOSE
 
 
 class ResponseFraming(msgspec.Struct, eq=False, gc=False):
@@ -44,18 +45,15 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         Raises:
             ValueError: the body is longer than the length that is announced.
         """
+        values = dict(headers)
+        if "connection" in values and ("connection", "close") in headers:
+            self.keep_alive = False
+            headers = [pair for pair in headers if pair != ("connection", "close")]
         lines = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
-        body = BodyFraming.UNTIL_CLOSE
-        for name, value in headers:
-            if name == "content-length":
-                if is_number(value):
-                    body, self._remaining = _LENGTH, int(value)
-                else:
-                    body = BodyFraming.UNTIL_CLOSE
-            elif name == "connection" and value == "close":
-                self.keep_alive = False
-                continue
-            lines.append(f"{name}: {value}\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in headers]
+        body, length = _UNTIL_CLOSE, values.get("content-length", "")
+        if is_number(length):
+            body, self._remaining = _LENGTH, int(length)
         if self.without_body or status in BODILESS:
             body = _NONE
         elif body is not _LENGTH and status >= 200:
