@@ -23,7 +23,7 @@ CELLS = {page: re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S) for page
 
 
 @pytest.mark.parametrize("page", [page for page, cells in CELLS.items() if cells])
-def test_the_cells_of_a_page_give_what_it_says(page: str, tmp_path: Path) -> None:
+def test_cells_of_a_page_print_what_it_shows(page: str, tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter").ok()
         for cell in CELLS[page]:

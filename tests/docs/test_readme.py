@@ -29,7 +29,7 @@ def block(kind: str, beginning: str) -> str:
     return found
 
 
-def test_the_cells_give_what_the_readme_says(tmp_path: Path) -> None:
+def test_cells_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
     compared = 0
     shutil.copy(TOP / "notebooks/card.png", tmp_path / "sun.png")
     with state_directory() as state, kernel(state, tmp_path) as notebook:
@@ -110,7 +110,7 @@ def test_the_file_is_served_and_curl_gets_the_answer_shown(tmp_path: Path) -> No
     assert unlocked.status == 401
 
 
-def test_the_doctor_says_what_is_shown(tmp_path: Path) -> None:
+def test_the_doctor_prints_what_the_readme_shows(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with state_directory() as state:

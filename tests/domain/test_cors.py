@@ -57,13 +57,13 @@ def test_what_is_no_origin_is_refused_with_what_to_write(text: str, hint: str) -
 @given(st.text(max_size=40))
 def test_no_text_breaks_it_and_what_is_taken_stays(text: str) -> None:
     try:
-        found = origin_of(text)
+        origin = origin_of(text)
     except BadSetting:
         return
-    assert origin_of(found) == found
-    assert found.isprintable()
-    assert found.isascii()
-    assert "*" not in found
+    assert origin_of(origin) == origin
+    assert origin.isprintable()
+    assert origin.isascii()
+    assert "*" not in origin
 
 
 def test_one_or_several_each_once() -> None:
@@ -81,16 +81,16 @@ def test_what_is_no_text_is_no_origin(given: object) -> None:
         origins_of(given)
 
 
-def test_a_preflight_gets_what_it_asks_for() -> None:
-    found = dict(preflight("http://a.example", "authorization,x-mine", private=False))
-    assert found == {
+def test_a_preflight_allows_the_requested_headers() -> None:
+    headers = dict(preflight("http://a.example", "authorization,x-mine", private=False))
+    assert headers == {
         "access-control-allow-origin": "http://a.example",
         "access-control-allow-methods": METHODS,
         "access-control-allow-headers": "authorization,x-mine",
         "access-control-max-age": "600",
         "vary": "Origin, Access-Control-Request-Headers",
     }
-    assert dict(preflight("http://a.example", "", private=True)) == found | {
+    assert dict(preflight("http://a.example", "", private=True)) == headers | {
         "access-control-allow-headers": USUAL,
         "access-control-allow-private-network": "true",
     }
@@ -101,7 +101,7 @@ def test_names_that_are_none_are_not_repeated(wanted: str) -> None:
     assert dict(preflight("http://a.example", wanted, private=False))["access-control-allow-headers"] == USUAL
 
 
-def test_an_answer_that_may_be_read_says_so_and_shows_its_headers() -> None:
+def test_a_readable_response_allows_the_origin_and_exposes_its_headers() -> None:
     headers = [("Content-Type", "text/plain"), ("X-Fal-Request-Id", "1"), ("ETag", '"x"'), ("x-mine", "2")]
     assert opened(headers, "http://a.example") == [
         *headers,
@@ -111,13 +111,16 @@ def test_an_answer_that_may_be_read_says_so_and_shows_its_headers() -> None:
     ]
 
 
-def test_an_answer_for_nobody_else_only_tells_caches() -> None:
+def test_a_response_without_allowed_origin_only_gets_vary() -> None:
     assert opened([("x-fal-request-id", "1")], "") == [("x-fal-request-id", "1"), ("vary", "Origin")]
 
 
-def test_an_app_says_nothing_of_origins_that_its_owner_has_said() -> None:
-    said = [("Access-Control-Allow-Origin", "*"), ("access-control-allow-credentials", "true")]
-    assert opened(said, "http://a.example") == [("vary", "Origin"), ("access-control-allow-origin", "http://a.example")]
+def test_cors_headers_of_the_app_itself_are_replaced() -> None:
+    own_headers = [("Access-Control-Allow-Origin", "*"), ("access-control-allow-credentials", "true")]
+    assert opened(own_headers, "http://a.example") == [
+        ("vary", "Origin"),
+        ("access-control-allow-origin", "http://a.example"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_a_request_that_waited_when_the_gateway_ended_is_answered_so_and_may_com
         assert failure_to_send(command, dispatched=dispatched, undelivered=False, ending=ending) == command
 
 
-def test_a_request_whose_runner_got_nothing_of_it_is_queued_again() -> None:
+def test_an_undelivered_request_is_requeued() -> None:
     assert failure_to_send(LOST, dispatched=False, undelivered=True, ending=None) is None
     assert failure_to_send(LOST, dispatched=False, undelivered=True, ending=ENDING) is None
     assert failure_to_send(LOST, dispatched=True, undelivered=False, ending=None) == LOST

@@ -59,17 +59,17 @@ class World:
         self.fleet = Fleet()
         self.now = 1000 * SECOND
 
-    def tell(self, fact: FleetEvent, after: float = 0) -> list[FleetCommand]:
+    def handle(self, event: FleetEvent, after: float = 0) -> list[FleetCommand]:
         self.now += round(after * SECOND)
-        orders = self.fleet.handle(fact, self.now)
+        commands = self.fleet.handle(event, self.now)
         self.fleet.check()
-        return orders
+        return commands
 
     def sleep(self) -> list[FleetCommand]:
         """Let time pass until the fleet's own timer."""
         assert self.fleet.wake_at is not None
         self.now = max(self.now, self.fleet.wake_at)
-        return self.tell(TimerFired())
+        return self.handle(TimerFired())
 
     def publish(
         self,
@@ -80,13 +80,13 @@ class World:
         **scaling: Any,
     ) -> list[FleetCommand]:
         spec = AppSpec(class_name="Hello", alias=alias, scaling=Scaling(**scaling), health=health)
-        return self.tell(AppPublished(alias, spec, revision, lease))
+        return self.handle(AppPublished(alias, spec, revision, lease))
 
     def serve(self, **scaling: Any) -> World:
         """An app whose first runner is ready."""
         self.publish(**scaling)
-        self.tell(RunnerSpawned("hello-1"))
-        self.tell(RunnerReady("hello-1"))
+        self.handle(RunnerSpawned("hello-1"))
+        self.handle(RunnerReady("hello-1"))
         return self
 
     def state(self, runner_id: str) -> State | None:
@@ -101,313 +101,313 @@ def world() -> World:
 
 def test_a_published_app_starts_one_runner_even_without_demand(world: World) -> None:
     assert world.publish() == [StartRunner("hello-1", "hello", 1)]
-    assert world.tell(RunnerSpawned("hello-1")) == []
+    assert world.handle(RunnerSpawned("hello-1")) == []
     assert world.state("hello-1") is State.SETUP
-    assert world.tell(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1)]
+    assert world.handle(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1)]
     assert world.state("hello-1") is State.IDLE
 
 
 def test_the_runner_of_a_publication_has_keep_alive_from_its_start(world: World) -> None:
     world.serve(keep_alive=300)
 
-    assert world.tell(TimerFired(), after=299.9) == []
+    assert world.handle(TimerFired(), after=299.9) == []
     assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=300 s")]
-    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.fleet.wake_at is None
 
 
 def test_a_runner_that_no_request_uses_leaves_after_ten_seconds(world: World) -> None:
     world.serve(keep_alive=300, max_concurrency=2)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))  # needs a second runner, which comes after the first one is free
-    world.tell(RequestFinished("a"))
-    world.tell(RequestFinished("b"))
-    world.tell(RunnerSpawned("hello-2"))
-    world.tell(RunnerReady("hello-2"))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))  # needs a second runner, which comes after the first one is free
+    world.handle(RequestFinished("a"))
+    world.handle(RequestFinished("b"))
+    world.handle(RunnerSpawned("hello-2"))
+    world.handle(RunnerReady("hello-2"))
 
-    assert world.tell(TimerFired(), after=9.9) == []
+    assert world.handle(TimerFired(), after=9.9) == []
     assert world.sleep() == [StopRunner("hello-2", "not used within 10 s")]
-    assert world.tell(RunnerExited("hello-2", "exited with status 0")) == []
+    assert world.handle(RunnerExited("hello-2", "exited with status 0")) == []
     assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=300 s")]
-    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
-    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.fleet.wake_at is None
 
 
 def test_an_event_loop_that_does_not_turn_while_others_wait_costs_its_runner(world: World) -> None:
     world.serve(max_multiplexing=4)
-    world.tell(RequestArrived("hello", "a"))
-    assert world.tell(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
+    world.handle(RequestArrived("hello", "a"))
+    assert world.handle(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
 
-    assert world.tell(TimerFired(), after=4.9) == []
+    assert world.handle(TimerFired(), after=4.9) == []
     assert [world.sleep() for _ in range(3)] == [[PingRunner("hello-1")]] * 3
-    orders = world.sleep()
+    commands = world.sleep()
 
     why = "its event loop did not turn for 15 s with 2 requests in it"
-    told = f"the runner was ended: {why}"
-    assert orders[:3] == [
-        FailRequest("a", 503, "runner_disconnected", told),
-        FailRequest("b", 503, "runner_disconnected", told),
+    message = f"the runner was ended: {why}"
+    assert commands[:3] == [
+        FailRequest("a", 503, "runner_disconnected", message),
+        FailRequest("b", 503, "runner_disconnected", message),
         KillRunner("hello-1", why, stacks=True),
     ]
     assert world.now == 1021 * SECOND
-    assert world.tell(RunnerExited("hello-1", "killed by SIGABRT"))[-1:] != [KillRunner("hello-1", why, stacks=True)]
+    assert world.handle(RunnerExited("hello-1", "killed by SIGABRT"))[-1:] != [KillRunner("hello-1", why, stacks=True)]
 
 
 def test_an_event_loop_that_turns_now_and_then_is_left_alone(world: World) -> None:
     world.serve(max_multiplexing=4, request_timeout=1000)
     for name in "ab":
-        world.tell(RequestArrived("hello", name))
+        world.handle(RequestArrived("hello", name))
     for _ in range(20):
         assert world.sleep() == [PingRunner("hello-1")]
         assert world.sleep() == [PingRunner("hello-1")]
-        assert world.tell(RunnerPingAnswered("hello-1"), after=1) == []
-    world.tell(RequestFinished("a", False))
+        assert world.handle(RunnerPingAnswered("hello-1"), after=1) == []
+    world.handle(RequestFinished("a", False))
     assert world.sleep() == []  # one alone stops nobody else
     assert world.fleet.runner("hello-1").liveness.due == 0  # type: ignore[union-attr]
-    world.tell(RequestArrived("hello", "c"))
+    world.handle(RequestArrived("hello", "c"))
     assert world.sleep() == [PingRunner("hello-1")]
 
 
-def test_a_request_alone_is_never_asked_for_a_sign_of_life(world: World) -> None:
+def test_a_lone_request_causes_no_liveness_probe(world: World) -> None:
     world.serve(max_multiplexing=4, request_timeout=1000)
-    world.tell(RequestArrived("hello", "a"))
-    assert world.tell(TimerFired(), after=900) == []
-    assert world.tell(RunnerPingAnswered("hello-1")) == []
-    assert world.tell(RunnerPingAnswered("nobody")) == []
+    world.handle(RequestArrived("hello", "a"))
+    assert world.handle(TimerFired(), after=900) == []
+    assert world.handle(RunnerPingAnswered("hello-1")) == []
+    assert world.handle(RunnerPingAnswered("nobody")) == []
 
 
 def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
     world.serve(max_multiplexing=4, request_timeout=1000)
     for name in "ab":
-        world.tell(RequestArrived("hello", name))
+        world.handle(RequestArrived("hello", name))
     world.sleep()
-    assert world.tell(TimerFired(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
-    assert world.tell(RunnerPingAnswered("hello-1")) == []
+    assert world.handle(TimerFired(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
+    assert world.handle(RunnerPingAnswered("hello-1")) == []
     assert world.sleep() == [PingRunner("hello-1")]
 
 
 def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> None:
     for number in range(40):
         world.publish(alias=f"app{number}", request_timeout=10 + number)
-        world.tell(RunnerSpawned(f"app{number}-1"))
-        world.tell(RunnerReady(f"app{number}-1"))
+        world.handle(RunnerSpawned(f"app{number}-1"))
+        world.handle(RunnerReady(f"app{number}-1"))
     for turn in range(400):  # each fact compares the heap with every app's own timer (Fleet.check)
-        world.tell(RequestArrived(f"app{turn % 40}", f"r{turn}"), after=0.001)
-        world.tell(RequestFinished(f"r{turn}", False), after=0.001)
+        world.handle(RequestArrived(f"app{turn % 40}", f"r{turn}"), after=0.001)
+        world.handle(RequestFinished(f"r{turn}", False), after=0.001)
     for keep_alive in range(900, 600, -1):  # ever earlier: what is on the heap below is of no use any more
-        world.tell(AppScaled("app7", Scaling(keep_alive=keep_alive)))
+        world.handle(AppScaled("app7", Scaling(keep_alive=keep_alive)))
     assert len(world.fleet._state.timers) < 2 * 40 + 70
     while world.fleet.wake_at is not None:
-        for order in world.sleep():
-            if isinstance(order, StopRunner):
-                world.tell(RunnerExited(order.runner_id, "exited with status 0"))
+        for command in world.sleep():
+            if isinstance(command, StopRunner):
+                world.handle(RunnerExited(command.runner_id, "exited with status 0"))
 
 
 def test_a_warm_runner_stays(world: World) -> None:
     world.serve(warm=1)
 
-    assert world.tell(TimerFired(), after=100_000) == []
+    assert world.handle(TimerFired(), after=100_000) == []
     assert world.state("hello-1") is State.IDLE
 
 
 def test_an_unloaded_app_has_no_runner_until_the_next_request(world: World) -> None:
     world.serve(warm=1)
-    world.tell(RequestArrived("hello", "q1"))
-    world.tell(RequestFinished("q1"))
+    world.handle(RequestArrived("hello", "q1"))
+    world.handle(RequestFinished("q1"))
     why = "the user unloaded the app; the next request starts a runner"
 
-    assert world.tell(AppUnloaded("hello")) == [StopRunner("hello-1", why)]
-    assert world.tell(RunnerExited("hello-1", "exited with status 0"), after=1) == []
+    assert world.handle(AppUnloaded("hello")) == [StopRunner("hello-1", why)]
+    assert world.handle(RunnerExited("hello-1", "exited with status 0"), after=1) == []
     assert world.fleet.apps["hello"].runners == {}
     world.now += 3600 * SECOND
-    assert world.tell(TimerFired()) == []
-    assert world.tell(RequestArrived("hello", "q2")) == [StartRunner("hello-2", "hello", 1)]
-    world.tell(RunnerSpawned("hello-2"))
-    assert world.tell(RunnerReady("hello-2")) == [DispatchRequest("q2", "hello-2")]
-    world.tell(RequestFinished("q2"))
-    assert world.tell(TimerFired(), after=3600) == []
+    assert world.handle(TimerFired()) == []
+    assert world.handle(RequestArrived("hello", "q2")) == [StartRunner("hello-2", "hello", 1)]
+    world.handle(RunnerSpawned("hello-2"))
+    assert world.handle(RunnerReady("hello-2")) == [DispatchRequest("q2", "hello-2")]
+    world.handle(RequestFinished("q2"))
+    assert world.handle(TimerFired(), after=3600) == []
     assert world.state("hello-2") is State.IDLE
 
 
 def test_a_runner_that_is_unloaded_at_work_answers_first(world: World) -> None:
     world.serve(warm=1)
-    world.tell(RequestArrived("hello", "q1"))
+    world.handle(RequestArrived("hello", "q1"))
 
-    assert world.tell(AppUnloaded("hello")) == []
+    assert world.handle(AppUnloaded("hello")) == []
     assert world.state("hello-1") is State.DRAINING
-    assert world.tell(RequestFinished("q1")) == [StopRunner("hello-1", "its last request is answered")]
+    assert world.handle(RequestFinished("q1")) == [StopRunner("hello-1", "its last request is answered")]
 
 
-def test_unloading_cancels_a_start_that_nobody_waits_for(world: World) -> None:
+def test_unloading_cancels_an_unneeded_start(world: World) -> None:
     world.publish(warm=1)
 
-    assert world.tell(AppUnloaded("hello")) == [
+    assert world.handle(AppUnloaded("hello")) == [
         KillRunner("hello-1", "the user unloaded the app; the next request starts a runner")
     ]
-    assert world.tell(AppUnloaded("nobody")) == []
+    assert world.handle(AppUnloaded("nobody")) == []
 
 
-def test_unloading_leaves_a_start_that_somebody_waits_for(world: World) -> None:
+def test_unloading_keeps_a_start_with_waiting_requests(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RequestArrived("hello", "q1"))
+    world.handle(RequestArrived("hello", "q1"))
 
-    assert world.tell(AppUnloaded("hello")) == []
-    world.tell(RunnerSpawned("hello-1"))
-    assert world.tell(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1), DispatchRequest("q1", "hello-1")]
+    assert world.handle(AppUnloaded("hello")) == []
+    world.handle(RunnerSpawned("hello-1"))
+    assert world.handle(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1), DispatchRequest("q1", "hello-1")]
 
 
 def test_a_change_of_scaling_or_a_publication_wakes_an_unloaded_app(world: World) -> None:
     world.serve(warm=1)
-    world.tell(AppUnloaded("hello"))
-    world.tell(RunnerExited("hello-1", "exited with status 0"))
+    world.handle(AppUnloaded("hello"))
+    world.handle(RunnerExited("hello-1", "exited with status 0"))
 
-    assert world.tell(AppScaled("hello", Scaling(min_concurrency=1))) == [StartRunner("hello-2", "hello", 1)]
+    assert world.handle(AppScaled("hello", Scaling(min_concurrency=1))) == [StartRunner("hello-2", "hello", 1)]
 
 
-def test_a_decision_tells_its_direction_and_the_runners_before_and_after(world: World) -> None:
+def test_a_decision_has_its_direction_and_the_runners_before_and_after(world: World) -> None:
     world.serve(max_concurrency=3, keep_alive=60)
     for number in range(3):
-        world.tell(RequestArrived("hello", f"q{number}"))
+        world.handle(RequestArrived("hello", f"q{number}"))
     for runner in ("hello-2", "hello-3"):
-        world.tell(RunnerSpawned(runner))
-        world.tell(RunnerReady(runner))
+        world.handle(RunnerSpawned(runner))
+        world.handle(RunnerReady(runner))
     for number in range(3):
-        world.tell(RequestFinished(f"q{number}"))
-    world.tell(TimerFired(), after=61)
+        world.handle(RequestFinished(f"q{number}"))
+    world.handle(TimerFired(), after=61)
 
-    told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions.recent]
-    assert told == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
+    decisions = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions.recent]
+    assert decisions == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
     assert len(world.fleet.apps["hello"].decisions.undrawn) == 4
 
 
 def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(world: World) -> None:
     world.serve(warm=1, max_concurrency=2)
 
-    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
-    assert world.tell(RequestArrived("hello", "b")) == [StartRunner("hello-2", "hello", 1)]
-    assert world.tell(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
-    assert world.tell(RequestFinished("b")) == []
+    assert world.handle(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert world.handle(RequestArrived("hello", "b")) == [StartRunner("hello-2", "hello", 1)]
+    assert world.handle(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
+    assert world.handle(RequestFinished("b")) == []
     assert world.sleep() == [KillRunner("hello-2", "not needed any more")]  # it did not come up in ten seconds
 
 
 def test_a_used_runner_leaves_after_keep_alive(world: World) -> None:
     world.serve(keep_alive=60)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestFinished("a"), after=5)
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestFinished("a"), after=5)
 
-    assert world.tell(TimerFired(), after=59.9) == []
+    assert world.handle(TimerFired(), after=59.9) == []
     assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=60 s")]
 
 
 def test_multiplexing_fills_a_runner_to_its_limit_and_never_over(world: World) -> None:
     world.serve(warm=1, max_concurrency=1, max_multiplexing=2)
 
-    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
-    assert world.tell(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
-    assert world.tell(RequestArrived("hello", "c")) == []
-    assert world.tell(RequestFinished("a")) == [DispatchRequest("c", "hello-1")]
+    assert world.handle(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert world.handle(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
+    assert world.handle(RequestArrived("hello", "c")) == []
+    assert world.handle(RequestFinished("a")) == [DispatchRequest("c", "hello-1")]
 
 
-def test_an_old_runner_takes_as_many_requests_as_its_own_revision_says(world: World) -> None:
+def test_an_old_runner_keeps_the_multiplexing_of_its_revision(world: World) -> None:
     world.serve(max_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     world.publish(2, max_multiplexing=2)
 
-    assert DispatchRequest("b", "hello-1") not in world.tell(RequestArrived("hello", "b"))
-    assert world.tell(RequestFinished("a"))[:1] == [DispatchRequest("b", "hello-1")]
+    assert DispatchRequest("b", "hello-1") not in world.handle(RequestArrived("hello", "b"))
+    assert world.handle(RequestFinished("a"))[:1] == [DispatchRequest("b", "hello-1")]
 
 
-def test_a_request_that_is_told_to_end_costs_nobody_a_runner_while_it_has_time(world: World) -> None:
+def test_a_cancelled_request_does_not_end_its_runner_within_the_grace_period(world: World) -> None:
     world.serve(warm=1, max_multiplexing=2)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
-    world.tell(RequestAborted("a", insist=True))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
+    world.handle(RequestAborted("a", insist=True))
 
-    assert world.tell(RequestFinished("b")) == []
+    assert world.handle(RequestFinished("b")) == []
     assert world.state("hello-1") is State.RUNNING
 
 
 def test_an_app_is_cold_until_a_runner_is_ready(world: World) -> None:
     world.publish()
     assert world.fleet.apps["hello"].is_cold
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RunnerReady("hello-1"))
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RunnerReady("hello-1"))
     assert not world.fleet.apps["hello"].is_cold
 
 
 def test_of_two_ready_runners_the_one_used_last_is_chosen_so_that_the_other_ages_out(world: World) -> None:
     world.serve(min_concurrency=2, max_multiplexing=2)
-    world.tell(RunnerSpawned("hello-2"))
-    world.tell(RunnerReady("hello-2"), after=1)
+    world.handle(RunnerSpawned("hello-2"))
+    world.handle(RunnerReady("hello-2"), after=1)
 
-    assert world.tell(RequestArrived("hello", "a"), after=1) == [DispatchRequest("a", "hello-2")]
-    assert world.tell(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
+    assert world.handle(RequestArrived("hello", "a"), after=1) == [DispatchRequest("a", "hello-2")]
+    assert world.handle(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
 
 
 def test_a_changed_source_is_served_by_new_runners_while_the_old_serve_on(world: World) -> None:
     world.serve(warm=1)
-    world.tell(RequestArrived("hello", "old"))
+    world.handle(RequestArrived("hello", "old"))
 
     assert world.publish(2, warm=1) == [StartRunner("hello-2", "hello", 2)]
-    assert world.tell(RequestArrived("hello", "waits")) == []
-    assert world.tell(RequestFinished("old")) == [DispatchRequest("waits", "hello-1")]
-    world.tell(RunnerSpawned("hello-2"))
-    assert world.tell(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2)]
+    assert world.handle(RequestArrived("hello", "waits")) == []
+    assert world.handle(RequestFinished("old")) == [DispatchRequest("waits", "hello-1")]
+    world.handle(RunnerSpawned("hello-2"))
+    assert world.handle(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2)]
     assert world.state("hello-1") is State.DRAINING
-    assert world.tell(RequestArrived("hello", "new")) == [DispatchRequest("new", "hello-2")]
-    assert world.tell(RequestFinished("waits")) == [StopRunner("hello-1", "its last request is answered")]
-    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.handle(RequestArrived("hello", "new")) == [DispatchRequest("new", "hello-2")]
+    assert world.handle(RequestFinished("waits")) == [StopRunner("hello-1", "its last request is answered")]
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == []
 
 
 def test_with_max_concurrency_one_the_old_runner_makes_room_first(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
 
     assert world.publish(2, warm=1, max_concurrency=1) == [StopRunner("hello-1", "makes room for revision 2")]
-    assert world.tell(RequestArrived("hello", "a")) == []
-    assert world.tell(RunnerExited("hello-1", "gone")) == [StartRunner("hello-2", "hello", 2)]
-    world.tell(RunnerSpawned("hello-2"))
-    assert world.tell(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2), DispatchRequest("a", "hello-2")]
+    assert world.handle(RequestArrived("hello", "a")) == []
+    assert world.handle(RunnerExited("hello-1", "gone")) == [StartRunner("hello-2", "hello", 2)]
+    world.handle(RunnerSpawned("hello-2"))
+    assert world.handle(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2), DispatchRequest("a", "hello-2")]
 
 
 def test_a_revision_that_does_not_start_leaves_the_old_one_serving(world: World) -> None:
     world.serve(warm=1)
     world.publish(2, warm=1)
-    world.tell(RunnerSpawned("hello-2"))
+    world.handle(RunnerSpawned("hello-2"))
 
-    assert world.tell(RunnerFailed("hello-2", "ValueError: bad")) == [
+    assert world.handle(RunnerFailed("hello-2", "ValueError: bad")) == [
         AnnounceFailure("hello", 2, "hello-2", "ValueError: bad", -1)
     ]
-    assert world.tell(RunnerExited("hello-2", "exited with status 3")) == []
-    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert world.handle(RunnerExited("hello-2", "exited with status 3")) == []
+    assert world.handle(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
     assert "revision 1 serves on" in world.fleet.apps["hello"].reason
 
 
 def test_other_starts_of_a_failed_revision_are_ended(world: World) -> None:
     world.serve(min_concurrency=2)
-    world.tell(RunnerSpawned("hello-2"))
-    world.tell(RunnerReady("hello-2"))
+    world.handle(RunnerSpawned("hello-2"))
+    world.handle(RunnerReady("hello-2"))
     assert world.publish(2, min_concurrency=2) == [
         StartRunner("hello-3", "hello", 2),
         StartRunner("hello-4", "hello", 2),
     ]
-    world.tell(RunnerSpawned("hello-3"))
+    world.handle(RunnerSpawned("hello-3"))
 
-    assert world.tell(RunnerFailed("hello-3", "E: x")) == [
+    assert world.handle(RunnerFailed("hello-3", "E: x")) == [
         AnnounceFailure("hello", 2, "hello-3", "E: x", -1),
         KillRunner("hello-4", "revision 2 failed"),
     ]
 
 
-@pytest.mark.parametrize("fact", [RunnerReady("hello-2"), RunnerFailed("hello-2", "E: x")])
+@pytest.mark.parametrize("event", [RunnerReady("hello-2"), RunnerFailed("hello-2", "E: x")])
 def test_a_runner_of_the_old_revision_that_was_still_starting_decides_nothing_about_the_new(
-    world: World, fact: FleetEvent
+    world: World, event: FleetEvent
 ) -> None:
     world.serve(min_concurrency=2)
-    world.tell(RunnerSpawned("hello-2"))
+    world.handle(RunnerSpawned("hello-2"))
     world.publish(2, min_concurrency=1)
 
-    assert world.tell(fact) == []
+    assert world.handle(event) == []
     assert world.fleet.apps["hello"].serving == 1
 
 
@@ -419,24 +419,24 @@ def test_a_republication_ends_the_starts_of_the_one_before(world: World) -> None
     ]  # fmt: skip
 
 
-def test_a_failed_setup_fails_those_who_wait_and_backs_off(world: World) -> None:
+def test_a_failed_setup_fails_waiting_requests_and_backs_off(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RequestArrived("hello", "a"))
-    orders = world.tell(RunnerFailed("hello-1", "ValueError: bad"))
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RequestArrived("hello", "a"))
+    commands = world.handle(RunnerFailed("hello-1", "ValueError: bad"))
     detail = "hello could not start (ValueError); the next attempt is in 30 s"
 
-    assert orders == [
+    assert commands == [
         AnnounceFailure("hello", 1, "hello-1", "ValueError: bad", 30.0),
         FailRequest("a", 503, "runner_scheduling_failure", detail, 30),
     ]
-    assert world.tell(RunnerExited("hello-1", "exited with status 3")) == []
-    (late,) = world.tell(RequestArrived("hello", "b"), after=10)
+    assert world.handle(RunnerExited("hello-1", "exited with status 3")) == []
+    (late,) = world.handle(RequestArrived("hello", "b"), after=10)
     assert isinstance(late, FailRequest)
     assert (late.status, late.retry_after) == (503, 20)
     assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
-    world.tell(RunnerSpawned("hello-2"))
-    again = world.tell(RunnerExited("hello-2", "killed by SIGSEGV"))
+    world.handle(RunnerSpawned("hello-2"))
+    again = world.handle(RunnerExited("hello-2", "killed by SIGSEGV"))
     assert again[0] == AnnounceFailure(
         "hello", 1, "hello-2", "the runner ended before it was ready: killed by SIGSEGV", 60.0
     )
@@ -444,65 +444,67 @@ def test_a_failed_setup_fails_those_who_wait_and_backs_off(world: World) -> None
 
 def test_starts_that_were_lost_with_their_template_are_tried_again_three_times(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RequestArrived("hello", "a"))
     for number in (1, 2, 3):
-        lost = world.tell(RunnerExited(f"hello-{number}", "its template ended (killed by SIGKILL)", lost=True), after=2)
+        lost = world.handle(
+            RunnerExited(f"hello-{number}", "its template ended (killed by SIGKILL)", lost=True), after=2
+        )
         assert lost == [StartRunner(f"hello-{number + 1}", "hello", 1)]
     assert "another is started" in world.fleet.apps["hello"].decisions.recent[-2].reason
-    failed = world.tell(RunnerExited("hello-4", "its template ended (killed by SIGKILL)", lost=True), after=2)
-    assert [type(order) for order in failed] == [AnnounceFailure, FailRequest]
+    failed = world.handle(RunnerExited("hello-4", "its template ended (killed by SIGKILL)", lost=True), after=2)
+    assert [type(command) for command in failed] == [AnnounceFailure, FailRequest]
 
 
 def test_starts_that_were_lost_with_one_template_count_once(world: World) -> None:
     world.publish(warm=5)
     for number in range(1, 6):
-        assert world.tell(RunnerExited(f"hello-{number}", "its template ended", lost=True), after=0.01)
+        assert world.handle(RunnerExited(f"hello-{number}", "its template ended", lost=True), after=0.01)
     assert world.fleet.apps["hello"].backoff.lost == 1
-    world.tell(RunnerSpawned("hello-6"))
-    world.tell(RunnerReady("hello-6"))
+    world.handle(RunnerSpawned("hello-6"))
+    world.handle(RunnerReady("hello-6"))
     assert world.fleet.apps["hello"].backoff.lost == 0
 
 
 def test_a_new_revision_after_a_failure_starts_at_once(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RunnerFailed("hello-1", "E: x"))
-    orders = world.publish(2, warm=1)
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RunnerFailed("hello-1", "E: x"))
+    commands = world.publish(2, warm=1)
 
-    assert StartRunner("hello-3", "hello", 2) in orders
+    assert StartRunner("hello-3", "hello", 2) in commands
 
 
 def test_a_setup_that_hangs_is_killed_with_its_stacks_and_its_callers_get_504(world: World) -> None:
     world.publish(startup_timeout=5, warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RequestArrived("hello", "a"))
-    orders = world.sleep()
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RequestArrived("hello", "a"))
+    commands = world.sleep()
 
-    assert orders[0] == KillRunner("hello-1", "setup() outlived startup_timeout (5 s)", stacks=True)
-    assert isinstance(orders[1], AnnounceFailure)
-    assert isinstance(orders[2], FailRequest)
-    assert (orders[2].status, orders[2].error_type) == (504, "startup_timeout")
-    assert world.tell(RunnerExited("hello-1", "killed by SIGABRT")) == []
+    assert commands[0] == KillRunner("hello-1", "setup() outlived startup_timeout (5 s)", stacks=True)
+    assert isinstance(commands[1], AnnounceFailure)
+    assert isinstance(commands[2], FailRequest)
+    assert (commands[2].status, commands[2].error_type) == (504, "startup_timeout")
+    assert world.handle(RunnerExited("hello-1", "killed by SIGABRT")) == []
 
 
-def test_a_failed_start_beside_ready_runners_fails_nobody(world: World) -> None:
+def test_a_failed_start_beside_ready_runners_fails_no_request(world: World) -> None:
     world.serve(min_concurrency=1, max_concurrency=2)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
-    world.tell(RunnerSpawned("hello-2"))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
+    world.handle(RunnerSpawned("hello-2"))
 
-    assert world.tell(RunnerFailed("hello-2", "E: x")) == [AnnounceFailure("hello", 1, "hello-2", "E: x", 30.0)]
-    assert world.tell(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
+    assert world.handle(RunnerFailed("hello-2", "E: x")) == [AnnounceFailure("hello", 1, "hello-2", "E: x", 30.0)]
+    assert world.handle(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
 
 
 LATE = "the request ran longer than request_timeout (10 s)"
 STUCK = KillRunner("hello-1", "a request that outlived request_timeout (10 s) did not end", stacks=True)
 
 
-def test_a_request_that_runs_too_long_gets_504_and_is_told_then_forced_then_its_runner_replaced(world: World) -> None:
+def test_a_timed_out_request_gets_504_is_cancelled_then_forced_then_its_runner_replaced(world: World) -> None:
     world.serve(warm=1, request_timeout=10, max_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     began = world.now
 
     assert world.sleep() == [AnswerRequest("a", 504, "request_timeout", LATE), CancelRequest("a", "hello-1", "tell")]
@@ -511,101 +513,101 @@ def test_a_request_that_runs_too_long_gets_504_and_is_told_then_forced_then_its_
     assert (world.now - began) / SECOND == 11
     assert world.sleep() == [STUCK]
     assert (world.now - began) / SECOND == 16
-    (told, start) = world.tell(RunnerExited("hello-1", "killed by SIGABRT"))
-    assert isinstance(told, FailRequest)  # nobody hears it: the caller was answered
+    (failure, start) = world.handle(RunnerExited("hello-1", "killed by SIGABRT"))
+    assert isinstance(failure, FailRequest)  # nobody hears it: the caller was answered
     assert start == StartRunner("hello-2", "hello", 1)
 
 
-def test_a_request_that_ends_when_it_is_told_leaves_its_runner_as_it_was(world: World) -> None:
+def test_a_request_that_ends_when_cancelled_keeps_its_runner(world: World) -> None:
     world.serve(warm=1, request_timeout=10, max_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     world.sleep()
-    world.tell(RequestFinished("a"), after=0.5)
-    assert world.tell(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
+    world.handle(RequestFinished("a"), after=0.5)
+    assert world.handle(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
     assert world.fleet.apps["hello"].cancellations == {}
 
 
 def test_others_in_a_stuck_requests_runner_finish_before_it_is_replaced(world: World) -> None:
     world.serve(warm=1, request_timeout=10, max_multiplexing=3, max_concurrency=2)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     began = world.now
-    world.tell(RequestArrived("hello", "b"), after=9.5)
-    world.tell(RequestArrived("hello", "socket", long_lived=True))
-    seen: list[FleetCommand] = []
+    world.handle(RequestArrived("hello", "b"), after=9.5)
+    world.handle(RequestArrived("hello", "socket", long_lived=True))
+    issued: list[FleetCommand] = []
     while world.now < began + 16 * SECOND:
-        seen += [order for order in world.sleep() if not isinstance(order, PingRunner)]
-    assert seen == [
+        issued += [command for command in world.sleep() if not isinstance(command, PingRunner)]
+    assert issued == [
         AnswerRequest("a", 504, "request_timeout", LATE),
         CancelRequest("a", "hello-1", "tell"),
         CancelRequest("a", "hello-1", "force"),
         CancelRequest("socket", "hello-1", "politely"),  # it drains: what has no end of its own is asked for one
         StartRunner("hello-2", "hello", 1),
     ]
-    assert STUCK not in world.tell(RequestFinished("socket"))
-    assert STUCK in world.tell(RequestFinished("b"))
+    assert STUCK not in world.handle(RequestFinished("socket"))
+    assert STUCK in world.handle(RequestFinished("b"))
 
 
-def test_who_insists_on_the_end_of_a_request_gets_it(world: World) -> None:
+def test_a_forced_cancellation_ends_the_request(world: World) -> None:
     world.serve(warm=1, max_multiplexing=2, max_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
-    assert world.tell(RequestAborted("a", insist=True)) == [CancelRequest("a", "hello-1", "tell")]
-    assert world.tell(RequestAborted("b")) == [CancelRequest("b", "hello-1")]
-    assert world.tell(RequestAborted("b", insist=True, force=True)) == [CancelRequest("b", "hello-1", "force")]
-    assert world.tell(RequestAborted("b", insist=True)) == []
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
+    assert world.handle(RequestAborted("a", insist=True)) == [CancelRequest("a", "hello-1", "tell")]
+    assert world.handle(RequestAborted("b")) == [CancelRequest("b", "hello-1")]
+    assert world.handle(RequestAborted("b", insist=True, force=True)) == [CancelRequest("b", "hello-1", "force")]
+    assert world.handle(RequestAborted("b", insist=True)) == []
     killed = KillRunner("hello-1", "a request that was cancelled did not end", stacks=True)
     steps: list[FleetCommand] = []
     while killed not in steps:
-        steps += [order for order in world.sleep() if not isinstance(order, PingRunner)]
+        steps += [command for command in world.sleep() if not isinstance(command, PingRunner)]
     assert steps == [CancelRequest("a", "hello-1", "force"), killed]  # both are stuck; it is killed once
 
 
 def test_a_request_that_has_to_start_in_time_and_does_not_gets_504(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
-    world.tell(RequestArrived("hello", "busy"))
-    world.tell(RequestArrived("hello", "patient"))
-    world.tell(RequestArrived("hello", "caller", start_within=5))
-    world.tell(RequestArrived("hello", "job", queued=True, start_within=2.5))
-    told = "Request timed out: no runner had it within 2.5 s (the caller's limit)"
-    assert world.sleep() == [FailRequest("job", 504, "request_timeout", told, by_caller=True)]
+    world.handle(RequestArrived("hello", "busy"))
+    world.handle(RequestArrived("hello", "patient"))
+    world.handle(RequestArrived("hello", "caller", start_within=5))
+    world.handle(RequestArrived("hello", "job", queued=True, start_within=2.5))
+    message = "Request timed out: no runner had it within 2.5 s (the caller's limit)"
+    assert world.sleep() == [FailRequest("job", 504, "request_timeout", message, by_caller=True)]
     (late,) = world.sleep()
     assert isinstance(late, FailRequest)
     assert (late.request_id, late.by_caller) == ("caller", True)
-    assert world.tell(RequestFinished("busy")) == [DispatchRequest("patient", "hello-1")]
-    assert world.tell(RequestArrived("hello", "started", start_within=1), after=1) == []
-    assert world.tell(RequestFinished("patient"), after=0.5) == [DispatchRequest("started", "hello-1")]
-    assert world.tell(TimerFired(), after=60) == []  # it is the start that had a limit
+    assert world.handle(RequestFinished("busy")) == [DispatchRequest("patient", "hello-1")]
+    assert world.handle(RequestArrived("hello", "started", start_within=1), after=1) == []
+    assert world.handle(RequestFinished("patient"), after=0.5) == [DispatchRequest("started", "hello-1")]
+    assert world.handle(TimerFired(), after=60) == []  # it is the start that had a limit
 
 
-def test_an_app_may_say_how_soon_its_requests_have_to_start(world: World) -> None:
+def test_an_app_may_limit_the_start_time_of_its_requests(world: World) -> None:
     spec = AppSpec(
         class_name="Hello", alias="hello", scaling=Scaling(warm=1, max_concurrency=1, request_start_timeout=3)
     )
-    world.tell(AppPublished("hello", spec, 1, "L"))
-    world.tell(RequestArrived("hello", "a"))
-    told = "Request timed out: no runner had it within 3 s (request_start_timeout)"
-    assert world.sleep() == [FailRequest("a", 504, "request_timeout", told)]
+    world.handle(AppPublished("hello", spec, 1, "L"))
+    world.handle(RequestArrived("hello", "a"))
+    message = "Request timed out: no runner had it within 3 s (request_start_timeout)"
+    assert world.sleep() == [FailRequest("a", 504, "request_timeout", message)]
 
 
 def test_the_limit_of_waiting_can_be_changed_while_the_app_runs(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
-    world.tell(RequestArrived("hello", "busy"))
+    world.handle(RequestArrived("hello", "busy"))
     rules = world.fleet.apps["hello"].scaling
-    world.tell(AppScaled("hello", rules.changed({"request_start_timeout": 2})))
-    world.tell(RequestArrived("hello", "waits"))
+    world.handle(AppScaled("hello", rules.changed({"request_start_timeout": 2})))
+    world.handle(RequestArrived("hello", "waits"))
     (given_up,) = world.sleep()
     assert isinstance(given_up, FailRequest)
     assert (given_up.request_id, given_up.status) == ("waits", 504)
-    world.tell(AppScaled("hello", rules.changed({"request_start_timeout": 0})))
-    world.tell(RequestArrived("hello", "patient", queued=True))
-    assert world.tell(TimerFired(), after=100) == []
+    world.handle(AppScaled("hello", rules.changed({"request_start_timeout": 0})))
+    world.handle(RequestArrived("hello", "patient", queued=True))
+    assert world.handle(TimerFired(), after=100) == []
 
 
-def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:
+def test_a_direct_request_has_a_waiting_limit_beside_unlimited_ones(world: World) -> None:
     world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
-    world.tell(RequestArrived("hello", "socket", long_lived=True))
-    world.tell(RequestArrived("hello", "job", queued=True))
-    world.tell(RequestArrived("hello", "plain"))
+    world.handle(RequestArrived("hello", "socket", long_lived=True))
+    world.handle(RequestArrived("hello", "job", queued=True))
+    world.handle(RequestArrived("hello", "plain"))
     (expired,) = world.sleep()
     assert isinstance(expired, FailRequest)
     assert (expired.request_id, expired.status) == ("plain", 503)
@@ -613,50 +615,50 @@ def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(w
 
 def test_a_websocket_has_no_time_limit_and_a_queued_request_waits_for_ever(world: World) -> None:
     world.serve(warm=1, request_timeout=10, max_concurrency=1)
-    world.tell(RequestArrived("hello", "socket", long_lived=True))
-    world.tell(RequestArrived("hello", "job", queued=True))
-    world.tell(RequestArrived("hello", "low", queued=True, low=True))
-    world.tell(RequestArrived("hello", "other", queued=True))
+    world.handle(RequestArrived("hello", "socket", long_lived=True))
+    world.handle(RequestArrived("hello", "job", queued=True))
+    world.handle(RequestArrived("hello", "low", queued=True, low=True))
+    world.handle(RequestArrived("hello", "other", queued=True))
     app = world.fleet.apps["hello"]
     assert next_deadline(app) is None
     assert [app.ahead_of(name) for name in ("job", "other", "low", "socket")] == [0, 1, 2, 0]
-    assert world.tell(TimerFired(), after=100_000) == []
-    assert world.tell(RequestFinished("socket")) == [DispatchRequest("job", "hello-1")]
-    assert world.tell(RequestFinished("job")) == [DispatchRequest("other", "hello-1")]
-    assert world.tell(RequestFinished("other")) == [DispatchRequest("low", "hello-1")]
+    assert world.handle(TimerFired(), after=100_000) == []
+    assert world.handle(RequestFinished("socket")) == [DispatchRequest("job", "hello-1")]
+    assert world.handle(RequestFinished("job")) == [DispatchRequest("other", "hello-1")]
+    assert world.handle(RequestFinished("other")) == [DispatchRequest("low", "hello-1")]
 
 
 def test_a_request_beside_a_websocket_has_its_time_limit(world: World) -> None:
     world.serve(min_concurrency=2, request_timeout=30)
-    world.tell(RunnerSpawned("hello-2"))
-    world.tell(RunnerReady("hello-2"))
-    world.tell(RequestArrived("hello", "socket", long_lived=True))
-    world.tell(TimerFired(), after=1000)  # what was due for the websocket's own dispatch is over
-    assert [type(order) for order in world.tell(RequestArrived("hello", "call"))] == [DispatchRequest]
+    world.handle(RunnerSpawned("hello-2"))
+    world.handle(RunnerReady("hello-2"))
+    world.handle(RequestArrived("hello", "socket", long_lived=True))
+    world.handle(TimerFired(), after=1000)  # what was due for the websocket's own dispatch is over
+    assert [type(command) for command in world.handle(RequestArrived("hello", "call"))] == [DispatchRequest]
     began = world.now
 
-    assert [type(order) for order in world.sleep()] == [AnswerRequest, CancelRequest]
+    assert [type(command) for command in world.sleep()] == [AnswerRequest, CancelRequest]
     assert world.now == began + 30 * SECOND
 
 
 def test_a_request_never_waits_without_a_bound(world: World) -> None:
     world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
-    world.tell(RequestAborted("a"))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
+    world.handle(RequestAborted("a"))
     world.fleet.apps["hello"].in_flight["a"].dispatched += 1000 * SECOND  # a runner that never answers
 
-    assert world.tell(TimerFired(), after=110) == [
+    assert world.handle(TimerFired(), after=110) == [
         FailRequest("b", 503, "runner_scheduling_failure", "no runner of hello was free within 110 s"),
     ]  # fmt: skip
 
 
 def test_a_runner_that_dies_in_service_is_replaced_at_once_and_its_callers_get_503(world: World) -> None:
     world.serve(warm=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     detail = "the runner ended while it had this request (killed by SIGKILL)"
 
-    assert world.tell(RunnerExited("hello-1", "killed by SIGKILL")) == [
+    assert world.handle(RunnerExited("hello-1", "killed by SIGKILL")) == [
         FailRequest("a", 503, "runner_disconnected", detail),
         StartRunner("hello-2", "hello", 1),
     ]
@@ -665,37 +667,37 @@ def test_a_runner_that_dies_in_service_is_replaced_at_once_and_its_callers_get_5
 def test_a_runner_that_keeps_dying_is_tried_one_at_a_time(world: World) -> None:
     world.serve(warm=1)
     for number in range(1, 5):
-        assert world.tell(RunnerExited(f"hello-{number}", "died"), after=1)[-1] == StartRunner(
+        assert world.handle(RunnerExited(f"hello-{number}", "died"), after=1)[-1] == StartRunner(
             f"hello-{number + 1}", "hello", 1
         )
-        world.tell(RunnerSpawned(f"hello-{number + 1}"))
-        world.tell(RunnerReady(f"hello-{number + 1}"))
-    assert world.tell(RunnerExited("hello-5", "died"), after=1) == []
+        world.handle(RunnerSpawned(f"hello-{number + 1}"))
+        world.handle(RunnerReady(f"hello-{number + 1}"))
+    assert world.handle(RunnerExited("hello-5", "died"), after=1) == []
     assert world.sleep() == [StartRunner("hello-6", "hello", 1)]
-    world.tell(RunnerSpawned("hello-6"))
-    world.tell(RunnerReady("hello-6"))
-    assert world.tell(RunnerExited("hello-6", "died"), after=70) == [StartRunner("hello-7", "hello", 1)]
+    world.handle(RunnerSpawned("hello-6"))
+    world.handle(RunnerReady("hello-6"))
+    assert world.handle(RunnerExited("hello-6", "died"), after=70) == [StartRunner("hello-7", "hello", 1)]
 
 
-def test_a_runner_that_asks_to_be_replaced_is_drained(world: World) -> None:
+def test_a_runner_that_requests_replacement_is_drained(world: World) -> None:
     world.serve(warm=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
 
-    assert world.tell(RequestFinished("a", replace=True)) == [
+    assert world.handle(RequestFinished("a", replace=True)) == [
         StopRunner("hello-1", "its last request is answered"), StartRunner("hello-2", "hello", 1),
     ]  # fmt: skip
 
 
-def test_a_caller_who_hangs_up_before_dispatch_is_dropped_and_after_it_is_told_to_the_runner(world: World) -> None:
+def test_a_disconnect_before_dispatch_drops_the_request_and_after_it_reaches_the_runner(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
 
-    assert world.tell(RequestAborted("b")) == []
-    assert world.tell(RequestAborted("a")) == [CancelRequest("a", "hello-1")]
-    assert world.tell(RequestAborted("a")) == []
-    (told, start) = world.tell(RunnerExited("hello-1", "gone"))
-    assert isinstance(told, FailRequest)  # for the books: nobody is there who hears it
+    assert world.handle(RequestAborted("b")) == []
+    assert world.handle(RequestAborted("a")) == [CancelRequest("a", "hello-1")]
+    assert world.handle(RequestAborted("a")) == []
+    (failure, start) = world.handle(RunnerExited("hello-1", "gone"))
+    assert isinstance(failure, FailRequest)  # for the books: nobody is there who hears it
     assert start == StartRunner("hello-2", "hello", 1)
 
 
@@ -703,7 +705,7 @@ def test_a_flood_is_refused_beyond_what_may_wait(world: World) -> None:
     world.publish(max_concurrency=1)
     for number in range(MAX_WAITING):
         world.fleet.handle(RequestArrived("hello", str(number)), world.now)
-    (refused,) = world.tell(RequestArrived("hello", "one more"))
+    (refused,) = world.handle(RequestArrived("hello", "one more"))
 
     assert isinstance(refused, FailRequest)
     assert (refused.status, refused.retry_after) == (503, 1)
@@ -711,88 +713,88 @@ def test_a_flood_is_refused_beyond_what_may_wait(world: World) -> None:
 
 def test_a_start_that_the_machine_refuses_is_tried_again_after_twenty_seconds(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
 
-    assert world.tell(StartRefused("hello-1", "no processes")) == [
+    assert world.handle(StartRefused("hello-1", "no processes")) == [
         AnnounceFailure("hello", 1, "hello-1", "no processes", 20.0)
     ]
     assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
-    orders = world.tell(StartRefused("hello-2", "no processes"))
-    assert [type(order) for order in orders] == [AnnounceFailure, FailRequest]
+    commands = world.handle(StartRefused("hello-2", "no processes"))
+    assert [type(command) for command in commands] == [AnnounceFailure, FailRequest]
     world.fleet.apps["hello"].phase = AppPhase.ACTIVE
     world.sleep()
-    assert world.tell(StartRefused("hello-3", "no processes")) == []
+    assert world.handle(StartRefused("hello-3", "no processes")) == []
 
 
 def test_other_scaling_acts_on_the_runners_that_live(world: World) -> None:
     world.serve(warm=1)
 
-    assert world.tell(AppScaled("hello", Scaling(min_concurrency=2))) == [StartRunner("hello-2", "hello", 1)]
+    assert world.handle(AppScaled("hello", Scaling(min_concurrency=2))) == [StartRunner("hello-2", "hello", 1)]
 
 
 def test_an_ended_owner_takes_its_apps_along_and_hastily(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
     world.publish(alias="other", lease="M")
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"))
-    orders = world.tell(LeaseEnded("L"))
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "b"))
+    commands = world.handle(LeaseEnded("L"))
 
-    assert isinstance(orders[0], FailRequest)
-    assert orders[1] == StopRunner("hello-1", "the notebook or program that owned the app has ended")
+    assert isinstance(commands[0], FailRequest)
+    assert commands[1] == StopRunner("hello-1", "the notebook or program that owned the app has ended")
     assert list(world.fleet.apps) == ["other"]
-    assert world.tell(TimerFired(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
-    assert [type(o) for o in world.tell(RunnerExited("hello-1", "killed"))] == [FailRequest, ForgetApp]
+    assert world.handle(TimerFired(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
+    assert [type(o) for o in world.handle(RunnerExited("hello-1", "killed"))] == [FailRequest, ForgetApp]
 
 
 def test_an_adopted_app_outlives_its_former_owner(world: World) -> None:
     world.serve(warm=1)
-    world.tell(AppAdopted("hello", "M"))
+    world.handle(AppAdopted("hello", "M"))
 
-    assert world.tell(LeaseEnded("L")) == []
-    assert world.tell(LeaseEnded("M"))
+    assert world.handle(LeaseEnded("L")) == []
+    assert world.handle(LeaseEnded("M"))
 
 
 def test_a_stopped_app_ends_its_runners_and_its_name_is_free_at_once(world: World) -> None:
     world.serve(warm=1)
-    assert world.tell(AppStopped("hello")) == [StopRunner("hello-1", "the app was stopped")]
-    assert world.tell(RequestArrived("hello", "a")) == [
+    assert world.handle(AppStopped("hello")) == [StopRunner("hello-1", "the app was stopped")]
+    assert world.handle(RequestArrived("hello", "a")) == [
         FailRequest("a", 503, "runner_scheduling_failure", "the app was stopped")
     ]
     assert world.publish() == [StartRunner("hello-2", "hello", 1)]
-    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == [ForgetApp("hello")]
-    assert world.tell(AppStopped("hello", kill=True)) == [KillRunner("hello-2", "the app was stopped")]
-    assert world.tell(RunnerExited("hello-2", "killed")) == [ForgetApp("hello")]
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == [ForgetApp("hello")]
+    assert world.handle(AppStopped("hello", kill=True)) == [KillRunner("hello-2", "the app was stopped")]
+    assert world.handle(RunnerExited("hello-2", "killed")) == [ForgetApp("hello")]
 
 
 def test_stopping_an_app_in_back_off_forgets_it_at_once(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RunnerFailed("hello-1", "E: x"))
-    world.tell(RunnerExited("hello-1", "exited"))
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RunnerFailed("hello-1", "E: x"))
+    world.handle(RunnerExited("hello-1", "exited"))
 
     assert world.state("hello-2") is State.CRASH_BACKOFF
-    assert world.tell(AppStopped("hello")) == [ForgetApp("hello")]
+    assert world.handle(AppStopped("hello")) == [ForgetApp("hello")]
 
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_runner_that_the_user_stops_is_replaced_if_it_is_wanted(world: World, kill: bool) -> None:
     world.serve(warm=1)
-    order: FleetCommand = (
+    command: FleetCommand = (
         KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")
     )
 
-    assert world.tell(RunnerStopRequested("hello-1", kill)) == [order, StartRunner("hello-2", "hello", 1)]
-    assert world.tell(RunnerStopRequested("hello-1", False)) == []
-    assert world.tell(RunnerStopRequested("hello-2", False)) == [
+    assert world.handle(RunnerStopRequested("hello-1", kill)) == [command, StartRunner("hello-2", "hello", 1)]
+    assert world.handle(RunnerStopRequested("hello-1", False)) == []
+    assert world.handle(RunnerStopRequested("hello-2", False)) == [
         KillRunner("hello-2", "the user killed it"), StartRunner("hello-3", "hello", 1),
     ]  # fmt: skip
 
 
 def test_a_slot_in_back_off_can_be_dropped_by_the_user(world: World) -> None:
     world.publish(warm=1)
-    world.tell(RunnerSpawned("hello-1"))
-    world.tell(RunnerFailed("hello-1", "E: x"))
-    world.tell(RunnerStopRequested("hello-2", False))
+    world.handle(RunnerSpawned("hello-1"))
+    world.handle(RunnerFailed("hello-1", "E: x"))
+    world.handle(RunnerStopRequested("hello-2", False))
 
     assert world.state("hello-2") is None
 
@@ -806,7 +808,7 @@ def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
         TimerFired(),
     ]  # fmt: skip
 
-    assert [world.tell(fact) for fact in stale] == [[]] * len(stale)
+    assert [world.handle(event) for event in stale] == [[]] * len(stale)
 
 
 def test_an_illegal_move_raises_and_changes_nothing() -> None:
@@ -830,17 +832,17 @@ class Chaos(RuleBasedStateMachine):
         self.revision = 0
         self.count = 0
 
-    def tell(self, fact: FleetEvent, after: float = 0) -> None:
-        for order in self.world.tell(fact, after):
-            if isinstance(order, StartRunner):
-                self.runners.append(order.runner_id)
-            elif isinstance(order, DispatchRequest):
-                assert order.request_id in self.open
-                self.dispatched[order.request_id] = order.runner_id
-            elif isinstance(order, FailRequest):
-                assert order.request_id in self.open, "answered twice"
-                self.open.discard(order.request_id)
-                self.dispatched.pop(order.request_id, None)
+    def handle(self, event: FleetEvent, after: float = 0) -> None:
+        for command in self.world.handle(event, after):
+            if isinstance(command, StartRunner):
+                self.runners.append(command.runner_id)
+            elif isinstance(command, DispatchRequest):
+                assert command.request_id in self.open
+                self.dispatched[command.request_id] = command.runner_id
+            elif isinstance(command, FailRequest):
+                assert command.request_id in self.open, "answered twice"
+                self.open.discard(command.request_id)
+                self.dispatched.pop(command.request_id, None)
 
     @rule(
         x=st.integers(1, 3), low=st.integers(0, 2), extra=st.integers(0, 2), k=st.sampled_from([0, 1, 20]),
@@ -852,13 +854,13 @@ class Chaos(RuleBasedStateMachine):
             min_concurrency=low, max_concurrency=max(1, low + extra), max_multiplexing=x, keep_alive=k,
             startup_timeout=5, request_timeout=30, termination_grace_period_seconds=2,
         )  # fmt: skip
-        self.tell(AppPublished(alias, AppSpec(class_name="A", alias=alias, scaling=rules), self.revision, lease))
+        self.handle(AppPublished(alias, AppSpec(class_name="A", alias=alias, scaling=rules), self.revision, lease))
 
     @rule(alias=st.sampled_from(["a", "b"]), long_lived=st.booleans(), queued=st.booleans(), low=st.booleans())
     def arrive(self, alias: str, long_lived: bool, queued: bool, low: bool) -> None:
         self.count += 1
         self.open.add(f"q{self.count}")
-        self.tell(RequestArrived(alias, f"q{self.count}", long_lived, queued, low))
+        self.handle(RequestArrived(alias, f"q{self.count}", long_lived, queued, low))
 
     @rule(data=st.data())
     def progress(self, data: st.DataObject) -> None:
@@ -867,16 +869,16 @@ class Chaos(RuleBasedStateMachine):
             kind: Any = data.draw(st.sampled_from([RunnerSpawned, RunnerReady, RunnerReady, "exit", "fail", "refuse"]))
             if kind == "exit":
                 self.runners.remove(runner)
-                self.tell(RunnerExited(runner, "exited"))
+                self.handle(RunnerExited(runner, "exited"))
             elif kind == "fail":
-                self.tell(RunnerFailed(runner, "E: x"))
+                self.handle(RunnerFailed(runner, "E: x"))
             elif kind == "refuse":
-                found = self.world.fleet.runner(runner)
-                if found is not None and found.state is State.PENDING:
+                record = self.world.fleet.runner(runner)
+                if record is not None and record.state is State.PENDING:
                     self.runners.remove(runner)
-                    self.tell(StartRefused(runner, "no"))
+                    self.handle(StartRefused(runner, "no"))
             else:
-                self.tell(kind(runner))
+                self.handle(kind(runner))
 
     @rule(data=st.data(), replace=st.booleans())
     def finish(self, data: st.DataObject, replace: bool) -> None:
@@ -884,7 +886,7 @@ class Chaos(RuleBasedStateMachine):
             request = data.draw(st.sampled_from(sorted(self.dispatched)))
             del self.dispatched[request]
             self.open.discard(request)
-            self.tell(RequestFinished(request, replace))
+            self.handle(RequestFinished(request, replace))
 
     @rule(data=st.data())
     def abort(self, data: st.DataObject) -> None:
@@ -892,23 +894,23 @@ class Chaos(RuleBasedStateMachine):
             request = data.draw(st.sampled_from(sorted(self.open)))
             if request not in self.dispatched:
                 self.open.discard(request)
-            self.tell(RequestAborted(request, insist=data.draw(st.booleans()), force=data.draw(st.booleans())))
+            self.handle(RequestAborted(request, insist=data.draw(st.booleans()), force=data.draw(st.booleans())))
 
     @rule(seconds=st.sampled_from([0.5, 1, 3, 10, 31]))
     def time_passes(self, seconds: float) -> None:
-        self.tell(TimerFired(), after=seconds)
+        self.handle(TimerFired(), after=seconds)
 
     @rule(alias=st.sampled_from(["a", "b"]), kill=st.booleans())
     def stop(self, alias: str, kill: bool) -> None:
-        self.tell(AppStopped(alias, kill))
+        self.handle(AppStopped(alias, kill))
 
     @rule(alias=st.sampled_from(["a", "b"]))
     def unload(self, alias: str) -> None:
-        self.tell(AppUnloaded(alias))
+        self.handle(AppUnloaded(alias))
 
     @rule(lease=st.sampled_from(["L", "M"]))
     def owner_ends(self, lease: str) -> None:
-        self.tell(LeaseEnded(lease))
+        self.handle(LeaseEnded(lease))
 
     @invariant()
     def no_runner_is_over_its_multiplexing(self) -> None:
@@ -916,9 +918,9 @@ class Chaos(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for lease in ("L", "M"):
-            self.tell(LeaseEnded(lease))
+            self.handle(LeaseEnded(lease))
         for runner in list(self.runners):
-            self.tell(RunnerExited(runner, "exited"))
+            self.handle(RunnerExited(runner, "exited"))
         fleet = self.world.fleet
         assert not list(fleet.all_apps())
         assert fleet.wake_at is None
@@ -933,8 +935,8 @@ TestChaos = Chaos.TestCase
 def test_runners_are_numbered_in_each_app_and_no_number_comes_twice(world: World) -> None:
     for alias in ("one", "two"):
         assert world.publish(alias=alias)[-1].runner_id == f"{alias}-1"
-    world.tell(AppStopped("one", kill=True))
-    world.tell(RunnerExited("one-1", "killed by SIGKILL"))
+    world.handle(AppStopped("one", kill=True))
+    world.handle(RunnerExited("one-1", "killed by SIGKILL"))
     assert world.publish(alias="one")[-1].runner_id == "one-2"  # logs know one-1 already
 
 

@@ -429,7 +429,7 @@ def test_a_refused_start_waits_and_a_device_of_another_gateway_is_out_of_reach()
 
 
 # --- apps -------------------------------------------------------------------------------------------------------------
-def test_a_publication_adds_an_app_or_a_revision_and_ends_starts_that_nobody_wants() -> None:
+def test_publishing_adds_an_app_or_a_revision_and_ends_unneeded_starts() -> None:
     parts = Parts()
     lifecycle = AppLifecycle(parts.state, parts.dispatcher, parts.stops)
     spec = AppSpec(class_name="Hello", alias="hello")
@@ -497,7 +497,7 @@ def test_a_waiting_request_starts_a_runner_and_sets_the_timer() -> None:
     assert autoscaler.decide(parts.app, NOW) == []  # it is on its way
 
 
-def test_an_app_that_waits_for_a_device_says_who_holds_it_once_and_starts_when_it_is_released() -> None:
+def test_waiting_for_a_device_is_announced_once_and_ends_when_it_is_released() -> None:
     parts = Parts(allotment=ONE_GPU)
     starts = starts_of(parts)
     autoscaler = Autoscaler(parts.state, starts, parts.stops)

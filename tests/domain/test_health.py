@@ -37,8 +37,8 @@ def world() -> World:
     return World()
 
 
-def checked(world: World, healthy: bool, told: str = "answered 500") -> list[Any]:
-    return world.tell(HealthCheckCompleted("hello-1", healthy, told))
+def checked(world: World, healthy: bool, detail: str = "answered 500") -> list[Any]:
+    return world.handle(HealthCheckCompleted("hello-1", healthy, detail))
 
 
 def test_a_check_comes_every_fifteen_seconds_and_three_failures_after_the_start_period_replace_the_runner(
@@ -73,42 +73,45 @@ def test_a_busy_runner_finishes_what_it_has(world: World) -> None:
         request_timeout=600,
         min_concurrency=1,
     )
-    world.tell(RequestArrived("hello", "a"))
+    world.handle(RequestArrived("hello", "a"))
     world.sleep()
-    orders = checked(world, healthy=False)
+    commands = checked(world, healthy=False)
 
     why = "its health check failed (answered 500)"
-    assert orders == [LogRunnerRemark("hello-1", f"{why}; it gets no new requests"), StartRunner("hello-2", "hello", 1)]
-    assert world.tell(RequestFinished("a", False))[0] == StopRunner("hello-1", "its last request is answered")
+    assert commands == [
+        LogRunnerRemark("hello-1", f"{why}; it gets no new requests"),
+        StartRunner("hello-2", "hello", 1),
+    ]
+    assert world.handle(RequestFinished("a", False))[0] == StopRunner("hello-1", "its last request is answered")
 
 
-def test_the_app_asks_for_a_check_and_one_failure_is_enough(world: World) -> None:
+def test_a_check_requested_by_the_app_needs_one_failure(world: World) -> None:
     rules = HealthRules(path="/health", regularly=False)
     world.serve(health=rules, min_concurrency=1)
-    world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestFinished("a", False))
-    assert world.tell(HealthCheckRequested("hello-1")) == []
+    world.handle(RequestArrived("hello", "a"))
+    world.handle(RequestFinished("a", False))
+    assert world.handle(HealthCheckRequested("hello-1")) == []
     assert world.sleep() == [CheckRunnerHealth("hello-1", rules)]
-    assert world.tell(HealthCheckRequested("hello-1")) == []  # another while that is on its way: once more after it
+    assert world.handle(HealthCheckRequested("hello-1")) == []  # another while that is on its way: once more after it
     assert checked(world, healthy=True) == []
     assert world.sleep() == [CheckRunnerHealth("hello-1", rules)]
     assert checked(world, healthy=False)[0] == StopRunner("hello-1", "its health check failed (answered 500)")
-    assert world.tell(HealthCheckRequested("hello-1")) == []  # it is leaving
+    assert world.handle(HealthCheckRequested("hello-1")) == []  # it is leaving
     assert checked(world, healthy=False) == []
 
 
-def test_without_a_check_nothing_is_asked(world: World) -> None:
+def test_without_health_rules_no_check_runs(world: World) -> None:
     world.serve()
-    assert world.tell(HealthCheckRequested("hello-1")) == []
+    assert world.handle(HealthCheckRequested("hello-1")) == []
     assert checked(world, healthy=False) == []
     assert world.fleet.runner("hello-1").health is None  # type: ignore[union-attr]
-    for fact in (HealthCheckRequested("no"), HealthCheckCompleted("no", False), RunnerHintsChanged("no", frozenset())):
-        assert world.tell(fact) == []
+    for event in (HealthCheckRequested("no"), HealthCheckCompleted("no", False), RunnerHintsChanged("no", frozenset())):
+        assert world.handle(event) == []
 
 
-def test_who_is_leaving_is_not_asked_any_more(world: World) -> None:
+def test_a_draining_runner_is_not_checked(world: World) -> None:
     world.serve(health=RULES, max_multiplexing=2, termination_grace_period_seconds=30)
-    world.tell(RunnerStopRequested("hello-1"))
+    world.handle(RunnerStopRequested("hello-1"))
     assert world.sleep() == []  # when its check would have been due
     assert world.fleet.runner("hello-1").health is None  # type: ignore[union-attr]
 
@@ -120,20 +123,20 @@ def test_a_runner_of_a_revision_that_is_forgotten_is_left_alone(world: World) ->
     app = world.fleet.apps["hello"]
     app.specs = {app.revision: AppSpec(class_name="Hello", alias="hello", scaling=app.scaling)}
     assert checked(world, healthy=False) == []
-    assert not [order for order in world.sleep() if isinstance(order, CheckRunnerHealth)]
+    assert not [command for command in world.sleep() if isinstance(command, CheckRunnerHealth)]
 
 
 def test_five_unhealthy_runners_in_a_minute_open_the_circuit(world: World) -> None:
     world.serve(health=HealthRules(path="/health", regularly=False), min_concurrency=1)
     for number in range(1, 6):
         name = f"hello-{number}"
-        world.tell(HealthCheckRequested(name))
+        world.handle(HealthCheckRequested(name))
         world.sleep()
-        world.tell(HealthCheckCompleted(name, False, "answered 500"))
-        world.tell(RunnerExited(name, "exited with status 0"))
+        world.handle(HealthCheckCompleted(name, False, "answered 500"))
+        world.handle(RunnerExited(name, "exited with status 0"))
         if number < 5:
-            world.tell(RunnerSpawned(f"hello-{number + 1}"))
-            world.tell(RunnerReady(f"hello-{number + 1}"))
+            world.handle(RunnerSpawned(f"hello-{number + 1}"))
+            world.handle(RunnerReady(f"hello-{number + 1}"))
     assert world.fleet.apps["hello"].backoff.failures == 1
 
 
@@ -156,21 +159,21 @@ def test_a_runner_is_unhealthy_exactly_after_that_many_failures_in_a_row(
         assert health.due == now + EVERY
 
 
-def test_a_request_goes_to_the_runner_that_has_said_what_it_wants(world: World) -> None:
+def test_a_request_goes_to_the_runner_that_matches_its_hint(world: World) -> None:
     world.serve(min_concurrency=2, max_concurrency=2, max_multiplexing=2)
-    world.tell(RunnerSpawned("hello-2"))
-    world.tell(RunnerReady("hello-2"), after=1)
-    world.tell(RunnerHintsChanged("hello-1", frozenset({"flux", "sdxl"})))
-    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-2")]  # the one used last
-    assert world.tell(RequestArrived("hello", "b", hint="flux")) == [DispatchRequest("b", "hello-1")]
-    assert world.tell(RequestArrived("hello", "c", hint="flux")) == [DispatchRequest("c", "hello-1")]
-    assert world.tell(RequestArrived("hello", "d", hint="flux")) == [
+    world.handle(RunnerSpawned("hello-2"))
+    world.handle(RunnerReady("hello-2"), after=1)
+    world.handle(RunnerHintsChanged("hello-1", frozenset({"flux", "sdxl"})))
+    assert world.handle(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-2")]  # the one used last
+    assert world.handle(RequestArrived("hello", "b", hint="flux")) == [DispatchRequest("b", "hello-1")]
+    assert world.handle(RequestArrived("hello", "c", hint="flux")) == [DispatchRequest("c", "hello-1")]
+    assert world.handle(RequestArrived("hello", "d", hint="flux")) == [
         DispatchRequest("d", "hello-2")
     ]  # never waits for it
-    world.tell(RequestArrived("hello", "e", hint="other"))
-    world.tell(RequestArrived("hello", "f", hint="flux"))
-    assert world.tell(RequestFinished("d", False)) == [DispatchRequest("e", "hello-2")]
-    assert world.tell(RequestFinished("c", False)) == [DispatchRequest("f", "hello-1")]
+    world.handle(RequestArrived("hello", "e", hint="other"))
+    world.handle(RequestArrived("hello", "f", hint="flux"))
+    assert world.handle(RequestFinished("d", False)) == [DispatchRequest("e", "hello-2")]
+    assert world.handle(RequestFinished("c", False)) == [DispatchRequest("f", "hello-1")]
 
 
 def test_rules_travel_as_json() -> None:

@@ -21,67 +21,67 @@ def job() -> Job:
     return Job("id-1", "echo", 100.0)
 
 
-def test_a_job_runs_and_tells_at_each_moment_what_the_clients_need() -> None:
-    one = job()
-    assert one.view(3, URLS, None) == {"status": "IN_QUEUE", "request_id": "id-1", **URLS, "queue_position": 3}
-    one.start(101.0)
-    one.print(1, "a\nb", "T1")
-    one.print(2, "x\n", "T2")
-    assert one.view(0, URLS, None)["logs"] is None
-    told = one.view(0, URLS, list(one.logs))
-    assert [(line["message"], line["level"]) for line in told["logs"]] == [("a", "STDOUT"), ("x", "STDERR")]
-    assert one.end(200, "", "", 103.5, "T3")
-    assert not one.end(500, "late", "", 104.0, "T4")
-    done = one.view(0, URLS, list(one.logs))
+def test_a_running_job_has_the_status_that_clients_expect() -> None:
+    queued = job()
+    assert queued.view(3, URLS, None) == {"status": "IN_QUEUE", "request_id": "id-1", **URLS, "queue_position": 3}
+    queued.start(101.0)
+    queued.print(1, "a\nb", "T1")
+    queued.print(2, "x\n", "T2")
+    assert queued.view(0, URLS, None)["logs"] is None
+    view = queued.view(0, URLS, list(queued.logs))
+    assert [(line["message"], line["level"]) for line in view["logs"]] == [("a", "STDOUT"), ("x", "STDERR")]
+    assert queued.end(200, "", "", 103.5, "T3")
+    assert not queued.end(500, "late", "", 104.0, "T4")
+    done = queued.view(0, URLS, list(queued.logs))
     assert (done["status"], done["metrics"]) == ("COMPLETED", {"inference_time": 2.5})
     assert [line["message"] for line in done["logs"]] == ["a", "x", "b"]  # its last line had no end
     assert "error" not in done
     with pytest.raises(IllegalJobTransition):
-        one.start(105.0)
+        queued.start(105.0)
 
 
 def test_a_failed_job_is_completed_with_its_error() -> None:
-    one = job()
-    one.start(101.0)
-    one.end(503, "503 Service Unavailable", "runner_disconnected", 102.0, "T")
-    done = one.view(0, URLS, [])
+    failed = job()
+    failed.start(101.0)
+    failed.end(503, "503 Service Unavailable", "runner_disconnected", 102.0, "T")
+    done = failed.view(0, URLS, [])
     assert (done["status"], done["error"], done["error_type"]) == (
         "COMPLETED",
         "503 Service Unavailable",
         "runner_disconnected",
     )
-    other = job()
-    other.end(422, "422 Unprocessable Entity", "", 102.0, "T")
-    assert other.view(0, URLS, [])["error_type"] == "bad_request"
-    assert other.metrics() == {"inference_time": None}  # it never ran
+    invalid = job()
+    invalid.end(422, "422 Unprocessable Entity", "", 102.0, "T")
+    assert invalid.view(0, URLS, [])["error_type"] == "bad_request"
+    assert invalid.metrics() == {"inference_time": None}  # it never ran
     raised = job()
     raised.end(500, "500 Internal Server Error", "", 102.0, "T")
     assert raised.view(0, URLS, [])["error_type"] == "runner_server_error"
 
 
 def test_a_job_that_is_tried_again_waits_and_keeps_its_log() -> None:
-    one = job()
-    one.start(101.0)
-    one.print(1, "half a line", "T1")
-    one.try_again("retrying", "T2")
-    assert (one.view(0, URLS, None)["status"], one.metrics()) == ("IN_QUEUE", {"inference_time": None})
-    one.start(105.0)
-    one.end(200, "", "", 106.0, "T3")
-    assert [line["message"] for line in one.logs] == ["half a line", "retrying"]
-    assert one.metrics() == {"inference_time": 1.0}  # of its last attempt
+    retried = job()
+    retried.start(101.0)
+    retried.print(1, "half a line", "T1")
+    retried.try_again("retrying", "T2")
+    assert (retried.view(0, URLS, None)["status"], retried.metrics()) == ("IN_QUEUE", {"inference_time": None})
+    retried.start(105.0)
+    retried.end(200, "", "", 106.0, "T3")
+    assert [line["message"] for line in retried.logs] == ["half a line", "retrying"]
+    assert retried.metrics() == {"inference_time": 1.0}  # of its last attempt
 
 
 @pytest.mark.parametrize(("started", "asked"), [(False, "dropped"), (True, "forced")])
 def test_a_cancelled_job_is_over_for_its_caller_whatever_its_runner_does(started: bool, asked: str) -> None:
-    one = job()
+    cancelled = job()
     if started:
-        one.start(101.0)
-    assert one.cancel(102.0, "T", force=True) == asked
-    assert (one.state, one.status, one.error_type) == (JobState.COMPLETED, 499, "client_cancelled")
-    one.start(103.0)  # it was on its way to a runner already
-    assert not one.end(200, "", "", 104.0, "T")
-    assert one.status == 499
-    assert one.cancel(105.0, "T") == "over"
+        cancelled.start(101.0)
+    assert cancelled.cancel(102.0, "T", force=True) == asked
+    assert (cancelled.state, cancelled.status, cancelled.error_type) == (JobState.COMPLETED, 499, "client_cancelled")
+    cancelled.start(103.0)  # it was on its way to a runner already
+    assert not cancelled.end(200, "", "", 104.0, "T")
+    assert cancelled.status == 499
+    assert cancelled.cancel(105.0, "T") == "over"
 
 
 @pytest.mark.parametrize(
@@ -91,62 +91,62 @@ def test_a_cancelled_job_is_over_for_its_caller_whatever_its_runner_does(started
 def test_a_running_job_that_is_cancelled_ends_as_its_app_ends_it(
     status: int, error_type: str, told: tuple[str, str]
 ) -> None:
-    one = job()
-    one.start(101.0)
-    assert [one.cancel(102.0, "T"), one.cancel(102.0, "T")] == ["asked", "asked"]
-    assert one.state is JobState.IN_PROGRESS
-    assert one.end(status, "500" if status == 500 else "", error_type, 104.0, "T")
-    assert (one.status, one.error_type, one.error, one.cancelled) == (status, *told, False)
-    assert one.cancel(105.0, "T") == "over"
+    running = job()
+    running.start(101.0)
+    assert [running.cancel(102.0, "T"), running.cancel(102.0, "T")] == ["asked", "asked"]
+    assert running.state is JobState.IN_PROGRESS
+    assert running.end(status, "500" if status == 500 else "", error_type, 104.0, "T")
+    assert (running.status, running.error_type, running.error, running.cancelled) == (status, *told, False)
+    assert running.cancel(105.0, "T") == "over"
 
 
 def test_a_job_whose_runner_was_dead_already_waits_again() -> None:
-    one = job()
-    one.start(101.0)
-    one.put_back()
-    assert one.state is JobState.IN_QUEUE
-    one.put_back()
-    one.start(105.0)
-    assert (one.state, one.started) == (JobState.IN_PROGRESS, 101.0)
+    requeued = job()
+    requeued.start(101.0)
+    requeued.put_back()
+    assert requeued.state is JobState.IN_QUEUE
+    requeued.put_back()
+    requeued.start(105.0)
+    assert (requeued.state, requeued.started) == (JobState.IN_PROGRESS, 101.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.text("ab\n", max_size=20)), max_size=60), st.integers(0, 40))
-def test_whatever_is_printed_is_told_once_and_in_whole_lines(prints: list[tuple[int, str]], told: int) -> None:
-    one = job()
+def test_output_is_delivered_once_and_in_whole_lines(prints: list[tuple[int, str]], start: int) -> None:
+    printing = job()
     for stream, text in prints:
-        one.print(stream, text, "T")
-    one.end(200, "", "", 1.0, "T")
+        printing.print(stream, text, "T")
+    printing.end(200, "", "", 1.0, "T")
     for stream, level in ((1, "STDOUT"), (2, "STDERR")):
-        lines = [line["message"] for line in one.logs if line["level"] == level]
+        lines = [line["message"] for line in printing.logs if line["level"] == level]
         printed = "".join(text for which, text in prints if which == stream)
         assert lines == (printed.split("\n") if printed and not printed.endswith("\n") else printed.split("\n")[:-1])
-    rest, total = one.lines_from(told)
-    assert (total, rest) == (len(one.logs), one.logs[told:])
+    rest, total = printing.lines_from(start)
+    assert (total, rest) == (len(printing.logs), printing.logs[start:])
 
 
-def test_only_so_many_lines_are_kept_and_none_is_told_twice() -> None:
-    one = job()
-    one.print(1, "".join(f"{n}\n" for n in range(MOST_LINES + 10)), "T")
-    assert (len(one.logs), one.dropped_lines, one.logs[0]["message"]) == (MOST_LINES, 10, "10")
-    lines, total = one.lines_from(MOST_LINES + 8)
+def test_the_log_is_bounded_and_no_line_is_delivered_twice() -> None:
+    printing = job()
+    printing.print(1, "".join(f"{n}\n" for n in range(MOST_LINES + 10)), "T")
+    assert (len(printing.logs), printing.dropped_lines, printing.logs[0]["message"]) == (MOST_LINES, 10, "10")
+    lines, total = printing.lines_from(MOST_LINES + 8)
     assert ([line["message"] for line in lines], total) == ([str(MOST_LINES + 8), str(MOST_LINES + 9)], MOST_LINES + 10)
-    assert len(one.lines_from(0)[0]) == MOST_LINES
+    assert len(printing.lines_from(0)[0]) == MOST_LINES
 
 
 def test_a_log_has_a_limit_of_characters_too_and_a_line_without_end_becomes_several() -> None:
-    one = job()
-    one.print(1, "x" * (LONGEST_LINE * 2 + 5), "T")
-    assert [len(line["message"]) for line in one.logs] == [LONGEST_LINE, LONGEST_LINE]
-    one.print(1, "y\n", "T")
-    assert one.logs[2]["message"] == "xxxxxy"
-    assert one.log_bytes == 2 * LONGEST_LINE + 6 + 3 * ENTRY
+    printing = job()
+    printing.print(1, "x" * (LONGEST_LINE * 2 + 5), "T")
+    assert [len(line["message"]) for line in printing.logs] == [LONGEST_LINE, LONGEST_LINE]
+    printing.print(1, "y\n", "T")
+    assert printing.logs[2]["message"] == "xxxxxy"
+    assert printing.log_bytes == 2 * LONGEST_LINE + 6 + 3 * ENTRY
     for _ in range(20):
-        one.print(2, "z" * LONGEST_LINE + "\n", "T")
-    assert (one.log_size, len(one.logs), one.dropped_lines) == (MOST_LOG, MOST_LOG // LONGEST_LINE, 7)
-    assert one.lines_from(22) == (one.logs[-1:], 23)
-    one.end(200, "", "", 1.0, "T")
-    one.print(1, "late\n", "T")
-    assert one.logs[-1]["message"] == "z" * LONGEST_LINE
+        printing.print(2, "z" * LONGEST_LINE + "\n", "T")
+    assert (printing.log_size, len(printing.logs), printing.dropped_lines) == (MOST_LOG, MOST_LOG // LONGEST_LINE, 7)
+    assert printing.lines_from(22) == (printing.logs[-1:], 23)
+    printing.end(200, "", "", 1.0, "T")
+    printing.print(1, "late\n", "T")
+    assert printing.logs[-1]["message"] == "z" * LONGEST_LINE
 
 
 # --- webhooks ----------------------------------------------------------------------------------------------------------
@@ -173,11 +173,11 @@ def test_what_is_signed_are_four_lines() -> None:
         (200, b"\x00", {"status": "OK", "payload": None, "payload_error": "the answer is image/png and no JSON"}),
     ],
 )
-def test_a_delivery_tells_what_the_result_would_have_told(status: int, body: bytes, told: dict[str, Any]) -> None:
-    found = json.loads(delivery("id", status, "image/png", body))
-    assert told.items() <= found.items()
-    assert (found["request_id"], found["gateway_request_id"]) == ("id", "id")
-    assert ("payload_error" in found) == ("payload_error" in told)
+def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: bytes, told: dict[str, Any]) -> None:
+    delivered = json.loads(delivery("id", status, "image/png", body))
+    assert told.items() <= delivered.items()
+    assert (delivered["request_id"], delivered["gateway_request_id"]) == ("id", "id")
+    assert ("payload_error" in delivered) == ("payload_error" in told)
 
 
 # --- addresses of endpoints --------------------------------------------------------------------------------------------

@@ -22,14 +22,14 @@ def _kind(module: str, *methods: str) -> type:
         (object, ""),
     ],
 )
-def test_a_value_is_told_with_the_method_that_makes_plain_values_of_it(kind: type, form: str) -> None:
+def test_a_value_comes_with_the_method_that_converts_it_to_plain_values(kind: type, form: str) -> None:
     assert json_form(kind) == form
 
 
 def test_whole_floats_become_integers_as_in_a_page() -> None:
-    given = {
+    value = {
         "a": [0.0, 1.5, -3.0, (2.0,)],
         "b": {"c": 1e300, "d": True, "e": "1.0", "f": float("nan"), "g": float("inf")},
     }
-    told = as_a_page_writes(given)
-    assert repr(told) == "{'a': [0, 1.5, -3, [2]], 'b': {'c': 1e+300, 'd': True, 'e': '1.0', 'f': nan, 'g': inf}}"
+    written = as_a_page_writes(value)
+    assert repr(written) == "{'a': [0, 1.5, -3, [2]], 'b': {'c': 1e+300, 'd': True, 'e': '1.0', 'f': nan, 'g': inf}}"

@@ -57,7 +57,7 @@ def test_what_is_no_grant_is_named(asked: dict[str, Any], told: str, hint: str) 
     assert hint in caught.value.hint
 
 
-def test_a_grant_says_what_it_may_do_here_and_a_refusal_says_which_one_may() -> None:
+def test_a_grant_describes_its_rights_and_a_refusal_names_one_that_suffices() -> None:
     assert limits_of(Grant("API")) == "it may call apps, read results and private files, upload files"
     assert (
         limits_of(Grant("BILLING")) == "BILLING opens nothing on this machine: there is no billing and no compute here"

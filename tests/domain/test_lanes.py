@@ -58,20 +58,20 @@ def test_however_few_moves_are_kept_a_run_is_never_drawn_idle(runs: list[tuple[f
 
 @given(RUNS)
 @example([(2 * PAUSE, 5.0)] * 2)
-def test_what_is_told_piece_by_piece_is_the_whole(runs: list[tuple[float, float]]) -> None:
-    lane, told = LaneMoves(10_000), []
+def test_increments_add_up_to_the_whole_series(runs: list[tuple[float, float]]) -> None:
+    lane, increments = LaneMoves(10_000), []
     at = 0.0
     for pause, length in runs:
         for state, more in ((RUNNING, pause), (IDLE, length)):
             at += more
             lane.enter(state, at)
             lane.settle(at)
-            told += lane.take()
+            increments += lane.take()
     lane.settle(at + PAUSE + 1)
-    assert [*told, *lane.take()] == lane.moves
+    assert [*increments, *lane.take()] == lane.moves
 
 
-def test_a_pause_is_told_late_and_never_lost() -> None:
+def test_a_pause_is_reported_late_and_never_lost() -> None:
     lane = LaneMoves(100)
     for state, at in ((IDLE, 0), (RUNNING, 100), (IDLE, 105)):
         lane.enter(state, at)

@@ -35,12 +35,12 @@ LIKE = st.fixed_dictionaries(
 @given(JSON | LIKE)
 def test_whatever_is_sent_is_a_lifecycle_or_a_sentence(value: object) -> None:
     try:
-        found = lifecycle_of(value)
+        lifecycle = lifecycle_of(value)
     except ValueError as error:
         assert any(word in str(error) for word in ("expiration_duration_seconds", "initial_acl"))  # noqa: PT017
     else:
-        assert found.lifetime is None or 0 <= found.lifetime < float("inf")
-        assert found.access in DECISIONS
+        assert lifecycle.lifetime is None or 0 <= lifecycle.lifetime < float("inf")
+        assert lifecycle.access in DECISIONS
 
 
 @pytest.mark.parametrize(

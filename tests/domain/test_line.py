@@ -67,7 +67,7 @@ class Queueing(RuleBasedStateMachine):
 TestQueueing = Queueing.TestCase
 
 
-def test_who_is_not_there_cannot_leave() -> None:
+def test_removing_an_absent_request_raises() -> None:
     with pytest.raises(KeyError):
         del WaitQueue()["a"]
 
@@ -99,9 +99,9 @@ class Counted(list[int]):
 
     looked = 0
 
-    def __getitem__(self, place):  # type: ignore[no-untyped-def,override]
+    def __getitem__(self, index):  # type: ignore[no-untyped-def,override]
         self.looked += 1
-        return super().__getitem__(place)
+        return super().__getitem__(index)
 
     def __iter__(self):  # type: ignore[no-untyped-def,override]
         raise AssertionError("all of them are looked at")
@@ -121,21 +121,21 @@ def test_a_fact_with_many_waiting_looks_at_few_of_them(monkeypatch: pytest.Monke
         raise AssertionError("somebody walked along the line")
 
     fleet, now = Fleet(), 1000 * SECOND
-    tell: Callable[[m.FleetEvent], list[m.FleetCommand]] = lambda fact: fleet.handle(fact, now)  # noqa: E731
-    tell(m.AppPublished("a", AppSpec(class_name="A", alias="a", scaling=Scaling(max_concurrency=1)), 1, "L"))
-    tell(m.RunnerSpawned("a-1"))
-    tell(m.RunnerReady("a-1"))
+    handle: Callable[[m.FleetEvent], list[m.FleetCommand]] = lambda event: fleet.handle(event, now)  # noqa: E731
+    handle(m.AppPublished("a", AppSpec(class_name="A", alias="a", scaling=Scaling(max_concurrency=1)), 1, "L"))
+    handle(m.RunnerSpawned("a-1"))
+    handle(m.RunnerReady("a-1"))
     for number in range(20):
-        tell(m.RequestArrived("a", f"r{number}", queued=number % 2 == 0, low=number % 3 == 0, start_within=9.0))
+        handle(m.RequestArrived("a", f"r{number}", queued=number % 2 == 0, low=number % 3 == 0, start_within=9.0))
     monkeypatch.setattr(WaitQueue, "__iter__", walked)
     monkeypatch.setattr(WaitQueue, "values", walked)
-    tell(m.RequestArrived("a", "last"))
-    assert [type(order) for order in tell(m.RequestFinished("r0", False))] == [m.DispatchRequest]
-    assert tell(m.RequestAborted("last")) == []
+    handle(m.RequestArrived("a", "last"))
+    assert [type(command) for command in handle(m.RequestFinished("r0", False))] == [m.DispatchRequest]
+    assert handle(m.RequestAborted("last")) == []
     assert len(fleet.apps["a"].waiting) == 18
 
 
-def test_who_is_late_by_two_limits_at_once_is_answered_once() -> None:
+def test_a_request_over_two_limits_at_once_is_answered_once() -> None:
     fleet, now = Fleet(), 1000 * SECOND
     limits = Scaling(max_concurrency=1, startup_timeout=50, request_timeout=10)
     fleet.handle(m.AppPublished("a", AppSpec(class_name="A", alias="a", scaling=limits), 1, "L"), now)
@@ -143,7 +143,7 @@ def test_who_is_late_by_two_limits_at_once_is_answered_once() -> None:
     fleet.handle(m.RequestArrived("a", "one"), now + SECOND)
     fleet.handle(m.RunnerSpawned("a-1"), now + 20 * SECOND)  # so that its setup is not over before them
 
-    orders = fleet.handle(m.TimerFired(), now + 61 * SECOND)
+    commands = fleet.handle(m.TimerFired(), now + 61 * SECOND)
 
-    failed = [(o.request_id, o.status) for o in orders if isinstance(o, m.FailRequest)]
+    failed = [(o.request_id, o.status) for o in commands if isinstance(o, m.FailRequest)]
     assert failed == [("both", 504), ("one", 503)]

@@ -18,7 +18,5 @@ from fal_jupyter.domain.environments.literal_data import MountData, needs_mount
         ("off", "open('/data/x')", False),
     ],
 )
-def test_a_literal_path_asks_for_the_mount_unless_the_user_decided(
-    wanted: MountData, source: str, needed: bool
-) -> None:
+def test_a_literal_path_needs_the_mount_unless_the_user_decided(wanted: MountData, source: str, needed: bool) -> None:
     assert needs_mount(wanted, ["pass", source]) is needed

@@ -46,9 +46,9 @@ MIXED = Hardware(16, 128 * GIB, (H100, A100, H200))
 def test_the_first_type_that_is_there_is_chosen(
     types: list[str], num_gpus: int | None, type_: str, count: int, eligible: list[str]
 ) -> None:
-    got = allot("Hello", types, num_gpus, MIXED)
-    assert (got.type, got.count, list(got.eligible)) == (type_, count, eligible)
-    assert len(got.names) == len(got.eligible)
+    allotment = allot("Hello", types, num_gpus, MIXED)
+    assert (allotment.type, allotment.count, list(allotment.eligible)) == (type_, count, eligible)
+    assert len(allotment.names) == len(allotment.eligible)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_what_is_not_there_is_one_sentence_with_what_to_type(
         ("L", 2, 15_000 * MB, "L: 4 cores, 15 GB (this machine has 2 cores)"),
     ],
 )
-def test_a_cpu_machine_is_capped_to_what_is_there_and_says_so(type_: str, cores: int, memory: int, told: str) -> None:
+def test_a_cpu_machine_is_capped_to_the_hardware_and_its_description_says_so(
+    type_: str, cores: int, memory: int, told: str
+) -> None:
     assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, description=told)
 
 
@@ -102,7 +104,7 @@ def test_memory_is_capped_too_and_nothing_declared_is_the_whole_machine() -> Non
     )
 
 
-def test_several_gpus_of_several_models_are_told() -> None:
+def test_several_gpus_of_several_models_are_described() -> None:
     assert (
         allot("Hello", ["GPU"], 2, MIXED).description
         == "GPU: 2 × NVIDIA H100 80GB HBM3, NVIDIA A100-SXM4-40GB, NVIDIA H200"
@@ -142,18 +144,18 @@ def test_what_is_not(name: str) -> None:
 
 
 def test_gpus_of_later_types_come_after_those_of_the_first() -> None:
-    got = allot("Hello", ["GPU-H200", "M", "GPU-B200", "GPU-H100", "GPU-H200"], 1, MIXED)
-    assert (got.type, got.names) == ("GPU-H200", ("GPU 2", "GPU 0"))
-    assert got.description == "GPU-H200: NVIDIA H200, or GPU-H100: NVIDIA H100 80GB HBM3"
+    allotment = allot("Hello", ["GPU-H200", "M", "GPU-B200", "GPU-H100", "GPU-H200"], 1, MIXED)
+    assert (allotment.type, allotment.names) == ("GPU-H200", ("GPU 2", "GPU 0"))
+    assert allotment.description == "GPU-H200: NVIDIA H200, or GPU-H100: NVIDIA H100 80GB HBM3"
     assert allot("Hello", ["GPU", "GPU-H100"], 2, MIXED) == allot(
         "Hello", ["GPU"], 2, MIXED
     )  # never two kinds in a runner
 
 
 def test_a_runner_has_the_type_of_the_device_that_it_got() -> None:
-    got = allot("Hello", ["GPU-H200", "GPU-H100", "GPU"], 1, MIXED)
-    assert got.names == ("GPU 2", "GPU 0", "GPU 1")
-    assert [got.type_of([device]) for device in got.eligible] == ["GPU-H200", "GPU-H100", "GPU"]
+    allotment = allot("Hello", ["GPU-H200", "GPU-H100", "GPU"], 1, MIXED)
+    assert allotment.names == ("GPU 2", "GPU 0", "GPU 1")
+    assert [allotment.type_of([device]) for device in allotment.eligible] == ["GPU-H200", "GPU-H100", "GPU"]
     assert allot("Hello", ["GPU"], 2, MIXED).type_of([device.id for device in MIXED.devices[:2]]) == "GPU"
     assert allot("Hello", ["M"], None, MIXED).type_of([]) == "M"
     assert allot("Hello", [], None, MIXED).type_of([]) == ""
@@ -175,7 +177,7 @@ def test_devices_are_lent_lowest_first_and_come_back() -> None:
     assert lent.take("r3", SINGLE, 0) == ("a",)
 
 
-def test_a_device_of_somebody_else_is_tried_again_later() -> None:
+def test_a_device_held_elsewhere_is_tried_again_later() -> None:
     lent = Placement()
     lent.out_of_reach("a", 10, "held by another")
     assert (lent.room(SINGLE, 9), lent.room(SINGLE, 10)) == (2, 3)
@@ -186,13 +188,13 @@ def test_a_device_of_somebody_else_is_tried_again_later() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 3)), max_size=60))
 def test_no_device_is_ever_lent_twice(steps: list[tuple[bool, int, int]]) -> None:
-    lent, held = Placement(), {}
+    lent, taken = Placement(), {}
     for take, number, count in steps:
-        name, wanted = f"r{number}", Allotment("GPU", count, ("a", "b", "c"), ("0", "1", "2"))
-        if take and name not in held and lent.room(wanted, 0):
-            held[name] = lent.take(name, wanted, 0)
+        name, allotment = f"r{number}", Allotment("GPU", count, ("a", "b", "c"), ("0", "1", "2"))
+        if take and name not in taken and lent.room(allotment, 0):
+            taken[name] = lent.take(name, allotment, 0)
         elif not take:
-            assert lent.release(name) == (held.pop(name, ()) != ())
-        devices = [device for devices in held.values() for device in devices]
+            assert lent.release(name) == (taken.pop(name, ()) != ())
+        devices = [device for devices in taken.values() for device in devices]
         assert len(devices) == len(set(devices))
-        lent.check(set(held))
+        lent.check(set(taken))

@@ -24,7 +24,7 @@ def test_the_nearest_word_is_the_one_that_was_probably_meant(word: str, expected
     assert nearest(word, MACHINES) == expected
 
 
-def test_of_two_words_that_fold_alike_the_first_counts() -> None:
+def test_of_two_words_with_equal_folding_the_first_counts() -> None:
     assert nearest("keepalive", ("keep-alive", "keep_alive")) == "keep-alive"
 
 

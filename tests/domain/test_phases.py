@@ -26,14 +26,14 @@ def app(phase: AppPhase) -> FleetApp:
 
 @pytest.mark.parametrize(("phase", "event"), list(itertools.product(AppPhase, AppEvent)))
 def test_an_app_moves_by_its_table_or_not_at_all(phase: AppPhase, event: AppEvent) -> None:
-    one = app(phase)
+    moved = app(phase)
     if event in APP_MOVES[phase]:
-        one.move(event)
-        assert one.phase is APP_MOVES[phase][event]
+        moved.move(event)
+        assert moved.phase is APP_MOVES[phase][event]
     else:
         with pytest.raises(IllegalAppTransition, match=f"{event} cannot happen to an app that is {phase}"):
-            one.move(event)
-        assert one.phase is phase
+            moved.move(event)
+        assert moved.phase is phase
 
 
 def test_an_app_that_has_ended_never_comes_back() -> None:
@@ -43,8 +43,10 @@ def test_an_app_that_has_ended_never_comes_back() -> None:
 
 @pytest.mark.parametrize("phase", AppPhase)
 def test_an_app_is_in_one_phase_at_a_time(phase: AppPhase) -> None:
-    one = app(phase)
-    assert [one.is_launching, one.is_unloaded, one.is_stopping].count(True) == (phase is not AppPhase.ACTIVE)
+    current = app(phase)
+    assert [current.is_launching, current.is_unloaded, current.is_stopping].count(True) == (
+        phase is not AppPhase.ACTIVE
+    )
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(RequestPhase, RequestPhase)))

@@ -111,8 +111,8 @@ def test_however_few_points_are_kept_what_they_show_is_true(
     for points in (coarser_points(chart.taken, end, most), bounded.series.points):
         assert len(points) <= most
         assert points[-1][1:] == chart.taken[-1][1:]
-        kept = [point for point in chart.taken if point[0] >= points[0][0]]
-        assert max(point[2] for point in points) >= max(point[2] for point in kept)
+        recent = [point for point in chart.taken if point[0] >= points[0][0]]
+        assert max(point[2] for point in points) >= max(point[2] for point in recent)
         for one, two in pairwise(chart.taken):  # a time without requests that is longer than what may be merged
             middle, merged = (one[0] + two[0]) / 2, COARSEST * resolution(end - one[0])
             if one[2] == 0 and two[0] - one[0] > 2 * merged:
@@ -126,8 +126,8 @@ def test_minutes_without_a_call_stay_minutes_without_a_call() -> None:
     assert len(points) == 60
     calls = [(at, until) for (at, _, state), (until, _, _) in pairwise(moves) if state == RUNNING]
     for at, until in calls:
-        shown = [value_at(points, moment)[1] for moment in (at - 1, (at + until) / 2, until + 1)]
-        assert shown == [0, at >= points[0][0], 0]
+        values = [value_at(points, moment)[1] for moment in (at - 1, (at + until) / 2, until + 1)]
+        assert values == [0, at >= points[0][0], 0]
 
 
 def test_requests_in_flight_follow_the_busy_runners_between_two_samples() -> None:

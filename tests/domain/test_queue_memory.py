@@ -14,42 +14,42 @@ def memory(most_bytes: int = 100, most_jobs: int = 3) -> QueueMemory:
 
 
 def test_requests_are_taken_until_their_number_or_their_bytes_are_too_many() -> None:
-    one = memory()
-    assert one.hold("a", 60) is None
-    assert one.hold("b", 41) == "too much"
-    assert one.hold("b", 40) is None
-    assert one.hold("b", 30) is None  # the same one, counted anew
-    assert one.hold("c", 0) is None
-    assert one.hold("d", 0) == "too many"
-    assert one.hold("e", 101) == "too large"
-    assert (one.jobs, one.request_bytes) == (3, 90)
-    one.release("a")
-    one.release("a")
-    assert one.hold("d", 70) is None
+    counted = memory()
+    assert counted.hold("a", 60) is None
+    assert counted.hold("b", 41) == "too much"
+    assert counted.hold("b", 40) is None
+    assert counted.hold("b", 30) is None  # the same one, counted anew
+    assert counted.hold("c", 0) is None
+    assert counted.hold("d", 0) == "too many"
+    assert counted.hold("e", 101) == "too large"
+    assert (counted.jobs, counted.request_bytes) == (3, 90)
+    counted.release("a")
+    counted.release("a")
+    assert counted.hold("d", 70) is None
 
 
 def test_an_answer_makes_room_for_itself_among_what_is_over_and_is_refused_where_that_is_not_enough() -> None:
-    one = memory()
-    assert one.ended("a", 50) == []
-    assert one.ended("b", 30) == []
-    assert one.answer("c", 10) == ([], True)
-    assert one.answer("c", 40) == (["a"], True)
-    assert one.answer("c", 100) == (["b"], True)
-    assert one.answer("c", 101) == ([], False)
-    assert one.ended("c", 5) == []
-    assert one.answer_bytes == 5
+    counted = memory()
+    assert counted.ended("a", 50) == []
+    assert counted.ended("b", 30) == []
+    assert counted.answer("c", 10) == ([], True)
+    assert counted.answer("c", 40) == (["a"], True)
+    assert counted.answer("c", 100) == (["b"], True)
+    assert counted.answer("c", 101) == ([], False)
+    assert counted.ended("c", 5) == []
+    assert counted.answer_bytes == 5
 
 
 def test_the_last_job_is_kept_though_its_log_is_larger_than_all() -> None:
-    one = memory()
-    assert one.ended("a", 10) == []
-    assert one.ended("b", 500) == ["a"]
+    counted = memory()
+    assert counted.ended("a", 10) == []
+    assert counted.ended("b", 500) == ["a"]
 
 
 def test_only_so_many_jobs_that_are_over_are_kept() -> None:
-    one = memory(10**9, 10)
-    assert [one.ended(str(n), 0) for n in range(MOST_OVER)] == [[]] * MOST_OVER
-    assert one.ended("next", 0) == ["0"]
+    counted = memory(10**9, 10)
+    assert [counted.ended(str(n), 0) for n in range(MOST_OVER)] == [[]] * MOST_OVER
+    assert counted.ended("next", 0) == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ class Jobs(RuleBasedStateMachine):
             return
         if answered:
             forgotten, fits = self.memory.answer(name, size)
-            for other in forgotten:
-                del self.kept[other]
+            for removed in forgotten:
+                del self.kept[removed]
             size = size if fits else 3
         del self.live[name]
         self.kept[name] = size
-        for other in self.memory.ended(name, size):
-            del self.kept[other]
+        for removed in self.memory.ended(name, size):
+            del self.kept[removed]
 
     @rule(job=st.integers(0, 9))
     def release(self, job: int) -> None:

@@ -47,7 +47,7 @@ def test_a_switch_is_read_as_it_is_written(value: str, read: bool | None) -> Non
     ("status", "asked", "ends"),
     [(503, None, True), (200, None, False), (504, None, False), (503, False, False), (200, True, True)],
 )
-def test_a_503_ends_its_runner_unless_its_header_says_otherwise(status: int, asked: bool | None, ends: bool) -> None:
+def test_a_503_ends_its_runner_unless_its_header_overrides(status: int, asked: bool | None, ends: bool) -> None:
     assert ends_runner(status, asked) is ends
 
 
@@ -123,7 +123,7 @@ def test_each_condition_has_a_budget_of_its_own() -> None:
     assert attempts.number == 5
 
 
-def test_ten_attempts_are_the_limit_whatever_asks_for_more() -> None:
+def test_ten_attempts_are_the_absolute_limit() -> None:
     attempts = Attempts()
     waits = [attempts.next(AttemptFailure(503, "", True), RetryRules(budgets={"server_error": 99})) for _ in range(10)]
     assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, None]

@@ -36,7 +36,7 @@ def test_a_key_or_host_of_the_cloud_is_the_users_choice(env: dict[str, str], clo
     assert calls_the_cloud(env) is cloud
 
 
-def test_a_runner_is_told_who_it_is() -> None:
+def test_a_runner_gets_its_identity_in_variables() -> None:
     assert identity_variables({}, RUNNER, "/state/data", {"HF_HUB_CACHE": "/home/me/hub"}) == {
         "FAL_APP_NAME": "me/app",
         "FAL_APP_ID": "app-revision-3",
@@ -50,10 +50,10 @@ def test_a_runner_is_told_who_it_is() -> None:
 
 def test_a_place_for_models_that_the_user_chose_stays() -> None:
     assert "HF_HOME" not in identity_variables({"HF_HOME": "/models"}, RUNNER, "/data", {"HF_TOKEN_PATH": "/t"})
-    given = identity_variables(
+    variables = identity_variables(
         {"HF_HUB_CACHE": "/mine"}, RUNNER, "/data", {"HF_HUB_CACHE": "/h", "HF_TOKEN_PATH": "/t"}
     )
-    assert {name: value for name, value in given.items() if name.startswith("HF_")} == {
+    assert {name: value for name, value in variables.items() if name.startswith("HF_")} == {
         "HF_HOME": "/data/.cache/huggingface",
         "HF_TOKEN_PATH": "/t",
     }

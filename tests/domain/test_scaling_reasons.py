@@ -48,7 +48,7 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize(("rules", "observation", "sentence"), SENTENCES)
-def test_a_decision_says_why(rules: Scaling, observation: Observation, sentence: str) -> None:
+def test_a_decision_has_its_reason(rules: Scaling, observation: Observation, sentence: str) -> None:
     assert decide(rules, observation).reason == sentence
 
 
@@ -59,5 +59,5 @@ def test_a_decision_says_why(rules: Scaling, observation: Observation, sentence:
         ({"RUNNING": 1, "SETUP": 2, "CRASH_BACKOFF": 1}, "2 waiting, 1 in flight; runners: 1 running, 2 in setup, 1 in crash back-off"),
     ],
 )  # fmt: skip
-def test_what_was_there_is_said_in_words(states: dict[str, int], words: str) -> None:
+def test_the_situation_is_described_in_words(states: dict[str, int], words: str) -> None:
     assert what_is_there(2, 1, states) == words

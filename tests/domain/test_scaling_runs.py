@@ -91,15 +91,15 @@ class Run:
         self.dispatched: set[str] = set()
         self.failed: set[str] = set()
         self.moves: list[tuple[int, str]] = []
-        self.fact(0, m.AppPublished("app", AppSpec(class_name="App", alias="app", scaling=rules), 1, "L"))
+        self.schedule(0, m.AppPublished("app", AppSpec(class_name="App", alias="app", scaling=rules), 1, "L"))
 
-    def fact(self, after: float, fact: m.FleetEvent) -> None:
+    def schedule(self, after: float, event: m.FleetEvent) -> None:
         self.turn += 1
-        heapq.heappush(self.coming, (self.now + s(after), self.turn, fact))
+        heapq.heappush(self.coming, (self.now + s(after), self.turn, event))
 
     def request(self, name: str, after: float, work: float) -> None:
         self.work[name] = work
-        self.fact(after, m.RequestArrived("app", name))
+        self.schedule(after, m.RequestArrived("app", name))
 
     def until(self, moment: int) -> None:
         """Let everything happen that happens until *moment*."""
@@ -111,26 +111,26 @@ class Run:
                 self.now = max(self.now, moment)
                 return
             self.now = max(self.now, following)
-            fact = heapq.heappop(self.coming)[2] if due is not None and due <= self.now else m.TimerFired()
-            for order in self.fleet.handle(fact, self.now):
-                self.execute(order)
+            event = heapq.heappop(self.coming)[2] if due is not None and due <= self.now else m.TimerFired()
+            for command in self.fleet.handle(event, self.now):
+                self.execute(command)
             self.fleet.check()
 
-    def execute(self, order: m.FleetCommand) -> None:
-        if isinstance(order, m.StartRunner):
+    def execute(self, command: m.FleetCommand) -> None:
+        if isinstance(command, m.StartRunner):
             self.moves.append((self.now, "start"))
-            self.fact(self.boot, m.RunnerSpawned(order.runner_id))
-            self.fact(self.boot + self.setup, m.RunnerReady(order.runner_id))
-        elif isinstance(order, m.DispatchRequest):
-            self.dispatched.add(order.request_id)
-            self.fact(self.work[order.request_id], m.RequestFinished(order.request_id, False))
-        elif isinstance(order, m.StopRunner | m.KillRunner):
+            self.schedule(self.boot, m.RunnerSpawned(command.runner_id))
+            self.schedule(self.boot + self.setup, m.RunnerReady(command.runner_id))
+        elif isinstance(command, m.DispatchRequest):
+            self.dispatched.add(command.request_id)
+            self.schedule(self.work[command.request_id], m.RequestFinished(command.request_id, False))
+        elif isinstance(command, m.StopRunner | m.KillRunner):
             self.moves.append((self.now, "stop"))
-            self.fact(0.05, m.RunnerExited(order.runner_id, "exited with status 0"))
-        elif isinstance(order, m.PingRunner):
-            self.fact(0, m.RunnerPingAnswered(order.runner_id))
-        elif isinstance(order, m.FailRequest):
-            self.failed.add(order.request_id)
+            self.schedule(0.05, m.RunnerExited(command.runner_id, "exited with status 0"))
+        elif isinstance(command, m.PingRunner):
+            self.schedule(0, m.RunnerPingAnswered(command.runner_id))
+        elif isinstance(command, m.FailRequest):
+            self.failed.add(command.request_id)
 
     def ready(self) -> int:
         return sum(r.state in READY for app in self.fleet.all_apps() for r in app.runners.values())

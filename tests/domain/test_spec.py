@@ -87,7 +87,7 @@ def test_a_spec_that_is_incomplete_or_of_another_form_is_refused(wrong: dict[str
         AppSpec.from_json({name: value for name, value in head.items() if value is not None})
 
 
-def test_an_error_says_where_what_and_what_to_type() -> None:
+def test_an_error_names_the_place_the_problem_and_the_command() -> None:
     error = FalJupyterError("it is wrong", hint="type this", where="cell [3]")
 
     assert str(error) == "cell [3]: it is wrong\ntype this"
@@ -195,7 +195,7 @@ def test_scaling_is_changed_by_hand_within_the_rules() -> None:
         ({"min_concurrency": 5}, "min_concurrency is 5 but max_concurrency is 2"),
     ],
 )
-def test_a_change_that_cannot_be_says_why(changes: dict[str, object], words: str) -> None:
+def test_an_impossible_change_is_refused_with_a_reason(changes: dict[str, object], words: str) -> None:
     with pytest.raises(AppRuleBroken, match=words):
         Scaling(max_concurrency=2).changed(changes)
 

@@ -7,7 +7,7 @@ from fal_jupyter.domain.environments.start_time import start_time_difference, te
 BASE = {"PATH": "/bin", "OMP_NUM_THREADS": "4", "PYTHONHOME": "/py", "LD_PRELOAD": "x.so"}
 
 
-def test_only_what_is_read_at_the_start_and_differs_asks_for_a_template_of_its_own() -> None:
+def test_only_start_time_variables_that_differ_need_a_separate_template() -> None:
     env = {
         "PATH": "/usr/bin",
         "LD_PRELOAD": "x.so",

@@ -293,11 +293,11 @@ def test_the_name_of_this_run_stands_over_the_class_and_is_stricter() -> None:
         ("private", "shared", "shared"),
     ],
 )
-def test_who_may_call_is_written_in_the_class_or_for_this_run(written: Any, run: Any, auth: str) -> None:
+def test_access_is_set_in_the_class_or_for_this_run(written: Any, run: Any, auth: str) -> None:
     assert fal.describe(make(app_auth=written), {"auth": run}).auth == auth
 
 
-def test_who_may_call_is_inherited() -> None:
+def test_access_is_inherited() -> None:
     assert fal.describe(type(fal.App)("Sub", (make(app_auth="public"),), {})).auth == "public"
 
 

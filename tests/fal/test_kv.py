@@ -63,7 +63,7 @@ def test_the_name_of_the_store_is_a_part_of_the_address_too(store: KVStore) -> N
 @pytest.mark.parametrize(
     ("key", "same"), [("a\n", "a"), ("a#b", "a"), ("#é", ""), (5, "5"), (None, "None"), ("%", "%")]
 )
-def test_keys_that_are_sent_alike_are_one(store: KVStore, key: Any, same: str) -> None:
+def test_keys_with_the_same_wire_name_are_one(store: KVStore, key: Any, same: str) -> None:
     store.set(key, "v")
 
     assert (store.get(key), store.get(same)) == ("v", "v")
