@@ -56,6 +56,11 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
 
     def fal_app_line(self, line: str) -> None:
         __tracebackhide__ = True
+        try:
+            grammar.parse_app_line(line)
+        except grammar.HelpRequested as help_text:  # IPython refuses the cell magic without a body, and names this one
+            print(help_text)
+            return
         raise BadSetting("%fal_app runs a whole cell", hint="begin the cell with %%fal_app, with two %")
 
     def fal(self, line: str) -> None:

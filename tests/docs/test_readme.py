@@ -74,7 +74,7 @@ def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:
         for verb in re.findall(r"`(%fal \w+(?: Hello)?)`", README):
             if "stop" not in verb:
                 notebook.run(verb).ok()
-        assert "--warm" in notebook.run("%%fal_app --help\npass").text
+        assert "--warm" in notebook.run("%fal_app --help").text
 
 
 def test_running_the_cell_changed_replaces_the_app_and_unchanged_does_nothing(tmp_path: Path) -> None:

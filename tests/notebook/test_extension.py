@@ -73,7 +73,8 @@ def test_help_is_a_verb_an_option_and_the_answer_to_no_verb(notebook: Kernel) ->
         assert "doctor" in notebook.run(line).ok().text
     assert "--lines" in notebook.run("%fal help logs").ok().text
     assert "--lines" in notebook.run("%fal logs --help").ok().text
-    assert "--warm" in notebook.run("%%fal_app --help\nx = 1").ok().text
+    for line in ("%%fal_app --help\nx = 1", "%fal_app --help"):
+        assert "--warm" in notebook.run(line).ok().text
 
 
 def test_a_mistake_in_a_magic_line_is_one_sentence_and_the_kernel_lives(notebook: Kernel) -> None:
