@@ -260,7 +260,7 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
     return cls if isinstance(cls, type) else _class_of(cls)
 
 
-def _class_of(served: Any) -> Any:
+def _class_of(served: object) -> Any:
     return fal.served_app(served)
 
 

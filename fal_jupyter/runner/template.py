@@ -114,7 +114,7 @@ class Template:
         except ImportError:
             pass  # an optional one (uvloop): the runner does without, too
 
-    def _send_event(self, **event: Any) -> None:
+    def _send_event(self, **event: object) -> None:
         try:
             self.control.send(json.dumps(event).encode())
         except OSError:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def guarded(
-    pieces: AsyncIterable[Any],
+    pieces: AsyncIterable[object],
     as_failure: Callable[[BaseException], BaseException],
     charset: str = "",
 ) -> AsyncIterator[Any]:

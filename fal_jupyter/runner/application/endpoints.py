@@ -163,7 +163,7 @@ def _returned(result: Any, endpoint: Any) -> Any:
     return result
 
 
-def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _watched(endpoint: Callable[..., object]) -> Callable[..., Any]:
     """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
     if inspect.isasyncgenfunction(endpoint):
         return _watched_async_generator(endpoint)
@@ -202,9 +202,9 @@ def _watched_coroutine(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
-def _watched_function(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_function(endpoint: Callable[..., object]) -> Callable[..., Any]:
     @wraps_bound(endpoint)
-    def watched(*args: Any, **kwargs: Any) -> Any:
+    def watched(*args: object, **kwargs: object) -> Any:
         call = current_call.get()
         try:
             if call is None:
@@ -280,7 +280,7 @@ def build(instance: Any) -> FastAPI:
     return app
 
 
-def add_health(app: FastAPI, instance: Any) -> None:
+def add_health(app: FastAPI, instance: object) -> None:
     """Add ``GET /health``: the answer of ``instance.health()``."""
     app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
 

@@ -58,7 +58,7 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 _encode = msgspec.json.encode
 
 
-def describe(error: BaseException, phase: str, endpoint: Any = None) -> ErrorDescription:
+def describe(error: BaseException, phase: str, endpoint: object = None) -> ErrorDescription:
     """Describe *error* as Python would print it, from the first frame that is the user's on. Never raises.
 
     *endpoint* is the function whose definition is shown where no frame of the traceback is the user's.
@@ -137,7 +137,7 @@ def code_of(error: BaseException) -> str:
         return "<its repr() failed>"
 
 
-def describe_wrong_answer(error: BaseException, endpoint: Any, result: Any) -> ErrorDescription:
+def describe_wrong_answer(error: BaseException, endpoint: object, result: object) -> ErrorDescription:
     """Describe an answer that its endpoint's annotation does not take: where the endpoint is, what it says, what came."""
     described = describe(error, "request", endpoint)
     try:
@@ -198,11 +198,11 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 # --- its text -------------------------------------------------------------------------------------------------------
-def _lines(error: BaseException, endpoint: Any = None) -> Iterator[str]:
+def _lines(error: BaseException, endpoint: object = None) -> Iterator[str]:
     return islice(_chain(error, endpoint, 0, set(), [MAX_EXCEPTIONS]), 10_000)
 
 
-def _chain(error: BaseException, endpoint: Any, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
+def _chain(error: BaseException, endpoint: object, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
     """The lines of *error* and of what led to it, oldest first; the middle of a long chain is left out."""
     links: list[tuple[BaseException, str]] = []
     newest: BaseException | None = error
@@ -223,7 +223,7 @@ def _chain(error: BaseException, endpoint: Any, depth: int, seen: set[int], room
         yield after
 
 
-def _section(error: BaseException, endpoint: Any, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
+def _section(error: BaseException, endpoint: object, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
     room[0] -= 1
     if room[0] < 0:
         yield "[… more exceptions left out …]\n"
@@ -250,7 +250,7 @@ def _section(error: BaseException, endpoint: Any, depth: int, seen: set[int], ro
     yield "  +------------------------------------\n"
 
 
-def _stack_of(error: BaseException, endpoint: Any) -> traceback.StackSummary:
+def _stack_of(error: BaseException, endpoint: object) -> traceback.StackSummary:
     """The frames of *error* that are the user's, or where *endpoint* is defined if there are none."""
     try:
         stack = _users(traceback.StackSummary.extract(iter(_frames(_own(error, "__traceback__")))))
@@ -352,7 +352,7 @@ def _notes(error: BaseException) -> list[str]:
 
 
 # --- values that JSON cannot hold -----------------------------------------------------------------------------------
-def find_unjsonable(value: Any, path: str = "result") -> str:
+def find_unjsonable(value: object, path: str = "result") -> str:
     """Say where *value* holds what JSON cannot, or ``""``: ``"result['x'] is NaN"``."""
     if value is None or isinstance(value, str | bool | int):
         return ""
@@ -378,7 +378,7 @@ def find_unjsonable(value: Any, path: str = "result") -> str:
     return ""
 
 
-def _odd(value: Any, path: str) -> str:
+def _odd(value: object, path: str) -> str:
     try:
         encoded = jsonable_encoder(value)
     except Exception:
@@ -389,7 +389,7 @@ def _odd(value: Any, path: str) -> str:
     return find_unjsonable(encoded, path) if encoded is not value else ""
 
 
-def count_non_finite(result: Any) -> dict[str, int]:
+def count_non_finite(result: object) -> dict[str, int]:
     """Count the NaN and infinite floats of a result by their place, a list as one place: ``{"scores": 3}``.
 
     Looks at :data:`MAX_LOOKED_AT` values at most; a container of user code that cannot be walked counts as empty.

@@ -16,7 +16,7 @@ _NEEDED = "python-multipart"
 
 
 @contextlib.contextmanager
-def signature_named(method: Callable[..., Any]) -> Iterator[None]:
+def signature_named(method: Callable[..., object]) -> Iterator[None]:
     """Name *method* and what is wrong where FastAPI cannot add it as a route.
 
     FastAPI takes a bare ``list`` for a form, too, and prints three lines of its own first.
@@ -48,7 +48,7 @@ def signature_named(method: Callable[..., Any]) -> Iterator[None]:
         logger.disabled = was
 
 
-def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppRuleBroken:
+def _unreadable(name: str, method: Callable[..., object], error: Exception) -> AppRuleBroken:
     """Say which annotation FastAPI cannot read: the one of which pydantic makes nothing, or that FastAPI's text names."""
     reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
     kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
@@ -71,7 +71,7 @@ def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppR
     return AppRuleBroken(f"{name}(): FastAPI cannot make a route of it ({kind}: {reason})")
 
 
-def _field_default(method: Callable[..., Any]) -> str:
+def _field_default(method: Callable[..., object]) -> str:
     """Give the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
     import fastapi.params  # start-up
     from pydantic.fields import FieldInfo  # start-up
@@ -85,7 +85,7 @@ def _field_default(method: Callable[..., Any]) -> str:
     return fields[0].name if fields else ""
 
 
-def _written(hint: Any) -> str:
+def _written(hint: object) -> str:
     return hint.__qualname__ if isinstance(hint, type) and not typing.get_args(hint) else repr(hint)
 
 
@@ -104,7 +104,7 @@ def _is_readable(hint: Any) -> bool:
     return True
 
 
-def _is_bare(hint: Any) -> bool:
+def _is_bare(hint: object) -> bool:
     """True for a collection without a type of its items, also in a union."""
     parts = typing.get_args(hint)
     if not parts:

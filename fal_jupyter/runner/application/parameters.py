@@ -29,7 +29,7 @@ class _Validated:
     """A value of the body on its way through FastAPI, which takes None, or a list without items, for a parameter that was not
     given, and asks whatever is meant to be a list for its length."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __len__(self) -> int:
@@ -104,21 +104,21 @@ def takes_whole_body(route: APIRoute) -> bool:
 class _Merged(QueryParams):
     """Query parameters, and the body's JSON values for what they lack."""
 
-    def __init__(self, query: QueryParams, values: dict[str, Any]) -> None:
+    def __init__(self, query: QueryParams, values: dict[str, object]) -> None:
         super().__init__(query)
         self._values = values
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or key in self._values
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         return super().get(key, self._values.get(key, default))
 
     def getlist(self, key: str) -> Any:
         return super().getlist(key) or self._values.get(key, [])
 
 
-def _whole_body_parameter(endpoint: Callable[..., Any], names: set[str]) -> str | None:
+def _whole_body_parameter(endpoint: Callable[..., object], names: set[str]) -> str | None:
     parameters = [p for p in inspect.signature(endpoint).parameters.values() if p.name in names]
     if len(parameters) == 1 and parameters[0].annotation is inspect.Parameter.empty:
         return parameters[0].name
@@ -149,14 +149,14 @@ async def _json_body(request: Request) -> tuple[Any, RequestValidationError | No
         return _MISSING, RequestValidationError([detail | {"ctx": {"error": str(error)}}])
 
 
-def _by_name(body: Any, lacking: set[str], whole: str | None) -> dict[str, Any]:
+def _by_name(body: object, lacking: set[str], whole: str | None) -> dict[str, Any]:
     values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
     if whole in lacking and whole not in values and body is not _MISSING:
         values = {whole: body}
     return {name: _Validated(value) for name, value in values.items()}
 
 
-def _relocated(error: RequestValidationError, values: dict[str, Any]) -> RequestValidationError:
+def _relocated(error: RequestValidationError, values: dict[str, object]) -> RequestValidationError:
     details = [
         {**detail, "loc": ("body", *detail["loc"][1:])}
         if len(detail["loc"]) > 1 and detail["loc"][0] == "query" and detail["loc"][1] in values
@@ -186,10 +186,10 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
     }
 
 
-def wraps_bound(endpoint: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def wraps_bound(endpoint: Callable[..., object]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: that of the bound method counts."""
 
-    def decorate(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(wrapper: Callable[..., object]) -> Callable[..., Any]:
         functools.update_wrapper(wrapper, endpoint)
         vars(wrapper).pop("__signature__", None)
         return wrapper

@@ -6,13 +6,13 @@ import sys
 from typing import Any
 
 
-def as_files(result: Any) -> Any:
+def as_files(result: object) -> Any:
     """Give *result* with an ``Image`` file in place of each PIL picture in it, in dicts and lists of any depth."""
     kind = sys.modules["PIL.Image"].Image
     return _changed(result, kind) if _holds(result, kind, 4) else result
 
 
-def _holds(value: Any, kind: type, depth: int) -> bool:
+def _holds(value: object, kind: type, depth: int) -> bool:
     if isinstance(value, kind):
         return True
     if not depth:
@@ -24,7 +24,7 @@ def _holds(value: Any, kind: type, depth: int) -> bool:
     )
 
 
-def _changed(value: Any, kind: type) -> Any:
+def _changed(value: object, kind: type) -> Any:
     if isinstance(value, kind):
         from fal_jupyter.fal.toolkit.image import Image  # start-up
 

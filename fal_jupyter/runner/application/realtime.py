@@ -33,7 +33,7 @@ def unpack(message: bytes) -> Any:
     return msgpack.unpackb(message, raw=False)
 
 
-def pack(output: Any) -> bytes:
+def pack(output: object) -> bytes:
     """Write msgpack."""
     import msgpack  # start-up
 
@@ -42,7 +42,7 @@ def pack(output: Any) -> bytes:
 
 
 def route_of(
-    method: Callable[..., Any],
+    method: Callable[..., object],
     options: RealtimeOptions,
     as_failure: Callable[[BaseException], BaseException],
     note: Callable[[BaseException], None],
@@ -83,7 +83,7 @@ def _internal_error(error: BaseException) -> dict[str, str]:
 class RunnerRealtimeSession:
     """One open socket: inputs are read as they come, and wait in the order of their coming."""
 
-    def __init__(self, websocket: WebSocket, method: Callable[..., Any], options: RealtimeOptions) -> None:
+    def __init__(self, websocket: WebSocket, method: Callable[..., object], options: RealtimeOptions) -> None:
         self.websocket, self.method, self.options = websocket, method, options
         self.encode = options.encode_message or pack
         self._decode = options.decode_message or unpack
@@ -141,7 +141,7 @@ class RunnerRealtimeSession:
         self._room.set()
         return self._waiting.popleft()
 
-    def more_for(self, first: Any) -> list[Any]:
+    def more_for(self, first: object) -> list[Any]:
         """Give the waiting inputs that go together with *first*, as many as a batch may hold."""
         batch = [first]
         while self._waiting and len(batch) < self.options.max_batch_size:
@@ -162,13 +162,13 @@ class RunnerRealtimeSession:
                 return
             yield value
 
-    async def call(self, *inputs: Any) -> Any:
+    async def call(self, *inputs: object) -> Any:
         """Call the method: a plain function in a thread."""
         if inspect.iscoroutinefunction(self.method):
             return await self.method(*inputs)
         return await anyio.to_thread.run_sync(lambda: self.method(*inputs), abandon_on_cancel=True)
 
-    async def emit(self, output: Any) -> None:
+    async def emit(self, output: object) -> None:
         """Send one output."""
         if not isinstance(output, dict):
             dump = getattr(output, "model_dump", None) or getattr(output, "dict", None)
@@ -217,7 +217,7 @@ class RunnerRealtimeSession:
         await self.websocket.send_text(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 
 
-async def _in_threads(outputs: Iterator[Any]) -> AsyncIterator[Any]:
+async def _in_threads(outputs: Iterator[object]) -> AsyncIterator[Any]:
     iterator = iter(outputs)
     while True:
         value = await anyio.to_thread.run_sync(next, iterator, _END, abandon_on_cancel=True)

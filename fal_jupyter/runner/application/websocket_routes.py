@@ -23,7 +23,7 @@ AsFailure = Callable[[BaseException], BaseException]
 
 
 def add_websocket_routes(
-    app: FastAPI, routes: Iterable[tuple[RouteSignature, Callable[..., Any]]], as_failure: AsFailure, note: Noted
+    app: FastAPI, routes: Iterable[tuple[RouteSignature, Callable[..., object]]], as_failure: AsFailure, note: Noted
 ) -> None:
     """Add the websocket routes among *routes* to *app*; *as_failure* and *note* describe what they raise for the owner.
 
@@ -85,7 +85,7 @@ def _check(path: str, method: Any) -> None:
         )
 
 
-def _is_websocket(annotation: Any) -> bool:
+def _is_websocket(annotation: object) -> bool:
     if isinstance(annotation, str):
         return annotation.rpartition(".")[2] == "WebSocket"
     return inspect.isclass(annotation) and issubclass(annotation, WebSocket)

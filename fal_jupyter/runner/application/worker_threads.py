@@ -24,7 +24,7 @@ def guard(carried: Callable[[BaseException], BaseException]) -> None:
 
     @wraps(run_sync)
     async def guarded(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: object) -> Any:
             try:
                 return func(*arguments)
             except BaseException as error:

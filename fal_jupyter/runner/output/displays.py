@@ -37,11 +37,11 @@ class _Displays:
         """Replace the two functions that all other names of them are taken from."""
         print_all, publish = module.display, module.publish_display_data
 
-        def display(*objects: Any, raw: bool = False, **options: Any) -> Any:
+        def display(*objects: object, raw: bool = False, **options: object) -> Any:
             unshown = [value for value in objects if not self._show(value, as_bundle=raw)]
             return print_all(*unshown, raw=raw, **options) if unshown or not objects else None
 
-        def publish_display_data(data: Any, metadata: Any = None, **options: Any) -> None:
+        def publish_display_data(data: object, metadata: object = None, **options: object) -> None:
             if not self._show(data, as_bundle=True):
                 publish(data, metadata, **options)
 
@@ -54,7 +54,7 @@ class _Displays:
         """Put a viewer before those that start a program of the desktop."""
         module._viewers.insert(0, self)
 
-    def show(self, image: Any, **_: Any) -> bool:
+    def show(self, image: object, **_: object) -> bool:
         """Show a PIL picture (the interface of ``PIL.ImageShow.Viewer``)."""
         if not self._show(image, as_bundle=False):
             print(image)
@@ -79,7 +79,7 @@ class _Displays:
         return self._capture.show(*picture, str(text)[:MOST_PICTURE_TEXT])
 
 
-def _picture_of(value: Any) -> tuple[str, bytes] | None:
+def _picture_of(value: object) -> tuple[str, bytes] | None:
     if isinstance(value, type):
         return None
     figures = sys.modules.get("matplotlib.figure")
@@ -96,7 +96,7 @@ def _picture_of(value: Any) -> tuple[str, bytes] | None:
     return None
 
 
-def _called(value: Any, name: str) -> Any:
+def _called(value: object, name: str) -> Any:
     method = getattr(value, name, None)
     if not callable(method):
         return None
@@ -107,7 +107,7 @@ def _called(value: Any, name: str) -> Any:
     return result[0] if isinstance(result, tuple) and result else result  # (data, metadata)
 
 
-def _of_bundle(bundle: Any) -> tuple[str, bytes] | None:
+def _of_bundle(bundle: object) -> tuple[str, bytes] | None:
     if not isinstance(bundle, dict):
         return None
     for kind in PICTURES:
@@ -116,7 +116,7 @@ def _of_bundle(bundle: Any) -> tuple[str, bytes] | None:
     return None
 
 
-def _bytes_of(data: Any) -> bytes | None:
+def _bytes_of(data: object) -> bytes | None:
     """Bytes as they are, text as Base64."""
     if isinstance(data, bytes):
         return data or None

@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -40,7 +39,7 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 class OwnServer:
     """The server that *function* runs on *port* of this machine."""
 
-    def __init__(self, function: Callable[..., Any], port: int) -> None:
+    def __init__(self, function: Callable[..., object], port: int) -> None:
         self._function = function
         self._port = port
         self._stopping = False
@@ -177,7 +176,7 @@ class _ForwardedRequest:
         self._connection.close()
 
 
-def _run(function: Callable[..., Any], runner: int) -> None:
+def _run(function: Callable[..., object], runner: int) -> None:
     """In the child: run the function in the main thread, as a program of its own."""
     die_with_parent(runner)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
 _PATCHERS = ("nest_asyncio", "nest_asyncio2")
 _NAMED = re.compile(r"\bnest_asyncio2?\b")
@@ -34,7 +34,7 @@ class LoopRunner:
             self._runner = asyncio.Runner() if self._is_plain() else _of_uvloop()
         return self._runner
 
-    def run(self, main: Coroutine[Any, Any, int], escaped: Callable[[BaseException], None]) -> int:
+    def run(self, main: Coroutine[object, object, int], escaped: Callable[[BaseException], None]) -> int:
         """Run *main* to its end.
 
         asyncio lets a KeyboardInterrupt or SystemExit of any task out of its loop. Such a task has failed, *escaped* gets the exception,
@@ -62,7 +62,7 @@ class LoopRunner:
 
 
 def _complete(
-    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], escaped: Callable[[BaseException], None]
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[object], escaped: Callable[[BaseException], None]
 ) -> None:
     while not task.done():
         try:

@@ -115,7 +115,7 @@ class FastEndpoint:
             return self._content(await self._call(**arguments))
         return await anyio.to_thread.run_sync(lambda: self._content(self._call(**arguments)))
 
-    def _content(self, result: Any) -> bytes | Response:
+    def _content(self, result: object) -> bytes | Response:
         if isinstance(result, Response):
             return result
         if self._field is None:
@@ -196,7 +196,7 @@ def validates_json_identically(field: Any) -> bool:
         return False
 
 
-def _is_identical(schema: Any) -> bool:
+def _is_identical(schema: object) -> bool:
     for node in _nodes(schema, skip=(*_NO_SCHEMAS, "serialization", "computed_fields")):
         config = node.get("config") or {}
         if not _NEUTRAL_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
@@ -211,7 +211,7 @@ def _is_identical(schema: Any) -> bool:
 _NO_SCHEMAS = ("metadata", "config", "cls", "expected", "members", "default")
 
 
-def _nodes(schema: Any, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
+def _nodes(schema: object, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
     """Every node of a pydantic core schema. Fields and choices stand under the user's names, which mean nothing here."""
     if isinstance(schema, list | tuple):
         for part in schema:
@@ -241,7 +241,7 @@ def may_hold_floats(field: Any) -> bool:
         return True
 
 
-def _has_floats(schema: Any) -> bool:
+def _has_floats(schema: object) -> bool:
     for node in _nodes(schema):
         if "serialization" in node or node.get("extra_behavior") == "allow":
             return True
@@ -252,7 +252,7 @@ def _has_floats(schema: Any) -> bool:
     return False
 
 
-def _holds_sequence(annotation: Any) -> bool:
+def _holds_sequence(annotation: object) -> bool:
     origin = getattr(annotation, "__origin__", annotation)
     if isinstance(origin, type) and issubclass(origin, list | tuple | set | frozenset | dict):
         return True

@@ -157,7 +157,7 @@ class RequestServer:
         head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
         self.capture.write_message(0, f"{head}\n{described['text'].rstrip()}\n")
 
-    def _blocked(self, task: asyncio.Task[Any] | None, location: str, seconds: float) -> None:
+    def _blocked(self, task: asyncio.Task[object] | None, location: str, seconds: float) -> None:
         """Tell the owner which request stops the loop (called from the watching thread)."""
         blocker = next((s for s in list(self.streams.values()) if s.task is task), None)
         subject = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
