@@ -119,7 +119,7 @@ def _version() -> str:
         return "0+unknown"
 
 
-def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
     """Tell Jupyter Server where the extension is; only then is it imported."""
     from fal_jupyter.server.extension import extension_points  # start-up
 

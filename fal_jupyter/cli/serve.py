@@ -13,7 +13,6 @@ import signal
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from fal_jupyter.cli.dry_run import dry_run
 from fal_jupyter.cli.terminal import print_message, sentence, show_output
@@ -98,7 +97,7 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     return 1
 
 
-def _ready(handle: AppHandle) -> dict[str, Any]:
+def _ready(handle: AppHandle) -> dict[str, object]:
     return {
         "app": handle.app,
         "base": handle.base,

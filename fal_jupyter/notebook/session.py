@@ -139,7 +139,7 @@ class NotebookSession:
         self._lines.append(DisplayLine())
         return self._lines[-1]
 
-    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None, replaces: str = "") -> None:
+    def show(self, text: str, html: str, metadata: dict[str, object] | None = None, replaces: str = "") -> None:
         """Display a block, replacing the display with id *replaces* if given; without a front end for HTML, print its text."""
         if not self.is_kernel:
             print(text)

@@ -7,7 +7,6 @@ import contextvars
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import cloudpickle
 
@@ -35,7 +34,7 @@ _OF_THE_MOMENT = (
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle as fal patches it: a lock travels as a new one."""
 
-    def reducer_override(self, obj: object) -> Any:
+    def reducer_override(self, obj: object) -> object:
         return (_LOCKS[type(obj)], ()) if type(obj) in _LOCKS else super().reducer_override(obj)
 
 

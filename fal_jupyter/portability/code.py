@@ -10,7 +10,6 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter.shipping.dependencies import Dependency
 from fal_jupyter.shipping.introspection import own_functions
@@ -44,7 +43,7 @@ class Piece:
         names = {n.id for n in self.walk() if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         return frozenset(names | {n.arg for n in self.walk() if isinstance(n, ast.arg)} | set(self._imported))
 
-    def walk(self) -> Iterator[Any]:
+    def walk(self) -> Iterator[ast.AST]:
         """Every node, outer ones first, in the order of the text."""
         yield from _in_order(self.node)
 
@@ -253,7 +252,7 @@ def _begins(node: object) -> int:
     return min(int(first.lineno) for first in (node, *decorators))
 
 
-def _in_order(node: ast.AST) -> Iterator[Any]:
+def _in_order(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child in ast.iter_child_nodes(node):
         yield from _in_order(child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Severity = Literal["fails", "differs", "note"]
 SEVERITIES: dict[Severity, str] = {"fails": "fails in the cloud", "differs": "differs", "note": "note"}
@@ -87,7 +87,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     return list(once.values())
 
 
-def as_data(name: str, findings: Sequence[Finding]) -> dict[str, Any]:
+def as_data(name: str, findings: Sequence[Finding]) -> dict[str, object]:
     """Give one app's findings as plain JSON."""
     rows = [asdict(finding) for finding in findings]
     for row in rows:

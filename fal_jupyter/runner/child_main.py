@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from fal_jupyter.runner.lifecycle import enter_imports, load_class
 from fal_jupyter.runner.process.children import LOAD_VARIABLE, enter_main
 
 
-def names_of_the_runner() -> dict[str, Any]:
+def names_of_the_runner() -> dict[str, object]:
     """Load what the runner was loaded with; gives the names of its ``__main__``."""
     head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
     head: LoadHead = msgspec.json.decode(head_json)

@@ -104,7 +104,7 @@ class FalJupyterExtension(ExtensionApp):
                 await get(self.upstream, f"{A_SHUTDOWN}?unused=1", "POST")
 
 
-def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:
+def routes(passing: dict[str, object], panel: dict[str, object], admin: dict[str, object]) -> list[tuple[Any, ...]]:
     """Return all routes; the first match wins."""
     return [
         (r"/fal/(?:run|queue|cdn|ws)/.*", DataHandler, passing),
@@ -116,6 +116,6 @@ def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]
     ]
 
 
-def extension_points() -> list[dict[str, Any]]:
+def extension_points() -> list[dict[str, object]]:
     """Give what Jupyter asks a package's ``_jupyter_server_extension_points`` for."""
     return [{"module": __name__, "app": FalJupyterExtension}]

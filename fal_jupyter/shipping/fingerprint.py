@@ -114,10 +114,10 @@ class _Scope:
 
     def __init__(self, named: Mapping[int, str]) -> None:
         self.named = named
-        self.done: dict[int, tuple[Any, Any]] = {}  # by identity: the object, what stands for it
-        self.entered: list[Any] = []
+        self.done: dict[int, tuple[object, object]] = {}  # by identity: the object, what stands for it
+        self.entered: list[object] = []
 
-    def once(self, obj: Any, content: Callable[[], Any]) -> Any:
+    def once(self, obj: object, content: Callable[[], object]) -> Any:
         """Give what stands for *obj*, which may hold itself: inside of itself it is its place among what was entered."""
         if id(obj) in self.done:
             return self.done[id(obj)][1]
@@ -219,7 +219,7 @@ def _tensor(torch: Any, tensor: Any) -> tuple[Any, ...]:
     return (*kind, flat.view(torch.uint8).numpy().tobytes())
 
 
-def _has_table(tensor: Any, name: str) -> bool:
+def _has_table(tensor: object, name: str) -> bool:
     try:
         getattr(tensor, name)()
     except (AttributeError, RuntimeError):  # a table of another layout
@@ -227,7 +227,7 @@ def _has_table(tensor: Any, name: str) -> bool:
     return True
 
 
-def _members_of_function(function: types.FunctionType) -> dict[str, Any]:
+def _members_of_function(function: types.FunctionType) -> dict[str, object]:
     if (made := made_by_library(function)) is not None:
         return {"made of": made[1:3]}  # its closure holds what the library has compiled, addresses among it
     own = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
@@ -239,7 +239,7 @@ def _members_of_function(function: types.FunctionType) -> dict[str, Any]:
     }
 
 
-def _members_of_class(cls: type) -> dict[str, Any]:
+def _members_of_class(cls: type) -> dict[str, object]:
     """Give what travels of a class, but for what differs where nothing has changed."""
     reduced = pickling.Pickler(io.BytesIO()).reducer_override(cls)
     if not isinstance(reduced, tuple):

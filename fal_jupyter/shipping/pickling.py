@@ -143,13 +143,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return make, arguments, (members, slots), *rest
 
 
-def parametrized_from(cls: type) -> tuple[type, tuple[Any, ...]] | None:
+def parametrized_from(cls: type) -> tuple[type, tuple[object, ...]] | None:
     """Give the generic model and the arguments that pydantic has made *cls* from (``Page[int]``), or None."""
     generic = cls.__dict__.get("__pydantic_generic_metadata__")
     return (generic["origin"], generic["args"]) if generic and generic["origin"] is not None else None
 
 
-def _without_new(obj: object) -> Any:
+def _without_new(obj: object) -> object:
     """Make an instance anew without the ``__new__`` of its class, which may want arguments; pickle would call it without any."""
     reduced = obj.__reduce_ex__(4)
     if isinstance(reduced, tuple) and reduced[:2] == (_NEW_OBJECT, (type(obj),)):

@@ -43,7 +43,7 @@ def is_local(definition: object) -> bool:
     return getattr(definition, "__module__", None) in ("__main__", None)
 
 
-def travels_by_value(definition: Any) -> bool:
+def travels_by_value(definition: object) -> bool:
     """True when *definition* (a class or function) travels by value: it is of the notebook, or nothing can be imported by its name.
 
     A class that a library makes on demand (``dataclasses.make_dataclass``) says that it is the library's.

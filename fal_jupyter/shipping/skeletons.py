@@ -13,7 +13,7 @@ import enum
 import importlib
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -53,7 +53,7 @@ def maker_of(metaclass: type) -> type:
     return next(cls for cls in metaclass.__mro__ if cls.__module__ not in ("__main__", None))
 
 
-def dict_of(maker: object, name: str, bases: tuple[type, ...]) -> Any:
+def dict_of(maker: object, name: str, bases: tuple[type, ...]) -> MutableMapping[str, object]:
     """Give the namespace in which *maker* wants a class to be defined."""
     return maker.__prepare__(name, bases) if hasattr(maker, "__prepare__") else {}
 

@@ -23,7 +23,7 @@ class AppPanel(anywidget.AnyWidget):
     card = traitlets.Dict().tag(sync=True)
     bare = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, card: dict[str, Any], relay: CommRelay, picture: dict[str, str], **options: object) -> None:
+    def __init__(self, card: dict[str, object], relay: CommRelay, picture: dict[str, str], **options: object) -> None:
         super().__init__(card=card, **options)
         self._relay, self._picture = relay, picture
         self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))

@@ -43,7 +43,7 @@ PAUSE = 2.0  # seconds between two attempts to reach a gateway that ended; only 
 class Sending(Protocol):
     """What the relay needs of a widget."""
 
-    def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+    def send(self, content: dict[str, object], buffers: list[bytes] | None = None) -> None:
         """Send a message to every view of it."""
 
 
@@ -133,7 +133,7 @@ class CommRelay:
         if messages:
             self._broadcast({"feed": messages})
 
-    def _broadcast(self, message: dict[str, Any]) -> None:
+    def _broadcast(self, message: dict[str, object]) -> None:
         for widget in list(self._widgets):
             with contextlib.suppress(Exception):  # a comm that is closing; its leave follows
                 widget.send(message)
@@ -167,7 +167,7 @@ class CommRelay:
             answer.close()
         return True
 
-    def _answer_question(self, widget: Sending, question: str, message: dict[str, Any], body: bytes) -> None:
+    def _answer_question(self, widget: Sending, question: str, message: dict[str, object], body: bytes) -> None:
         key = (id(widget), question)
         try:
             for content, buffers in self._answered(key, message, body):
@@ -191,7 +191,7 @@ class CommRelay:
 
     def _answered(
         self, key: tuple[int, str], message: Mapping[str, object], body: bytes
-    ) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+    ) -> Iterator[tuple[dict[str, object], list[bytes]]]:
         """The messages that answer one question, in order."""
         method, path = str(message.get("method", "")), str(message.get("path", ""))
         plain, _, query = path.partition("?")

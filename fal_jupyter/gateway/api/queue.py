@@ -44,7 +44,7 @@ class QueueHandler(PublicHandler):
 
     needs_key = False  # an app decides
     # defaults, since a request with a target that cannot be read never gets to prepare()
-    _follower: asyncio.Task[Any] | None = None
+    _follower: asyncio.Task[object] | None = None
     _counted = False  # the body is counted in the queue's memory
 
     def prepare(self) -> None:

@@ -174,7 +174,7 @@ class Tally:
             entries = [*self._maps.values(), (self._singles[0][0], self._single_calls)]
         return [line for _, line in sorted(entries, key=lambda entry: entry[0])]
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """Return the machine-readable form for the output's metadata."""
         calls = [{name: getattr(call, name) for name in FIELDS} for call in self.records]
         data: dict[str, Any] = {"calls": calls}

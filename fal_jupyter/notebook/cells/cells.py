@@ -118,7 +118,7 @@ def classes_in(namespace: Mapping[str, object]) -> list[type]:
     return [value for value in namespace.values() if isinstance(value, type)]
 
 
-def new_classes(namespace: dict[str, Any], before: list[type]) -> list[type]:
+def new_classes(namespace: dict[str, object], before: list[type]) -> list[type]:
     """Return the classes that the notebook has defined since *before*, an earlier result of :func:`classes_in`."""
     known_ids = {id(value) for value in before}  # *before* keeps them alive, so ids are not reused
     module = namespace.get("__name__")

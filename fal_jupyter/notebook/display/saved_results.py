@@ -196,7 +196,7 @@ def _chosen_name(name: object) -> str:
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
-def value_of(body: Body | None) -> Any:
+def value_of(body: Body | None) -> object:
     """Return the JSON value of a retained body (of an event stream: its last event), or ``None``."""
     if body is None or body["truncated"] or not body["text"]:
         return None
@@ -242,7 +242,7 @@ def _word(value: object) -> str:
     )
 
 
-def _with_file_names(value: object, depth: int = 0) -> Any:
+def _with_file_names(value: object, depth: int = 0) -> object:
     """Replace the URLs and bytes of files in *value* by their names."""
     if isinstance(value, str):
         return "a file" if _is_file(value) else value

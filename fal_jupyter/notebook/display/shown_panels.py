@@ -66,7 +66,7 @@ class DisplayedCard:
     display_id: str
     card: StaticCard
     data: CardData
-    stamp: Any = None
+    stamp: object = None
     snapshot: Picture | None = None
 
 
@@ -195,7 +195,7 @@ class Panels:
         publish(bundle, displayed.display_id, update=False)
 
     @staticmethod
-    def _bundle(displayed: DisplayedCard, snapshot: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
+    def _bundle(displayed: DisplayedCard, snapshot: Picture | None, surface: surfaces.Surface) -> dict[str, object]:
         card = (
             displayed.card
             if snapshot is None or not displayed.data["revision"]
@@ -231,7 +231,7 @@ class Panels:
                 displayed.stamp, displayed.snapshot = stamp, snapshot
                 publish(self._bundle(displayed, snapshot, surface), displayed.display_id, update=True)
 
-    def to_save(self, session: PanelSession, aliases: Sequence[str]) -> list[dict[str, Any]]:
+    def to_save(self, session: PanelSession, aliases: Sequence[str]) -> list[dict[str, object]]:
         """Return current outputs of the panels of the apps *aliases*, for a page that saves its notebook.
 
         Stopped apps have none. The dashboard's alias is ``""``.
@@ -249,7 +249,7 @@ class Panels:
         return bundles
 
     @staticmethod
-    def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, Any]:
+    def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, object]:
         """Return the dashboard as a MIME bundle, with a static table of all apps."""
         line: FeedLine = session.client.control.snapshot() or FeedLine(apps=[])
         bundle: dict[str, Any] = {
@@ -334,7 +334,7 @@ def _ended(snapshot: Picture | None) -> Picture | None:
     return {**snapshot, "app": {**snapshot["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
 
 
-def _stamp(snapshot: Picture | None) -> Any:
+def _stamp(snapshot: Picture | None) -> object:
     """Return the values whose change requires a new rendering."""
     if snapshot is None:
         return None
@@ -392,7 +392,7 @@ def options() -> list[OptionRule]:
     return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
 
 
-def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
+def publish(bundle: dict[str, object], display_id: str, *, update: bool) -> None:
     from IPython.display import publish_display_data  # start-up
 
     publish_display_data(bundle, {}, transient={"display_id": display_id}, update=update)  # type: ignore[no-untyped-call]

@@ -163,7 +163,7 @@ def _returned(result: Any, endpoint: Any) -> Any:
     return result
 
 
-def _watched(endpoint: Callable[..., object]) -> Callable[..., Any]:
+def _watched(endpoint: Callable[..., object]) -> Callable[..., object]:
     """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
     if inspect.isasyncgenfunction(endpoint):
         return _watched_async_generator(endpoint)
@@ -202,9 +202,9 @@ def _watched_coroutine(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
-def _watched_function(endpoint: Callable[..., object]) -> Callable[..., Any]:
+def _watched_function(endpoint: Callable[..., object]) -> Callable[..., object]:
     @wraps_bound(endpoint)
-    def watched(*args: object, **kwargs: object) -> Any:
+    def watched(*args: object, **kwargs: object) -> object:
         call = current_call.get()
         try:
             if call is None:
@@ -300,7 +300,7 @@ def _health(instance: Any) -> Callable[..., Any]:
     return health
 
 
-def _openapi(app: FastAPI, about: str) -> dict[str, Any]:
+def _openapi(app: FastAPI, about: str) -> dict[str, object]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=about, routes=app.routes)
         for route in app.routes:

@@ -395,7 +395,7 @@ def count_non_finite(result: object) -> dict[str, int]:
     Looks at :data:`MAX_LOOKED_AT` values at most; a container of user code that cannot be walked counts as empty.
     """
     counts: dict[str, int] = {}
-    waiting: deque[tuple[str, Any]] = deque([("", result)])
+    waiting: deque[tuple[str, object]] = deque([("", result)])
     for _ in range(MAX_LOOKED_AT):
         if not waiting:
             break

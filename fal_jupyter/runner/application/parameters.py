@@ -66,7 +66,7 @@ def _body_fields(dependant: Dependant) -> Iterator[ModelField]:
 class BodyRoute(APIRoute):
     """A route whose query parameters may come from a JSON body; otherwise an ordinary FastAPI route."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         handler = super().get_route_handler()
         for field in _body_fields(self.dependant):
             field.__class__ = _BodyField
@@ -125,7 +125,7 @@ def _whole_body_parameter(endpoint: Callable[..., object], names: set[str]) -> s
     return None
 
 
-async def _json_body(request: Request) -> tuple[Any, RequestValidationError | None]:
+async def _json_body(request: Request) -> tuple[object, RequestValidationError | None]:
     """Give the JSON value of the body (or _MISSING), and the error to raise if it turns out to be needed."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
@@ -149,7 +149,7 @@ async def _json_body(request: Request) -> tuple[Any, RequestValidationError | No
         return _MISSING, RequestValidationError([detail | {"ctx": {"error": str(error)}}])
 
 
-def _by_name(body: object, lacking: set[str], whole: str | None) -> dict[str, Any]:
+def _by_name(body: object, lacking: set[str], whole: str | None) -> dict[str, object]:
     values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
     if whole in lacking and whole not in values and body is not _MISSING:
         values = {whole: body}
@@ -186,10 +186,10 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
     }
 
 
-def wraps_bound(endpoint: Callable[..., object]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def wraps_bound(endpoint: Callable[..., object]) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: that of the bound method counts."""
 
-    def decorate(wrapper: Callable[..., object]) -> Callable[..., Any]:
+    def decorate(wrapper: Callable[..., object]) -> Callable[..., object]:
         functools.update_wrapper(wrapper, endpoint)
         vars(wrapper).pop("__signature__", None)
         return wrapper

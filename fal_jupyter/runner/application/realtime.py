@@ -46,7 +46,7 @@ def route_of(
     options: RealtimeOptions,
     as_failure: Callable[[BaseException], BaseException],
     note: Callable[[BaseException], None],
-) -> Callable[..., Any]:
+) -> Callable[..., object]:
     """Give the websocket endpoint that serves *method*; *as_failure* and *note* describe what it raises for the owner."""
     serve = {"unary": _unary, "client_streaming": _many_to_one, "server_streaming": _one_to_many, "bidi": _many_to_many}
     adapter = serve[mode_of(method)]
@@ -124,7 +124,7 @@ class RunnerRealtimeSession:
         """Read no more."""
         self._reader.cancel()
 
-    async def next_input(self) -> Any:
+    async def next_input(self) -> object:
         """Give the next input, or ``_END`` when none came for session_timeout.
 
         Raises:
@@ -141,7 +141,7 @@ class RunnerRealtimeSession:
         self._room.set()
         return self._waiting.popleft()
 
-    def more_for(self, first: object) -> list[Any]:
+    def more_for(self, first: object) -> list[object]:
         """Give the waiting inputs that go together with *first*, as many as a batch may hold."""
         batch = [first]
         while self._waiting and len(batch) < self.options.max_batch_size:
@@ -151,7 +151,7 @@ class RunnerRealtimeSession:
         self._room.set()
         return batch
 
-    async def inputs(self) -> AsyncIterator[Any]:
+    async def inputs(self) -> AsyncIterator[object]:
         """Iterate over the inputs until the caller leaves or falls silent."""
         while True:
             try:
@@ -217,7 +217,7 @@ class RunnerRealtimeSession:
         await self.websocket.send_text(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 
 
-async def _in_threads(outputs: Iterator[object]) -> AsyncIterator[Any]:
+async def _in_threads(outputs: Iterator[object]) -> AsyncIterator[object]:
     iterator = iter(outputs)
     while True:
         value = await anyio.to_thread.run_sync(next, iterator, _END, abandon_on_cancel=True)
@@ -238,7 +238,7 @@ async def _one_to_many(session: RunnerRealtimeSession) -> None:
         return
     if value is _END:
         return
-    called: Any = session.method(value) if inspect.isasyncgenfunction(session.method) else await session.call(value)
+    called: object = session.method(value) if inspect.isasyncgenfunction(session.method) else await session.call(value)
     if not hasattr(called, "__aiter__") and not hasattr(called, "__iter__"):
         raise TypeError("Expected an async iterator or iterator output for server-streaming realtime")
     await session.emit_all(called)
@@ -256,9 +256,9 @@ async def _many_to_one(session: RunnerRealtimeSession) -> None:
 async def _many_to_many(session: RunnerRealtimeSession) -> None:
     method = session.method
     if inspect.isasyncgenfunction(method):
-        outputs: Any = method(session.inputs())
+        outputs: object = method(session.inputs())
     elif inspect.iscoroutinefunction(method):
-        outcome: Awaitable[Any] = method(session.inputs())
+        outcome: Awaitable[object] = method(session.inputs())
         outputs = await outcome
     else:
         raise TypeError("Bidirectional realtime endpoints must be async functions")

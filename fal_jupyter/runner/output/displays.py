@@ -96,7 +96,7 @@ def _picture_of(value: object) -> tuple[str, bytes] | None:
     return None
 
 
-def _called(value: object, name: str) -> Any:
+def _called(value: object, name: str) -> object:
     method = getattr(value, name, None)
     if not callable(method):
         return None

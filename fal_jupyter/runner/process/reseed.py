@@ -22,7 +22,7 @@ class CopiedGenerators:
     """The generators that exist in this process before it forks."""
 
     def __init__(self) -> None:
-        self._generators: list[Any] = []
+        self._generators: list[object] = []
         self._modules = 0
 
     def look(self) -> None:

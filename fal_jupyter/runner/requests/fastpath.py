@@ -45,7 +45,7 @@ class FastEndpoint:
         self._body = dependant.body_params[0] if dependant.body_params else None
         self._plain = list(dependant.query_params)
         self.reads_body = bool(dependant.body_params or dependant.query_params)
-        self._validate_json: Callable[[bytes | bytearray], Any] | None = None
+        self._validate_json: Callable[[bytes | bytearray], object] | None = None
         if self._body is not None and validates_json_identically(self._body):
             self._validate_json = self._body._type_adapter.validate_json
         self._field: Any = route.response_field
@@ -72,7 +72,7 @@ class FastEndpoint:
         except Exception:
             return None
 
-    def _arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
+    def _arguments(self, body: bytes | bytearray) -> dict[str, object] | None:
         if not self.reads_body:
             return {}
         if not body:
@@ -90,7 +90,7 @@ class FastEndpoint:
             return None if errors else {self._body.name: valid}
         return self._by_name(value) if isinstance(value, dict) else None
 
-    def _by_name(self, value: dict[str, Any]) -> dict[str, Any] | None:
+    def _by_name(self, value: dict[str, object]) -> dict[str, object] | None:
         arguments = {}
         for field in self._plain:
             text = value.get(field.alias, _MISSING)

@@ -292,7 +292,7 @@ def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:
     )
 
 
-def _base_hints() -> Any:
+def _base_hints() -> object:
     return App.provide_hints
 
 

@@ -109,7 +109,7 @@ class Stream:
             raise RuntimeError(f"an answer cannot be {state.value} after it was {self._answer.value}")
         self._answer = state
 
-    def scope(self) -> dict[str, Any]:
+    def scope(self) -> dict[str, object]:
         """The ASGI scope of this request."""
         head = self.head
         return {
@@ -139,7 +139,7 @@ class Stream:
         if self.body.push(data, end=end):
             self.began = time.monotonic()
 
-    def receive(self) -> Awaitable[dict[str, Any]]:
+    def receive(self) -> Awaitable[dict[str, object]]:
         """Give the next ASGI message."""
         return self.body.receive()
 

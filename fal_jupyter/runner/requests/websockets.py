@@ -48,7 +48,7 @@ class WebSocketStream(Stream):
         self._waiter: asyncio.Future[None] | None = None
         self._response_start: Message | None = None
 
-    def scope(self) -> dict[str, Any]:
+    def scope(self) -> dict[str, object]:
         """The ASGI scope of this websocket."""
         offered = next((value for name, value in self.head.headers if name == "sec-websocket-protocol"), "")
         return {
@@ -96,10 +96,10 @@ class WebSocketStream(Stream):
         except UnicodeDecodeError:
             self._protocol.fail(1007, "a text message was no UTF-8")
 
-    def _put_message(self, message: dict[str, Any]) -> None:
+    def _put_message(self, message: dict[str, object]) -> None:
         self._messages.append(message)
 
-    def _closed_with(self) -> dict[str, Any]:
+    def _closed_with(self) -> dict[str, object]:
         close = self._protocol.close_rcvd or self._protocol.close_sent
         return {"code": close.code, "reason": close.reason} if close else {"code": 1006, "reason": ""}
 
@@ -128,7 +128,7 @@ class WebSocketStream(Stream):
         self._put_message({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": "the app is restarting"})
         self._wake_reader()
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, object]:
         """Give the next ASGI message."""
         while not self._messages:
             self._acknowledge()
