@@ -108,11 +108,7 @@ class LogsPanel {
       "aria-label": "Filter the lines",
       oninput: () => this.show(),
     });
-    this.levels = h(
-      "select",
-      { class: "fj-input fj-logs-choice", "aria-label": "Level", id: newId(), onchange: () => this.show() },
-      LEVELS.map(([value, word]) => h("option", { value }, word)),
-    );
+    this.levels = this.levelChoice();
     this.runners = h("select", {
       class: "fj-input fj-logs-choice",
       "aria-label": "Runner",
@@ -131,27 +127,7 @@ class LogsPanel {
       title: "Stay at the last line",
       class: "fj-choice",
     });
-    const pause = iconButton(
-      "pause",
-      "Pause",
-      () => {
-        this.paused = !this.paused;
-        pause.setAttribute("aria-pressed", String(this.paused));
-        replace(pause, glyph(this.paused ? "play" : "pause"));
-        if (!this.paused) this.look();
-      },
-      { "aria-pressed": "false" },
-    );
-    this.place = h("pre", {
-      class: "fj-log fj-terminal",
-      tabIndex: 0,
-      role: "log",
-      "aria-live": "off",
-      "aria-label": `what ${this.alias} prints`,
-      onscroll: () => {
-        if (!this.resized() && this.isAtEnd() !== this.follows) this.setFollow(this.isAtEnd());
-      },
-    });
+    this.place = this.terminal();
     root.append(
       h(
         "div",
@@ -164,21 +140,60 @@ class LogsPanel {
         this.told,
         this.follow,
         iconButton("copy", "Copy the lines", () => this.host.copy(this.place.textContent ?? "")),
-        pause,
+        this.pauseButton(),
       ),
       this.place,
     );
 
     this.size = "";
-    if (typeof ResizeObserver !== "undefined") {
-      const observer = new ResizeObserver(this.resized);
-      observer.observe(this.place);
-      this.signal.addEventListener("abort", () => observer.disconnect());
-    }
+    this.watchSize();
     this.look = scheduler(root, this.signal, this.fetchLines);
     this.signal.addEventListener("abort", this.host.store.watch(this.look));
     this.show();
     this.look();
+  }
+
+  levelChoice() {
+    return h(
+      "select",
+      { class: "fj-input fj-logs-choice", "aria-label": "Level", id: newId(), onchange: () => this.show() },
+      LEVELS.map(([value, word]) => h("option", { value }, word)),
+    );
+  }
+
+  pauseButton() {
+    const pause = iconButton(
+      "pause",
+      "Pause",
+      () => {
+        this.paused = !this.paused;
+        pause.setAttribute("aria-pressed", String(this.paused));
+        replace(pause, glyph(this.paused ? "play" : "pause"));
+        if (!this.paused) this.look();
+      },
+      { "aria-pressed": "false" },
+    );
+    return pause;
+  }
+
+  terminal() {
+    return h("pre", {
+      class: "fj-log fj-terminal",
+      tabIndex: 0,
+      role: "log",
+      "aria-live": "off",
+      "aria-label": `what ${this.alias} prints`,
+      onscroll: () => {
+        if (!this.resized() && this.isAtEnd() !== this.follows) this.setFollow(this.isAtEnd());
+      },
+    });
+  }
+
+  watchSize() {
+    if (typeof ResizeObserver === "undefined") return;
+    const observer = new ResizeObserver(this.resized);
+    observer.observe(this.place);
+    this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   /** Whether the box has another size than before, so that its scrolling was nobody's wish. */
