@@ -17,7 +17,7 @@ Message = MutableMapping[str, Any]
 """A message of ASGI."""
 
 
-class BodyReaderState(enum.Enum):
+class BodyReaderState(enum.StrEnum):
     """How far a request body is."""
 
     RECEIVING = "receiving"

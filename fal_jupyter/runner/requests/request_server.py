@@ -188,12 +188,14 @@ class RequestServer:
         if fast is None:
             return False
         stream.may_be_nan = fast.may_be_nan
-        kind = next((value for name, value in head.headers if name == "content-type"), "")
-        if not fast.may_take(kind, head.query):
+        if not fast.may_take(stream.header("content-type"), head.query):
             return False
         if (at_once := stream.body.arrived_at_once()) is not None:
             arguments = fast.arguments(at_once)
-        elif fast.reads_body and (whole := await stream.body.collect(_length(head.headers))) is not None:
+        elif (
+            fast.reads_body
+            and (whole := await stream.body.collect(_length(stream.header("content-length")))) is not None
+        ):
             arguments = fast.arguments(whole)
             if arguments is None:
                 stream.body.put_back(bytes(whole))
@@ -270,8 +272,7 @@ def _fits_a_header(hint: str) -> bool:
     return True
 
 
-def _length(headers: list[tuple[str, str]]) -> int:
-    text = next((value for name, value in headers if name == "content-length"), "")
+def _length(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 

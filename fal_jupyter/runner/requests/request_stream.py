@@ -39,7 +39,7 @@ class RequestHead(msgspec.Struct):
 decode_head = msgspec.json.Decoder(RequestHead).decode
 
 
-class RunState(enum.Enum):
+class RunState(enum.StrEnum):
     """How far the task of a request is."""
 
     CREATED = "created"
@@ -47,7 +47,7 @@ class RunState(enum.Enum):
     CANCELLED = "cancelled"  # before it ran
 
 
-class AnswerState(enum.Enum):
+class AnswerState(enum.StrEnum):
     """How far the answer to a request is."""
 
     PENDING = "pending"
@@ -73,13 +73,14 @@ class Stream:
     """
 
     __slots__ = (
-        "_answer", "_credit_waiter", "_error_sent", "_run", "began", "body", "call", "capture", "channel", "context", "credit", "head", "id", "may_be_nan", "start", "state", "task",
+        "_answer", "_credit_waiter", "_error_sent", "_first_values", "_run", "began", "body", "call", "capture", "channel", "context", "credit", "head", "id", "may_be_nan", "start", "state", "task",
     )  # fmt: skip
 
     def __init__(
         self, stream: int, channel: RunnerChannel, capture: OutputCapture, head: RequestHead, body: bytes, end: bool
     ) -> None:
         self.id, self.channel, self.capture, self.head = stream, channel, capture, head
+        self._first_values = dict(reversed(head.headers))
         self.call = EndpointCall()
         self.body = BodyReader(channel, stream, self.call, body, end=end)
         self.credit = WINDOW
@@ -182,11 +183,11 @@ class Stream:
 
     def header(self, name: str) -> str:
         """The first value of that (lower-case) name, or ``""``."""
-        return next((value for key, value in self.head.headers if key == name), "")
+        return self._first_values.get(name, "")
 
     def has_policy(self) -> bool:
         """True where the caller says where uploads shall go."""
-        return any(name == POLICY for name, _ in self.head.headers)
+        return POLICY in self._first_values
 
     def new_token(self) -> str:
         """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
