@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.kernel import Cell, Kernel
+from tests.support.kernel import Cell, Kernel, kernel
+from tests.support.state import state_directory
 
 HELLO = """%%fal_app
 class Hello(fal.App):
@@ -15,6 +17,14 @@ class Hello(fal.App):
     def hi(self, name: str = "world") -> dict:
         return {"text": f"Hello, {name}"}
 """
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all tests of this file."""
+    with state_directory() as state, kernel(state, tmp_path_factory.mktemp("notebook")) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        yield running
 
 
 def assert_none_of_our_frames(cell: Cell) -> None:
@@ -133,14 +143,9 @@ class Faulty(fal.App):
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> object:
-    from tests.support.kernel import kernel
-    from tests.support.state import state_directory
-
-    with state_directory() as state, kernel(state, tmp_path_factory.mktemp("faulty")) as running:
-        running.run("%load_ext fal_jupyter").ok()
-        running.run(ENDPOINTS).ok()
-        yield running
+def faulty(notebook: Kernel) -> Kernel:
+    notebook.run(ENDPOINTS).ok()
+    return notebook
 
 
 def test_nan_and_infinities_are_null_as_in_fal_and_the_owner_reads_it_once(faulty: Kernel) -> None:
@@ -236,8 +241,6 @@ def test_a_huge_capture_is_a_warning_with_name_cell_and_bytes(notebook: Kernel) 
 
 
 def test_a_state_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
-    from tests.support.kernel import kernel
-
     state = tmp_path / "open"
     state.mkdir()
     state.chmod(0o777)

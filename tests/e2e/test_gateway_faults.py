@@ -24,7 +24,7 @@ import pytest
 from tests.support.cdn import eventually
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import COMMAND, Served, command, doctor, served
-from tests.support.state import is_running, processes_of, wait_for_end
+from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 from tests.support.wire import Wire, head, port_of
 
 APP = """
@@ -459,10 +459,12 @@ def test_a_clock_that_jumps_a_day_either_way_changes_nothing(state: Path, file: 
 
 
 # --- slow callers -------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def impatient(state: Path, file: str) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("impatient") / "steady.py"
+    path.write_text(APP)
     env = {"FAL_JUPYTER_READ_TIMEOUT": "1", "FAL_JUPYTER_SEND_TIMEOUT": "1"}
-    with served(state, f"{file}::Steady", env=env) as running:
+    with state_directory() as state, served(state, f"{path}::Steady", env=env) as running:
         yield running
 
 
@@ -504,7 +506,8 @@ def test_endless_chunks_end_at_the_limit(state: Path, file: str) -> None:
         assert app.request("/").status == 200
 
 
-def test_a_caller_that_reads_nothing_is_cut_off_and_its_place_is_free(impatient: Served, state: Path) -> None:
+def test_a_caller_that_reads_nothing_is_cut_off_and_its_place_is_free(impatient: Served) -> None:
+    state = impatient.state
     with closing(Wire(port_of(impatient.ready["base"]))) as wire:
         wire.send(request_bytes(impatient, "/large", b'{"size": 200}'))
         deadline = time.monotonic() + 20

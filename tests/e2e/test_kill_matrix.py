@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import Answer, Served, command, served
@@ -36,6 +39,18 @@ class Sleeper(fal.App):
         time.sleep(seconds)
         return {"pid": os.getpid(), "daemon": self.daemon}
 """
+
+
+def each_way(usually: Mapping[Any, bool], name: Callable[[Any], str]) -> list[ParameterSet]:
+    """Each way with and without a request under way; one of the two is for `make test`, the other for `make test-long`."""
+    return [
+        pytest.param(
+            way, busy, id=f"{name(way)}-{'in a request' if busy else 'idle'}",
+            marks=[] if busy is usual else pytest.mark.long,
+        )
+        for way, usual in usually.items()
+        for busy in (False, True)
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -118,9 +133,11 @@ def test_a_killed_template_takes_its_runners_along_and_the_next_call_is_served(
         assert app.request("/").status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
-def test_an_ended_serve_leaves_nothing(state: Path, app_file: str, busy: bool, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "busy"),
+    each_way({signal.SIGKILL: True, signal.SIGTERM: False, signal.SIGINT: True}, name=lambda number: number.name),
+)
+def test_an_ended_serve_leaves_nothing(state: Path, app_file: str, number: signal.Signals, busy: bool) -> None:
     app = Served(state, app_file)
     first = app.request("/").json
     call = Call(app, 30)
@@ -163,8 +180,9 @@ def test_a_killed_gateway_takes_everything_along_and_serve_says_so(state: Path, 
 CELL = "%%fal_app\n" + APP.replace("keep_alive = 300", "")
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
-@pytest.mark.parametrize("way", ["SIGKILL", "SIGTERM", "restart", "shutdown"])
+@pytest.mark.parametrize(
+    ("way", "busy"), each_way({"SIGKILL": True, "SIGTERM": False, "restart": True, "shutdown": False}, name=str)
+)
 def test_a_kernel_that_ends_takes_its_runners_along(state: Path, tmp_path: Path, way: str, busy: bool) -> None:
     with kernel(
         state, tmp_path

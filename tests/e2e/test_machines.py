@@ -20,18 +20,43 @@ from tests.support.state import state_directory
 FAKE = {"FAL_JUPYTER_FAKE_GPUS": "2x24GiB:H100"}
 
 
-@pytest.fixture(autouse=True)
-def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The claims of this test's gateways, apart from those of the machine's other users of this package."""
-    place = tmp_path / "run"
-    place.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-    return place
+@pytest.fixture(scope="module", autouse=True)
+def claims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The claims of these tests' gateways, apart from those of the machine's other users of this package."""
+    place = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(place))
+        yield place
+
+
+@pytest.fixture(scope="module")
+def with_gpus(claims: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, Path]]:
+    """A kernel whose gateway has two GPUs, and its state directory."""
+    with state_directory() as state, kernel(state, tmp_path_factory.mktemp("gpus"), env=FAKE) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        yield running, state
 
 
 @pytest.fixture
-def gpus(state: Path, tmp_path: Path) -> Iterator[Kernel]:
-    with kernel(state, tmp_path, env=FAKE) as running:
+def gpus(with_gpus: tuple[Kernel, Path]) -> Iterator[Kernel]:
+    """A kernel without apps, and two GPUs that nobody has."""
+    running, state = with_gpus
+    yield running
+    for app in json.loads(command(state, "apps", "--json").stdout):
+        command(state, "kill", app["class_name"])
+    while devices(state):
+        Event().wait(0.02)
+
+
+@pytest.fixture
+def gpu_state(with_gpus: tuple[Kernel, Path]) -> Path:
+    return with_gpus[1]
+
+
+@pytest.fixture(scope="module")
+def sized(claims: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel whose gateway has what this machine has; each test uses names of its own."""
+    with state_directory() as state, kernel(state, tmp_path_factory.mktemp("sized")) as running:
         running.run("%load_ext fal_jupyter").ok()
         yield running
 
@@ -54,17 +79,17 @@ def devices(state: Path) -> dict[str, list[str]]:
     return {r["runner_id"]: r["devices"] for r in json.loads(command(state, "runners", "--json").stdout)}
 
 
-def test_runners_are_pinned_to_devices_that_nobody_else_has(gpus: Kernel, state: Path) -> None:
+def test_runners_are_pinned_to_devices_that_nobody_else_has(gpus: Kernel, gpu_state: Path) -> None:
     first = gpus.run(cell("First", "machine_type = 'GPU-H100'")).ok()
     assert "GPU-H100: H100" in first.shown
     gpus.run(cell("Second", "machine_type = ['GPU-B200', 'GPU']")).ok()  # the next type that is there
     assert (seen(gpus, "First")[0], seen(gpus, "Second")[0]) == ("FAKE-GPU-0", "FAKE-GPU-1")
-    assert sorted(d for held in devices(state).values() for d in held) == ["FAKE-GPU-0", "FAKE-GPU-1"]
+    assert sorted(d for held in devices(gpu_state).values() for d in held) == ["FAKE-GPU-0", "FAKE-GPU-1"]
     assert "FAKE-GPU-1" in gpus.run("%fal runners").ok().text
 
 
 def test_several_devices_for_one_runner_and_an_app_without_machine_sees_what_the_kernel_sees(
-    gpus: Kernel, state: Path
+    gpus: Kernel, gpu_state: Path
 ) -> None:
     gpus.run(cell("Plain")).ok()
     assert seen(gpus, "Plain")[0] is None
@@ -102,12 +127,12 @@ def test_a_new_revision_gets_the_device_of_the_old_one(gpus: Kernel) -> None:
     assert seen(gpus, "Edited")[0] == "FAKE-GPU-0"
 
 
-def test_devices_come_back_from_a_killed_runner(gpus: Kernel, state: Path) -> None:
+def test_devices_come_back_from_a_killed_runner(gpus: Kernel, gpu_state: Path) -> None:
     gpus.run(cell("Killed", "machine_type = 'GPU'\nnum_gpus = 2")).ok()
     for _ in range(3):
-        (runner,) = json.loads(command(state, "runners", "--json").stdout)
+        (runner,) = json.loads(command(gpu_state, "runners", "--json").stdout)
         os.kill(runner["pid"], signal.SIGKILL)
-        while runner["runner_id"] in devices(state):
+        while runner["runner_id"] in devices(gpu_state):
             Event().wait(0.02)
         assert seen(gpus, "Killed")[0] == "FAKE-GPU-0,FAKE-GPU-1"
 
@@ -148,13 +173,13 @@ def test_two_gateways_never_share_a_device(state: Path, tmp_path: Path) -> None:
         assert seen(notebook, "Late")[0] in ("FAKE-GPU-0", "FAKE-GPU-1")
 
 
-def test_cores_and_threads_are_those_of_the_machine_type(notebook: Kernel) -> None:
+def test_cores_and_threads_are_those_of_the_machine_type(sized: Kernel) -> None:
     here = sorted(os.sched_getaffinity(0))
     for type_, cores in (("XS", 1), ("S", 1), ("M", 2), ("L", 4)):
-        shown = notebook.run(cell("Sized", f"machine_type = {type_!r}")).ok().shown
+        shown = sized.run(cell("Sized", f"machine_type = {type_!r}")).ok().shown
         assert f"{type_}: " in shown
         have = min(cores, len(here))
-        visible, affinity, threads = seen(notebook, "Sized")
+        visible, affinity, threads = seen(sized, "Sized")
         assert (visible, len(affinity), threads) == ("", have, str(have))
         assert set(affinity) <= set(here)
         if cores > len(here):
@@ -180,22 +205,22 @@ class NAME(fal.App):
 
 @pytest.mark.parametrize("endpoints", [("bytes", "array"), ("tensor",)])
 def test_a_runner_over_its_memory_ends_with_a_sentence_that_names_limit_and_peak(
-    notebook: Kernel, endpoints: tuple[str, ...]
+    sized: Kernel, endpoints: tuple[str, ...]
 ) -> None:
     if "tensor" in endpoints:
         pytest.importorskip("torch")
     for endpoint in endpoints:
-        notebook.run(MEMORY.replace("NAME", f"Greedy{endpoint}")).ok()
-        assert notebook.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
-        failed = notebook.run(f"Greedy{endpoint}.{endpoint}(900)")
+        sized.run(MEMORY.replace("NAME", f"Greedy{endpoint}")).ok()
+        assert sized.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
+        failed = sized.run(f"Greedy{endpoint}.{endpoint}(900)")
         assert (failed.status, failed.ename) == ("error", "RequestError")
         for word in ("machine type XS", "limit is 512 MB", "peak was"):
             assert word in failed.traceback, failed.traceback
-        told = notebook.run(
+        told = sized.run(
             f"try:\n    Greedy{endpoint}.{endpoint}(900)\nexcept Exception as e:\n    print(e.status)"
         ).ok()
         assert told.text.startswith("503")
-        assert notebook.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
+        assert sized.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
 
 
 SHARED = """%%fal_app
@@ -226,18 +251,18 @@ def _fill(size):
 """
 
 
-def test_shared_memory_and_that_of_children_count(notebook: Kernel) -> None:
+def test_shared_memory_and_that_of_children_count(sized: Kernel) -> None:
     named = ("named",) if shutil.disk_usage("/dev/shm").free > 1_000_000_000 else ()
     for kind in ("anonymous", "memfd", *named, "children"):
-        notebook.run(SHARED.replace("Sharing", f"Sharing{kind}")).ok()
-        assert notebook.run(f"Sharing{kind}.share('{kind}', 300)").ok().result == "300"
-        failed = notebook.run(f"Sharing{kind}.share('{kind}', 900)")
+        sized.run(SHARED.replace("Sharing", f"Sharing{kind}")).ok()
+        assert sized.run(f"Sharing{kind}.share('{kind}', 300)").ok().result == "300"
+        failed = sized.run(f"Sharing{kind}.share('{kind}', 900)")
         assert "machine type XS" in failed.traceback, failed.traceback
         assert "the limit is 512 MB" in failed.traceback
 
 
-def test_a_setup_over_its_memory_says_so(notebook: Kernel) -> None:
-    wrong = notebook.run(
+def test_a_setup_over_its_memory_says_so(sized: Kernel) -> None:
+    wrong = sized.run(
         "%%fal_app\nclass Fat(fal.App):\n    machine_type = 'XS'\n    def setup(self):\n        self.x = bytearray(900_000_000)\n"
         "    @fal.endpoint('/')\n    def hi(self): return 1\n"
     )
@@ -247,12 +272,13 @@ def test_a_setup_over_its_memory_says_so(notebook: Kernel) -> None:
 
 
 @pytest.mark.gpu
-def test_torch_sees_the_runners_gpu_and_no_other(notebook: Kernel, state: Path) -> None:
+def test_torch_sees_the_runners_gpu_and_no_other(state: Path, request: pytest.FixtureRequest) -> None:
     pynvml = pytest.importorskip("pynvml")
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         pytest.skip("not run: this machine has no GPU")
+    notebook = request.getfixturevalue("notebook")
     notebook.run(
         "%%fal_app\nimport torch\nclass OnGpu(fal.App):\n    machine_type = 'GPU'\n"
         "    def setup(self):\n        self.x = torch.ones(1000, device='cuda')\n"

@@ -198,21 +198,24 @@ VALUES = (
 TEXTS = ("", "1", "-1", "1.5", "true", "a", "null", "2020-01-01", "a,b", "[1]", "é", "https://a.b/c")
 
 
-def places() -> Iterator[tuple[str, int, str]]:
-    """Give each place with each type: its name, the type's number, the source of a class with this one endpoint, called ``App``."""
-    for n, annotation in enumerate(TYPES):
-        for place, text in PLACES.items():
-            if place != "untyped" or n == 0:
-                yield place, n, text.format(n=n, t=annotation, name="App")
+def places(every: int) -> list[tuple[str, int, str]]:
+    """Give each *every*-th place with a type: its name, the type's number, the source of a class with this one endpoint, called ``App``."""
+    found = [
+        (place, n, text.format(n=n, t=annotation, name="App"))
+        for n, annotation in enumerate(TYPES)
+        for place, text in PLACES.items()
+        if place != "untyped" or n == 0
+    ]
+    return found[::every]
 
 
-def built() -> list[str]:
-    """Build an application for each place with each type, with whichever ``fal`` is there: ``""``, or what was raised."""
+def built(every: int) -> list[str]:
+    """Build an application for each such place, with whichever ``fal`` is there: ``""``, or what was raised."""
     found = []
     module = sys.modules["kinds_of_fal"] = ModuleType("kinds_of_fal")  # generic models look their module up
     namespace: dict[str, Any] = vars(module)
     exec(HEAD, namespace)
-    for _, _, text in places():
+    for _, _, text in places(every):
         try:
             exec(text, namespace)
             namespace["App"](_allow_init=True)._build_app()
@@ -222,10 +225,10 @@ def built() -> list[str]:
     return found
 
 
-def source(can_be_built: Sequence[bool]) -> str:
+def source(can_be_built: Sequence[bool], every: int) -> str:
     """Give the source of one app with every endpoint that can be built."""
     models, methods = [], []
-    for (_, _, text), good in zip(places(), can_be_built, strict=True):
+    for (_, _, text), good in zip(places(every), can_be_built, strict=True):
         if good:
             model, _, method = text.rpartition("class App(fal.App):\n")
             models.append(model)
@@ -233,11 +236,11 @@ def source(can_be_built: Sequence[bool]) -> str:
     return "\n".join([HEAD, *models, "class Kinds(fal.App):\n", "\n\n".join(methods), ""])
 
 
-def requests(can_be_built: Sequence[bool], step: int) -> list[tuple[str, str, bytes, dict[str, str]]]:
+def requests(can_be_built: Sequence[bool], every: int, step: int) -> list[tuple[str, str, bytes, dict[str, str]]]:
     """Give each *step*-th of the requests: name, path with query, body, headers."""
     found = [
         (f"{place}({TYPES[n]}) {shown}", path, body, headers)
-        for (place, n, _), good in zip(places(), can_be_built, strict=True)
+        for (place, n, _), good in zip(places(every), can_be_built, strict=True)
         if good
         for shown, path, body, headers in _requests(place, n)
     ]

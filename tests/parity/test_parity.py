@@ -18,6 +18,7 @@ from tests.parity.checks import ASKED, TALKED
 from tests.parity.definitions import DEFINED
 from tests.parity.differences import DIFFERENT
 from tests.parity.ours import Ours
+from tests.support.made_once import made_once
 from tests.support.real_fal import PYTHON
 from tests.support.state import state_directory
 
@@ -41,10 +42,16 @@ def results(python: Path | str, *options: str) -> dict[str, list[Any]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def real() -> dict[str, list[Any]]:
+def real_results(factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """Everything of the real package, asked once in a run."""
     assert PYTHON.exists(), f"{PYTHON} is missing: `make test` creates the environment of the real fal"
-    return results(PYTHON)
+    found: dict[str, list[Any]] = made_once(factory, "real-fal", lambda: results(PYTHON))
+    return found
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    return real_results(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

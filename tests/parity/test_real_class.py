@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.parity.checks import ASKED, MARKED, MARKED_TALKS, TALKED
-from tests.parity.test_parity import ROOT, plain, results
+from tests.parity.test_parity import ROOT, plain, real_results
 from tests.support.real_fal import PYTHON
 from tests.support.state import state_directory
 
@@ -27,8 +27,8 @@ def served() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def real() -> dict[str, list[Any]]:
-    return results(PYTHON)
+def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    return real_results(tmp_path_factory)
 
 
 def test_it_is_the_real_package_and_the_class_is_left_alone(served: dict[str, Any]) -> None:
