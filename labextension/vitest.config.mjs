@@ -1,5 +1,18 @@
 import { defineConfig } from "vitest/config";
 
-const HANG = 30000; // a guard only: a busy machine is slow
+const HANG = 120000; // a guard only: a busy machine is slow
+const ALL = "test/**/*.test.mjs";
 
-export default defineConfig({ test: { environment: "jsdom", include: ["test/**/*.test.mjs"], testTimeout: HANG } });
+// These put something in a module's place, or count who listens to the whole page: each has a page of its own.
+const APART = ["test/keys.test.mjs", "test/notifications.test.mjs", "test/plugins.test.mjs"];
+
+// The others share pages and modules: loading both anew for each file would take most of the time.
+export default defineConfig({
+  test: {
+    isolate: false,
+    projects: [
+      { test: { name: "together", environment: "jsdom", testTimeout: HANG, include: [ALL], exclude: APART } },
+      { test: { name: "apart", environment: "jsdom", testTimeout: HANG, include: APART, isolate: true } },
+    ],
+  },
+});

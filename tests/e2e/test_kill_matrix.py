@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from _pytest.mark import ParameterSet
 
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import Answer, Served, command, served
-from tests.support.state import is_running, processes_of, wait_for_end
+from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 
 APP = """
 import os, subprocess, sys, time
@@ -177,19 +178,24 @@ def test_a_killed_gateway_takes_everything_along_and_serve_says_so(state: Path, 
     assert "Traceback" not in errors
 
 
+@pytest.fixture(scope="module")
+def kept_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state directory of a gateway that a kernel keeps alive, so that only a lease can have ended the runners of another."""
+    with state_directory() as state, kernel(state, tmp_path_factory.mktemp("keeper")) as keeper:
+        keeper.run("%load_ext fal_jupyter").ok()
+        keeper.run("%%fal_app\nclass Keeper(fal.App):\n    @fal.endpoint('/')\n    def hi(self): return 1").ok()
+        yield state
+
+
 CELL = "%%fal_app\n" + APP.replace("keep_alive = 300", "")
 
 
 @pytest.mark.parametrize(
     ("way", "busy"), each_way({"SIGKILL": True, "SIGTERM": False, "restart": True, "shutdown": False}, name=str)
 )
-def test_a_kernel_that_ends_takes_its_runners_along(state: Path, tmp_path: Path, way: str, busy: bool) -> None:
-    with kernel(
-        state, tmp_path
-    ) as keeper:  # keeps the gateway alive, so that only the lease can have ended the runners
-        keeper.run("%load_ext fal_jupyter").ok()
-        keeper.run("%%fal_app\nclass Keeper(fal.App):\n    @fal.endpoint('/')\n    def hi(self): return 1").ok()
-        doomed = Kernel(state, tmp_path)
+def test_a_kernel_that_ends_takes_its_runners_along(kept_state: Path, tmp_path: Path, way: str, busy: bool) -> None:
+    state = kept_state
+    with closing(Kernel(state, tmp_path)) as doomed:
         doomed.run("%load_ext fal_jupyter").ok()
         doomed.run(CELL).ok()
         facts = json.loads(doomed.run("import json; print(json.dumps(Sleeper.nap()))").ok().text)
@@ -208,7 +214,6 @@ def test_a_kernel_that_ends_takes_its_runners_along(state: Path, tmp_path: Path,
         assert wait_for_end({facts["pid"], facts["daemon"]}, 6) == set()
         assert time.monotonic() - began < 6
         assert json.loads(command(state, "apps", "--json").stdout)[0]["class_name"] == "Keeper"
-        doomed.close()
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])

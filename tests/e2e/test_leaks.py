@@ -88,7 +88,7 @@ def settle(state: Path, kernel: int, processes: int) -> Count:
 
 
 @pytest.mark.parametrize(
-    ("redefinitions", "requests"), [(40, 2_000), pytest.param(200, 10_000, marks=pytest.mark.long)]
+    ("redefinitions", "requests"), [(20, 1_000), pytest.param(200, 10_000, marks=pytest.mark.long)]
 )
 def test_requests_and_redefinitions_leave_nothing(
     notebook: Kernel, state: Path, redefinitions: int, requests: int

@@ -55,6 +55,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "state" / "envs"
 
 
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments with one of the twenty packages that runners need, where a test is not about them."""
+    monkeypatch.setattr(store, "_of_runners", lambda: ["cloudpickle"])
+
+
 TINY = "./tiny-1.0-py3-none-any.whl"
 
 
@@ -76,6 +82,7 @@ def test_an_environment_has_the_requirements_and_what_runners_need_and_no_more(r
     assert [one.name for one in store.all_of(root)] == [made.name]
 
 
+@pytest.mark.usefixtures("bare")
 def test_the_same_list_is_made_once_and_another_content_is_another(root: Path, wheels: Path) -> None:
     first, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
     said: list[str] = []
@@ -146,6 +153,7 @@ def test_who_is_interrupted_or_killed_leaves_no_process_and_nothing_that_is_used
         assert list(root.iterdir()) == []
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_half_made_one_is_made_anew(root: Path, wheels: Path) -> None:
     name = store.provide(root, wanted(wheels, TINY), lambda line: None)[0].name
     (root / name / store.RECORD).unlink()
@@ -180,6 +188,7 @@ def test_what_cannot_be_installed_is_one_sentence_with_the_resolvers_reason(
     assert not root.exists() or list(root.iterdir()) == [], "a lock is left"
 
 
+@pytest.mark.usefixtures("bare")
 def test_locks_of_no_environment_are_swept_and_those_that_are_held_stay(root: Path, wheels: Path) -> None:
     made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
     os.close(users)
@@ -219,17 +228,29 @@ def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(root: Path, wh
     assert path.exists()
 
 
+@pytest.mark.usefixtures("bare")
 def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
 
     made, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
 
     assert made.installer == "pip"
-    assert has(made.interpreter, "import tiny, fal_jupyter.runner.lifecycle; print(tiny.VERSION)") == "1.0"
+    assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "1.0"
     with pytest.raises(AppRuleBroken, match="tiny==2"):
         store.provide(root, wanted(wheels, "tiny==2", "--find-links ."), lambda line: None)
 
 
+@pytest.mark.long
+def test_one_that_pip_made_has_what_runners_need(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
+
+    made, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
+
+    assert made.installer == "pip"
+    assert has(made.interpreter, "import tiny, fal_jupyter.runner.lifecycle; print(tiny.VERSION)") == "1.0"
+
+
+@pytest.mark.usefixtures("bare")
 def test_one_that_a_process_serves_with_is_not_removed(root: Path, wheels: Path) -> None:
     made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
 
@@ -274,6 +295,7 @@ def test_another_python_is_found_or_reported_missing(root: Path, wheels: Path, m
         store.provide(root, wanted(wheels, python="3.99"), lambda line: None)
 
 
+@pytest.mark.usefixtures("bare")
 def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_path: Path) -> None:
     (tmp_path / "wheel house").mkdir()
     make_wheel(tmp_path / "wheel house", "tiny", "1.0")
@@ -286,6 +308,7 @@ def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_pat
     assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "2.0rc1"
 
 
+@pytest.mark.usefixtures("bare")
 def test_hashes_are_checked_and_required_hashes_are_refused_with_a_hint(
     root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -402,7 +402,7 @@ class Lasting(fal.App):
 """
 
 
-@pytest.mark.parametrize("replacements", [3, pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.parametrize("replacements", [2, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("path", ["/raw", "/realtime"])
 def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(
     notebook: Kernel, path: str, replacements: int
