@@ -602,6 +602,12 @@ describe("tree", () => {
     await until(() => host.asked.length);
     expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "runners/hello-1"]);
   });
+  it("counts down to the next attempt of an app that could not start", async () => {
+    const failure = { time: 5, revision: 1, text: "no", error: null, retry_at: 72_000 };
+    const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp("hello", { state: "Failing", failure })] })));
+    expect(root.textContent).toContain("retry in 12 s");
+    await until(() => root.textContent.includes("retry in 11 s")); // no frame came
+  });
   it("folds its sections, and the next page has them folded", () => {
     localStorage.clear();
     const host = madeHost(madeLine({ apps: [madeApp("hello")], requests: [madeRequest("a")] }));

@@ -101,7 +101,7 @@ class TreePanel {
     this.frame.id = newId();
     const look = scheduler(root, this.signal, () => !this.frame.querySelector(".fj-menu") && this.draw());
     this.signal.addEventListener("abort", this.host.store.watch(look));
-    const ticking = setInterval(() => this.isInSetup() && look(), 1000); // a clock
+    const ticking = setInterval(() => this.hasClock() && look(), 1000);
     this.signal.addEventListener("abort", () => clearInterval(ticking));
     this.draw();
   }
@@ -390,7 +390,7 @@ class TreePanel {
   /** What stands at the right of an app's row. @param {AppState} app @param {View} view */
   asideOf(app, view) {
     if (app.state === "Ready" && !newestFailed(app)) return app.stats.rate > 0 ? rate(app.stats.rate) : undefined;
-    const again = (app.failure?.retry_at ?? 0) - view.time;
+    const again = (app.failure?.retry_at ?? 0) - gatewayNow(view);
     if (app.state === "Failing" && again > 0) {
       const wait = again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`;
       return h("span", { class: "fj-failed" }, `retry in ${wait}`);
@@ -685,8 +685,11 @@ class TreePanel {
     );
   }
 
-  isInSetup() {
-    return this.host.store.view.apps.some((app) => app.runners.some((one) => one.state === "SETUP"));
+  /** Whether a row shows the time of a setup, or the time until the next attempt. */
+  hasClock() {
+    return this.host.store.view.apps.some(
+      (app) => app.state === "Failing" || app.runners.some((one) => one.state === "SETUP"),
+    );
   }
 }
 

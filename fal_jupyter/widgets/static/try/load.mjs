@@ -180,7 +180,12 @@ class LoadPanel {
       setText(this.state, `${plural(last.done, "call")} of ${what.path} in ${duration(last.seconds * 1000)}.`);
     } catch (error) {
       if (stop.signal.aborted)
-        setText(this.state, last ? `Stopped after ${plural(last.done, "call")} of ${what.path}.` : "Stopped.");
+        setText(
+          this.state,
+          last
+            ? `Stopped after ${plural(last.done, "call")} of ${what.path}; those on their way were cancelled.`
+            : "Stopped.",
+        );
       else setText(this.state, error instanceof Error ? error.message : String(error));
     }
     this.signal.removeEventListener("abort", leave);
