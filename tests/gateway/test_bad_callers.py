@@ -78,9 +78,7 @@ def silence(connection: socket.socket, line: str) -> None:
 @pytest.mark.parametrize("server", [drip, silence])
 def test_an_input_that_comes_for_ever_ends_with_the_request_timeout(looks: Served, server: object) -> None:
     with stranger(server) as base:  # type: ignore[arg-type]
-        began = time.monotonic()
         assert_told(looks.request("/", {"image": f"{base}/a.png"}), 504)
-        assert time.monotonic() - began < 20
     assert looks.request("/nap", {"seconds": 0}).json == "rested"
 
 
