@@ -1,8 +1,8 @@
 """Two trees side by side, in CPU time: ``bench/compare.py OLD NEW``, each a checkout with a ``.venv`` of its own.
 
-What a request costs a gateway and a runner in CPU microseconds (user and system). Other work on the machine changes that far less
-than it changes a clock on the wall, and what is left is alike for both: they take turns, slice by slice. The ratio is of medians;
-below 1, NEW is cheaper.
+What a request costs a gateway and a runner in CPU microseconds (user and system). The two take turns, slice by slice, so that what
+changes with the hour is alike for both. The ratio is of medians; below 1, NEW is cheaper. Other work on the machine still counts, since
+it empties caches and shares cores: where the last column is wide, the ratio says nothing.
 """
 
 from __future__ import annotations
