@@ -1,4 +1,4 @@
-"""Small files of ours, written whole or not at all, and never readable by others for a moment."""
+"""Atomic writes of small private files: complete or not at all, and never readable by other users."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def make_key() -> str:
 
 
 def id_and_hash(key: str) -> tuple[str, bytes]:
-    """Give what may be known of a key by who only has to recognise it: its id, and the SHA-256 of its secret."""
+    """Return what a verifier of a key stores: its id, and the SHA-256 of its secret."""
     key_id, _, secret = key.partition(":")
     return key_id, hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 

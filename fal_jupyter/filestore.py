@@ -1,7 +1,7 @@
 """Files of the local CDN: bytes by their SHA-256, and a small record for each file that has an address.
 
 Several processes write at once (the gateway, and runners whose code saves an image); what is there is always whole, since
-everything is written beside its place and then moved into it. A file's id is 128 random bits: who knows it may read the file.
+everything is written beside its place and then moved into it. A file's id is 128 random bits: it is all that a reader needs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fal_jupyter.domain.access.file_lifecycle import Access
 from fal_jupyter.domain.queue.memory import size_text
 
 CHUNK = 1 << 20
-ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
+ABANDONED = 3600.0  # seconds after which an unfinished file counts as abandoned
 LONGEST_NAME = 200
 _ID = re.compile(r"[0-9a-f]{32}")
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
@@ -68,12 +68,12 @@ def safe_name(name: str, otherwise: str = "file") -> str:
 
 
 def new_file_id() -> str:
-    """Give an id that nobody can guess."""
+    """Return an unguessable id."""
     return secrets.token_hex(16)
 
 
 class Swept(NamedTuple):
-    """What a sweep did: how many files and bytes went, and when (wall clock) the next of those that it saw expires, or None."""
+    """Result of a sweep: files and bytes removed, and when (wall clock) the next file expires, or None."""
 
     removed: int
     freed: int
@@ -101,7 +101,7 @@ class StoreFull(OSError):
 
 
 class Writer:
-    """A file while it is written; nobody sees it before :meth:`finish`."""
+    """A file while it is written; it becomes visible with :meth:`finish`."""
 
     def __init__(self, store: FileStore) -> None:
         self._store = store
@@ -138,7 +138,7 @@ class Writer:
         self._file.close()
 
     def touch(self) -> None:
-        """It is somebody's still: no sweep shall take it for abandoned."""
+        """Mark it as in use, so that a sweep does not take it for abandoned."""
         with contextlib.suppress(OSError):
             os.utime(self._path)
 
@@ -299,7 +299,7 @@ class FileStore:
 
     # --- reading --------------------------------------------------------------------------------------------------
     def find(self, file_id: str, now: float) -> StoredFile | None:
-        """Give the file of that id; None where there is none, or none any more."""
+        """Return the file of that id; None if it does not exist or has expired."""
         if not _ID.fullmatch(file_id):
             return None
         stored = self._read(file_id)

@@ -25,7 +25,7 @@ def changes_in_child(forked: Forked) -> None:
 
 
 def closed_in_child(sock: socket.socket) -> None:
-    """Close the child's copy of *sock*, so that the other end sees the parent hang up, whatever the children do."""
+    """Close the child's copy of *sock*, so that the peer sees the parent's end close, whatever the children do."""
     _sockets.add(sock)
 
 

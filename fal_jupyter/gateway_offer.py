@@ -28,5 +28,5 @@ def offer(what: GatewayOffer) -> None:
 
 
 def offered() -> GatewayOffer | None:
-    """Give what is offered; None in a runner, whose app is served already and has its addresses in the environment."""
+    """Return the offer; None in a runner, whose app is served already and has its addresses in the environment."""
     return None if os.environ.get("IS_ISOLATE_AGENT") or not _offers else _offers[0]

@@ -44,7 +44,7 @@ class Installed:
     records: str
 
     def changed(self) -> bool:
-        """Tell whether packages have been installed, removed or replaced since."""
+        """True if packages were installed, removed or replaced since."""
         stamps = _stamps([*self.folders, *self.files])
         if stamps == self.stamps:
             return False

@@ -1,6 +1,6 @@
 """Modules that are files of the user's: which they are, and whether a file was edited since an app or this process read it.
 
-One ``stat`` a file tells that nothing happened; only where it differs is the file read.
+One ``stat`` per file detects a change; only then is the file read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def file_of(module: Any) -> str | None:
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """Give what ``stat`` says of a file's contents; None where there is none."""
+    """Return the modification time and size of a file; None if it does not exist."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -77,7 +77,7 @@ def read_module(name: str, path: str) -> tuple[ModuleFile, bytes] | None:
 
 
 class EditWatch:
-    """Tells which of an app's module files were edited since the app was published, each edit once. For any thread."""
+    """Detects edits of an app's module files since the app was published, each edit once. Thread-safe."""
 
     def __init__(self, files: Iterable[ModuleFile] = ()) -> None:
         self._files = {file.path: file for file in list(files)[:MOST_FILES]}
@@ -96,7 +96,7 @@ class EditWatch:
         if not self._files or (cell == self._cell and time.monotonic() < self._next):
             return []
         if not self._lock.acquire(blocking=False):
-            return []  # another thread is looking, and tells
+            return []  # another thread is checking, and reports
         try:
             self._next, self._cell = time.monotonic() + LOOK_EVERY, cell
             changed, removed = self._look()

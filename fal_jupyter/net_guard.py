@@ -20,7 +20,7 @@ def is_public(address: str) -> bool:
 
 
 def may_connect(address: str, *, loopback: bool, private: bool) -> bool:
-    """Tell whether *address* may be connected to.
+    """True if connections to *address* are permitted.
 
     Args:
         loopback: this machine's own addresses may be.

@@ -51,13 +51,13 @@ def set_file_limit(soft: int) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Give the direct children of *pid* (all threads'); empty when it is gone."""
+    """Give the direct children of *pid* (all threads'); empty if it has ended."""
     children: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             children += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     except OSError:
-        pass  # gone meanwhile: then its children are somebody else's
+        pass  # it ended meanwhile: its children have another parent
     return children
 
 

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SecretStoreDamaged(FalJupyterError):
-    """A file of ours is not as we wrote it."""
+    """A file of the store is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class SecretStore:
         return persistent
 
     def remove_key(self, key_id: str) -> bool:
-        """Forget a key; False where there is none of that id."""
+        """Remove a key; False if no key has that id."""
         if not self._keys.exists():
             return False
         with _changing(self._keys) as records:

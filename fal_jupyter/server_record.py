@@ -47,7 +47,7 @@ def record_path(runtime_dir: Path, pid: int) -> Path:
 
 
 def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
-    """Give the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None where there is none that holds."""
+    """Give the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
     try:
         fields = json.loads(record_path(runtime_dir, pid).read_bytes())
     except (OSError, ValueError):
@@ -87,4 +87,4 @@ def remove(runtime_dir: Path, pid: int) -> None:
     try:
         record_path(runtime_dir, pid).unlink(missing_ok=True)
     except OSError:
-        pass  # the directory went first
+        pass  # the directory was removed first

@@ -1,4 +1,4 @@
-"""The state directory: ours alone or refused, and its socket's address however long its path is."""
+"""The state directory: private to the user or refused, and its socket's address however long its path is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANOTHER = "set FAL_JUPYTER_STATE to a directory of your own"
 
 
 def check_state(state: Path) -> None:
-    """Refuse a state directory that is not ours alone; one that is not there yet is made, and an empty one made private.
+    """Refuse a state directory that is not private to the user; create a missing one, and make an empty one private.
 
     Raises:
         StateRefused: the message says why, the hint what to type.

@@ -211,7 +211,7 @@ class ControlClient:
         try:
             status, value = self.ask_bounded("POST", A_CLIENT_ENV)
         except OSError:
-            status, value = 409, {"detail": "no gateway is running, so there is nothing that a client could call"}
+            status, value = 409, {"detail": "no gateway is running, so there is nothing to call"}
         if status == 409:
             raise NotServed(str(value["detail"]), hint="run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class")
         if status >= 400:

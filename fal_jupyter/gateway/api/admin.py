@@ -42,14 +42,14 @@ MAX_PUBLISH = 4 << 30
 
 
 class AdminNotFoundHandler(Handler):
-    """Whatever is asked for beside the routes."""
+    """Every path without a route: 404."""
 
     def prepare(self) -> None:
         self.fail(404, "not_found", "there is nothing at this address")
 
 
 class HelloHandler(Handler):
-    """Who answers."""
+    """Identity of the gateway."""
 
     def get(self) -> None:
         self.reply(self.gateway.hello())
@@ -234,7 +234,7 @@ class ScalingHandler(Handler):
 
 
 class EventsHandler(Handler):
-    """The start of a revision, as it happens: JSON lines until it is ready, has failed, or is gone."""
+    """The start of a revision, as it happens: JSON lines until it is ready, has failed, or was stopped."""
 
     closed = False
 
@@ -251,7 +251,7 @@ class EventsHandler(Handler):
             while not self.closed:
                 change = app.next_change()
                 events = list(revision.events)
-                unsent = revision.event_count - sent  # what is not kept any more is left out, never the verdict
+                unsent = revision.event_count - sent  # discarded events are left out, never the verdict
                 sent = revision.event_count
                 for event in events[max(0, len(events) - unsent) :]:
                     self.write(json.dumps(event) + "\n")
@@ -308,7 +308,7 @@ class RunnerHandler(Handler):
 
 
 class DoctorHandler(Handler):
-    """The gateway and every process of ours."""
+    """The gateway and its processes."""
 
     def get(self) -> None:
         hello = self.gateway.hello()
@@ -325,11 +325,11 @@ class DoctorHandler(Handler):
 
 
 class ClientEnvHandler(Handler):
-    """What a client of fal needs to come here by its environment alone."""
+    """Environment variables that point a client of fal to this gateway."""
 
     async def post(self) -> None:
         if not self.gateway.leases.living:
-            self.fail(409, "no_owner", "no app is served here, so there is nothing that a client could call")
+            self.fail(409, "no_owner", "no app is served here, so there is nothing to call")
             return
         try:
             tls = await self.gateway.open_tls()
@@ -340,7 +340,7 @@ class ClientEnvHandler(Handler):
 
 
 class ShutdownHandler(Handler):
-    """Drain everything, then exit; with ``?unused=1`` not before the last owner has gone."""
+    """Drain everything, then exit; with ``?unused=1`` only after the last lease has ended."""
 
     def post(self) -> None:
         unused = bool(self.get_query_argument("unused", ""))

@@ -1,4 +1,4 @@
-"""The local CDN: files by an address that nobody can guess, and uploads as fal's clients send them."""
+"""The local CDN: files at unguessable addresses, and uploads as fal's clients send them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _NO_SCRIPTS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src
 
 
 class FileHandler(PublicHandler):
-    """One file. Whatever it is, no browser shall run it: pages and pictures with scripts are shown without them."""
+    """One file. A browser must never run it: pages and SVG images are shown without their scripts."""
 
-    needs_key = False  # its address is the key, unless who uploaded it said otherwise
+    needs_key = False  # its address is the key, unless its uploader restricted access
     right = "read"
 
     def body_limit(self) -> int:
@@ -98,7 +98,7 @@ class FileHandler(PublicHandler):
         self.set_header("cache-control", "no-store" if stored.access != "allow" else f"private, max-age={age}")
 
     async def _send(self, file: BinaryIO, length: int) -> None:
-        """Send piece by piece, as fast as the caller takes them, and hang up on one who takes nothing."""
+        """Send in pieces as fast as the client reads; disconnect a client that stops reading."""
         try:
             while length > 0 and (piece := file.read(min(CHUNK, length))):
                 length -= len(piece)
@@ -136,7 +136,7 @@ class UploadingHandler(PublicHandler):
         return self.request.headers.get("authorization", "").partition(" ")[2].strip()
 
     def read_lifecycle(self) -> Lifecycle:
-        """Give the lifecycle that is asked for; an answer, too, where nobody can read it."""
+        """Return the requested lifecycle; respond with an error if it is malformed."""
         try:
             return lifecycle_in(self.request.headers)
         except ValueError as error:
@@ -153,7 +153,7 @@ class UploadingHandler(PublicHandler):
 
 
 class BodyHandler(UploadingHandler):
-    """A body that is a file: written as it comes, and gone if it does not come to its end."""
+    """A body that is a file: written as it arrives, discarded if it is incomplete."""
 
     takes = "POST"
     writer: Writer | None = None
@@ -173,11 +173,11 @@ class BodyHandler(UploadingHandler):
         return self.gateway.settings.max_file
 
     def limit_sentence(self) -> str:
-        """What is said of a file that is longer."""
+        """The message (413) for a longer file."""
         return file_limit_sentence(self.gateway.settings)
 
     def check(self) -> None:
-        """Answer here to refuse the body before any of it is written."""
+        """Hook: respond here to refuse the body before any of it is written."""
 
     def data_received(self, chunk: bytes) -> None:
         """A piece of the file."""
@@ -186,7 +186,7 @@ class BodyHandler(UploadingHandler):
                 self.writer.write(chunk)
             except OSError as error:
                 self.no_room(error)
-                self.on_connection_close()  # nobody waits for the rest
+                self.on_connection_close()  # the rest is not needed
 
     def _give_up(self) -> None:
         if self.writer is not None:
@@ -194,7 +194,7 @@ class BodyHandler(UploadingHandler):
             self.writer = None
 
     def on_connection_close(self) -> None:
-        """Its sender hung up in the middle."""
+        """The sender disconnected mid-body."""
         self._give_up()
         super().on_connection_close()
 
@@ -246,7 +246,7 @@ class BeginPartsHandler(UploadingHandler):
 class PromisedHandler(BodyHandler):
     """Bytes of an upload that was promised an address: the whole of it, or one of its parts.
 
-    Its address has the secret; who knows that needs no key.
+    Its address contains the secret and needs no key.
     """
 
     needs_key = False

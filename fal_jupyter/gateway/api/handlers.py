@@ -48,7 +48,7 @@ class Handler(RequestHandler):
         self.clear_header("server")
 
     def fail(self, status: int, error_type: str, detail: str, **more: object) -> None:
-        """Answer with an error of ours."""
+        """Respond with an error of the gateway."""
         self.set_status(status)
         self.set_header(H_ERROR_TYPE, error_type)
         self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
@@ -103,7 +103,7 @@ NO_KEY = "missing or wrong key: send Authorization: Key id:secret"
 
 @stream_request_body
 class PublicHandler(RequestHandler):
-    """What the public handlers share: host, path, key, method and length are checked when the head is here, before any of the body is kept.
+    """What the public handlers share: host, path, key, method and length are checked on the request head, before any of the body is stored.
 
     Attributes:
         needs_key: False where a route lets in everybody, or decides by itself.
@@ -148,7 +148,7 @@ class PublicHandler(RequestHandler):
         return self.gateway.settings.max_body
 
     def limit_sentence(self) -> str:
-        """What is said (413) of a body that is longer."""
+        """The message (413) for a longer body."""
         limit, most = self.body_limit(), self.gateway.settings.max_body
         return limit_sentence(self.gateway.settings) if limit == most else f"the body is larger than {limit} bytes"
 

@@ -37,7 +37,7 @@ class LoadTestReport(TypedDict):
 
 
 class _Measured(BufferedCall):
-    """An answer that nobody reads: its status and end count, its body is let go."""
+    """A response of the load test: its status and end are counted, its body is discarded."""
 
     def _keep(self, data: bytes) -> None:
         self.size += len(data)
@@ -138,7 +138,7 @@ class LoadTestHandler(Handler):
                 self.write(json.dumps(report) + "\n")
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
-            return  # the panel is gone, and with it the load
+            return  # the panel disconnected, which ends the load
         finally:
             await reports.aclose()  # type: ignore[attr-defined]
 

@@ -13,7 +13,7 @@ from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import FRAMES_TYPE
 from fal_jupyter.protocol.frames import Kind
 
-BOUND = 256 << 10  # bytes that wait for an owner who does not read; more are dropped and counted
+BOUND = 256 << 10  # bytes buffered for a slow reader; more are dropped and counted
 
 
 class OutputTail:

@@ -94,7 +94,7 @@ class AppActionHandler(Handler):
             self.reply({"revision": deployments.start(alias, lease.name)})
 
     async def _make_key(self, alias: str) -> None:
-        """Make a key that lives as long as the app's owner; only its hash stays here."""
+        """Create a key that lives as long as the app's owner; only its hash is stored."""
         lease = self.gateway.leases.living.get(self.gateway.deployments.published[alias].lease)
         if lease is None:
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
@@ -130,7 +130,7 @@ class PictureHandler(Handler):
 
 
 class SchemaHandler(Handler):
-    """An app's OpenAPI document, asked of a runner once a revision."""
+    """An app's OpenAPI document, fetched from a runner once per revision."""
 
     async def get(self, alias: str) -> None:
         engine = self.gateway.engine
@@ -143,7 +143,7 @@ class SchemaHandler(Handler):
             runner = engine.ready_runner(alias, revision.number)
             channel = runner.channel if runner is not None else None
             if runner is None or channel is None:
-                self.fail(409, "no_runner", f"no runner of {alias} is ready, so nobody can say what its endpoints take")
+                self.fail(409, "no_runner", f"no runner of {alias} is ready, so its schema is not available")
                 return
             answer = await internal_call(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
             if answer.status != 200 or answer.broken:
@@ -196,14 +196,14 @@ class RequestHandler(Handler):
 
 
 class AnswerHandler(Handler):
-    """A held answer, followed to its end. It is data: whatever its type, no browser shall take it for a page."""
+    """A buffered answer, followed to its end. It is data: a browser must not render it as a page, whatever its type."""
 
     closed = False
 
     async def get(self, request_id: str) -> None:
         call = self.gateway.calls.find(request_id)
         if call is None:
-            self.fail(404, "not_kept", "no answer to that request is held here")
+            self.fail(404, "not_kept", "the answer to that request is not kept here")
             return
         self._reader = asyncio.current_task()
         try:

@@ -1,6 +1,6 @@
 """What the gateway serves beside the data plane: queue, REST, files, the proxy route. Ordinary handlers.
 
-Who comes by the port needs a key, unless the route says otherwise; who comes by the Unix socket is our own user.
+Requests on the port need a key, unless the route is exempt; requests on the Unix socket come from the gateway's own user.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from fal_jupyter.gateway.api.services import GatewayServices
 
 
 class PublicNotFoundHandler(PublicHandler):
-    """Whatever is asked for beside the routes."""
+    """Every path without a route."""
 
     needs_key = False
 
     def check_body(self) -> None:
-        """Answer: there is nothing here, whatever the method."""
+        """Respond with 404, whatever the method."""
         self.fail(404, "", "there is nothing at this address")
 
 

@@ -89,7 +89,7 @@ class QueueHandler(PublicHandler):
 
     @property
     def job(self) -> JobAddress | None:
-        """What is asked of a request that was submitted, if it is that."""
+        """The address of a submitted request, if the path is one."""
         job, method = job_address(self.path_args[0], self.gateway.settings.owner), self.request.method
         return (
             job
@@ -98,14 +98,14 @@ class QueueHandler(PublicHandler):
         )
 
     def _admit(self, path: str) -> None:
-        """Answer by the head alone whoever may not ask, and what is no address of the queue."""
+        """Refuse on the head alone: missing permission, or a path that is not an address of the queue."""
         own, method = self.gateway.settings.owner, self.request.method
         of_job = job_address(path, own) if self.job is None else None
         if of_job is not None and (method in ("GET", "PUT") or is_of_request(path)):
             self.set_header("allow", "PUT" if of_job.what == "cancel" else "GET")
             self.fail(405, "bad_request", "Method Not Allowed")
             return
-        if self.job is None and is_of_request(path):  # a slip in the address of a request is no wish for another one
+        if self.job is None and is_of_request(path):  # a mistyped request address must not submit a request
             self.fail(404, "", "Not found")
             return
         address = self.job or app_address(path, own)
@@ -127,7 +127,7 @@ class QueueHandler(PublicHandler):
             self.fail(405, "bad_request", "a GET request submits nothing here without a key: use POST")
 
     def check_access(self, owner: str, alias: str) -> bool:
-        """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
+        """True if the client may access that app (or what is left of it); responds with an error otherwise."""
         gateway = self.gateway
         spec = gateway.deployments.spec_of(alias) if owner == gateway.settings.owner else None
         if (spec is not None and spec.auth == "public") or self._has_credentials(alias):
@@ -188,7 +188,7 @@ class QueueHandler(PublicHandler):
         if webhook is not None and (why := await gateway.webhooks.refusal(webhook, owner=owner)):
             self.fail(400, "bad_request", why)
             return
-        if not self._counted:  # the caller hung up meanwhile
+        if not self._counted:  # the client disconnected meanwhile
             return
         call = gateway.queue.submit(
             self._submission(
@@ -238,7 +238,7 @@ class QueueHandler(PublicHandler):
     def _urls(self, owner: str, alias: str, request_id: str) -> dict[str, str]:
         outside = (
             self.request.headers.get(H_BASE, "") if self.trusted else ""
-        )  # who came through a Jupyter server goes on through it
+        )  # a client that came through a Jupyter server continues through it
         base = f"{outside or self.public_base()}{QUEUE}{owner}/{alias}/requests/{request_id}"
         return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 

@@ -1,4 +1,4 @@
-"""What handlers may ask of the gateway: the interface that they are typed against."""
+"""The gateway as handlers use it: the interface that they are typed against."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fal_jupyter.settings import Settings
 
 
 class EngineServices(Protocol):
-    """The engine, as handlers see it (:class:`fal_jupyter.gateway.engine.engine.Engine`). The fleet behind it is not theirs to read."""
+    """The engine, as handlers see it (:class:`fal_jupyter.gateway.engine.engine.Engine`). They do not access the fleet behind it."""
 
     runners: LiveRunners
     requests: RequestExecutor
@@ -40,7 +40,7 @@ class EngineServices(Protocol):
         """The least busy ready runner of a revision, or None."""
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> bool:
-        """Stop one runner for the user; False when there is none of that id."""
+        """Stop one runner for the user; False if no runner has that id."""
 
     def unload(self, alias: str) -> None:
         """End the app's runners; the next request starts one."""
@@ -88,7 +88,7 @@ class GatewayServices(Protocol):
         """True while it drains."""
 
     def hello(self) -> Hello:
-        """Who this is."""
+        """Identity of this gateway."""
 
     def app_records(self) -> list[AppRecord]:
         """All apps, with their owners."""
@@ -120,7 +120,7 @@ class GatewayServices(Protocol):
         """Make a key that lives until the last owner has left."""
 
     def stop_when_unused(self) -> None:
-        """Do not wait for a new owner when the last one has gone."""
+        """Shut down when the last owner leaves, without waiting for a new one."""
 
     def stop(self) -> None:
         """Begin to drain."""

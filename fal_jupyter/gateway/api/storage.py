@@ -1,4 +1,4 @@
-"""REST routes by which clients ask where to upload."""
+"""REST routes that give clients their upload addresses."""
 
 from __future__ import annotations
 

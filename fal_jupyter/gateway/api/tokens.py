@@ -30,7 +30,7 @@ class TokenHandler(PublicHandler):
 
 
 def _parse_request(body: bytes) -> tuple[list[str], float] | str:
-    """Give the apps and the seconds that are asked for, or what is wrong."""
+    """Return the requested apps and lifetime in seconds, or an error sentence."""
     try:
         decoded = read_json(body)
     except ValueError:
