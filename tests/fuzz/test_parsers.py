@@ -302,6 +302,7 @@ def test_a_webhook_is_told_nowhere_that_its_key_may_not_reach(url: str, owner: b
 @example("http://[::1")
 @example("http://a\u2100b/")
 @example("http://127.0.0.1:1/\r\nx: y")
+@example("HTTP://\x08")
 def test_nothing_private_is_fetched_and_every_refusal_is_a_fetch_error(url: str) -> None:
     assume("8.8.8.8" not in url)  # which is public
     into = io.BytesIO()

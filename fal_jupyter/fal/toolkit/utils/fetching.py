@@ -200,7 +200,10 @@ def _connect(url: str) -> http.client.HTTPConnection:
         host, port = outbound_http.host_and_port(parts)
     except ValueError:
         raise FetchError("the address has no such port") from None
-    connection = http.client.HTTPConnection(host, port)
+    try:
+        connection = http.client.HTTPConnection(host, port)
+    except http.client.InvalidURL:
+        raise FetchError("the address has no such host") from None
     try:
         connection.sock = outbound_http.connect(
             parts, private=settings.read().allow_private, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT
