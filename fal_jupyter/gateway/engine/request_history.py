@@ -124,7 +124,9 @@ class RecordedRequest:
         )
 
     def __str__(self) -> str:
-        return f"{self.id} of {self.alias}: {self.description.method} {self.description.path}, status {self.status}"
+        return (
+            f"{self.id} of {self.alias} ended: {self.description.method} {self.description.path}, status {self.status}"
+        )
 
     def input(self) -> Body | None:
         """What the caller sent, or None where its body was dropped."""
@@ -305,7 +307,7 @@ class RequestHistory:
         """Record a request that has ended just now."""
         now = time.monotonic()
         recorded = RecordedRequest(request, now)
-        log.debug("request ended: %s", recorded)
+        log.debug("request %s", recorded)
         app = self._of(recorded.alias)
         app.count(recorded, int(now + _WALL))
         app.requests.append(recorded)
