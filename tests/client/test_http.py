@@ -149,8 +149,11 @@ def test_what_is_no_answer_is_a_value_error(data: bytes) -> None:
 
 
 def _feed_by_bytes(reader: http.ResponseParser, data: bytes) -> None:
-    for i in range(len(data)):
+    """Feed an answer byte by byte, and what comes after its first thousand bytes in larger pieces."""
+    for i in range(min(1000, len(data))):
         reader.feed(data[i : i + 1])
+    for i in range(1000, len(data), 1000):
+        reader.feed(data[i : i + 1000])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=5), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]))
