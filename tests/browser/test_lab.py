@@ -33,11 +33,14 @@ def opened(lab: Front, cells: list[str] = CELLS) -> Locator:
 
 
 def card_of(studio: Front) -> Locator:
-    """The card of the app that the fixture ``studio`` has, at Try with its first endpoint."""
+    """The card of the app that the fixture ``studio`` has, at Try with its first endpoint and Load folded."""
     card = studio.page.locator(".fj-card").first
     card.scroll_into_view_if_needed()
     tab(card, "try")
     card.locator(".fj-try-form select").first.select_option("/")
+    card.evaluate(
+        "card => { for (const one of card.querySelectorAll('details.fj-load, .fj-load details')) one.open = false; }"
+    )
     return card
 
 
