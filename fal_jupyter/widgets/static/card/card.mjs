@@ -129,8 +129,6 @@ export function askWithin(place) {
     });
 }
 
-const MOST_HELD = 520; // pixels of a card's height that a shorter tab keeps
-
 /**
  * Heights of cards that were taken away, by app: a new one of the same app begins with it.
  * @type {Map<string, number>}
@@ -258,11 +256,10 @@ class CardPanel {
     this.tabs = tabList(TABS, chosen, (name) => {
       if (this.tab !== name && this.body.offsetHeight) {
         // a shorter tab does not pull up what is below, nor does the next run of the cell
-        const height = Math.min(this.body.offsetHeight, MOST_HELD);
-        heights.set(this.alias, height);
+        heights.set(this.alias, this.body.offsetHeight);
         this.heldFor = "";
         this.body.style.removeProperty("--fj-held");
-        this.body.style.minHeight = `${height}px`;
+        this.body.style.minHeight = `${this.body.offsetHeight}px`;
       }
       for (const one of this.built.values()) one.hidden = true;
       const place = this.built.get(name) ?? this.build(name);
@@ -391,7 +388,7 @@ class CardPanel {
     if (heights.has(this.alias)) this.body.style.minHeight = `${heights.get(this.alias)}px`;
     this.signal.addEventListener(
       "abort",
-      () => this.body.offsetHeight && heights.set(this.alias, Math.min(this.body.offsetHeight, MOST_HELD)),
+      () => this.body.offsetHeight && heights.set(this.alias, this.body.offsetHeight),
     );
     if (typeof ResizeObserver === "undefined") return;
     let width = 0;
