@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -70,8 +71,11 @@ def box(place: Locator) -> Any:
     return found
 
 
+MODEL = "window.jupyterapp.shell.currentWidget.context.model"
+
+
 def dirty(lab: Front) -> bool:
-    return bool(lab.page.evaluate("window.jupyterapp.shell.currentWidget.context.model.dirty"))
+    return bool(lab.page.evaluate(f"{MODEL}.dirty"))
 
 
 @pytest.mark.timeout(300)
@@ -189,7 +193,17 @@ def test_opening_the_tour_leaves_it_unmodified(lab: Front) -> None:
     card = lab.page.locator(".fj-card").first
     card.scroll_into_view_if_needed()
     expect(card).to_be_visible()
-    assert not dirty(lab)
+    lab.page.wait_for_function(f"() => {MODEL}.getMetadata('language_info').version")
+
+    opened = json.loads(lab.page.evaluate(f"JSON.stringify({MODEL}.toJSON())"))
+    stored = nbformat.read(NOTEBOOKS / "tour.ipynb", as_version=4)
+    del (
+        opened["metadata"]["language_info"],
+        stored["metadata"]["language_info"],
+    )  # JupyterLab writes the kernel's into it
+    for code in opened["cells"]:
+        code["metadata"].pop("trusted", None)  # which is not saved
+    assert opened == stored
 
 
 def restarted(lab: Front) -> None:
