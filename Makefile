@@ -126,7 +126,7 @@ test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  
 	@echo "test: all passed"
 
 # Property tests are those that use Hypothesis; its plugin marks them. tests/support/examples.py has both numbers of examples.
-test-long: $(READY_TEST) $(READY_FAL) $(READY6) docs  ## what takes longer: tests marked long, property tests with many examples, the notebook tests under ipykernel 6, the documentation
+test-long: $(READY_TEST) $(READY_FAL) $(READY6) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx docs  ## what takes longer: tests marked long, property tests with many examples, the notebook tests under ipykernel 6, the documentation
 	@echo "test-long 1/2: tests marked long, and property tests with many new examples"
 	@TEST_EXAMPLES=many $(BIN)/python -m pytest -m "long or hypothesis" --timeout 900
 	@echo "test-long 2/2: ipykernel 6"

@@ -67,6 +67,14 @@ class Sick(fal.App):
         return os.getpid()
 
 
+class Unasked(Sick):
+    app_name = "unasked"
+
+    @fal.endpoint("/health", health_check=fal.HealthCheck(timeout_seconds=1, call_regularly=False))
+    def check(self):
+        return super().check()
+
+
 class Warm(fal.App):
     app_name = "warm"
     min_concurrency = 2
@@ -102,6 +110,13 @@ def sick(shared_state: Path, file: Path) -> Iterator[Served]:
         yield app
 
 
+@pytest.fixture
+def unasked(shared_state: Path, file: Path) -> Iterator[Served]:
+    """The same without regular checks: an answer's header alone causes one."""
+    with served(shared_state, f"{file}::Unasked", "--name", f"unasked-{uuid.uuid4().hex[:8]}") as app:
+        yield app
+
+
 def runners_of(app: Served) -> list[dict[str, Any]]:
     return [runner for runner in runners(app.state) if runner["app"] == app.ready["app"]]
 
@@ -128,30 +143,30 @@ def test_a_check_that_fails_replaces_the_runner_and_says_why(sick: Served) -> No
     assert "RuntimeError: lost the database" in logged
 
 
-def test_an_answer_asks_for_a_check_which_decides_at_once(sick: Served) -> None:
-    pid = sick.request("/verify").json
-    until(lambda: sick.request("/checks").json >= 1)  # the check is beside the requests, and healthy
-    assert sick.request("/pid").json == pid
+def test_an_answer_asks_for_a_check_which_decides_at_once(unasked: Served) -> None:
+    pid = unasked.request("/verify").json
+    until(lambda: unasked.request("/checks").json >= 1)  # the check is beside the requests, and healthy
+    assert unasked.request("/pid").json == pid
 
-    assert sick.request("/fall-ill?now=true").json == pid
+    assert unasked.request("/fall-ill?now=true").json == pid
 
     assert gone(pid)
-    assert sick.request("/pid").json != pid
-    assert [r for r in runners_of(sick) if r["pid"] == pid] == []
+    assert unasked.request("/pid").json != pid
+    assert [r for r in runners_of(unasked) if r["pid"] == pid] == []
 
 
-def test_a_check_takes_no_requests_place_and_a_busy_runner_finishes_first(sick: Served, tmp_path: Path) -> None:
+def test_a_check_takes_no_requests_place_and_a_busy_runner_finishes_first(unasked: Served, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     answers: list[int] = []
-    busy = threading.Thread(target=lambda: answers.append(sick.request(f"/busy?pipe={tmp_path / 'pipe'}").json))
+    busy = threading.Thread(target=lambda: answers.append(unasked.request(f"/busy?pipe={tmp_path / 'pipe'}").json))
     busy.start()
-    until(lambda: [r for r in runners_of(sick) if r["in_flight"]])
-    pid = sick.request("/fall-ill?now=true").json  # with a sync endpoint at work, the check is answered all the same
-    until(lambda: "gets no new requests" in log_of(sick))
-    other = sick.request("/pid").json
+    until(lambda: [r for r in runners_of(unasked) if r["in_flight"]])
+    pid = unasked.request("/fall-ill?now=true").json  # with a sync endpoint at work, the check is answered all the same
+    until(lambda: "gets no new requests" in log_of(unasked))
+    other = unasked.request("/pid").json
 
     assert other != pid
-    (old,) = [r for r in runners_of(sick) if r["pid"] == pid]
+    (old,) = [r for r in runners_of(unasked) if r["pid"] == pid]
     assert (old["state"], old["in_flight"]) == ("DRAINING", 1)
     assert old["served"] == 2  # the check is no request
     (tmp_path / "pipe").write_text("go on")

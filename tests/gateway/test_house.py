@@ -272,15 +272,15 @@ def test_serve_prints_one_json_line_and_ends_with_status_0(state: Path, hello: s
     assert not wait_for_end(everything, 20)
 
 
-def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(app: Served, hello: str) -> None:
-    before = {one["pid"] for one in runners(app.state)}
-    done = command(app.state, "serve", f"{hello}::Broken", "--json")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "RuntimeError: no weights" in done.stderr
-    assert 'raise RuntimeError("no weights")' in done.stderr
-    assert "about to break" in done.stderr
-    assert "fal_jupyter/" not in done.stderr.split("Traceback")[1].split("fal-jupyter:")[0]
-    assert not wait_for_end({one["pid"] for one in runners(app.state)} - before, 10)
+def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(hello: str) -> None:
+    with state_directory() as state:  # of its own, so that every process in it is this command's
+        done = command(state, "serve", f"{hello}::Broken", "--json")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "RuntimeError: no weights" in done.stderr
+        assert 'raise RuntimeError("no weights")' in done.stderr
+        assert "about to break" in done.stderr
+        assert "fal_jupyter/" not in done.stderr.split("Traceback")[1].split("fal-jupyter:")[0]
+        assert not wait_for_end(set(processes_of(state)), 20)
 
 
 @pytest.mark.parametrize(
