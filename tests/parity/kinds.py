@@ -206,7 +206,7 @@ def places(every: int) -> list[tuple[str, int, str]]:
         for place, text in PLACES.items()
         if place != "untyped" or n == 0
     ]
-    return found[::every]
+    return found[2::every] if every > 1 else found  # from the third, so that each kind of place is among each fifth
 
 
 def built(every: int) -> list[str]:
