@@ -7,7 +7,9 @@ asked of both packages first (:func:`built`); the app (:func:`source`) has those
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -237,14 +239,19 @@ def source(can_be_built: Sequence[bool], every: int) -> str:
 
 
 def requests(can_be_built: Sequence[bool], every: int, step: int) -> list[tuple[str, str, bytes, dict[str, str]]]:
-    """Give each *step*-th of the requests: name, path with query, body, headers."""
-    found = [
-        (f"{place}({TYPES[n]}) {shown}", path, body, headers)
-        for (place, n, _), good in zip(places(every), can_be_built, strict=True)
-        if good
-        for shown, path, body, headers in _requests(place, n)
-    ]
-    return found[::step]
+    """Give each *step*-th of the requests: name, path with query, body, headers.
+
+    They begin one later in each further place of a kind, so that *step* places of a kind have all its values.
+    """
+    found, turns = [], Counter[str]()
+    for (place, n, _), good in zip(places(every), can_be_built, strict=True):
+        if good:
+            turns[place] += 1
+            found += [
+                (f"{place}({TYPES[n]}) {shown}", path, body, headers)
+                for shown, path, body, headers in islice(_requests(place, n), turns[place] % step, None, step)
+            ]
+    return found
 
 
 def _requests(place: str, n: int) -> Iterator[tuple[str, str, bytes, dict[str, str]]]:
