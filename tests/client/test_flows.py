@@ -88,15 +88,16 @@ class Gateways:
 
 
 def _respond(sock: socket.socket, response: bytes) -> None:
-    with sock:
+    with sock, suppress(BrokenPipeError, ConnectionResetError):  # the client may hang up at any moment
         received = b""
         while not received.endswith(REQUEST[-6:]):
-            received += sock.recv(65536)
+            if not (data := sock.recv(65536)):
+                return
+            received += data
         for i in range(0, len(response), 7):
             sock.sendall(response[i : i + 7])
         if response.endswith(b"0\r\n\r\n"):
-            with suppress(ConnectionResetError):
-                sock.recv(1)  # until the client hangs up
+            sock.recv(1)  # until the client hangs up
 
 
 _MADE: list[Gateways] = []
