@@ -244,15 +244,18 @@ def test_twenty_subscribers_at_once_each_get_their_own(client: Client, app: str)
 
 
 def test_many_who_poll_do_not_hold_up_a_job(client: Client, app: str, held: Held) -> None:
-    answered = threading.Event()
+    all_poll, answered = threading.Barrier(21), threading.Event()
 
     def poll() -> None:
+        held.job.status()
+        all_poll.wait(60)
         while not answered.is_set():
             held.job.status()
 
     with ThreadPoolExecutor(20) as pool:
         polls = [pool.submit(poll) for _ in range(20)]
         try:
+            all_poll.wait(60)
             assert client.run(app, {"n": 1}, path="/sub/x")["input"] == {"n": 1}
         finally:
             answered.set()

@@ -88,6 +88,13 @@ class Wide(fal.App):
         time.sleep(seconds)
         return [1000 * began, 1000 * time.time()]
 
+    @fal.endpoint("/hold")
+    def hold(self, gate: str) -> str:
+        """A thread that cancelling does not end."""
+        while not Path(gate).exists():
+            time.sleep(0.01)
+        return "ok"
+
     @fal.endpoint("/inject")
     async def inject(self, name: str, value: str) -> Response:
         return Response("x", headers={name: value})

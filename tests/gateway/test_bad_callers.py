@@ -6,11 +6,14 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from fal_jupyter.client.client import Client
+from fal_jupyter.settings import read
 from tests.support.serve import Answer, Served, served
 from tests.support.state import state_directory
 from tests.support.strangers import stranger
@@ -56,6 +59,12 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield app
 
 
+@pytest.fixture
+def client(looks: Served) -> Iterator[Client]:
+    with closing(Client(read({"FAL_JUPYTER_STATE": str(looks.state)}))) as found:
+        yield found
+
+
 def assert_told(answer: Answer | Reply, status: int) -> None:
     assert answer.status == status, answer
     told = json.loads(answer.body)
@@ -76,9 +85,14 @@ def silence(connection: socket.socket, line: str) -> None:
 
 
 @pytest.mark.parametrize("server", [drip, silence])
-def test_an_input_that_comes_for_ever_ends_with_the_request_timeout(looks: Served, server: object) -> None:
+def test_an_input_that_comes_for_ever_ends_with_the_request_timeout(
+    looks: Served, client: Client, server: object
+) -> None:
     with stranger(server) as base:  # type: ignore[arg-type]
-        assert_told(looks.request("/", {"image": f"{base}/a.png"}), 504)
+        answer = looks.request("/", {"image": f"{base}/a.png"})
+    assert_told(answer, 504)
+    request = client.control.request(answer.headers["x-fal-request-id"])["request"]
+    assert 2000 <= request["total_ms"] < 6000  # request_timeout
     assert looks.request("/nap", {"seconds": 0}).json == "rested"
 
 
