@@ -7,14 +7,14 @@ import io
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.dependencies import SHARED, Dependency, DependencyGraph, Edge, name_in_notebook
-from fal_jupyter.shipping.fingerprint import NOTHING_NAMED, code_digest, contents_digest
+from fal_jupyter.shipping.fingerprint import NO_PARTS, Parts, code_digest, contents_digest
 from fal_jupyter.shipping.generators import is_shared
 from fal_jupyter.shipping.introspection import functions_in, is_code
 from fal_jupyter.shipping.reducers import travels_by_value
@@ -58,10 +58,10 @@ def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[
         NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
             hold it.
     """
-    refused, named = None, definitions_in(graph)
+    refused, parts = None, separate_parts(graph)
     for dependency in graph.dependencies:
         try:
-            capture = capture_of(dependency, graph.root, cell_of, named)
+            capture = capture_of(dependency, graph.root, cell_of, parts)
         except NotPicklable as error:
             refused = error
             continue
@@ -71,23 +71,24 @@ def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[
         raise refused
 
 
-def definitions_in(graph: DependencyGraph) -> dict[int, str]:
-    """Give the labels of the classes and functions that are parts of their own, by identity; where two share one, neither."""
+def separate_parts(graph: DependencyGraph) -> Parts:
+    """Give what has digests of its own. Where two definitions share a label, both count wherever they are met."""
     found = {id(graph.root): f"class {graph.root.__name__}"}
     for dependency in graph.dependencies:
         value = dependency.value
         if is_code(value) and travels_by_value(value):
             found[id(value)] = f"{'class' if isinstance(value, type) else 'function'} {dependency.name}"
-    labels = Counter(found.values())
-    return {key: label for key, label in found.items() if labels[label] == 1}
+    counts = Counter(found.values())
+    labels = {key: label for key, label in found.items() if counts[label] == 1}
+    return Parts(labels, frozenset((dependency.name, id(dependency.value)) for dependency in graph.dependencies))
 
 
 def capture_of(
-    dependency: Dependency, cls: type, cell_of: Callable[[str], str], named: Mapping[int, str] = NOTHING_NAMED
+    dependency: Dependency, cls: type, cell_of: Callable[[str], str], parts: Parts = NO_PARTS
 ) -> Capture | None:
     """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
 
-    *named* are the definitions that are parts of their own (:func:`definitions_in`).
+    *parts* are those with digests of their own (:func:`separate_parts`).
 
     Raises:
         NotPicklable: it cannot travel.
@@ -113,15 +114,15 @@ def capture_of(
         if not travels_by_value(value):
             return None
         kind = "class" if isinstance(value, type) else "function"
-        return Capture(name, kind, _size(value), cell, code_digest(value, named))
+        return Capture(name, kind, _size(value), cell, code_digest(value, parts))
     if next(functions_in(value), None) is not None:  # a function under a cache
-        return Capture(name, "function", _size(value), cell, contents_digest(value, named))
+        return Capture(name, "function", _size(value), cell, contents_digest(value, parts))
     if travels_by_name(value):
         return None
-    return _capture_of_value(dependency, cls, cell, named)
+    return _capture_of_value(dependency, cls, cell, parts)
 
 
-def _capture_of_value(dependency: Dependency, cls: type, cell: str, named: Mapping[int, str]) -> Capture | None:
+def _capture_of_value(dependency: Dependency, cls: type, cell: str, parts: Parts) -> Capture | None:
     value, attribute = dependency.value, dependency.name.rpartition(".")[2]
     owner = dependency.attribute_of
     library = "" if owner is None else library_of(owner)
@@ -154,7 +155,7 @@ def _capture_of_value(dependency: Dependency, cls: type, cell: str, named: Mappi
     if dependency.unnamed and size < _SMALL:
         return None  # part of its class or function, and of their fingerprints
     kind = "module" if isinstance(value, types.ModuleType) else "variable"
-    return Capture(dependency.name, kind, size, cell, contents_digest(value, named))
+    return Capture(dependency.name, kind, size, cell, contents_digest(value, parts))
 
 
 def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:

@@ -154,7 +154,14 @@ def _attributes(member: enum.Enum) -> dict[str, object]:
     return {
         name: value
         for name, value in vars(member).items()
-        if name not in ("_value_", "_name_", "__objclass__", "_sort_order_")
+        if name
+        not in (
+            "_value_",
+            "_name_",
+            "__objclass__",
+            "_sort_order_",
+            "_inverted_",
+        )  # the last one is filled at its first use
     }
 
 

@@ -12,8 +12,10 @@ import linecache
 import sys
 import textwrap
 import types
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -22,15 +24,13 @@ from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY, client_h
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.introspection import defaults_of, functions_in, is_code, own_functions
+from fal_jupyter.shipping.introspection import ATOMS, defaults_of, functions_in, is_code, own_functions, references_in
 from fal_jupyter.shipping.reducers import made_by_library, travels_by_value
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
-_OF_PLACE = (
-    "__firstlineno__",
-    "__static_attributes__",
-)  # of Python 3.13: where a class stands, and what its code says too
+# Members of classes that Python or a library fills when they are used, or that say where a class stands.
+_BY_CHANCE = ("__firstlineno__", "__static_attributes__", "__slotnames__", "__attrs_types_resolved__")
 # Where a model is defined again before its neighbour, pydantic resolves the type of a field to the neighbour's former definition.
 _OF_FIELD_ALONE = (
     "annotation",
@@ -40,7 +40,6 @@ _OF_FIELD_ALONE = (
     "_complete",
     "evaluated",
 )
-NOTHING_NAMED: Mapping[int, str] = types.MappingProxyType({})
 
 
 def digest(data: bytes) -> str:
@@ -78,22 +77,37 @@ def _is_of_gateway(name: str, env: Mapping[str, str]) -> bool:
     return (name == "FAL_KEY" or name in client_hosts(0)) and env.get("FAL_KEY", "").startswith(LOCAL_KEY)
 
 
-def code_digest(definition: type | types.FunctionType, named: Mapping[int, str] = NOTHING_NAMED) -> str:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What has digests of its own beside the thing that is digested.
+
+    Attributes:
+        labels: of classes and functions, by identity; where they are met, only their labels count.
+        globals: names and identities of what functions of the notebook look up by name.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    globals: frozenset[tuple[str, int]] = frozenset()
+
+
+NO_PARTS = Parts()
+
+
+def code_digest(definition: type | types.FunctionType, parts: Parts = NO_PARTS) -> str:
     """Digest a function or class of the notebook: its source without comments and white space, and the values in it.
 
     The code objects stand for the source where there is none. What it reaches by name has digests of its own.
 
     Args:
-        named: classes and functions whose digest counts by itself, by identity: only their names count here.
+        parts: what counts by itself.
     """
-    others = {key: name for key, name in named.items() if key != id(definition)}
-    return contents_digest([_source(definition), _Members(definition)], others)
+    return contents_digest([_source(definition), _Members(definition)], parts)
 
 
-def contents_digest(value: object, named: Mapping[int, str] = NOTHING_NAMED) -> str:
+def contents_digest(value: object, parts: Parts = NO_PARTS) -> str:
     """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
     try:
-        return _Contents.digest_of(value, _Scope(named))
+        return _Contents.digest_of(value, _Scope(parts))
     except Exception:
         pass  # an object that can be packed only; its bytes may differ where it does not, and then runners are rebuilt
     try:
@@ -110,10 +124,10 @@ class _Members:
 
 
 class _Scope:
-    """What one digest knows: what is *named*, what it is inside of, and what stands for the objects that it has met."""
+    """What one digest knows: other *parts*, what it is inside of, and what stands for the objects that it has met."""
 
-    def __init__(self, named: Mapping[int, str]) -> None:
-        self.named = named
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self.done: dict[int, tuple[object, object]] = {}  # by identity: the object, what stands for it
         self.entered: list[object] = []
 
@@ -158,51 +172,92 @@ class _Contents(pickling.Pickler):
             return b"bytes " + obj
         if kind in (int, float, bool, dict, list, tuple):
             return None
-        if kind in (set, frozenset):
-            return kind.__name__, self._scope.once(obj, lambda: sorted(self._digest(item) for item in obj))
+        if isinstance(obj, set | frozenset | weakref.WeakSet):
+            return self._digest_of_set(obj)
         if kind is _Members:
             return "members", self._scope.once(obj.definition, lambda: self._members(obj.definition))
         if is_code(obj) and travels_by_value(obj):
-            if id(obj) in self._scope.named:
-                return "part", self._scope.named[id(obj)]
+            if id(obj) in self._scope.parts.labels:
+                return "part", self._scope.parts.labels[id(obj)]
             return "code", obj.__qualname__, self._scope.once(obj, lambda: self._members(obj))
-        if (kind.__module__, kind.__name__) == (
-            "pydantic.type_adapter",
-            "TypeAdapter",
-        ):  # its schema has addresses in it
-            return kind.__name__, self._digest([obj._type, obj._config])
-        if (kind.__module__, kind.__name__) == ("pydantic._internal._decorators", "Decorator"):  # an address in cls_ref
-            return kind.__name__, obj.cls_var_name, self._digest_of_member(obj.info)
-        if (kind.__module__, kind.__name__) == (
-            "pydantic.fields",
-            "FieldInfo",
-        ):  # the class's own annotations say its type
-            names = [name for name in kind.__slots__ if name not in _OF_FIELD_ALONE]
-            return kind.__name__, self._digest([getattr(obj, name, None) for name in names])
+        return self._stand_in(obj, kind)
+
+    def _stand_in(self, obj: Any, kind: type) -> object:
+        """Give what stands for an object of a library that holds chance: addresses, counters, where it is stored."""
+        match f"{kind.__module__}.{kind.__name__}":
+            case "pydantic.type_adapter.TypeAdapter":  # addresses in its schema
+                return kind.__name__, self._digest([obj._type, obj._config])
+            case "pydantic._internal._decorators.Decorator":  # an address in cls_ref
+                return kind.__name__, obj.cls_var_name, self._digest_of_member(obj.info)
+            case "pydantic.fields.FieldInfo":  # the class's own annotations say its type
+                names = [name for name in kind.__slots__ if name not in _OF_FIELD_ALONE]  # type: ignore[attr-defined]
+                return kind.__name__, self._digest([getattr(obj, name, None) for name in names])
+            case "pydantic.fields.ModelPrivateAttr":  # the rest is filled at the first use
+                return kind.__name__, self._digest([obj.default, obj.default_factory])
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "Tensor") and isinstance(obj, torch.Tensor):
             return _tensor(torch, obj)
+        if hasattr(torch, "nn") and isinstance(obj, torch.nn.Module) and _travels_as(kind, torch.nn.Module):
+            state = obj.__reduce_ex__(2)[2]
+            return "module", self._scope.once(obj, lambda: self._digest([kind, _without_hook_ids(state)]))
         if kind.__name__ in ("TypeVar", "ParamSpec", "TypeVarTuple"):
             return kind.__name__, obj.__name__, getattr(obj, "__bound__", None), getattr(obj, "__constraints__", ())
         return None
 
+    def _digest_of_set(self, items: Any) -> object:
+        kind = type(items)
+        tokens = self._scope.once(items, lambda: sorted(map(self._token, items)))
+        if kind in (set, frozenset, weakref.WeakSet):
+            return kind.__name__, tokens
+        return kind.__name__, tokens, self._digest([kind, getattr(items, "__dict__", None)])
+
+    def _token(self, item: object) -> str:
+        """Give a text that stands for an item of a set; most sets are large and of texts."""
+        return f"{type(item).__name__} {item!r}" if type(item) in ATOMS else self._digest(item)
+
     def _members(self, definition: type | types.FunctionType) -> dict[str, str]:
         """Give a digest of each thing that a function or class holds; what does not pickle counts by its type."""
         if type(definition) is types.FunctionType:
-            members = _members_of_function(definition)
+            members = _members_of_function(definition) | self._globals_of(definition)
         else:
             members = _members_of_class(definition)
         return {name: self._digest_of_member(member) for name, member in sorted(members.items())}
 
+    def _globals_of(self, function: types.FunctionType) -> dict[str, object]:
+        """Give what a function of the notebook looks up by name and nothing else counts: one that an object of a library holds."""
+        namespace = function.__globals__
+        if namespace.get("__name__") != "__main__":
+            return {}
+        names = references_in(function.__code__).global_lines
+        known = self._scope.parts.globals
+        return {
+            f"global {name}": namespace[name]
+            for name in names
+            if name in namespace and (name, id(namespace[name])) not in known
+        }
+
     def _digest_of_member(self, member: object) -> str:
         if isinstance(member, enum.Enum):
             member = member.value
-        elif type(member) is not types.FunctionType and (functions := list(functions_in(member))):
-            member = [type(member).__name__, functions]
         try:
             return self._digest(member)
         except Exception:
-            return contents_digest(member, self._scope.named)
+            functions = list(functions_in(member))
+        return contents_digest([type(member).__name__, functions] if functions else member, self._scope.parts)
+
+
+def _travels_as(kind: type, base: type) -> bool:
+    """True where a class leaves to *base* what of its instances travels."""
+    own = ("__reduce__", "__reduce_ex__", "__getstate__")
+    return all(getattr(kind, name, None) is getattr(base, name, None) for name in own)
+
+
+def _without_hook_ids(state: Mapping[str, object]) -> dict[str, object]:
+    """Give the attributes of a torch module with its hooks as lists: their keys count all hooks of the process."""
+    return {
+        name: list(value.values()) if "_hooks" in name and isinstance(value, OrderedDict) else value
+        for name, value in state.items()
+    }
 
 
 def _tensor(torch: Any, tensor: Any) -> tuple[Any, ...]:
@@ -230,9 +285,9 @@ def _has_table(tensor: object, name: str) -> bool:
 def _members_of_function(function: types.FunctionType) -> dict[str, object]:
     if (made := made_by_library(function)) is not None:
         return {"made of": made[1:3]}  # its closure holds what the library has compiled, addresses among it
-    own = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
-    return own | {
+    return vars(function) | {
         "__code__": _code(function.__code__),
+        "__doc__": function.__doc__,
         "__defaults__": defaults_of(function),
         "__closure__": _closure(function),
         "__annotations__": pickling.resolved(function),
@@ -248,7 +303,9 @@ def _members_of_class(cls: type) -> dict[str, object]:
     tracker = cloudpickle._get_or_create_tracker_id(cls)
     states = rest[0] if rest and isinstance(rest[0], tuple) else rest[:1]
     members = {name: member for state in states if isinstance(state, dict) for name, member in state.items()}
-    members = {name: member for name, member in members.items() if not (name in _OF_PLACE or _is_generated(member))}
+    members = {name: member for name, member in members.items() if not (name in _BY_CHANCE or _is_generated(member))}
+    if "_abc_impl" in members:  # the classes that are registered, in the order of their addresses
+        members["_abc_impl"] = frozenset(members["_abc_impl"]) - {None}
     if "__attrs_attrs__" in vars(cls):
         members["__attrs_attrs__"] = [
             [getattr(attribute, name, None) for name in attribute.__slots__]
@@ -310,6 +367,7 @@ def _code(code: types.CodeType) -> object:
         code.co_code,
         code.co_names,
         code.co_varnames,
+        code.co_exceptiontable,
         (code.co_flags, code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount),
         [_code(c) if isinstance(c, types.CodeType) else c for c in code.co_consts],
     )

@@ -60,6 +60,12 @@ class CodeReferences:
                 self._scan(constant)
 
 
+@functools.lru_cache(maxsize=1024)
+def references_in(code: types.CodeType) -> CodeReferences:
+    """Give what *code* refers to by name."""
+    return CodeReferences(code)
+
+
 def is_code(value: object) -> typing.TypeGuard[types.FunctionType | type]:
     """True for functions and classes."""
     return type(value) is types.FunctionType or isinstance(value, type)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.local_modules import ModuleFile, loaded, warnings_of
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.captures import Capture, definitions_in, parts_of, reason_of, travels_by_name
+from fal_jupyter.shipping.captures import Capture, Part, parts_of, reason_of, separate_parts, travels_by_name
 from fal_jupyter.shipping.dependencies import Dependency, DependencyGraph, walk
 from fal_jupyter.shipping.files.local_files import files_used, home_module, imported_names, renamed_names
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
@@ -61,10 +61,7 @@ def pack(
             hint="a class attribute or default value holds it: make it inside setup() instead",
             where=cls.__name__,
         ) from None
-    fingerprint = {f"class {cls.__name__}": code_digest(cls, definitions_in(graph))}
-    for part in parts:
-        if part.capture.digest:
-            fingerprint[part.label] = digest((fingerprint.get(part.label, "") + part.capture.digest).encode())
+    fingerprint = _digests(cls, code_digest(cls, separate_parts(graph)), parts)
     for name, value_digest in _names_of_libraries(graph.dependencies):
         fingerprint.setdefault(f"variable {name}", value_digest)
     source = _sources(graph)
@@ -86,6 +83,15 @@ def pack(
         ],
         files=files,
     )
+
+
+def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
+    """Give the digest of each part by its label; of several ones together, whatever their order."""
+    found: dict[str, list[str]] = {f"class {cls.__name__}": [own]}
+    for part in parts:
+        if part.capture.digest:
+            found.setdefault(part.label, []).append(part.capture.digest)
+    return {label: digest("".join(sorted(digests)).encode()) for label, digests in found.items()}
 
 
 def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[str, str]]:

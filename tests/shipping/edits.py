@@ -679,4 +679,117 @@ import os
 class K:
     v=os.environ.get('NOPE','x'*NUMBER)
 """,
+    "function in an object with slots": """
+import dataclasses
+N = NUMBER
+def add(): return N
+@dataclasses.dataclass(slots=True)
+class Tool:
+    name: str
+    run: object
+K = [Tool("add", add)]
+""",
+    "function in a namespace": """
+import types
+N = NUMBER
+def add(): return N
+K = types.SimpleNamespace(run=add)
+""",
+    "function in a deque": """
+import collections
+N = NUMBER
+def add(): return N
+K = collections.deque([add])
+""",
+    "function as a key": """
+N = NUMBER
+def add(): return N
+K = {add: 1}
+""",
+    "state of a decorator's object": """
+class Retry:
+    def __init__(self, function, times):
+        self.__wrapped__, self.times = function, times
+    def __call__(self): return self.times
+N = NUMBER
+class K:
+    go = Retry(lambda: 1, N)
+""",
+    "size of the cache of a method": """
+import functools
+N = NUMBER
+class K:
+    @functools.lru_cache(maxsize=N)
+    def go(self): return 1
+""",
+    "function that another one is wrapped as": """
+import functools
+N = NUMBER
+def shape(x: int = N): return x
+@functools.wraps(shape)
+def K(*args, **keywords): return 1
+""",
+    "what an exception handler covers": """
+import functools
+def safe(function):
+    if NUMBER == 1:
+        def inner(self):
+            try:
+                result = function(self)
+                self.log(result)
+            except ValueError:
+                return None
+    else:
+        def inner(self):
+            try:
+                result = function(self)
+            except ValueError:
+                return None
+            else:
+                self.log(result)
+    return functools.wraps(function)(inner)
+class K:
+    @safe
+    def go(self): return 1
+""",
+    "description set later": """
+def K(): return 1
+K.__doc__ = "d" * NUMBER
+""",
+    "items of a subclass of set": """
+class Tags(set): pass
+K = Tags(["a" * NUMBER])
+""",
+}
+
+# Cells that mean the same when they are run again, though what they make is not the same in memory. Each is run with its app, and
+# the app's cell once more.
+SAME = {
+    "instance and class": "class P:\n    def __init__(self): self.i = 1\nP1 = P()\nK = lambda: (P(), P1, P)",
+    "copied instance": "import copy\nclass P:\n    i = 1\nP1 = copy.deepcopy(P())\nK = lambda: (P1, P)",
+    "registered classes": """
+import abc
+class B(abc.ABC): pass
+for i in range(6):
+    B.register(type(f"R{i}", (), {}))
+class K(B): pass
+""",
+    "inverted flag": "import enum\nclass F(enum.Flag):\n    A = 1\n    B = 2\nNOT = ~F.A\nK = [F, NOT]",
+    "subclass of set": "class Tags(set): pass\nK = Tags([0, 8, 'a', 'b', 'c', 'd'])",
+    "weak set": "import weakref\nclass P:\n    def __init__(self, n): self.n = n\nALL = [P(n) for n in range(8)]\nK = weakref.WeakSet(ALL)",
+    "set of functions of one name": "K = {lambda: 1, lambda: 2, lambda: 3, lambda: 4}",
+    "hooks of a module": """
+import torch
+MODEL = torch.nn.Linear(1, 1)
+torch.nn.init.zeros_(MODEL.weight); torch.nn.init.zeros_(MODEL.bias)
+MODEL.register_forward_hook(print)
+K = MODEL
+""",
+    "private attribute used": """
+from pydantic import BaseModel, PrivateAttr
+class K(BaseModel):
+    _n: list = PrivateAttr(default_factory=list)
+K()
+""",
+    "types of attrs resolved": "import attrs\n@attrs.define\nclass K:\n    x: 'int' = 1\nattrs.resolve_types(K)",
 }

@@ -18,7 +18,7 @@ from fal_jupyter.domain.revisions import compare
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import fingerprint_of_environment, fingerprint_of_spec
 from fal_jupyter.shipping.fingerprint import contents_digest
-from tests.shipping.edits import EDITS
+from tests.shipping.edits import EDITS, SAME
 from tests.shipping.notebook import Notebook, notebook
 from tests.shipping.test_zoo import CASES
 
@@ -300,6 +300,22 @@ def test_an_edit_of_what_an_app_uses_is_seen_and_when_it_is_undone_it_is_the_sam
     assert undone == first
 
 
+@pytest.mark.parametrize("cell", SAME)
+def test_what_is_made_anew_or_was_used_is_the_same_app(book: Notebook, cell: str) -> None:
+    if "import torch" in SAME[cell]:
+        pytest.importorskip("torch")
+    hello = "class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> str:\n        return repr(K)"
+    book.run(SAME[cell])
+    book.run(hello)
+    first = book.pack().fingerprint
+
+    book.run(hello)
+    assert book.pack().fingerprint == first
+    book.run(SAME[cell])
+    book.run(hello)
+    assert book.pack().fingerprint == first
+
+
 FORWARD = """
 from typing import Annotated, Literal, Union
 from pydantic import BaseModel, Field
@@ -355,7 +371,13 @@ def test_a_fingerprint_is_the_same_in_every_process_whatever_the_seed_of_its_has
                 print(json.dumps(book.pack().fingerprint))
         """)
     hello = "class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self, {}):\n        return {}"
-    books = [[CELL], [FORWARD], *([*cells, hello.format(takes, gives)] for cells, takes, gives, _ in CASES.values())]
+    app = hello.format("", "repr(K)")
+    books = [
+        [CELL],
+        [FORWARD],
+        *([cell, app] for cell in SAME.values() if "import torch" not in cell),
+        *([*cells, hello.format(takes, gives)] for cells, takes, gives, _ in CASES.values()),
+    ]
     starters = [
         subprocess.Popen(
             [sys.executable, "-c", program],
