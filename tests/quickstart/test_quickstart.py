@@ -67,8 +67,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo({cell.id: cell for cell in notebook.cells}, done.stdout, survivors)
 
 
-# test_model.py has its model, tests/tour the run of a notebook in a kernel
-pytestmark = [pytest.mark.long, pytest.mark.timeout(360)]
+pytestmark = pytest.mark.timeout(360)
 
 
 def test_the_weights_load_with_progress_under_the_app_cell(demo: Demo) -> None:
