@@ -40,7 +40,7 @@ PATIENCE = 30_000
 EVERY = 100  # milliseconds between two looks: at each frame, which is the default, a page that waits is as busy as one that works
 VIEWPORT: ViewportSize = {"width": 1500, "height": 1000}
 expect.set_options(timeout=20_000)
-# What JupyterLab itself complains of when a notebook is closed and its kernel ended, also while that is starting.
+# What JupyterLab itself complains of when a notebook is closed and its kernel ended, also while that is starting: unheard only meanwhile.
 CLOSED = re.compile(
     r"Canceled future for|Could not restore the debugger state|Disposed.*_handleNewSession|/api/kernels/[0-9a-f-]{36}",
     re.S,
@@ -94,14 +94,17 @@ OPENED = """path => {
     const one = window.jupyterapp.shell.currentWidget;
     return one?.context?.path === path && one.context.isReady && one.isVisible;
 }"""
-# What a test may have changed of the page itself: the theme, the side bars, the focus.
+# What a test may have changed of the page itself: the theme, the side bars, what is folded, the focus.
 TIDY = """async () => {
     const { commands, shell } = window.jupyterapp;
     if (document.body.dataset.jpThemeLight !== 'true') await commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
     shell.collapseRight();
     shell.activateById('filebrowser');
+    localStorage.removeItem('fal-jupyter:folded-sections');
     document.activeElement?.blur();
 }"""
+# By the end of a frame, what the page has complained of is on its way to us, before the answer.
+FRAME = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
 END_KERNELS = """async () => {
     const { kernels, sessions } = window.jupyterapp.serviceManager;
     await sessions.shutdownAll();
@@ -121,6 +124,7 @@ class Front:
         self.expected: list[str] = []
         self.told: list[str] = []
         self.loaded = False
+        self.closing = False  # a notebook is being closed: CLOSED is no complaint
         page.set_default_timeout(PATIENCE)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self._page_error(str(error.stack or error)))
@@ -132,15 +136,26 @@ class Front:
         schema = (
             "reading 'schema'" in text and "notebook_core" in text
         )  # Notebook 7.6's own, also without our extension
-        if not (schema or CLOSED.search(text)):
+        if not (schema or self._of_closing(text)):
             self.complaints.append(f"page error: {text}")
 
     def _console(self, message: ConsoleMessage) -> None:
         text, address = message.text, message.location.get("url", "")
         self.told.append(f"{message.type}: {text} ({address})")
         line = f"{text} ({address})"
-        if message.type == "error" and not CLOSED.search(line) and not any(known in line for known in self.expected):
-            self.complaints.append(f"console: {line}")
+        if message.type != "error" or self._of_closing(line) or any(known in line for known in self.expected):
+            return
+        self.complaints.append(f"console: {line}")
+
+    def _of_closing(self, text: str) -> bool:
+        return self.closing and CLOSED.search(text) is not None
+
+    def settle(self) -> None:
+        """Hear what the page complains of up to now: Playwright delivers that only during a call."""
+        try:
+            self.page.evaluate(FRAME)
+        except PlaywrightError as failure:
+            print(f"the page cannot be asked any more: {failure}")
 
     def _asked(self, kind: str, address: str) -> None:
         parts = urlsplit(address)
@@ -176,11 +191,14 @@ class Front:
         """Open a notebook, alone in the page that there is, and wait until its kernel is idle."""
         if not self.loaded:
             return self.load(name, kernel=kernel)
+        self.closing = True
         self.page.evaluate(CLOSE, "")
         self.page.evaluate("path => void window.jupyterapp.commands.execute('docmanager:open', { path })", name)
         self.page.wait_for_function(OPENED, arg=name, polling=EVERY)
         self.page.evaluate(CLOSE, name)  # the launcher, which comes where nothing is open
-        return self._opened(name, kernel)
+        self._opened(name, kernel)
+        self.closing = False
+        return None
 
     def load(self, name: str, *, kernel: bool = True) -> None:
         """Load the page anew with a notebook in it, and wait until its kernel is idle."""
@@ -335,19 +353,31 @@ class SharedPage:
             self.restore()
         elif self.front and not self._tidied("() => true" if self.studio else RESTORED):
             self.close()
-        front = self._opened_studio() if studio else self._page()
+        try:
+            front = self._opened_studio() if studio else self._page()
+        except BaseException:
+            if self.front:
+                self.front.picture(f"failed-{name}")
+                keep_told(self.front, name)
+            self.close()
+            raise
+        if front.closing:
+            front.settle()
+            front.closing = False
         try:
             yield front
         finally:
             failed = request.node.stash.get(FAILED, False)
             if failed:
                 front.picture(f"failed-{name}")
-            complaints = [*front.complaints]
+            front.settle()
             keep_told(front, name)
-            if failed or complaints:
+            front.closing = True  # until the next test has it
+            if failed or front.complaints:
                 self.close()
             elif not studio:
                 self.restore()
+            complaints = [*front.complaints]
             for kept in (front.complaints, front.expected, front.told):
                 kept.clear()
         assert complaints == []

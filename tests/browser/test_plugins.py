@@ -31,7 +31,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.long  # labextension/test/plugins.test.mjs starts each plugin without the others
+@pytest.mark.long  # labextension/test/plugins.test.mjs disables each plugin beside the others
 def test_disabled_plugins_take_their_features_away_and_nothing_else(
     browser: Browser, lab_server: tuple[Jupyter, Path]
 ) -> None:
