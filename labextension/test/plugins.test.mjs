@@ -110,6 +110,27 @@ describe("the plugins", () => {
     expect(console.error).not.toHaveBeenCalled();
   });
 
+  it.each([
+    ["app-commands", ["copy-url", "restart-app", "start-app", "start-gateway", "stop-app", "unload-app"]],
+    ["cell-commands", ["focus-card", "insert-app-cell", "insert-connect-cell"]],
+    ["dashboard", ["open-dashboard"]],
+    ["inspector", ["open-inspector"]],
+    ["launcher", ["new-notebook"]],
+    ["ledger", ["open-ledger"]],
+    ["logs", ["open-logs"]],
+    ["renderer", []],
+    ["sidebar", []],
+  ])("%s disabled alone takes away what it shows and its commands, and nothing else", async (name, commands) => {
+    const [{ app: all }, { app: left }] = [await activated(), await activated([`fal-jupyter:${name}`])];
+    const gone = (before, now) => before.filter((one) => !now.includes(one));
+    expect(gone([...all.known.keys()], [...left.known.keys()]).sort()).toEqual(
+      commands.map((id) => `fal-jupyter:${id}`),
+    );
+    const [before, now] = [all, left].map(({ shown }) => shown.map(([id]) => id));
+    const shows = { renderer: before.filter((id) => id.includes("/")), sidebar: ["fal-jupyter-sidebar"] };
+    expect(gone(before, now)).toEqual(shows[name] ?? []);
+  });
+
   it("without notebooks or panels only what needs them is missing", async () => {
     const needs = (provided) => (plugin) => plugin.requires?.some((one) => one.name.endsWith(provided));
     for (const [id, provided] of [
