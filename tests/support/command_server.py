@@ -48,6 +48,7 @@ class CommandServer:
                 env={name: value for name, value in os.environ.items() if not name.startswith("FAL_")},
                 stdin=subprocess.DEVNULL,
             )
+        self._python = _of_python(os.environ)
         atexit.register(self._close)
 
     def run(
@@ -56,8 +57,13 @@ class CommandServer:
         """Run ``fal-jupyter`` with these arguments to its end.
 
         Raises:
+            ValueError: a variable of Python itself is not as it was when the server started, and a fork would not heed it.
             subprocess.TimeoutExpired: it did not end in time, and is killed.
         """
+        if differing := dict(_of_python(env).items() ^ self._python.items()):
+            raise ValueError(
+                f"{', '.join(sorted(differing))}: run this command as a process of its own (serve.COMMAND)"
+            )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, _MemoryFile(stdin) as given, _MemoryFile() as out, _MemoryFile() as err:
             with theirs:
@@ -75,6 +81,11 @@ class CommandServer:
     def _close(self) -> None:
         self._connection.close()
         self._process.wait(30)
+
+
+def _of_python(env: Mapping[str, str]) -> dict[str, str]:
+    """What the interpreter reads when it starts."""
+    return {name: value for name, value in env.items() if name.startswith("PYTHON")}
 
 
 class _MemoryFile:

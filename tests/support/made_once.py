@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from fal_jupyter.atomic_write import write_whole
+
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
     """Give the folder of the whole run; each worker of pytest-xdist has one of its own in it."""
@@ -24,5 +26,5 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Any
     with open(kept.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            kept.write_text(json.dumps(make()))
+            write_whole(kept, json.dumps(make()).encode())
     return json.loads(kept.read_text())
