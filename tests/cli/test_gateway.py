@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.kernel import kernel
 from tests.support.serve import COMMAND, command, served
-from tests.support.state import is_running, state_directory
+from tests.support.state import is_running, processes_of, state_directory
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 APP = """
@@ -82,6 +82,16 @@ def test_a_gateway_in_the_foreground_logs_to_the_terminal_until_ctrl_c(state: Pa
         assert line in shown
         assert line in filed
     assert "DEBUG fal_jupyter.template" in shown  # a template has the gateway's standard error
+
+
+def test_a_gateway_holds_no_pipe_of_the_process_that_started_it(state: Path) -> None:
+    """Other tests run commands with files as their streams, whose end nobody waits for."""
+    code = "import os; from fal_jupyter import settings; from fal_jupyter.client.connection import connect; connect.ensure_gateway(settings.read(os.environ))"
+    variables = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+
+    subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, timeout=60, check=True)
+
+    assert any("fal_jupyter.gateway" in command for command in processes_of(state).values())
 
 
 def test_the_example_of_contributing_shows_the_log(tmp_path: Path) -> None:
