@@ -8,6 +8,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from fal_jupyter import settings
 from fal_jupyter.domain.access.file_lifecycle import Lifecycle
 from fal_jupyter.filestore import ABANDONED
+from fal_jupyter.gateway.storage import file_rules
 from fal_jupyter.gateway.storage.file_rules import (
     OCTETS,
     byte_range,
@@ -126,6 +128,21 @@ def test_types(given_type: str, kept: str) -> None:
 def test_any_bytes_are_parts_or_a_sentence(body: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert all(type(number) is int for number in parts_in(body))
+
+
+def test_an_unreadable_list_of_parts_is_told_with_a_msgspec_whose_errors_are_no_value_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class MsgspecError(Exception):
+        """As before msgspec 0.21."""
+
+    def decode(body: bytes, **how: object) -> object:
+        raise MsgspecError("Input data was truncated")
+
+    old = SimpleNamespace(MsgspecError=MsgspecError, json=SimpleNamespace(decode=decode))
+    monkeypatch.setattr(file_rules, "msgspec", old)
+    with pytest.raises(ValueError, match="the body is JSON"):
+        parts_in(b"{")
 
 
 @given(st.dictionaries(st.integers(1, 10_000), st.from_regex("[0-9a-f]{8}", fullmatch=True)), st.randoms())

@@ -513,17 +513,13 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
         ("GET", "apps/wide/events?revision=x", b"", 400, "revision of GET /admin/apps/wide/events is a whole number"),
         ("GET", "apps/wide/logs?lines=-1", b"", 400, "lines of GET /admin/apps/wide/logs is a whole number, not '-1'"),
         ("PATCH", "apps", b"", 405, "PATCH /admin/apps: Method Not Allowed"),
-        ("PUT", "apps/odd", publication({"endpoints": [5]}), 500, "the gateway failed at PUT /admin/apps/odd: Attrib"),
+        ("PUT", "apps/odd", publication({"endpoints": [5]}), 400, "is incomplete: expected a JSON object, got int"),
     ]
     with closing(client):
         for method, path, body, status, told in asked:
             got, answer = client.control.ask(method, f"/admin/{path}", body)
             assert (got, told in answer["detail"]) == (status, True), (method, path, answer)
-        log = wide.state / "logs" / "gateway.log"
-        assert answer["hint"] == f"the traceback is in {log}"
-        assert log.read_text().count("Uncaught exception") == 1
-        with pytest.raises(GatewayError, match="the gateway failed at PUT /admin/apps/odd: AttributeError"):
-            client.control.ask_bounded("PUT", "/admin/apps/odd", publication({"endpoints": [5]}))
+        assert "Uncaught exception" not in (wide.state / "logs" / "gateway.log").read_text()
 
 
 def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -329,3 +330,26 @@ def test_a_second_head_of_an_answer_raises_and_is_not_sent() -> None:
         with pytest.raises(IllegalTransition):
             life.request.on_frame(response(5, end=False))
         assert life.caller.calls == ["respond"]
+
+
+@pytest.mark.parametrize("framed", [False, True], ids=["http", "framed"])
+@pytest.mark.parametrize("begun", [False, True], ids=["before-the-head", "within-the-body"])
+def test_a_caller_that_hung_up_has_no_part_in_what_its_runner_does_afterwards(
+    framed: bool, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with virtual_loop() as loop:
+        monkeypatch.setattr(time, "monotonic", loop.time)
+        life = Life(loop, framed=framed)
+        life.end(0)
+        life.dispatch(0)
+        if begun:
+            life.answer(5)
+        loop.advance(1)
+        life.leave(0)
+        loop.advance(29)
+        if begun:
+            life.over(0)
+        else:
+            life.whole_answer(5)
+        assert life.events.finished == 1
+        assert life.request.timing()["total_ms"] == 1000

@@ -435,6 +435,9 @@ def test_the_words_of_an_input_name_its_files() -> None:
         "n": {"at": "https://e.org/a"},
     }
     assert summary_of(given) == 'warm · image sun.png · more ["a file", "a file"] · n {"at": "a file"}'
+    scraped = {"url": "https://x.org/y.png", "prompt": "a cat in the rain", "steps": 20}
+    assert summary_of(scraped) == "a cat in the rain · url a file · steps 20"
+    assert summary_of({"page": scraped}) == 'page {"url": "a file", "prompt": "a cat in the rain", "steps": 20}'
 
 
 def test_a_lone_file_and_the_query_are_the_words_of_an_output(seen: Picture) -> None:
@@ -447,6 +450,9 @@ def test_a_lone_file_and_the_query_are_the_words_of_an_output(seen: Picture) -> 
     kept = output_of(detail_of(seen, generated, input=body, query="seed=2&dots=40"))
     assert kept is not None
     assert (kept["input"], kept["seed"]) == ("sun.png · dots 40", "2")
+    kept = output_of(detail_of(seen, generated, query="tag=a&tag=b&plain=&seed=2"))
+    assert kept is not None
+    assert (kept["input"], kept["seed"]) == ("tag a · tag b · plain", "2")
     assert summary_of(generated) == "a file"
 
 

@@ -65,7 +65,7 @@ def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, 
     """Give the headers of the answer to a preflight of a page of *origin*, which may come.
 
     Args:
-        wanted: the header names that the page's request will have, as the browser listed them.
+        requested: the header names that the page's request will have, as the browser listed them.
         private: the browser asks whether the page may come into this machine's own network.
     """
     headers = [

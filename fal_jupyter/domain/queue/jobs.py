@@ -50,7 +50,7 @@ class Job:
         dropped_lines: how many of them are not kept any more.
         log_size: characters of those that are kept.
         cancelled: it ended by its cancellation, without an answer of the app.
-        cancel_asked: it was cancelled while it ran: how it ends is up to the app.
+        cancel_requested: it was cancelled while it ran: how it ends is up to the app.
         attempts: how often it was tried.
     """
 

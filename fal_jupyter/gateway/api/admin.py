@@ -216,7 +216,7 @@ class ScalingHandler(Handler):
     def post(self, alias: str) -> None:
         try:
             change = msgspec.json.decode(self.request.body, type=_ScalingChange)
-        except (ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
             change = _ScalingChange()
         if not change.reset and change.set is None:
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')

@@ -50,7 +50,7 @@ class InitiateHandler(UploadingHandler):
         """Answer with both."""
         try:
             file = msgspec.json.decode(self.body or b"{}", type=_File)
-        except (ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
             self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
             return
         lifecycle = self.read_lifecycle()

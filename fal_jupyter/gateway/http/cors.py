@@ -103,7 +103,7 @@ def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> 
     """True where a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
 
     Args:
-        known: origins that the app is open to.
+        allowed: origins that the app is open to.
         method: of the request; a link that the user followed (GET of a document, by the user's own act) is not foreign. ``""`` allows none.
     """
     if origin := headers.get("origin", ""):

@@ -342,7 +342,7 @@ class ProxiedRequest:
         return self.clock.at(time.monotonic()).timing()
 
     def _end_record(self) -> EndRecord:
-        self.clock.ended = time.monotonic()
+        self.clock.end()
         timing = self.timing()
         return EndRecord(
             request_id=self.id, status=self.record.status, revision=self.revision, runner=self.runner_id, timing=timing

@@ -94,7 +94,7 @@ def parts_in(body: bytes) -> dict[int, str]:
     wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
     try:
         parts = msgspec.json.decode(body, type=_Complete).parts
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
         raise ValueError(wrong) from None
     if len({part.number for part in parts}) < len(parts):
         raise ValueError("a part is named twice")

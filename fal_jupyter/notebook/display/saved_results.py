@@ -28,6 +28,7 @@ MAX_OUTPUT_CHARS: Final = 4000
 MAX_SUMMARY_CHARS: Final = 120  # characters of an input summary
 MAX_LOG_LINES: Final = 10
 MAX_DEPTH: Final = 6
+FILE_FIELDS: Final = frozenset({"url", "content_type", "file_name", "file_size", "file_data", "width", "height"})
 MAX_VISITED: Final = 5000
 
 
@@ -112,14 +113,14 @@ def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lam
     output_value = value_of(detail["output"])
     seed = output_value.get("seed") if isinstance(output_value, dict) else None
     seed = input_value.get("seed") if seed is None and isinstance(input_value, dict) else seed
-    query = dict(parse_qsl(detail["query"]))
-    seed = query.get("seed") if seed is None else seed
+    query = parse_qsl(detail["query"], keep_blank_values=True)
+    seed = dict(query).get("seed") if seed is None else seed
     values = (
         {name: item for name, item in input_value.items() if name != "seed"}
         if isinstance(input_value, dict)
         else input_value
     )
-    asked = [f"{name} {item}" for name, item in query.items() if name != "seed"]
+    asked = [f"{name} {item}".rstrip() for name, item in query if name != "seed"]
     return SavedOutput(
         id=request["id"],
         path=request["path"][:MAX_SUMMARY_CHARS],
@@ -233,6 +234,12 @@ def _is_file(text: str) -> bool:
     return text[:5].lower() in ("data:", "http:", "https")
 
 
+def _is_file_record(value: dict[str, Any]) -> bool:
+    """True for a file alone; an input may have the URL of one among its other values."""
+    url = value.get("url")
+    return isinstance(url, str) and _is_file(url) and value.keys() <= FILE_FIELDS
+
+
 def _word(value: object) -> str:
     without_files = _with_file_names(value)
     return (
@@ -246,7 +253,7 @@ def _with_file_names(value: object, depth: int = 0) -> object:
     """Replace the URLs and bytes of files in *value* by their names."""
     if isinstance(value, str):
         return "a file" if _is_file(value) else value
-    if isinstance(value, dict) and isinstance(value.get("url"), str) and _is_file(value["url"]):
+    if isinstance(value, dict) and _is_file_record(value):
         return _chosen_name(value.get("file_name")) or "a file"
     if depth < MAX_DEPTH and isinstance(value, dict):
         return {name: _with_file_names(item, depth + 1) for name, item in value.items()}

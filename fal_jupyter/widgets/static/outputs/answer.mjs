@@ -10,7 +10,7 @@ import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "./result.mjs";
 import { terminalView } from "../elements/terminal.mjs";
 
-const HELD_ANSWER = 64 << 20; // protocol/feed.py, HELD_BOUND
+const HELD_ANSWER = 64 << 20; // protocol/feed.py, MAX_BUFFERED_ANSWER
 
 /**
  * Put what `detail` knows around the body that is in `place`.
