@@ -1,6 +1,7 @@
 /** Forms from schemas: what is shown, what is read, what is refused. */
 import { beforeEach, expect, test } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
+import { endpointForm } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
 import { endpointSchema, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
 
 const DOCUMENT = {
@@ -167,4 +168,41 @@ test("a pattern that JavaScript does not know is left to the endpoint", () => {
   expect(problemOf({ type: "string", pattern: "(?P<x>a)" }, "b")).toBe("");
   expect(problemOf({ type: "string", pattern: "^a$" }, "b")).toBe("It must match ^a$.");
   expect(problemOf({ type: "number", multipleOf: 0.1 }, 0.3)).toBe("");
+});
+
+test("the body comes first where the first parameter of the form is part of it", () => {
+  const schema = {
+    paths: {
+      "/": {
+        post: {
+          parameters: [
+            { name: "seed", in: "query", schema: { type: "integer" } },
+            { name: "x-token", in: "header", schema: { type: "string" } },
+          ],
+          requestBody: { content: { "application/json": { schema: { $ref: "#/components/schemas/Prompt" } } } },
+        },
+      },
+    },
+    components: { schemas: { Prompt: { title: "Prompt", type: "object", properties: { text: { type: "string" } } } } },
+  };
+  const isFirst = (signature) => endpointForm(schema, "/", signature, { changed: () => undefined }).bodyFirst;
+  for (const signature of [
+    "(input: Prompt, seed: int = 1) -> dict",
+    "(request: starlette.requests.Request, input: Prompt, seed: int = 1)",
+    "(x_token: Annotated[str, Header(PydanticUndefined)], session: str = Cookie(None), input: Prompt = None, seed=1)",
+    "(user: str = Depends(dependency=<function user at 0x7f>, use_cache=True), *, input: Prompt, seed: int = 1)",
+  ])
+    expect([signature, isFirst(signature)]).toEqual([signature, true]);
+  for (const signature of [
+    "(seed, input: Prompt) -> dict",
+    "(seed=1, *, input: Prompt) -> dict",
+    "(request: 'Request', seed: int, input: Prompt)",
+    "(background: fastapi.background.BackgroundTasks, x_token: str = Header(None), seed: int = 1, input: Prompt = None)",
+    "(asked: Annotated[Asked, Query(PydanticUndefined)], input: Prompt)",
+    "(request: Request)",
+    "",
+  ])
+    expect([signature, isFirst(signature)]).toEqual([signature, false]);
+  schema.components.schemas.Prompt.title = "Request"; // a model of the user's own
+  expect(isFirst("(input: Request, seed: int)")).toBe(true);
 });

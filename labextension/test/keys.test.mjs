@@ -1,8 +1,8 @@
 /** Which keys a panel keeps for itself, and which it lets the page have; and a card that outlives a run which fails. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { isOwnKey, keepOwnKeys } from "../../fal_jupyter/widgets/static/elements/keys.mjs";
-import { loadExtension } from "../src/notebooks/kernel.ts";
+import { isOwnKey, keepOwnKeys, moveInMenu } from "../../fal_jupyter/widgets/static/elements/keys.mjs";
 import { hasFailed, keepCard } from "../src/cards/kept_card.ts";
+import { loadExtension } from "../src/notebooks/kernel.ts";
 import { until } from "./made.mjs";
 
 afterEach(() => document.body.replaceChildren());
@@ -209,5 +209,25 @@ describe("the card of a cell", () => {
     }
     vi.useRealTimers();
     expect(hasFailed([])).toBe(true);
+  });
+});
+
+describe("keys of a menu", () => {
+  const moved = (key, from) => {
+    const menu = element(`<div>${'<button role="menuitem"></button>'.repeat(3)}</div>`);
+    const items = [...menu.children];
+    items[from]?.focus();
+    moveInMenu(new KeyboardEvent("keydown", { key }), menu);
+    return items.indexOf(document.activeElement);
+  };
+
+  test("the arrows go on from the focused item, and around the ends", () => {
+    expect([0, 1, 2].map((from) => moved("ArrowDown", from))).toEqual([1, 2, 0]);
+    expect([0, 1, 2].map((from) => moved("ArrowUp", from))).toEqual([2, 0, 1]);
+    expect([moved("Home", 1), moved("End", 1), moved("a", 1)]).toEqual([0, 2, 1]);
+  });
+
+  test("with no item focused, Down goes to the first and Up to the last", () => {
+    expect([moved("ArrowDown"), moved("ArrowUp")]).toEqual([0, 2]);
   });
 });

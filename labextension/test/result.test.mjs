@@ -439,6 +439,9 @@ describe("outputs", () => {
       seed: 3,
     };
     expect(inputWords(big)).toBe("image an image of 3 kB · more fox.png · at a file · seed 3");
+    expect(inputWords({ url: "https://x.org/y.png", prompt: "a cat in the rain", steps: 20 })).toBe(
+      "a cat in the rain · url y.png · steps 20",
+    );
     expect(inputWords({ file: new FileInput("cat.png", "image/png"), title: "a cat" })).toBe("a cat · file cat.png");
     const body = (text, content_type = "application/json") => ({
       content_type,

@@ -64,7 +64,7 @@ export function isOwnKey(event, isMac = /Mac/.test(globalThis.navigator?.platfor
 export function moveInMenu(event, list) {
   const items = /** @type {HTMLElement[]} */ ([...list.querySelectorAll('[role="menuitem"]')]);
   const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+  const to = { ArrowDown: at + 1, ArrowUp: Math.max(at, 0) - 1, Home: 0, End: -1 }[event.key];
   if (to === undefined || !items.length) return;
   event.preventDefault();
   event.stopPropagation();

@@ -4,6 +4,7 @@
  * card of a cell that runs again.
  */
 import { h, newId } from "../elements/dom.mjs";
+import { parametersOf } from "../text/signature.mjs";
 import { control, objectForm } from "./form.mjs";
 import { beginRows, fieldRow } from "./form_field.mjs";
 import { endpointSchema, mediaKind, schemaTexts } from "./schema.mjs";
@@ -19,6 +20,16 @@ import { endpointSchema, mediaKind, schemaTexts } from "./schema.mjs";
  * The forms of an app by their endpoints' paths, and the path that is chosen.
  * @typedef {{path: string, forms: Map<string, EndpointForm>, changed: () => void}} Draft
  */
+
+const MADE_BY_FASTAPI = new Set([
+  "Request",
+  "Response",
+  "WebSocket",
+  "HTTPConnection",
+  "BackgroundTasks",
+  "SecurityScopes",
+]);
+const OUTSIDE = /\b(?:Header|Cookie|Depends|Security)\(/;
 
 /** By app, of the panels that were taken away. @type {Map<string, Draft>} */
 const drafts = new Map();
@@ -67,7 +78,7 @@ export function endpointForm(schema, path, signature, { changed, former, which =
     form = objectForm(body, schema, inside);
   else {
     const name =
-      loneName(signature, takes.query.properties) || String(body.title ?? body.model ?? "input").toLowerCase();
+      loneName(signature, takes.query.properties, body) || String(body.title ?? body.model ?? "input").toLowerCase();
     const required = !body.nullable && body.default === undefined;
     const row = fieldRow(schemaTexts([body, name], schema), inside.former?.get(""), () => {
       const id = newId();
@@ -89,7 +100,7 @@ export function endpointForm(schema, path, signature, { changed, former, which =
   }
   beginRows(form.rows ?? new Map(), example);
   if (query) beginRows(query.rows ?? new Map(), undefined);
-  return { text, takes, form, query, which, bodyFirst: isBodyFirst(signature, takes.query.properties) };
+  return { text, takes, form, query, which, bodyFirst: isBodyFirst(signature, takes.query.properties, body) };
 }
 
 /**
@@ -105,23 +116,34 @@ export function fillForm({ form, query }, value, asked) {
   for (const row of [...(form.rows?.values() ?? []), ...(query?.rows?.values() ?? [])]) row.start = null;
 }
 
-/** The parameters of a method, by its signature. @param {string} signature */
-function parameterNames(signature) {
-  return [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)].map((match) => match[1]).filter((name) => name !== "self");
+/**
+ * Whether FastAPI takes a parameter from elsewhere than query, path and body: it makes it itself, or reads a header.
+ * @param {{text: string, hint: string}} parameter
+ * @param {any} body
+ */
+function isOutsideForm({ text, hint }, body) {
+  const type = hint.replace(/['"]/g, "").split("|")[0].trim().split(".").pop() ?? "";
+  return OUTSIDE.test(text) || (MADE_BY_FASTAPI.has(type) && type !== body.title && type !== body.model);
 }
 
-/** Whether the first parameter is part of the body. @param {string} signature @param {Record<string, any>} others */
-function isBodyFirst(signature, others) {
-  const [first] = parameterNames(signature);
-  return first !== undefined && !(first in others);
+/**
+ * Whether the first parameter of the form is part of the body.
+ * @param {string} signature
+ * @param {Record<string, any>} others parameters of query and path
+ * @param {any} body
+ */
+function isBodyFirst(signature, others, body) {
+  const first = parametersOf(signature).find((one) => !isOutsideForm(one, body));
+  return first !== undefined && !(first.name in others) && !/\b(?:Query|Path)\(/.test(first.text);
 }
 
 /**
  * The one parameter that is the whole body, by the method's signature.
  * @param {string} signature
  * @param {Record<string, any>} others parameters of query and path
+ * @param {any} body
  */
-function loneName(signature, others) {
-  const names = parameterNames(signature).filter((name) => !(name in others));
-  return names.length === 1 ? names[0] : "";
+function loneName(signature, others, body) {
+  const left = parametersOf(signature).filter((one) => !(one.name in others) && !isOutsideForm(one, body));
+  return left.length === 1 ? left[0].name : "";
 }

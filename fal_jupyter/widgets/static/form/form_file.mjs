@@ -302,6 +302,13 @@ class FileControl {
   }
 }
 
+const FILE_RECORD_KEYS = new Set(["url", "content_type", "file_name", "file_size", "file_data", "width", "height"]);
+
+/** True for a file alone; an input may have the address of one among its other values. @param {Record<string, any>} value */
+export function isFileRecord(value) {
+  return Boolean(value.url) && Object.keys(value).every((key) => FILE_RECORD_KEYS.has(key));
+}
+
 /**
  * A value as it is told in words: its files by their names, no address of one and none of its bytes.
  * @param {any} value
@@ -317,7 +324,7 @@ export function withFilesNamed(value, depth = 0) {
       value,
       value.map((one) => withFilesNamed(one, depth + 1)),
     );
-  if (typeof value.url === "string" && isAddress(value.url))
+  if (isFileRecord(value) && typeof value.url === "string" && isAddress(value.url))
     return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
   const entries = Object.entries(value);
   const named = entries.map(([, one]) => withFilesNamed(one, depth + 1));

@@ -6,7 +6,7 @@
 import { brokenAnswer, completeAnswer } from "../outputs/answer.mjs";
 import { h, replace, setText } from "../elements/dom.mjs";
 import { bytes, clock, duration, pathText } from "../text/format.mjs";
-import { withFilesNamed } from "../form/form_file.mjs";
+import { isFileRecord, withFilesNamed } from "../form/form_file.mjs";
 import { stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { writtenJson } from "../elements/json_view.mjs";
@@ -37,7 +37,7 @@ function briefly(value) {
  */
 function changedFields(before, now) {
   const plain = (/** @type {any} */ value) =>
-    value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value };
+    value && typeof value === "object" && !Array.isArray(value) && !isFileRecord(value) ? value : { input: value };
   const [one, two] = [plain(before), plain(now)];
   return [...new Set([...Object.keys(one), ...Object.keys(two)])]
     .filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
