@@ -1,0 +1,57 @@
+"""What a handler of the control plane answers when the gateway itself fails: a sentence, and where the traceback is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+
+from fal_jupyter.gateway.api.handlers import Handler
+
+
+class Full(Handler):
+    def get(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+async def ask(*, ending: bool) -> tuple[int, dict[str, str]]:
+    gateway = SimpleNamespace(stopping=asyncio.Event(), settings=SimpleNamespace(logs=Path("/state/logs")))
+    if ending:
+        gateway.stopping.set()
+    sock, port = bind_unused_port()
+    server = HTTPServer(Application([("/full", Full, {"gateway": gateway})]))
+    server.add_socket(sock)
+    try:
+        answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/full", raise_error=False)
+    finally:
+        server.stop()
+        await server.close_all_connections()
+    return answer.code, json.loads(answer.body)
+
+
+def test_a_failure_is_a_sentence_and_its_traceback_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        status, body = asyncio.run(ask(ending=False))
+
+    assert status == 500
+    assert body == {
+        "detail": "the gateway failed at GET /full: OSError: [Errno 28] No space left on device",
+        "error_type": "internal_error",
+        "hint": "the traceback is in /state/logs/gateway.log",
+    }
+    assert "Traceback" in caplog.text
+
+
+def test_a_failure_of_a_gateway_that_ends_is_that_it_ends() -> None:
+    status, body = asyncio.run(ask(ending=True))
+
+    assert status == 503
+    assert "internal_error" not in body.values()
