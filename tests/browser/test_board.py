@@ -41,12 +41,13 @@ except Exception:
 WIDTHS = (1440, 1100, 800)
 
 
-def inside(box: Locator, outer: Locator) -> bool:
-    """True where a part is not cut off by what it lies in, from left to right."""
-    return bool(
-        box.evaluate(
-            "(e, o) => { const a = e.getBoundingClientRect(), b = o.getBoundingClientRect();"
-            " return a.width > 0 && a.left >= b.left - 1 && a.right <= b.right + 1; }",
+def cut_heads(table: Locator, outer: Locator) -> list[str]:
+    """Headers of a table's visible columns that are cut off by what the table lies in, at one moment: a width may take columns away."""
+    return list(
+        table.evaluate(
+            "(e, o) => { const b = o.getBoundingClientRect(); return [...e.querySelectorAll('th')].filter(h => {"
+            " const a = h.getBoundingClientRect(); return a.width > 0 && (a.left < b.left - 1 || a.right > b.right + 1);"
+            " }).map(h => h.innerText); }",
             outer.element_handle(),
         )
     )
@@ -85,8 +86,8 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
                 expect(rows.first).to_have_attribute("aria-current", "true")
             lab.picture(f"board-{width}{'-inspector' if opened else ''}")
             for part in (board.locator(".fj-apps"), board.locator(".fj-requests")):
-                for head in part.locator("th:visible").all():
-                    assert inside(head, board.locator(".fj-board-main")), (width, opened, head.inner_text())
+                assert part.locator("th:visible").count() > 3
+                assert cut_heads(part, board.locator(".fj-board-main")) == [], (width, opened)
             board.get_by_label("Stop a-name").click(trial=True)  # it can be pressed
             first = rows.first.inner_text()
             assert "/fail" in first

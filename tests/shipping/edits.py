@@ -770,8 +770,9 @@ SAME = {
     "registered classes": """
 import abc
 class B(abc.ABC): pass
-for i in range(6):
-    B.register(type(f"R{i}", (), {}))
+KEPT = [type(f"R{i}", (), {}) for i in range(6)]
+for one in KEPT:
+    B.register(one)
 class K(B): pass
 """,
     "inverted flag": "import enum\nclass F(enum.Flag):\n    A = 1\n    B = 2\nNOT = ~F.A\nK = [F, NOT]",
