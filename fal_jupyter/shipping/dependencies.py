@@ -27,7 +27,6 @@ from fal_jupyter.shipping.introspection import (
     ATOMS,
     OF_PYTHON,
     TABLES,
-    CodeReferences,
     closure_of,
     contents_of,
     defaults_of,
@@ -35,6 +34,7 @@ from fal_jupyter.shipping.introspection import (
     is_code,
     is_dunder,
     own_functions,
+    references_in,
     wrapped_by,
 )
 from fal_jupyter.shipping.pickling import resolved
@@ -107,7 +107,6 @@ class DependencyGraph:
     dependencies: list[Dependency] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)
     _edges: dict[int, list[Edge]] = field(default_factory=dict)  # by the identity of their source
-    _references: dict[types.CodeType, CodeReferences] = field(default_factory=dict)
 
     def add(self, edge: Edge) -> None:
         """Add an edge. It keeps both of its ends alive, so that no identity is used twice."""
@@ -166,13 +165,6 @@ class DependencyGraph:
             deep |= {node: hashlib.sha256(f"{inside[node]} {behind}".encode()).hexdigest()[:32] for node in component}
         return deep
 
-    def references_of(self, code: types.CodeType) -> CodeReferences:
-        """Give what *code* refers to by name; each code object is read once."""
-        cached = self._references.get(code)
-        if cached is None:
-            cached = self._references[code] = CodeReferences(code)
-        return cached
-
     @functools.cached_property
     def code(self) -> list[types.CodeType]:
         """The code of the class and of its dependencies, in their order; of classes those of the notebook only."""
@@ -183,12 +175,12 @@ class DependencyGraph:
     def imports(self) -> Iterator[str]:
         """Give the top-level modules that ``import`` statements in this code name."""
         for code in self.code:
-            yield from (name.split(".")[0] for name in self.references_of(code).imports)
+            yield from (name.split(".")[0] for name in references_in(code).imports)
 
     def global_names(self) -> Iterator[str]:
         """Give the names that this code looks up as globals."""
         for code in self.code:
-            yield from self.references_of(code).global_lines
+            yield from references_in(code).global_lines
 
 
 def walk(cls: type) -> DependencyGraph:
@@ -262,7 +254,7 @@ class _Walk:
                     self._enter(Edge(function, inner, EdgeKind.WRAPPED))
             return
         via = function.__qualname__
-        for name, line in self._graph.references_of(function.__code__).global_lines.items():
+        for name, line in references_in(function.__code__).global_lines.items():
             if name in function.__globals__:
                 self._note(Edge(function, function.__globals__[name], EdgeKind.GLOBAL, name, line), name, via)
             elif not hasattr(builtins, name) or name in ("get_ipython", "display"):

@@ -62,7 +62,7 @@ class CodeReferences:
 
 @functools.lru_cache(maxsize=1024)
 def references_in(code: types.CodeType) -> CodeReferences:
-    """Give what *code* refers to by name."""
+    """Give what *code* refers to by name; code that is met again is not read again."""
     return CodeReferences(code)
 
 
