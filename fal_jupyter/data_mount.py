@@ -12,13 +12,13 @@ PATIENCE = 10.0  # seconds
 
 
 def is_mounted() -> bool:
-    """True where runners of apps that name ``/data`` see the persistent folder there."""
+    """True if runners of apps that name ``/data`` see the persistent folder there."""
     return settings.read().mount_data != "off" and not why_not()
 
 
 @functools.cache
 def why_not() -> str:
-    """Give why :mod:`fal_jupyter.runner.process.data_mount` cannot put a folder at ``/data``, or ``""``."""
+    """Return why :mod:`fal_jupyter.runner.process.data_mount` cannot put a folder at ``/data``, or ``""``."""
     command = [sys.executable, "-P", "-m", "fal_jupyter.runner.process.data_mount", "/etc"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)

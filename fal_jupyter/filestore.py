@@ -34,7 +34,7 @@ _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. Times are wall-clock seconds; *expires* is None where it stays. *access*: who may read it without a key."""
+    """One file. Times are wall-clock seconds; *expires* is None if it stays. *access*: who may read it without a key."""
 
     id: str
     file_name: str
@@ -57,7 +57,7 @@ def address_of(base: str, file_id: str, file_name: str) -> str:
 
 
 def safe_name(name: str, otherwise: str = "file") -> str:
-    """Give a file name that is one name and nothing else: no folders, no control characters, not too long."""
+    """Return a file name that is one name and nothing else: no folders, no control characters, not too long."""
     plain = _NOT_IN_NAME.sub("_", name.encode("utf-8", "replace").decode()).strip(" .")
     stem, dot, ending = plain.rpartition(".")
     if len(plain) > LONGEST_NAME:
@@ -187,7 +187,7 @@ class FileStore:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the lock of all processes that keep or remove files; gives its file, which has the sum of the bytes."""
+        """Hold the lock of all processes that keep or remove files; returns its file, which has the sum of the bytes."""
         lock = os.open(self.directory / "used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -196,7 +196,7 @@ class FileStore:
             os.close(lock)
 
     def _count(self, lock: int, more: int) -> int:
-        """Add to the sum of the bytes, which is counted anew where it is not known; gives it."""
+        """Add to the sum of the bytes, which is counted anew where it is not known; returns it."""
         text = os.pread(lock, 32, 0)
         used = int(text) + more if text.isdigit() else sum(status.st_size for status in self._blobs().values())
         data = str(max(0, used)).encode()
@@ -343,7 +343,7 @@ class FileStore:
         return Swept(removed, freed, min(expiries, default=None))
 
     def _remove_blob(self, blob: Path, status: os.stat_result) -> int:
-        """Remove bytes that no record names, unless they were written again meanwhile; gives how many were removed."""
+        """Remove bytes that no record names, unless they were written again meanwhile; returns how many were removed."""
         with self._locked() as lock:
             try:
                 again = blob.stat()

@@ -20,7 +20,7 @@ Stamp = list[int] | None
 
 
 def version() -> str:
-    """Give the version of this package; ``"0"`` where it is not installed but only on the path."""
+    """Return the version of this package; ``"0"`` where it is not installed but only on the path."""
     try:
         return metadata.version("fal_jupyter")
     except metadata.PackageNotFoundError:
@@ -34,7 +34,7 @@ class Installed:
     Attributes:
         folders: where the interpreter finds installed packages, whether or not they exist yet.
         files: single files that matter as well: ``.pth`` files (which may be edited in place) and the interpreter itself.
-        stamps: inode, size and time of change of all of these, in that order; None where one is missing.
+        stamps: inode, size and time of change of all of these, in that order; None if one is missing.
         records: digest of the distributions' records in *folders*, each with its stamp.
     """
 
@@ -56,7 +56,7 @@ class Installed:
 
 
 def installed_here() -> Installed:
-    """Give what is installed for this interpreter now; of a process that has not changed ``sys.path`` yet."""
+    """Return what is installed for this interpreter now; of a process that has not changed ``sys.path`` yet."""
     folders = _folders()
     pth = [path for path in _records(folders) if path.endswith(".pth")]
     files = [*pth, sys.executable, str(os.__file__)]

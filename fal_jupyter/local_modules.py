@@ -31,7 +31,7 @@ def is_users(path: str) -> bool:
 
 
 def file_of(module: Any) -> str | None:
-    """Give the file of a module of the user's, or None."""
+    """Return the file of a module of the user's, or None."""
     try:
         path, name = module.__file__, module.__name__
     except Exception:  # it has none, or is a stand-in for a module that raises what it likes
@@ -66,7 +66,7 @@ class ModuleFile:
 
 
 def read_module(name: str, path: str) -> tuple[ModuleFile, bytes] | None:
-    """Read the file of the module *name*; None where it cannot be read."""
+    """Read the file of the module *name*; None if it cannot be read."""
     stamp = stamp_of(path)  # first: an edit in between is found by its digest
     try:
         with open(path, "rb") as file:
@@ -89,7 +89,7 @@ class EditWatch:
         return bool(self._files)
 
     def news(self, app: str, again: str, cell: int = 0) -> list[str]:
-        """Give a sentence on the files that were edited, one on those that were removed, or none.
+        """Return a sentence on the files that were edited, one on those that were removed, or none.
 
         Looks once a second, and at once in a new *cell*. *again* says how the app is served anew: ``run its cell again``.
         """
@@ -177,11 +177,11 @@ class LoadedModules:
                 entry.spec, entry.stamp = spec, stamp_of(entry.path)
 
     def names(self) -> list[str]:
-        """Give the names of the modules."""
+        """Return the names of the modules."""
         return [name for name in self._loaded if name in sys.modules]
 
     def is_outdated(self, name: str) -> bool:
-        """True where the module's file was edited after this process read it."""
+        """True if the module's file was edited after this process read it."""
         entry = self._loaded.get(name)
         return entry is not None and stamp_of(entry.path) not in (entry.stamp, None)
 
@@ -191,7 +191,7 @@ loaded = LoadedModules()
 
 
 def warnings_of(files: Iterable[ModuleFile]) -> list[str]:
-    """Give a sentence for each module of *files* whose copy in this process is older than its file."""
+    """Return a sentence for each module of *files* whose copy in this process is older than its file."""
     return [
         f"{file.label} changed after this kernel imported it. Runners use the new text; constants, base classes and decorators"
         f" that a cell took from it are the former ones: run importlib.reload({file.name}) and the cells that import from it"

@@ -14,7 +14,7 @@ def is_loopback(address: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """True where the address is one of the public internet: not private, link-local, shared, multicast or reserved."""
+    """True if the address is one of the public internet: not private, link-local, shared, multicast or reserved."""
     plain = _plain(address)
     return plain.is_global and not plain.is_multicast
 

@@ -34,7 +34,7 @@ class NoAddress(OSError):
 
 
 def is_loopback_url(url: str) -> bool:
-    """True where *url* is on this machine, so that no proxy can lead to it."""
+    """True if *url* is on this machine, so that no proxy can lead to it."""
     return urlsplit(url).hostname in LOOPBACK
 
 

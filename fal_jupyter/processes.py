@@ -36,7 +36,7 @@ def become_subreaper() -> None:
 
 
 def raise_file_limit(most: int = 65536) -> int:
-    """Let this process open as many files as it may; gives the limit that it had, for children that run user code."""
+    """Let this process open as many files as it may; returns the limit that it had, for children that run user code."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = most if hard == resource.RLIM_INFINITY else min(hard, most)
     if soft < allowed:
@@ -51,7 +51,7 @@ def set_file_limit(soft: int) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Give the direct children of *pid* (all threads'); empty if it has ended."""
+    """Return the direct children of *pid* (all threads'); empty if it has ended."""
     children: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -77,7 +77,7 @@ def ends_within(pidfd: int, seconds: float) -> bool:
 
 
 def end_orphans(exempt: Collection[int]) -> list[int]:
-    """End every child of this process that is not in *exempt*, and what these leave behind; gives those that still clean up.
+    """End every child of this process that is not in *exempt*, and what these leave behind; returns those that still clean up.
 
     These remove the shared memory and the semaphores of others once they have ended, which takes PyTorch's two seconds.
     """
@@ -117,7 +117,7 @@ def _is_cleaner(pid: int) -> bool:
 
 
 def start_time(pid: int) -> int:
-    """Give when *pid* started, in clock ticks since boot (with the pid it names one process for ever); 0 when gone."""
+    """Return when *pid* started, in clock ticks since boot (with the pid it names one process for ever); 0 when gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     except OSError:
@@ -125,7 +125,7 @@ def start_time(pid: int) -> int:
 
 
 def oom_kills() -> int:
-    """Give how many processes the kernel has ended for want of memory since boot; 0 where it does not say."""
+    """Return how many processes the kernel has ended for want of memory since boot; 0 if it does not say."""
     try:
         return int(Path("/proc/vmstat").read_text().partition("\noom_kill ")[2].split()[0])
     except (OSError, IndexError):

@@ -129,7 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the file's values to change; they are on disk when the block ends."""
+    """Provide the file's values to change; they are on disk when the block ends."""
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

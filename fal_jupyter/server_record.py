@@ -27,7 +27,7 @@ class ServerRecord:
         start_time: when it started, in clock ticks since boot.
         base_url: the path that all of its addresses begin with, as in a URL (``/user/a%20b/``).
         origin: ``scheme://host[:port]`` under which the user's browser reaches it; ``""`` until one came.
-        labextension: True where our front-end extension is installed beside the server.
+        labextension: True if our front-end extension is installed beside the server.
     """
 
     pid: int
@@ -37,7 +37,7 @@ class ServerRecord:
     labextension: bool
 
     def url(self, path: str) -> str:
-        """Give the address of *path* (``fal/run/…``) in the user's browser; without an origin it begins with the base URL."""
+        """Return the address of *path* (``fal/run/…``) in the user's browser; without an origin it begins with the base URL."""
         return self.origin + self.base_url + path.lstrip("/")
 
 
@@ -47,7 +47,7 @@ def record_path(runtime_dir: Path, pid: int) -> Path:
 
 
 def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
-    """Give the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
+    """Return the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
     try:
         fields = json.loads(record_path(runtime_dir, pid).read_bytes())
     except (OSError, ValueError):

@@ -227,7 +227,7 @@ def _default_state() -> str:
 
 
 def working_directory() -> Path:
-    """Give the working directory.
+    """Return the working directory.
 
     Raises:
         BadSetting: it was removed.
@@ -286,7 +286,7 @@ def _log_level(env: Mapping[str, str]) -> LogLevel | None:
 
 
 def _one_of(env: Mapping[str, str], variable: str, allowed: tuple[Word, ...]) -> Word:
-    """Give one of *allowed*; the first where nothing is set."""
+    """Return one of *allowed*; the first where nothing is set."""
     value = env.get(variable) or allowed[0]
     for word in allowed:
         if value == word:

@@ -55,7 +55,7 @@ def _private(state: Path) -> str:
 
 @contextmanager
 def address_of(path: Path) -> Iterator[str]:
-    """Give an address to bind or connect a Unix socket at *path* by, good inside the ``with`` block."""
+    """Provide an address to bind or connect a Unix socket at *path* by, good inside the ``with`` block."""
     if len(os.fsencode(path)) <= AF_UNIX_LIMIT:
         yield str(path)
         return

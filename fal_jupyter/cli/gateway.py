@@ -13,7 +13,7 @@ from fal_jupyter.client.connection import connect
 
 
 def run(args: argparse.Namespace) -> int:
-    """Start the gateway, show its log and wait for its end; gives its exit status.
+    """Start the gateway, show its log and wait for its end; returns its exit status.
 
     Raises:
         GatewayError: one runs already, or it cannot be started.

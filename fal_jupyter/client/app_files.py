@@ -33,7 +33,7 @@ class Folders:
         forks.changes_in_child(self)
 
     def folder_of(self, alias: str, app_files: AppFiles, fingerprint: dict[str, str]) -> Path:
-        """Give a folder with copies of the files.
+        """Return a folder with copies of the files.
 
         Raises:
             AppRuleBroken: a file cannot be read.

@@ -106,7 +106,7 @@ class Client:
         return self.connections.ensure()
 
     def leave(self) -> bool:
-        """End the lease; gives True where the gateway ends with it. :meth:`close` has to follow."""
+        """End the lease; returns True if the gateway ends with it. :meth:`close` has to follow."""
         lease = self.lease
         if lease is None:
             return False
@@ -169,7 +169,7 @@ class Client:
 
     # --- calls --------------------------------------------------------------------------------------------------
     def request_for(self, alias: str, sent: Sent) -> http.Request:
-        """Give the request of a call, for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
+        """Return the request of a call, for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
         query = f"?{sent.query}" if sent.query else ""
         target = f"{RUN}{self.settings.owner}/{alias}{quote(sent.path, safe='/')}{query}"
         cell = ((H_CELL, self.cell),) if self.cell else ()

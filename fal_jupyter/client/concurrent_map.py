@@ -67,7 +67,7 @@ class ConcurrentMap(Generic[T, V]):
             raise
 
     def values(self) -> list[V]:
-        """Wait for all calls; gives their values in the items' order.
+        """Wait for all calls; returns their values in the items' order.
 
         Raises:
             Exception: of the first call that failed; a note names the item.

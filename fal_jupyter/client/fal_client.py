@@ -50,7 +50,7 @@ def turned(base: str, key: str | None) -> AbstractContextManager[None]:
 
 
 def checked(base: object) -> str:
-    """Give *base* without a slash at its end, and without white space around it.
+    """Return *base* without a slash at its end, and without white space around it.
 
     Raises:
         BadSetting: it is no address of a gateway.
@@ -69,7 +69,7 @@ def checked(base: object) -> str:
 
 
 def checked_key(key: object) -> str | None:
-    """Give *key* without white space around it: one that was read from a file ends with its line.
+    """Return *key* without white space around it: one that was read from a file ends with its line.
 
     A header cannot carry any other character, and fal_client tries again and again before it says so.
 

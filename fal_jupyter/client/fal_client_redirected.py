@@ -48,7 +48,7 @@ def addresses(base: str) -> dict[str, str]:
 
 
 def local(address: str, base: str) -> str:
-    """Give the gateway's address for one of fal's; any other comes back as it is."""
+    """Return the gateway's address for one of fal's; any other comes back as it is."""
     urls = addresses(base)
     for name in _PLACES:
         for prefix in (_ORIGINAL[name], getattr(module, name)):
@@ -101,7 +101,7 @@ def _turn(request: httpx.Request, base: str) -> None:
 
 
 def _local_handle(handle: Any, base: str) -> Any:
-    """Give a handle that shows the gateway's addresses: the module makes them from its own names."""
+    """Return a handle that shows the gateway's addresses: the module makes them from its own names."""
     return replace(
         handle, **{name: local(getattr(handle, name), base) for name in ("response_url", "status_url", "cancel_url")}
     )
@@ -150,7 +150,7 @@ class GatewayClient(fal_client.SyncClient):
         return manager
 
     def get_handle(self, application: str, request_id: str) -> Any:
-        """Give the handle of a request that was submitted before."""
+        """Return the handle of a request that was submitted before."""
         return _local_handle(super().get_handle(application, request_id), self.base)
 
     @contextmanager
@@ -222,7 +222,7 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         return manager
 
     async def get_handle(self, application: str, request_id: str) -> Any:
-        """Give the handle of a request that was submitted before."""
+        """Return the handle of a request that was submitted before."""
         return _local_handle(await super().get_handle(application, request_id), self.base)
 
     @asynccontextmanager

@@ -30,7 +30,7 @@ Schema = Callable[[], dict[str, Any]]
 
 
 def open_app(client: Client, which: str) -> AppHandle:
-    """Give a handle of a running app of this user, by ``owner/alias`` or alias.
+    """Return a handle of a running app of this user, by ``owner/alias`` or alias.
 
     Raises:
         NotServed: it does not run; the message names what does.
@@ -135,7 +135,7 @@ class _Arguments:
         return replace(sent, body=body, content_type=content_type)
 
     def _form(self) -> dict[str, FormField] | None:
-        """The fields of the form that the endpoint takes; None where it takes JSON."""
+        """The fields of the form that the endpoint takes; None if it takes JSON."""
         content = self._operation().get("requestBody", {}).get("content", {})
         if not content or "application/json" in content:
             return None

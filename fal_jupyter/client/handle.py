@@ -297,7 +297,7 @@ class AppHandle:
         return self.call_reports.hooks.on_output
 
     def value_of(self, name: str, answer: Answer) -> object:
-        """Give the value of an answer of the endpoint *name*, and report the call.
+        """Return the value of an answer of the endpoint *name*, and report the call.
 
         Raises:
             RequestError: the answer is a failure.

@@ -81,7 +81,7 @@ def find_environment(
 
 
 def compared(cls: type[fal.App], spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
-    """Give the requirements that this environment does not meet, and those for which that cannot be decided."""
+    """Return the requirements that this environment does not meet, and those for which that cannot be decided."""
     context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
     return (
         fal.check_requirements(spec.requirements, base=context),
@@ -90,7 +90,7 @@ def compared(cls: type[fal.App], spec: AppSpec, base: Path) -> tuple[list[str], 
 
 
 def needs_its_own(cls: type[fal.App], spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
-    """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_environment`."""
+    """True if runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_environment`."""
     unmet, unknown = compared(cls, spec, base)
     chosen = choose(
         check_mode(mode),
@@ -152,7 +152,7 @@ def _take_files(
 
 
 def _is_of_this_interpreter(module: str) -> bool:
-    """True where a runner's template, which knows none of our path, would import the same module as we do."""
+    """True if a runner's template, which knows none of our path, would import the same module as we do."""
     try:
         module_spec = importlib.util.find_spec(module)
     except ValueError:  # loaded without a spec

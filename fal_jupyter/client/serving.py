@@ -135,7 +135,7 @@ def prepare(
 
 
 def _files_shipped(modules: Mapping[str, ModuleSource], listed: Iterable[ModuleFile]) -> list[ModuleFile]:
-    """Give the files of ``local_python_modules`` that are not among *listed*."""
+    """Return the files of ``local_python_modules`` that are not among *listed*."""
     names = {file.name for file in listed}
     read = (
         read_module(name, source["path"]) for name, source in modules.items() if source["path"] and name not in names
@@ -234,7 +234,7 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
 
 
 def methods_of(cls: type[fal.App]) -> dict[str, Callable[..., object]]:
-    """Give the endpoint methods as they are written, by name."""
+    """Return the endpoint methods as they are written, by name."""
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
 
 

@@ -37,7 +37,7 @@ class GatewayReport(TypedDict):
 
 
 class DoctorReport(TypedDict):
-    """What ``doctor --json`` prints. ``gateway`` is None where none runs."""
+    """What ``doctor --json`` prints. ``gateway`` is None if none runs."""
 
     gateway: GatewayReport | None
     processes: list[ProcessRecord]

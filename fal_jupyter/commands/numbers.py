@@ -64,6 +64,6 @@ def plural(number: int, noun: str) -> str:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Give the nearest-rank percentile (*share* 0 to 1) of a non-empty list."""
+    """Return the nearest-rank percentile (*share* 0 to 1) of a non-empty list."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

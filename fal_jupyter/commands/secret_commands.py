@@ -19,7 +19,7 @@ SEEN_BY = "Runners that start from now on have it; apps that run already: restar
 
 
 def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[object, str]:
-    """Give what was done, as data and as text; values are in neither.
+    """Return what was done, as data and as text; values are in neither.
 
     Raises:
         BadSetting: a name or value is missing or cannot be used. NotServed: there is no such secret.

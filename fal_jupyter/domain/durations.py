@@ -4,5 +4,5 @@ SECOND = 1_000_000_000
 
 
 def nanoseconds(seconds: float) -> int:
-    """Give seconds as integer nanoseconds."""
+    """Return seconds as integer nanoseconds."""
     return round(seconds * SECOND)

@@ -28,7 +28,7 @@ UNUSED_AFTER = 10  # seconds after which a never-used runner leaves (fal: "Scale
 
 
 def derive_app_name(class_name: str) -> str:
-    """Give the app name that fal derives from a class name: ``MyGoodApp`` → ``my-good-app``, ``SDXL`` → ``s-d-x-l``.
+    """Return the app name that fal derives from a class name: ``MyGoodApp`` → ``my-good-app``, ``SDXL`` → ``s-d-x-l``.
 
     Runs of one capital and following small ASCII letters are joined with ``-``; all else is dropped
     (the real package's rule, measured on fal 1.83).
@@ -83,7 +83,7 @@ class Scaling:
             )
 
     def changed(self, changes: Mapping[str, object]) -> Scaling:
-        """Give this scaling with some options changed while the app runs.
+        """Return this scaling with some options changed while the app runs.
 
         Setting ``min_concurrency`` or ``keep_alive`` disables the default warm runner.
 
@@ -206,7 +206,7 @@ class AppSpec:
     about: str = ""
 
     def path_of(self, requested: str) -> str:
-        """Give the endpoint's path that *requested* means: itself, or the one with (or without) a trailing slash where only
+        """Return the endpoint's path that *requested* means: itself, or the one with (or without) a trailing slash where only
         that exists. A gateway does not redirect."""
         for endpoint in self.endpoints:
             if endpoint.path == requested:
@@ -215,7 +215,7 @@ class AppSpec:
         return toggled if any(endpoint.path == toggled for endpoint in self.endpoints) else requested
 
     def to_json(self) -> dict[str, object]:
-        """Give plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @staticmethod

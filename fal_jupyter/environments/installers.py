@@ -77,7 +77,7 @@ def _words(line: str) -> list[str]:
 
 
 def find_installer() -> Installer:
-    """Give uv of this environment, or of the machine, or pip."""
+    """Return uv of this environment, or of the machine, or pip."""
     spec = importlib.util.find_spec("uv")
     if spec is not None and spec.origin is not None:  # a folder of that name is none
         return Installer("uv", (sys.executable, "-P", "-m", "uv"))
@@ -87,7 +87,7 @@ def find_installer() -> Installer:
 
 
 def variables_for(installer: Installer, environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the installer's environment: *environment* without what makes it install elsewhere or colour its words."""
+    """Return the installer's environment: *environment* without what makes it install elsewhere or colour its words."""
     kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE and name not in _COLOURS}
     return kept | {"NO_COLOR": "1"} | ({"PIP_USER": "0", "PYTHONUNBUFFERED": "1"} if installer.name == "pip" else {})
 
@@ -128,7 +128,7 @@ _CHATTER = re.compile(
 
 
 def plain(text: str) -> str:
-    """Give *text* without a terminal's colours."""
+    """Return *text* without a terminal's colours."""
     return _ESCAPES.sub("", text)
 
 
@@ -138,7 +138,7 @@ def is_chatter(line: str) -> bool:
 
 
 def reason(output: str, installer: str) -> str:
-    """Give in one sentence why the installer failed, in its own words."""
+    """Return in one sentence why the installer failed, in its own words."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip() and not is_chatter(line)]
     if installer == "uv":
         begin = next((i for i, line in enumerate(lines) if re.match(r"\s*(?:error:|×)", line)), 0)

@@ -14,12 +14,12 @@ PATIENCE = 10.0
 
 
 def version_here() -> str:
-    """Give the minor version of this interpreter, as ``"3.11"``."""
+    """Return the minor version of this interpreter, as ``"3.11"``."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def find_python(minor: str) -> tuple[str, str]:
-    """Give the path and the full version of an interpreter of version *minor*, or two empty strings.
+    """Return the path and the full version of an interpreter of version *minor*, or two empty strings.
 
     This interpreter comes first, then ``PATH``, then what pyenv has. Each is asked: a shim of pyenv may lead nowhere.
     """

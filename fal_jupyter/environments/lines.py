@@ -22,12 +22,12 @@ _SECRET = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 
 def masked(text: str) -> str:
-    """Give *text* without what addresses in it say of who may come there."""
+    """Return *text* without what addresses in it say of who may come there."""
     return _SECRET.sub("****", text)
 
 
 def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
-    """Give the lines of a requirements file; local places in them are relative to *base*."""
+    """Return the lines of a requirements file; local places in them are relative to *base*."""
     lines = []
     for line in requirements:
         text = line.split(" #")[0].strip()
@@ -43,7 +43,7 @@ def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
 
 
 def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Give the files and folders of this machine that *lines* of :func:`installer_lines` name, and those that files of
+    """Yield the files and folders of this machine that *lines* of :func:`installer_lines` name, and those that files of
     requirements among them name."""
     for line in lines:
         option = _WITH_PLACE.fullmatch(line)

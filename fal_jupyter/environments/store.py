@@ -66,7 +66,7 @@ class EnvironmentRequest:
 
 
 def provide(root: Path, request: EnvironmentRequest, report: Callable[[str], None]) -> tuple[Isolated, int]:
-    """Give the environment of *request*, made now if it is not there yet. *report* receives the output of the installer, line by line.
+    """Return the environment of *request*, made now if it is not there yet. *report* receives the output of the installer, line by line.
 
     The second is a descriptor: as long as it is open, the environment is not removed. Interrupted, it ends the installer, and
     nothing half made is ever used.
@@ -111,7 +111,7 @@ def _provide(root: Path, request: EnvironmentRequest, report: Callable[[str], No
 
 
 def all_of(root: Path) -> list[Isolated]:
-    """Give every environment, the last used first."""
+    """Return every environment, the last used first."""
     try:
         records = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def all_of(root: Path) -> list[Isolated]:
 
 
 def unfinished(root: Path) -> list[str]:
-    """Give the names of folders that no environment came of: whoever made them was killed, or still makes them."""
+    """Return the names of folders that no environment came of: whoever made them was killed, or still makes them."""
     try:
         return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and _read(folder) is None)
     except FileNotFoundError:
@@ -128,14 +128,14 @@ def unfinished(root: Path) -> list[str]:
 
 
 def size_of(folder: Path) -> int:
-    """Give how many bytes its files take; those that uv shares with its cache count too."""
+    """Return how many bytes its files take; those that uv shares with its cache count too."""
     return sum(
         os.lstat(os.path.join(directory, name)).st_size for directory, _, names in os.walk(folder) for name in names
     )  # fmt: skip
 
 
 def remove(root: Path, name: str) -> bool:
-    """Remove an environment, finished or not; False where somebody makes it or serves an app with it."""
+    """Remove an environment, finished or not; False if somebody makes it or serves an app with it."""
     try:
         with _locked(root, name, None), _alone(root / f"{name}.users"):
             try:
@@ -233,7 +233,7 @@ def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterat
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """True where the open file is still the one at *path*."""
+    """True if the open file is still the one at *path*."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -333,7 +333,7 @@ def _variables(installer: installers.Installer) -> dict[str, str]:
 def _run(
     command: Sequence[str], variables: dict[str, str], cwd: Path, report: Callable[[str], None]
 ) -> tuple[int, str]:
-    """Run an installer under a supervisor; gives its status and all that it printed."""
+    """Run an installer under a supervisor; returns its status and all that it printed."""
     output: list[str] = []
     guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.supervisor", str(os.getpid()), *command]
     process = subprocess.Popen(

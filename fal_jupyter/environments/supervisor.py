@@ -22,7 +22,7 @@ OF_THIS_PYTHON = (
 
 
 def main() -> int:
-    """Run the command; gives its exit status."""
+    """Run the command; returns its exit status."""
     owner = int(sys.argv[1])
     become_subreaper()
     try:

@@ -25,7 +25,7 @@ _REALTIME_OPTIONS = ("buffering", "session_timeout", "input_modal", "output_moda
 
 
 def real_app() -> type[Any] | None:
-    """Give ``App`` of the real package where that is imported."""
+    """Return ``App`` of the real package where that is imported."""
     app = getattr(sys.modules.get("fal"), "App", None)
     return app if isinstance(app, type) and app is not App else None
 
@@ -37,7 +37,7 @@ def is_foreign(cls: type[Any]) -> bool:
 
 
 def adopted(cls: type[Any]) -> type[Any]:
-    """Give *cls* itself, or, where it inherits from the real ``fal.App``, the same class on ours.
+    """Return *cls* itself, or, where it inherits from the real ``fal.App``, the same class on ours.
 
     Raises:
         AppRuleBroken: it breaks a rule that ours is strict about.
@@ -48,7 +48,7 @@ def adopted(cls: type[Any]) -> type[Any]:
 
 
 def foreign_home(value: Any) -> tuple[str, str] | None:
-    """Give module and name of what belongs to the real package (a module of it has no name), or None.
+    """Return module and name of what belongs to the real package (a module of it has no name), or None.
 
     The real package travels by value, but what the runner needs is ours: :func:`ours_of` gives it there.
     """
@@ -64,7 +64,7 @@ def foreign_home(value: Any) -> tuple[str, str] | None:
 
 
 def ours_of(home: str, name: str) -> Any:
-    """Give our own part of *name* in the real package's module *home*, or our module where *name* is ``""``.
+    """Return our own part of *name* in the real package's module *home*, or our module where *name* is ``""``.
 
     Raises:
         ImportError: there is none.

@@ -31,7 +31,7 @@ __all__ = ["App", "AppClient", "AppClientError", "describe", "endpoint"]
 
 
 def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
-    """Give what the gateway is told of *cls*; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
+    """Return what the gateway is told of *cls*; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")
@@ -122,7 +122,7 @@ class App:
         return {"version": self.version}
 
     def provide_hints(self) -> list[str]:
-        """Give hints for the router, sent with every answer."""
+        """Return hints for the router, sent with every answer."""
         raise NotImplementedError
 
     @asynccontextmanager
@@ -155,17 +155,17 @@ class App:
 
     @classmethod
     def get_endpoints(cls) -> list[str]:
-        """Give the paths of all endpoints that are functions (no class methods, as in the real package), in the order of their methods' names."""
+        """Return the paths of all endpoints that are functions (no class methods, as in the real package), in the order of their methods' names."""
         return [marked.route_signature.path for marked in endpoints_of(cls).values() if marked.is_listed]
 
     @classmethod
     def get_health_check_config(cls) -> ApplicationHealthCheckConfig | None:
-        """Give the health check of the app, or ``None``."""
+        """Return the health check of the app, or ``None``."""
         config: ApplicationHealthCheckConfig | None = cls.host_kwargs.get("health_check_config")
         return config
 
     def collect_routes(self) -> dict[RouteSignature, Callable[..., Any]]:
-        """Give the bound method of each route, in path order; of methods with equal routes the last name stays."""
+        """Return the bound method of each route, in path order; of methods with equal routes the last name stays."""
         routes = {marked.route_signature: getattr(self, name) for name, marked in endpoints_of(type(self)).items()}
         return dict(sorted(routes.items(), key=lambda item: item[0].path))
 
@@ -177,7 +177,7 @@ class App:
         return importlib.import_module("fal_jupyter.runner.application.endpoints").build(self)
 
     def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document of the app.
+        """Return the OpenAPI document of the app.
 
         Raises:
             FalServerlessException: the app cannot be built; its cause says why.
@@ -186,7 +186,7 @@ class App:
 
     @classmethod
     def build_metadata(cls) -> dict[str, Any]:
-        """Give what a deployment tells of the app: its OpenAPI document, and what its endpoints bill."""
+        """Return what a deployment tells of the app: its OpenAPI document, and what its endpoints bill."""
         metadata: dict[str, Any] = {"openapi": cls(_allow_init=True).openapi()}
         if billing := cls.get_billing_components():
             metadata["billing_components"] = billing
@@ -194,7 +194,7 @@ class App:
 
     @classmethod
     def get_billing_components(cls) -> dict[str, Any]:
-        """Give the billing declarations of the endpoints, by path.
+        """Return the billing declarations of the endpoints, by path.
 
         Raises:
             ValueError: one of them is not as it should be.

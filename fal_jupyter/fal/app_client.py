@@ -120,7 +120,7 @@ class AppClient:
 
 
 def _headers_for(cls: type, url: str) -> dict[str, str]:
-    """Give the header with the key for *url*: that of this process's gateway, or the environment's.
+    """Return the header with the key for *url*: that of this process's gateway, or the environment's.
 
     A gateway's key in the environment is sent to this machine only, and any other key (fal's cloud's) never to it.
     """

@@ -103,13 +103,13 @@ class RequestHandle:
         http_client().put(f"{self._address}/cancel", headers=self._reached.headers).raise_for_status()
 
     def iter_events(self, *, logs: bool = False) -> Iterator[_Status]:
-        """Give its state, every 0.2 s, until it has ended."""
+        """Yield its state, every 0.2 s, until it has ended."""
         while not isinstance(state := self.status(logs=logs), Completed):
             yield state
             time.sleep(_POLL)
 
     def fetch_raw_response(self) -> httpx.Response:
-        """Give its answer as the app gave it.
+        """Return its answer as the app gave it.
 
         Raises:
             httpx.HTTPStatusError: the app failed, or has not answered yet; the message is the status and the body if that is JSON.
@@ -125,7 +125,7 @@ class RequestHandle:
             raise httpx.HTTPStatusError(message, request=error.request, response=answer) from error
 
     def fetch_result(self) -> dict[str, Any]:
-        """Give its answer, from JSON; see :meth:`fetch_raw_response`."""
+        """Return its answer, from JSON; see :meth:`fetch_raw_response`."""
         result: dict[str, Any] = self.fetch_raw_response().json()
         return result
 
@@ -226,7 +226,7 @@ class _RealtimeConnection:
         self._ws.send((self._encode_message or _packed)(arguments))
 
     def recv(self) -> dict[str, Any]:
-        """Give the next answer; a text, which is a notice, is printed.
+        """Return the next answer; a text, which is a notice, is printed.
 
         Raises:
             ValueError: the app told an error; the reason.
@@ -283,11 +283,11 @@ class _WSConnection:
         self._ws.send(json.dumps(arguments))
 
     def recv(self) -> bytes:
-        """Give the next answer's whole body."""
+        """Return the next answer's whole body."""
         return b"".join(piece.encode() if isinstance(piece, str) else piece for piece in self.stream())
 
     def stream(self) -> Iterator[str | bytes]:
-        """Give the next answer's body as it comes.
+        """Yield the next answer's body as it comes.
 
         Raises:
             ValueError: something else came where the protocol has a start or an end.
@@ -304,7 +304,7 @@ class _WSConnection:
 
 
 def _notice_of(message: str | bytes) -> dict[str, Any] | None:
-    """Give what a start or an end says; None for a piece of an answer."""
+    """Return what a start or an end says; None for a piece of an answer."""
     if isinstance(message, bytes):
         return None
     try:
@@ -339,7 +339,7 @@ def _open(address: str, destination: Destination) -> Any:
 
 
 def _full_id(app_id: str) -> str:
-    """Give ``owner/alias``; ids of old are written ``owner-alias``."""
+    """Return ``owner/alias``; ids of old are written ``owner-alias``."""
     return app_id if "/" in app_id else app_id.replace("-", "/", 1)
 
 

@@ -13,7 +13,7 @@ class BillingDeclaration(Protocol):
     """Whatever has a ``declaration()`` that gives a dict of ``version``, ``schema_id`` and ``app``."""
 
     def declaration(self) -> dict[str, Any]:
-        """Give the declaration."""
+        """Return the declaration."""
 
 
 class BillingComponents(TypedDict):
@@ -25,7 +25,7 @@ class BillingComponents(TypedDict):
 
 
 def declaration_of(route: RouteSignature) -> dict[str, Any]:
-    """Give an endpoint's declaration.
+    """Return an endpoint's declaration.
 
     Raises:
         ValueError: it is not as it should be; the message says what it must be.

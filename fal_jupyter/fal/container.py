@@ -86,7 +86,7 @@ class ContainerImage:
         self.dockerignore, self.dockerignore_path = patterns, path
 
     def get_copy_add_sources(self) -> list[str]:
-        """Give the files of the context that the Dockerfile copies."""
+        """Return the files of the context that the Dockerfile copies."""
         sources: dict[str, None] = {}
         for line in self.dockerfile_str.replace("\\\n", " ").splitlines():
             word, rest = (line.split() or [""])[0], line.split()[1:]
@@ -99,7 +99,7 @@ class ContainerImage:
         return list(sources)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what the platform's builder is told, with the ignore patterns as they are written."""
+        """Return what the platform's builder is told, with the ignore patterns as they are written."""
         names = ("dockerfile_str", "build_args", "registries", "builder", "compression", "force_compression", "secrets")
         ignored = list(IGNORED) if self.dockerignore is None else self.dockerignore
         if self.dockerignore_path is not None:

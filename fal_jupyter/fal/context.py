@@ -54,7 +54,7 @@ def start_serving() -> None:
 
 
 def enter_request(context: RequestContext | Pending) -> Token[RequestContext | Pending | None]:
-    """Make *context* the current one of this task or thread; give the token for :func:`leave_request`."""
+    """Make *context* the current one of this task or thread; return the token for :func:`leave_request`."""
     return _current.set(context)
 
 
@@ -64,7 +64,7 @@ def leave_request(token: Token[RequestContext | Pending | None]) -> None:
 
 
 def current_request() -> RequestContext | None:
-    """Give the current context: ``None`` where nothing is served in this process."""
+    """Return the current context: ``None`` where nothing is served in this process."""
     context = _current.get()
     if isinstance(context, Pending):
         return context.get()

@@ -42,7 +42,7 @@ class Destination:
 
 
 def reached() -> Destination:
-    """Give where requests of this process go.
+    """Return where requests of this process go.
 
     Raises:
         UserError: the environment names no host, and nothing in this process uses a gateway.
@@ -62,7 +62,7 @@ def reached() -> Destination:
 
 
 def at_gateway(base: str, key: str) -> Destination:
-    """Give the addresses of the gateway at *base*, opened with *key*."""
+    """Return the addresses of the gateway at *base*, opened with *key*."""
     websockets = "ws" + base.removeprefix("http")
     return Destination(f"{base}/run", f"{base}/queue", f"{websockets}/run", f"{websockets}/ws", f"Key {key}")
 
@@ -77,7 +77,7 @@ def _of_environment() -> Destination:
 
 
 def authorization_of_environment() -> str:
-    """Give the header's value for the key of the environment, or ""."""
+    """Return the header's value for the key of the environment, or ""."""
     key, secret = os.environ.get("FAL_KEY_ID", ""), os.environ.get("FAL_KEY_SECRET", "")
     both = os.environ.get("FAL_KEY") or (f"{key}:{secret}" if key and secret else "")
     return f"Key {both}" if both else ""
@@ -100,7 +100,7 @@ def http(user: str) -> Any:
 
 
 def http_client(user: str = "fal.apps") -> httpx.Client:
-    """Give the one client of this process; it never asks a proxy for a loopback address.
+    """Return the one client of this process; it never asks a proxy for a loopback address.
 
     Raises:
         UserError: httpx is not installed; the sentence is about *user*.

@@ -17,7 +17,7 @@ _NAME = "fal"
 
 
 class _Loader(importlib.abc.Loader):
-    """Gives the module that is already there (or imports it) under its other name."""
+    """Returns the module that is already there (or imports it) under its other name."""
 
     def __init__(self, target: str, name: str) -> None:
         self._target, self._name = target, name
@@ -79,7 +79,7 @@ def is_installed() -> bool:
 
 
 def install(*, prefer_real: bool = False) -> ModuleType:
-    """Let ``import fal`` give this package; give what it gives now.
+    """Let ``import fal`` give this package; return what it gives now.
 
     The real package stays where it is if it was imported already, or if *prefer_real* is asked and it is installed.
     """

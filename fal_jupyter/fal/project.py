@@ -86,7 +86,7 @@ def _root(cls: Any) -> type[Any]:
 
 
 def find_project(start: Path) -> Path | None:
-    """Give the ``pyproject.toml`` of the project that *start* is in, or ``None``."""
+    """Return the ``pyproject.toml`` of the project that *start* is in, or ``None``."""
     start = start.resolve()
     for folder in (start, *start.parents):
         file = folder / FILE
@@ -98,7 +98,7 @@ def find_project(start: Path) -> Path | None:
 
 
 def project_apps(file: Path) -> dict[str, Any]:
-    """Give the tables of ``[tool.fal.apps]``, by the apps' names.
+    """Return the tables of ``[tool.fal.apps]``, by the apps' names.
 
     Raises:
         BadSetting: the file is not TOML, or the table is none.
@@ -118,7 +118,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def app_of_target(target: str, start: Path, *, command: str) -> ProjectApp | None:
-    """Give the app of a project that *target* names, or ``None`` where it names a file: as fal tells them apart, one with ``::`` or
+    """Return the app of a project that *target* names, or ``None`` where it names a file: as fal tells them apart, one with ``::`` or
     with ``.py`` at its end.
 
     Args:
@@ -137,7 +137,7 @@ def app_of_target(target: str, start: Path, *, command: str) -> ProjectApp | Non
 
 
 def project_app(name: str, start: Path, *, command: str = "fal-jupyter serve") -> ProjectApp:
-    """Give the app *name* of the project that *start* is in.
+    """Return the app *name* of the project that *start* is in.
 
     Raises:
         BadSetting: there is no project or no such app, or its table has what it may not have.

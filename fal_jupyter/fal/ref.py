@@ -8,7 +8,7 @@ _current_app: Any = None
 
 
 def get_current_app() -> Any:
-    """Give the app instance of this runner, or None where there is none."""
+    """Return the app instance of this runner, or None if there is none."""
     return _current_app
 
 

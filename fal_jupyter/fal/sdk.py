@@ -103,7 +103,7 @@ class RetryConfig:
     connection_error: int | None = None
 
     def to_dict(self) -> dict[str, dict[str, int]]:
-        """Give the form that ``host_kwargs`` takes; negative numbers count as 0.
+        """Return the form that ``host_kwargs`` takes; negative numbers count as 0.
 
         Raises:
             AppRuleBroken: no condition is set.

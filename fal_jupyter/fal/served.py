@@ -35,7 +35,7 @@ def is_served(value: object) -> TypeGuard[IsolatedFunction]:
 
 
 def served_app(value: IsolatedFunction) -> type[App]:
-    """Give the class that serves a function for which :func:`is_served` is true.
+    """Return the class that serves a function for which :func:`is_served` is true.
 
     Raises:
         AppRuleBroken: one of its options has no meaning for an app.
@@ -77,7 +77,7 @@ def _endpoint_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _method_calling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a method of the same kind that calls *function* without its own ``self``."""
+    """Return a method of the same kind that calls *function* without its own ``self``."""
 
     async def async_generator(self: object, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         async for item in function(*args, **kwargs):

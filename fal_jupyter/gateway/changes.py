@@ -20,7 +20,7 @@ class Changes:
         self._subscribers += (callback,)
 
     def next(self) -> asyncio.Event:
-        """Give the event that the next change sets; take it before looking at the state, so that no change is missed."""
+        """Return the event that the next change sets; take it before looking at the state, so that no change is missed."""
         if self._next is None:
             self._next = asyncio.Event()
         return self._next

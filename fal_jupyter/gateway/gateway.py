@@ -170,7 +170,7 @@ class Gateway:
         return self._listeners.runner_ports()
 
     async def open_port(self, requested: int) -> int:
-        """Open the loopback port if it is closed; gives it.
+        """Open the loopback port if it is closed; returns it.
 
         Raises:
             PortTaken: *requested* is in use, or another is open already.
@@ -186,7 +186,7 @@ class Gateway:
                 log.warning("runners cannot call apps by fal_client: the TLS port cannot be opened: %s", error)
 
     async def open_tls(self) -> TlsOpened:
-        """Open the TLS port beside the plain one, which is open; gives where it is and what to trust.
+        """Open the TLS port beside the plain one, which is open; returns where it is and what to trust.
 
         Raises:
             OSError: its certificates cannot be written, or no port is free.

@@ -109,7 +109,7 @@ def _above(cell: str, names: str) -> str:
 
 
 def _fal_takes(value: object) -> bool:
-    """True where fal's own pickler, which knows more than ours, takes it; a file that is open for reading goes as its text."""
+    """True if fal's own pickler, which knows more than ours, takes it; a file that is open for reading goes as its text."""
     try:
         _Pickler(io.BytesIO(), protocol=5).dump(value)
     except Exception:

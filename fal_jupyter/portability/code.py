@@ -108,7 +108,7 @@ class Piece:
         return False
 
     def full_name(self, node: ast.AST) -> str:
-        """Give what a dotted name stands for (``np.load`` → ``numpy.load``), or ``""``; unknown roots stay as written."""
+        """Return what a dotted name stands for (``np.load`` → ``numpy.load``), or ``""``; unknown roots stay as written."""
         if isinstance(node, ast.Attribute):
             root = self.full_name(node.value)
             return f"{root}.{node.attr}" if root else ""
@@ -121,13 +121,13 @@ class Piece:
         return name_of(self._namespace[node.id], node.id) if node.id in self._namespace else node.id
 
     def value_of(self, node: ast.AST) -> object:
-        """Give the global that a name stands for, or ``None``."""
+        """Return the global that a name stands for, or ``None``."""
         if isinstance(node, ast.Name) and node.id not in self.bound:
             return self._namespace.get(node.id)
         return None
 
     def text_of(self, node: ast.AST | None) -> str | None:
-        """Give the string that *node* is wherever it is read: a literal, a global, or a variable that a function sets once."""
+        """Return the string that *node* is wherever it is read: a literal, a global, or a variable that a function sets once."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if not isinstance(node, ast.Name):
@@ -157,7 +157,7 @@ class Piece:
 
 
 def name_of(value: object, otherwise: str = "") -> str:
-    """Give the full name of a module, or of a function or class of a library. Objects of the user's are asked nothing."""
+    """Return the full name of a module, or of a function or class of a library. Objects of the user's are asked nothing."""
     if value is os.environ:
         return "os.environ"
     kind = type(value)  # isinstance would ask a proxy what it stands for
@@ -180,7 +180,7 @@ def _public(home: str, name: str) -> str:
 def pieces_of(
     cls: type, dependencies: list[Dependency], namespace: Mapping[str, object], *, also: Sequence[str] = ()
 ) -> list[Piece]:
-    """Give the source of *cls*, then of every local class and function that it reaches, as far as there is any.
+    """Return the source of *cls*, then of every local class and function that it reaches, as far as there is any.
 
     A class without a method has no code that says where it is: it is looked for in the files of the others, and *also* there.
     """
@@ -204,7 +204,7 @@ def pieces_of(
 
 
 def pieces_of_module(name: str, file: Path) -> list[Piece]:
-    """Give the functions and classes of a module's file."""
+    """Return the functions and classes of a module's file."""
     tree, module = tree_of(str(file)), sys.modules.get(name)
     kinds = (*_SCOPES, ast.ClassDef)
     nodes = [node for node in tree.body if isinstance(node, kinds)] if tree is not None else []
@@ -235,7 +235,7 @@ _trees: dict[str, tuple[str, ast.Module | None]] = {}
 
 
 def tree_of(filename: str) -> ast.Module | None:
-    """Give the tree of a file or cell, or ``None`` where there is no source; each text is parsed once."""
+    """Return the tree of a file or cell, or ``None`` where there is no source; each text is parsed once."""
     text = "".join(linecache.getlines(filename))
     cached = _trees.get(filename)
     if cached is None or cached[0] != text:

@@ -32,7 +32,7 @@ def deploying_findings(cls: type[App], surroundings: Surroundings, location: Loc
 
 
 def _culprit(cls: type[Any]) -> tuple[str, str]:
-    """Give the option that ``wrap_app`` refuses, and what to type instead."""
+    """Return the option that ``wrap_app`` refuses, and what to type instead."""
     hosted = cls.host_kwargs
     kind = hosted.get("kind", "virtualenv")
     for name in SET_BY_FAL:

@@ -29,7 +29,7 @@ _PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requiremen
 
 
 def examine(cls: type[App], surroundings: Surroundings) -> list[Finding]:
-    """Give everything that would be different for *cls* in the cloud, the worst first.
+    """Return everything that would be different for *cls* in the cloud, the worst first.
 
     Raises:
         AppRuleBroken: *cls* is on the real ``fal.App`` and breaks a rule that ours is strict about.

@@ -78,7 +78,7 @@ class Finding:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Give each finding once: the worst first, then by place. Of equal ones at several places the first stays."""
+    """Return each finding once: the worst first, then by place. Of equal ones at several places the first stays."""
     ranks = {severity: rank for rank, severity in enumerate(SEVERITIES)}
     ranked = sorted(findings, key=lambda f: (ranks[f.severity], f.place, f.code, f.message))
     once: dict[tuple[str, str], Finding] = {}
@@ -88,7 +88,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_data(name: str, findings: Sequence[Finding]) -> dict[str, object]:
-    """Give one app's findings as plain JSON."""
+    """Return one app's findings as plain JSON."""
     rows = [asdict(finding) for finding in findings]
     for row in rows:
         del row["place"]

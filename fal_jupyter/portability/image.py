@@ -22,12 +22,12 @@ class DockerImage:
     paths: tuple[PurePosixPath, ...]
 
     def has(self, path: PurePosixPath) -> bool:
-        """True where the Dockerfile names *path*, or something around or below it."""
+        """True if the Dockerfile names *path*, or something around or below it."""
         return any(path.is_relative_to(copied) or copied.is_relative_to(path) for copied in self.paths)
 
 
 def image_of(cls: Any) -> DockerImage | None:
-    """Give the image of an app, or ``None`` where it has none."""
+    """Return the image of an app, or ``None`` where it has none."""
     if cls.image is None and cls.host_kwargs.get("kind") != "container":
         return None
     text = getattr(cls.image, "dockerfile_str", "")

@@ -57,7 +57,7 @@ class Carried:
 
 
 def fetches_code(piece: Piece) -> bool:
-    """True where the code brings modules while it runs: it clones a repository, or adds folders to ``sys.path``."""
+    """True if the code brings modules while it runs: it clones a repository, or adds folders to ``sys.path``."""
     for node in piece.walk():
         if isinstance(node, ast.Call):
             name = piece.full_name(node.func)

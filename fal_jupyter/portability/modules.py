@@ -21,7 +21,7 @@ _MOST_FILES = 300
 
 
 def module_pieces(carried: Carried, pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Give the code of the modules that go along, a list for each; of a package only what the class's code leads to.
+    """Return the code of the modules that go along, a list for each; of a package only what the class's code leads to.
 
     Other files of a package may belong to other apps.
     """

@@ -168,7 +168,7 @@ class _Rules:
 
 
 def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
-    """Give file and line of the option or method *name* in the class or a base of it, else of the class."""
+    """Return file and line of the option or method *name* in the class or a base of it, else of the class."""
     own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
     own.sort(key=lambda entry: entry[0].name != cls.__name__)
     for piece, tree in own:
@@ -179,7 +179,7 @@ def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, in
 
 
 def routes_of_all(cls: type[App]) -> list[tuple[str, Any]]:
-    """Give name and function of each HTTP endpoint that answers, in path order."""
+    """Return name and function of each HTTP endpoint that answers, in path order."""
     return [(name, marked.__wrapped__) for name, marked in routes_of(cls).values()]
 
 
@@ -188,7 +188,7 @@ def _is_async(method: object) -> bool:
 
 
 def _declares_query(method: Any, name: str) -> bool:
-    """True where ``Query(…)`` or ``Header(…)`` is written: the user knows where it comes from."""
+    """True if ``Query(…)`` or ``Header(…)`` is written: the user knows where it comes from."""
     parameter = inspect.signature(method).parameters.get(name)
     if parameter is None:
         return True  # of a dependency

@@ -50,12 +50,12 @@ class Brought:
     whole: bool
 
     def has(self, package: str) -> bool:
-        """True where one of the distributions that may hold *package* is among them."""
+        """True if one of the distributions that may hold *package* is among them."""
         return not self.names.isdisjoint(canonicalize_name(name) for name in distributions_of(package))
 
 
 def brought_by(requirements: Iterable[str], added: Iterable[str] = ()) -> Brought:
-    """Give what *requirements* and those that fal has *added* bring, with all that these need in turn, by what is installed here."""
+    """Return what *requirements* and those that fal has *added* bring, with all that these need in turn, by what is installed here."""
     own = _brought_by(requirements)
     return Brought(own.names | _brought_by(added).names, own.whole)
 
@@ -101,19 +101,19 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
-    """Give the distributions that may hold a package: the installed one, else those that are known to."""
+    """Return the distributions that may hold a package: the installed one, else those that are known to."""
     return tuple(_installed().get(package, ())) or _DISTRIBUTIONS.get(package) or (package,)
 
 
 def requirement_for(package: str) -> str:
-    """Give the requirement to write for a package: with its version where it is installed."""
+    """Return the requirement to write for a package: with its version where it is installed."""
     name = distributions_of(package)[0]
     version = version_of(name)
     return f"{name}=={version}" if version else name
 
 
 def version_of(distribution: str) -> str:
-    """Give the installed version, or ``""``; without a local part (``+cu121``), which no index has."""
+    """Return the installed version, or ``""``; without a local part (``+cu121``), which no index has."""
     try:
         return importlib.metadata.version(distribution).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
@@ -126,7 +126,7 @@ def _installed() -> Mapping[str, list[str]]:
 
 
 def file_of_local(package: str) -> Path | None:
-    """Give the file (or folder) of a package that lies on this machine outside of any environment, or ``None``."""
+    """Return the file (or folder) of a package that lies on this machine outside of any environment, or ``None``."""
     if package in sys.stdlib_module_names or package in _installed():
         return None
     try:

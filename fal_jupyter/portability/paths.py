@@ -102,7 +102,7 @@ def _texts(piece: Piece) -> Iterator[_Text]:
 
 
 def is_tried(piece: Piece, node: ast.AST) -> bool:
-    """True where the code asks whether the path that *node* is part of exists, or tries several of which it is one."""
+    """True if the code asks whether the path that *node* is part of exists, or tries several of which it is one."""
     around = piece.around(node)
     name, listed = "", False
     for outer in around:
@@ -217,7 +217,7 @@ def _brought(path: Path, app_files: Sequence[str]) -> bool:
 
 
 def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
-    """True where *node* is an argument of a call that takes paths; with *reading* not where it is written to."""
+    """True if *node* is an argument of a call that takes paths; with *reading* not where it is written to."""
     call = piece.parent(node)
     if isinstance(call, ast.Attribute) and issubclass(
         type(piece.value_of(node)), PurePath

@@ -48,5 +48,5 @@ class Surroundings:
     def finding(
         self, code: str, severity: Severity, location: tuple[str, int], message: str, instead: str = ""
     ) -> Finding:
-        """Give a finding at *location*, a file name and a line; ``("", 0)`` for none."""
+        """Return a finding at *location*, a file name and a line; ``("", 0)`` for none."""
         return Finding(code, severity, self.where(*location) if location[0] else "", message, instead, location)

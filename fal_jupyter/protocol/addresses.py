@@ -52,12 +52,12 @@ def app_address(path: str, own: str = "") -> AppAddress:
 
 
 def is_of_request(path: str) -> bool:
-    """True where *path* names a request by an id as we make them, whatever stands behind it."""
+    """True if *path* names a request by an id as we make them, whatever stands behind it."""
     return _OF_REQUEST.fullmatch(path) is not None
 
 
 def job_address(path: str, own: str = "") -> JobAddress | None:
-    """Take the address of a queued request apart, or give None where it is none. What stands between app and request does
+    """Take the address of a queued request apart, or give None if it is none. What stands between app and request does
     not matter: clients drop an endpoint's own path there."""
     match = _JOB.fullmatch(path)
     if match is None:
@@ -69,7 +69,7 @@ def job_address(path: str, own: str = "") -> JobAddress | None:
 
 
 def is_hostile(path: str) -> bool:
-    """True where a path has a ``..`` segment or a control character in it, percent-encoded or not.
+    """True if a path has a ``..`` segment or a control character in it, percent-encoded or not.
 
     The one rule for paths of strangers. The Jupyter proxy adds to it what proxies read in different ways
     (:func:`fal_jupyter.server.targets.is_ambiguous`).

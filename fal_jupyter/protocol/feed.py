@@ -140,7 +140,7 @@ class EndpointState(TypedDict):
 
 
 class Failure(TypedDict):
-    """The last start that failed; ``retry_at`` is 0 where nothing is tried again by itself."""
+    """The last start that failed; ``retry_at`` is 0 if nothing is tried again by itself."""
 
     time: float
     revision: int
@@ -213,7 +213,7 @@ class HostState(TypedDict):
 
 class RequestState(TypedDict):
     """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http``, ``panel`` or ``load``;
-    ``cell`` and ``cell_number`` are the id and the execution count of the calling cell, ``""`` and 0 where that is unknown.
+    ``cell`` and ``cell_number`` are the id and the execution count of the calling cell, ``""`` and 0 if that is unknown.
 
     The five parts sum to ``total_ms``, which is what the caller waited, but for its own connection: ``queue_ms`` for a free
     runner, ``start_ms`` for one to start, ``transfer_ms`` for bytes between caller and runner, ``run_ms`` in the endpoint until its
@@ -378,7 +378,7 @@ class Build(TypedDict):
 class CardData(TypedDict):
     """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
     :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown;
-    ``prints`` is the revision whose first start its cell waits for and prints, 0 where there is none; ``fields`` is how many rows the form of
+    ``prints`` is the revision whose first start its cell waits for and prints, 0 if there is none; ``fields`` is how many rows the form of
     the first endpoint will have, as far as the class says."""
 
     version: int

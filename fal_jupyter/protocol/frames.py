@@ -78,7 +78,7 @@ class FrameError(Exception):
 
 
 def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryview = b"") -> bytes:
-    """Give the bytes of one frame.
+    """Return the bytes of one frame.
 
     Raises:
         FrameError: the payload is longer than a frame of this kind may be.
@@ -95,7 +95,7 @@ def head_of(kind: Kind | int, stream: int, payload: bytes | memoryview) -> bytes
 
 
 def encode_message(kind: Kind | int, stream: int, head: bytes, body: bytes = b"", *, end: bool) -> bytes:
-    """Give the bytes of a REQUEST or RESPONSE frame: JSON *head* and the first (with *end*: the only) body bytes."""
+    """Return the bytes of a REQUEST or RESPONSE frame: JSON *head* and the first (with *end*: the only) body bytes."""
     size = 5 + len(head) + len(body)
     if size > MAX_PAYLOAD:
         raise FrameError(f"a head of {len(head)} bytes and {len(body)} body bytes are too long for one frame")
@@ -132,7 +132,7 @@ def ends_stream(frame: Frame) -> bool:
 
 
 def encode_load(head: bytes, payload: bytes) -> bytes:
-    """Give the bytes of a LOAD frame."""
+    """Return the bytes of a LOAD frame."""
     return encode(Kind.LOAD, 0, b"%b%b%b" % (len(head).to_bytes(4, "big"), head, payload))
 
 
@@ -149,7 +149,7 @@ def decode_load(payload: bytes) -> tuple[bytes, bytes]:
 
 
 def encode_window(stream: int, credit: int) -> bytes:
-    """Give the bytes of a WINDOW frame."""
+    """Return the bytes of a WINDOW frame."""
     return encode(Kind.WINDOW, stream, credit.to_bytes(4, "big"))
 
 
@@ -190,7 +190,7 @@ class Decoder:
         return iter(frames)
 
     def _complete(self, data: bytes | bytearray | memoryview, frames: list[Frame]) -> int:
-        """Give the frame that had begun what it lacks; says how much of *data* that was."""
+        """Return the frame that had begun what it lacks; says how much of *data* that was."""
         buffer, at = self._buffer, 0
         if len(buffer) < HEAD_SIZE:
             at = HEAD_SIZE - len(buffer)

@@ -21,7 +21,7 @@ _ALLOWED: Final = tuple(
 
 
 def admin_target(method: str, path: str) -> str | None:
-    """Give the control plane's path for *method* on ``fal/api/{path}``, or None where panels may not do that."""
+    """Return the control plane's path for *method* on ``fal/api/{path}``, or None if panels may not do that."""
     for allowed, pattern in _ALLOWED:
         if allowed == method and pattern.fullmatch(path):
             return ADMIN + path

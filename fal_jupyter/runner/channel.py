@@ -108,7 +108,7 @@ class RunnerChannel:
                 poller.poll()
 
     def receive(self) -> list[Frame]:
-        """Give the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
+        """Return the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
         end_returned_child()  # it runs its parent's loop
         try:
             size = self.sock.recv_into(self._arena)

@@ -18,7 +18,7 @@ from fal_jupyter.runner.process.children import LOAD_VARIABLE, enter_main
 
 
 def names_of_the_runner() -> dict[str, object]:
-    """Load what the runner was loaded with; gives the names of its ``__main__``."""
+    """Load what the runner was loaded with; returns the names of its ``__main__``."""
     head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
     head: LoadHead = msgspec.json.decode(head_json)
     enter_imports(head)

@@ -42,7 +42,7 @@ RUNNER_VARIABLE = "FAL_JUPYTER_RUNNER"
 
 
 def main(sock: socket.socket) -> int:
-    """Be a runner on *sock* until the gateway says otherwise; gives the exit status."""
+    """Be a runner on *sock* until the gateway says otherwise; returns the exit status."""
     channel = RunnerChannel(sock)
     channel.send(frames.encode(Kind.HELLO, 0, _encode({"protocol": PROTOCOL, "pid": os.getpid()})))
     frame = channel.wait_for_frame(lambda f: f.kind in (Kind.LOAD, Kind.SHUTDOWN))
@@ -235,7 +235,7 @@ def enter_imports(head: LoadHead) -> None:
 
 
 def load_class(head: LoadHead, payload: bytes) -> Any:
-    """Give the user's class, out of a pickle of ours or out of its file."""
+    """Return the user's class, out of a pickle of ours or out of its file."""
     try:
         return _load_class(head, payload)
     except ModuleNotFoundError as error:

@@ -50,7 +50,7 @@ class Activity:
 
 
 def is_busy(line: bytes) -> bool:
-    """True where a frame or snapshot shows a request that waits or runs, or a frame one that has just ended."""
+    """True if a frame or snapshot shows a request that waits or runs, or a frame one that has just ended."""
     read = json.loads(line)
     if any(app["waiting"] or app["in_flight"] for app in read.get("apps", ())):
         return True

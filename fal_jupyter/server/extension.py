@@ -117,5 +117,5 @@ def routes(passing: dict[str, object], panel: dict[str, object], admin: dict[str
 
 
 def extension_points() -> list[dict[str, object]]:
-    """Give what Jupyter asks a package's ``_jupyter_server_extension_points`` for."""
+    """Return what Jupyter asks a package's ``_jupyter_server_extension_points`` for."""
     return [{"module": __name__, "app": FalJupyterExtension}]

@@ -51,7 +51,7 @@ class FeedSubscriber:
         self._news.set()
 
     async def next(self) -> bytes | None:
-        """Give the next line for the panel, waiting for it; None when the panel has disconnected."""
+        """Return the next line for the panel, waiting for it; None when the panel has disconnected."""
         while not self._closed:
             self._news.clear()
             line = self._take()
@@ -122,7 +122,7 @@ class FeedRelay:
         listener.close()
 
     async def snapshot(self) -> tuple[int, bytes] | None:
-        """Give everything as one line with its number; None if no gateway answers."""
+        """Return everything as one line with its number; None if no gateway answers."""
         try:
             status, line = await get(self._upstream, A_SNAPSHOT)
         except FalJupyterError:
@@ -235,7 +235,7 @@ class _Follower:
 
 
 def head_of(line: bytes) -> tuple[str, int]:
-    """Give a line's kind and number (0: none) without reading it all."""
+    """Return a line's kind and number (0: none) without reading it all."""
     match = _HEAD.match(line)
     if match is not None:
         return match[1].decode(), int(match[2] or 0)
@@ -244,7 +244,7 @@ def head_of(line: bytes) -> tuple[str, int]:
 
 
 def encode(line: FeedLine) -> bytes:
-    """Give a line of our own."""
+    """Return a line of our own."""
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 

@@ -109,7 +109,7 @@ class GuardedHandler(JupyterHandler):
 
 
 def explain(error: HTTPError) -> tuple[str, str]:
-    """Give an error's type and sentence; what others wrote into it stays in the log."""
+    """Return an error's type and sentence; what others wrote into it stays in the log."""
     if isinstance(error, AccessDenied):
         return error.error_type, error.detail
     status = error.status_code
@@ -117,5 +117,5 @@ def explain(error: HTTPError) -> tuple[str, str]:
 
 
 def error_body(error_type: str, detail: str) -> bytes:
-    """Give the body of an error."""
+    """Return the body of an error."""
     return json.dumps({"detail": detail, "error_type": error_type}).encode()

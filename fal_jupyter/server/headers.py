@@ -51,7 +51,7 @@ SANDBOX: Final = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
 def inward(headers: HTTPHeaders, length: str | None, base: str = "", role: str = "data") -> list[str]:
-    """Give the lines of a request's head for the gateway.
+    """Return the lines of a request's head for the gateway.
 
     Args:
         headers: of the caller's request.
@@ -73,7 +73,7 @@ def inward(headers: HTTPHeaders, length: str | None, base: str = "", role: str =
 
 
 def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHeaders:
-    """Give the head of an answer for the browser.
+    """Return the head of an answer for the browser.
 
     Args:
         received: the headers of the gateway's response, names in lower case.
@@ -103,14 +103,14 @@ def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHe
 
 
 def handshake(received: list[tuple[str, str]]) -> bytes:
-    """Give the answer to a websocket's handshake, with what the gateway chose."""
+    """Return the answer to a websocket's handshake, with what the gateway chose."""
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"{name}: {value}" for name, value in received if name in _HANDSHAKE]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def is_data(kind: str) -> bool:
-    """True where a browser does nothing with that content type but show or keep it."""
+    """True if a browser does nothing with that content type but show or keep it."""
     if "," in kind:  # browsers take the last one of a list
         return False
     plain = kind.partition(";")[0].strip().lower()
@@ -118,7 +118,7 @@ def is_data(kind: str) -> bool:
 
 
 def location(value: str, prefix: str, target: str) -> str | None:
-    """Give a redirection's address below *prefix*, or None where it leads elsewhere."""
+    """Return a redirection's address below *prefix*, or None if it leads elsewhere."""
     try:
         parts = urlsplit(value)
     except ValueError:

@@ -46,7 +46,7 @@ class Origin:
             self.write()
 
     def of(self, request: HTTPServerRequest) -> str:
-        """Give the origin by which this request's caller reaches the server, ``""`` if it cannot go into a header."""
+        """Return the origin by which this request's caller reaches the server, ``""`` if it cannot go into a header."""
         origin = self._configured or _origin_from_headers(request) or origin_of(f"{request.protocol}://{request.host}")
         return origin if origin.isascii() and origin.isprintable() and " " not in origin else ""
 
@@ -69,7 +69,7 @@ def _origin_from_headers(request: HTTPServerRequest) -> str:
 
 
 def origin_of(address: str) -> str:
-    """Give ``scheme://host[:port]`` of an address, ``""`` where it has none."""
+    """Return ``scheme://host[:port]`` of an address, ``""`` where it has none."""
     try:
         parts = urlsplit(address)
     except ValueError:

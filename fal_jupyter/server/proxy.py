@@ -60,7 +60,7 @@ class Passing(GuardedHandler):
         return self.request.method == "GET" and self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     def target(self) -> str:
-        """Give the gateway's path for this request.
+        """Return the gateway's path for this request.
 
         Raises:
             Refused: there is none.
@@ -154,7 +154,7 @@ class Passing(GuardedHandler):
             self._head_timer = None
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
-        """A piece of the body; gives a future to wait for where the gateway is slower than the caller."""
+        """A piece of the body; returns a future to wait for where the gateway is slower than the caller."""
         if self._connection is None and self._again is None:
             return None  # it was answered early, and sends the rest
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
@@ -342,7 +342,7 @@ class DataHandler(Passing):
         return "execute"
 
     def target(self) -> str:
-        """Give the path on the gateway's socket: ours without the base URL and ``fal``."""
+        """Return the path on the gateway's socket: ours without the base URL and ``fal``."""
         path = self.request.path[len(self.base_url) + len("fal") :]
         if is_ambiguous(path):
             raise AccessDenied(400, "bad_request", "the path has '..', a hidden slash or a control character in it")
@@ -360,7 +360,7 @@ class AdminHandler(Passing):
         return "execute" if self.request.path.endswith("/calls") else super().action()
 
     def target(self) -> str:
-        """Give the control plane's path."""
+        """Return the control plane's path."""
         path = self.request.path[len(self.base_url) + len("fal/api/") :]
         target = None if is_ambiguous(path) else admin_target(self.request.method or "", path)
         if target is None:

@@ -20,7 +20,7 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 
 
 def is_ambiguous(path: str) -> bool:
-    """True where *path* is hostile, hides a slash, or has a character in it that no address has: proxies read such paths in different ways."""
+    """True if *path* is hostile, hides a slash, or has a character in it that no address has: proxies read such paths in different ways."""
     if _PLAIN.fullmatch(path):
         return False
     lower = path.lower()
@@ -28,7 +28,7 @@ def is_ambiguous(path: str) -> bool:
 
 
 def without_secrets(query: str) -> str:
-    """Give *query* without the arguments by which Jupyter knows its user, however their names are written."""
+    """Return *query* without the arguments by which Jupyter knows its user, however their names are written."""
     if not query:
         return ""
     return "&".join(
@@ -37,5 +37,5 @@ def without_secrets(query: str) -> str:
 
 
 def is_query(query: str) -> bool:
-    """True where *query* can stand in a request's first line."""
+    """True if *query* can stand in a request's first line."""
     return _PRINTABLE.fullmatch(query) is not None

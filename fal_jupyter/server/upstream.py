@@ -121,7 +121,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._patience = None
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send bytes; gives a future to wait for where the gateway does not take them as fast as they come."""
+        """Send bytes; returns a future to wait for where the gateway does not take them as fast as they come."""
         if self._transport is None:
             return None
         self._written += len(data)
@@ -279,7 +279,7 @@ class Upstream:
         self._closed = False
 
     def idle(self) -> UpstreamConnection | None:
-        """Give a connection that waits for a request, if there is one."""
+        """Return a connection that waits for a request, if there is one."""
         while self._idle:
             connection = self._idle.pop()
             if connection.is_good():
@@ -288,7 +288,7 @@ class Upstream:
         return None
 
     async def connect(self) -> UpstreamConnection:
-        """Give a new connection.
+        """Return a new connection.
 
         Raises:
             GatewayUnreachable: nobody answers; the message says why.
@@ -376,7 +376,7 @@ class _Unanswered(GatewayUnreachable):
 
 
 async def get(upstream: Upstream, target: str, method: str = "GET") -> tuple[int, bytes]:
-    """Ask the gateway for something small, without a body; gives status and body. What one that ended has not read is asked of the next one.
+    """Ask the gateway for something small, without a body; returns status and body. What one that ended has not read is asked of the next one.
 
     Raises:
         GatewayUnreachable: nobody answers.

@@ -52,7 +52,7 @@ class Part:
 
 
 def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[Part]:
-    """Give the parts of a class beside itself, nearest first.
+    """Yield the parts of a class beside itself, nearest first.
 
     Raises:
         NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
@@ -72,7 +72,7 @@ def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[
 
 
 def separate_parts(graph: DependencyGraph) -> Parts:
-    """Give what has digests of its own. Where two definitions share a label, both count wherever they are met."""
+    """Return what has digests of its own. Where two definitions share a label, both count wherever they are met."""
     found = {id(graph.root): f"class {graph.root.__name__}"}
     for dependency in graph.dependencies:
         value = dependency.value
@@ -159,7 +159,7 @@ def _capture_of_value(dependency: Dependency, cls: type, cell: str, parts: Parts
 
 
 def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:
-    """Give what a value is that pickle would take though it cannot travel, and what to do instead."""
+    """Return what a value is that pickle would take though it cannot travel, and what to do instead."""
     value = dependency.value
     if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
         name = getattr(value, "name", "?")
@@ -205,6 +205,6 @@ def _size(value: object) -> int:
 
 
 def reason_of(error: BaseException) -> str:
-    """Give the first line of an error's text."""
+    """Return the first line of an error's text."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -49,13 +49,13 @@ def is_derived(member: object) -> bool:
 
 
 def library_of(cls: type) -> str:
-    """Give the package whose metaclass has made *cls*, or ``""`` where Python itself has."""
+    """Return the package whose metaclass has made *cls*, or ``""`` where Python itself has."""
     package = skeletons.maker_of(type(cls)).__module__.partition(".")[0]
     return "" if package in sys.stdlib_module_names else package
 
 
 def reduce_class(cls: type) -> tuple[Any, ...]:
-    """Give how *cls* is made anew: what makes it empty, with which arguments, ``(members, slots)``, and what sets them."""
+    """Return how *cls* is made anew: what makes it empty, with which arguments, ``(members, slots)``, and what sets them."""
     if issubclass(cls, enum.Enum):
         return _reduce_enumeration(cls)
     members = own_members(cls)
@@ -93,7 +93,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
 
 
 def reduce_type_of_ctypes(cls: type) -> tuple[object, ...] | None:
-    """Give how an array, pointer or function type is made anew, which has no name to be found by; None for other classes."""
+    """Return how an array, pointer or function type is made anew, which has no name to be found by; None for other classes."""
     if type(cls).__module__ != "_ctypes" or type(cls).__name__ not in _TYPES_OF_TYPES:
         return None
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls and cls.__module__ != "__main__":
@@ -103,7 +103,7 @@ def reduce_type_of_ctypes(cls: type) -> tuple[object, ...] | None:
 
 
 def own_members(cls: type) -> dict[str, object]:
-    """Give the members of *cls* that have to travel."""
+    """Return the members of *cls* that have to travel."""
     members: dict[str, object] = cloudpickle._class_getstate(cls)[0]
     if (own := vars(cls).get("__dict__")) is not None:  # of a proxy; cloudpickle leaves it out
         members["__dict__"] = own
@@ -173,7 +173,7 @@ def is_struct(cls: type) -> bool:
 
 
 def _struct_fields(cls: Any) -> dict[str, dict[str, object]]:
-    """Give of each own field what ``msgspec.field`` takes: its name in messages, its default."""
+    """Return of each own field what ``msgspec.field`` takes: its name in messages, its default."""
     missing = sys.modules["msgspec"].NODEFAULT
     names, defaults = cls.__struct_fields__, cls.__struct_defaults__
     encoded = dict(zip(names, cls.__struct_encode_fields__, strict=True))

@@ -58,7 +58,7 @@ class EdgeKind(enum.Enum):
 class Edge(typing.NamedTuple):
     """One reference: *source* refers to *target* as *name*.
 
-    ``line`` is that of the first use in the code of *source*, or 0 where the reference is no statement of it.
+    ``line`` is that of the first use in the code of *source*, or 0 if the reference is no statement of it.
     """
 
     source: object
@@ -113,11 +113,11 @@ class DependencyGraph:
         self._edges.setdefault(id(edge.source), []).append(edge)
 
     def edges_from(self, value: object) -> Sequence[Edge]:
-        """Give the references that *value* itself has."""
+        """Return the references that *value* itself has."""
         return self._edges.get(id(value), ())
 
     def path(self, start: object, end: object) -> list[Edge]:
-        """Give a shortest chain of references from *start* to *end*, or an empty list where there is none."""
+        """Return a shortest chain of references from *start* to *end*, or an empty list where there is none."""
         arrived_by: dict[int, Edge] = {}
         pending = deque([start])
         while pending and id(end) not in arrived_by:
@@ -133,14 +133,14 @@ class DependencyGraph:
         return chain[::-1]
 
     def components(self) -> list[list[int]]:
-        """Give the identities of all objects, in groups whose members reach each other; a group follows what it refers to."""
+        """Return the identities of all objects, in groups whose members reach each other; a group follows what it refers to."""
         return strongly_connected([id(self.root)], self._successors)
 
     def _successors(self, node: int) -> list[int]:
         return [id(edge.target) for edge in self._edges.get(node, ()) if type(edge.target) not in ATOMS]
 
     def deep_digests(self, own: Mapping[int, str]) -> dict[int, str]:
-        """Give for each object the digest of its content and of everything behind it, by identity.
+        """Return for each object the digest of its content and of everything behind it, by identity.
 
         Args:
             own: digests of contents, by identity. An object without one adds only what it leads to. Atoms need none: they are part
@@ -173,18 +173,18 @@ class DependencyGraph:
         return [function.__code__ for value in local_values for function in own_functions(value)]
 
     def imports(self) -> Iterator[str]:
-        """Give the top-level modules that ``import`` statements in this code name."""
+        """Yield the top-level modules that ``import`` statements in this code name."""
         for code in self.code:
             yield from (name.split(".")[0] for name in references_in(code).imports)
 
     def global_names(self) -> Iterator[str]:
-        """Give the names that this code looks up as globals."""
+        """Yield the names that this code looks up as globals."""
         for code in self.code:
             yield from references_in(code).global_lines
 
 
 def walk(cls: type) -> DependencyGraph:
-    """Give everything that *cls* reaches in its notebook or script."""
+    """Return everything that *cls* reaches in its notebook or script."""
     return _Walk(cls).run()
 
 
@@ -328,7 +328,7 @@ _LONG = 4096
 
 
 def name_in_notebook(value: object) -> str:
-    """Give the notebook's own name of a thing, or ``""``; equal short texts are one object by chance."""
+    """Return the notebook's own name of a thing, or ``""``; equal short texts are one object by chance."""
     if _is_short_text(value):
         return ""
     variables = list(_variables().items())

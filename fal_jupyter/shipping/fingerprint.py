@@ -132,7 +132,7 @@ class _Scope:
         self.entered: list[object] = []
 
     def once(self, obj: object, content: Callable[[], object]) -> Any:
-        """Give what stands for *obj*, which may hold itself: inside of itself it is its place among what was entered."""
+        """Return what stands for *obj*, which may hold itself: inside of itself it is its place among what was entered."""
         if id(obj) in self.done:
             return self.done[id(obj)][1]
         for depth, other in enumerate(self.entered):
@@ -183,7 +183,7 @@ class _Contents(pickling.Pickler):
         return self._stand_in(obj, kind)
 
     def _stand_in(self, obj: Any, kind: type) -> object:
-        """Give what stands for an object of a library that holds chance: addresses, counters, where it is stored."""
+        """Return what stands for an object of a library that holds chance: addresses, counters, where it is stored."""
         match f"{kind.__module__}.{kind.__name__}":
             case "pydantic.type_adapter.TypeAdapter":  # addresses in its schema
                 return kind.__name__, self._digest([obj._type, obj._config])
@@ -212,11 +212,11 @@ class _Contents(pickling.Pickler):
         return kind.__name__, tokens, self._digest([kind, getattr(items, "__dict__", None)])
 
     def _token(self, item: object) -> str:
-        """Give a text that stands for an item of a set; most sets are large and of texts."""
+        """Return a text that stands for an item of a set; most sets are large and of texts."""
         return f"{type(item).__name__} {item!r}" if type(item) in ATOMS else self._digest(item)
 
     def _members(self, definition: type | types.FunctionType) -> dict[str, str]:
-        """Give a digest of each thing that a function or class holds; what does not pickle counts by its type."""
+        """Return a digest of each thing that a function or class holds; what does not pickle counts by its type."""
         if type(definition) is types.FunctionType:
             members = _members_of_function(definition) | self._globals_of(definition)
         else:
@@ -224,7 +224,7 @@ class _Contents(pickling.Pickler):
         return {name: self._digest_of_member(member) for name, member in sorted(members.items())}
 
     def _globals_of(self, function: types.FunctionType) -> dict[str, object]:
-        """Give what a function of the notebook looks up by name and nothing else counts: one that an object of a library holds."""
+        """Return what a function of the notebook looks up by name and nothing else counts: one that an object of a library holds."""
         namespace = function.__globals__
         if namespace.get("__name__") != "__main__":
             return {}
@@ -247,13 +247,13 @@ class _Contents(pickling.Pickler):
 
 
 def _travels_as(kind: type, base: type) -> bool:
-    """True where a class leaves to *base* what of its instances travels."""
+    """True if a class leaves to *base* what of its instances travels."""
     own = ("__reduce__", "__reduce_ex__", "__getstate__")
     return all(getattr(kind, name, None) is getattr(base, name, None) for name in own)
 
 
 def _without_hook_ids(state: Mapping[str, object]) -> dict[str, object]:
-    """Give the attributes of a torch module with its hooks as lists: their keys count all hooks of the process."""
+    """Return the attributes of a torch module with its hooks as lists: their keys count all hooks of the process."""
     return {
         name: list(value.values()) if "_hooks" in name and isinstance(value, OrderedDict) else value
         for name, value in state.items()
@@ -261,7 +261,7 @@ def _without_hook_ids(state: Mapping[str, object]) -> dict[str, object]:
 
 
 def _tensor(torch: Any, tensor: Any) -> tuple[Any, ...]:
-    """Give what stands for a tensor, wherever and however it is stored: its kind, shape and bytes."""
+    """Return what stands for a tensor, wherever and however it is stored: its kind, shape and bytes."""
     kind = ("tensor", str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad)
     if tensor.is_meta:
         return (*kind, "meta")
@@ -295,7 +295,7 @@ def _members_of_function(function: types.FunctionType) -> dict[str, object]:
 
 
 def _members_of_class(cls: type) -> dict[str, object]:
-    """Give what travels of a class, but for what differs where nothing has changed."""
+    """Return what travels of a class, but for what differs where nothing has changed."""
     reduced = pickling.Pickler(io.BytesIO()).reducer_override(cls)
     if not isinstance(reduced, tuple):
         return {}
@@ -339,7 +339,7 @@ def _source(definition: type | types.FunctionType) -> object:
 
 
 def _find(text: str, definition: Any, line: int) -> ast.AST | None:
-    """Give the definition of that name that *line* is in, the innermost of them."""
+    """Return the definition of that name that *line* is in, the innermost of them."""
     innermost = None
     for node, first in _definitions(text):
         here = first <= line <= (node.end_lineno or first) and (isinstance(definition, type) or first == line)
@@ -350,7 +350,7 @@ def _find(text: str, definition: Any, line: int) -> ast.AST | None:
 
 @functools.lru_cache(maxsize=32)
 def _definitions(text: str) -> list[tuple[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, int]]:
-    """Give the definitions in a cell, outer ones first, and the first line of each, decorators included."""
+    """Return the definitions in a cell, outer ones first, and the first line of each, decorators included."""
     try:
         tree = ast.parse(textwrap.dedent(text))
     except SyntaxError:

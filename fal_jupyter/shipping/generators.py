@@ -22,7 +22,7 @@ _CHOSEN = 64  # bits of a seed that somebody wrote down; what the operating syst
 
 
 def home_of_generator(value: object) -> tuple[str, str] | None:
-    """Give module and name of a generator that a library keeps for everybody, or None."""
+    """Return module and name of a generator that a library keeps for everybody, or None."""
     for module, name in _OF_LIBRARIES:
         if value is not None and value is getattr(sys.modules.get(module), name, None):
             return module, name

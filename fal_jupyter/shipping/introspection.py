@@ -62,7 +62,7 @@ class CodeReferences:
 
 @functools.lru_cache(maxsize=1024)
 def references_in(code: types.CodeType) -> CodeReferences:
-    """Give what *code* refers to by name; code that is met again is not read again."""
+    """Return what *code* refers to by name; code that is met again is not read again."""
     return CodeReferences(code)
 
 
@@ -76,14 +76,14 @@ def is_dunder(name: str) -> bool:
 
 
 def defaults_of(function: types.FunctionType) -> dict[str, object]:
-    """Give the default values of a function by their parameters' names."""
+    """Return the default values of a function by their parameters' names."""
     code, values = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
     return dict(zip(names, values, strict=True)) | (function.__kwdefaults__ or {})
 
 
 def closure_of(function: types.FunctionType) -> dict[str, object]:
-    """Give the captured variables of a function by name; none of them while one is not bound yet."""
+    """Return the captured variables of a function by name; none of them while one is not bound yet."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     try:
         return {name: cell.cell_contents for name, cell in cells}
@@ -92,7 +92,7 @@ def closure_of(function: types.FunctionType) -> dict[str, object]:
 
 
 def wrapped_by(function: types.FunctionType) -> Iterator[object]:
-    """Give what a decorator's function may call in its place: ``__wrapped__``, and all that is bound in its closure."""
+    """Yield what a decorator's function may call in its place: ``__wrapped__``, and all that is bound in its closure."""
     yield getattr(function, "__wrapped__", None)
     for cell in function.__closure__ or ():
         try:
@@ -102,7 +102,7 @@ def wrapped_by(function: types.FunctionType) -> Iterator[object]:
 
 
 def contents_of(value: object) -> Iterator[object]:
-    """Give what a value holds, as far as user code may be in it."""
+    """Yield what a value holds, as far as user code may be in it."""
     yield from typing.get_args(value)
     if isinstance(value, dict):
         yield from itertools.islice(value.values(), _MOST_ITEMS)
@@ -120,7 +120,7 @@ def contents_of(value: object) -> Iterator[object]:
 
 
 def functions_in(member: object) -> Iterator[types.FunctionType]:
-    """Give the functions that a class member or a value stands for: of methods, properties, caches and other wrappers."""
+    """Yield the functions that a class member or a value stands for: of methods, properties, caches and other wrappers."""
     if type(member) is types.FunctionType:
         yield member
     elif type(member) in _WITHOUT_FUNCTIONS:
@@ -140,7 +140,7 @@ def functions_in(member: object) -> Iterator[types.FunctionType]:
 
 
 def own_functions(value: object) -> list[types.FunctionType]:
-    """Give the functions whose code is the code of *value*: the methods of a class, properties and wrapped ones among them."""
+    """Return the functions whose code is the code of *value*: the methods of a class, properties and wrapped ones among them."""
     if not isinstance(value, type):
         return list(functions_in(value))
     return [function for member in vars(value).values() for function in functions_in(member)]

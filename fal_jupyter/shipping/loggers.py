@@ -22,7 +22,7 @@ _STREAMS = ("stdout", "stderr")
 
 
 def reduce_logger(logger: logging.Logger) -> object:
-    """Give how a logger is found, and what is set at it and above it."""
+    """Return how a logger is found, and what is set at it and above it."""
     return (
         find,
         (_name(logger),),
@@ -34,7 +34,7 @@ def reduce_logger(logger: logging.Logger) -> object:
 
 
 def left_behind(logger: logging.Logger) -> Iterator[str]:
-    """Give a sentence for each handler that stays in the kernel."""
+    """Yield a sentence for each handler that stays in the kernel."""
     for ancestor in _upwards(logger):
         for handler in ancestor.handlers:
             if not _travels(handler):
@@ -43,7 +43,7 @@ def left_behind(logger: logging.Logger) -> Iterator[str]:
 
 
 def reduce_handler(handler: logging.Handler) -> object:
-    """Give how a handler is made anew.
+    """Return how a handler is made anew.
 
     Raises:
         pickle.PicklingError: it holds what lives in this process.
@@ -119,7 +119,7 @@ def _travels(handler: logging.Handler) -> bool:
 
 
 def _standard(stream: object) -> str:
-    """Give the name of a standard stream of this process, or ``""``."""
+    """Return the name of a standard stream of this process, or ``""``."""
     for name in _STREAMS:
         if stream is getattr(sys, name) or stream is getattr(sys, f"__{name}__"):
             return name

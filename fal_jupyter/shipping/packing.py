@@ -86,7 +86,7 @@ def pack(
 
 
 def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
-    """Give the digest of each part by its label; of several ones together, whatever their order."""
+    """Return the digest of each part by its label; of several ones together, whatever their order."""
     found: dict[str, list[str]] = {f"class {cls.__name__}": [own]}
     for part in parts:
         if part.capture.digest:
@@ -95,7 +95,7 @@ def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
 
 
 def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[str, str]]:
-    """Give the names of the notebook that stand for things of libraries (``Model = AutoModel``), each with what tells it from others."""
+    """Yield the names of the notebook that stand for things of libraries (``Model = AutoModel``), each with what tells it from others."""
     for dependency in dependencies:
         value = dependency.value
         if dependency.missing or dependency.unnamed:
@@ -107,7 +107,7 @@ def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[st
 
 
 def _sources(graph: DependencyGraph) -> dict[str, str]:
-    """Give the text of each cell and file that the code is from."""
+    """Return the text of each cell and file that the code is from."""
     texts: dict[str, str] = {}
     for code in graph.code:
         name = code.co_filename
@@ -117,7 +117,7 @@ def _sources(graph: DependencyGraph) -> dict[str, str]:
 
 
 def _modules(graph: DependencyGraph) -> Iterator[str]:
-    """Give the names of modules that what travels refers to: captured, referred to by name, or imported in functions."""
+    """Yield the names of modules that what travels refers to: captured, referred to by name, or imported in functions."""
     for value in (*graph.root.__mro__, *(dependency.value for dependency in graph.dependencies)):
         if (home := home_module(value)) is not None:
             yield home.__name__
@@ -125,7 +125,7 @@ def _modules(graph: DependencyGraph) -> Iterator[str]:
 
 
 def _origins(dependencies: Iterable[Dependency], listed: Iterable[ModuleFile]) -> set[str]:
-    """Give the modules that captured variables were imported from (``from settings import SIZE``), that are not among *listed*.
+    """Return the modules that captured variables were imported from (``from settings import SIZE``), that are not among *listed*.
 
     A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
     ones, those that a cell imports it from; under another name (``from settings import SIZE as N``), the one that a cell names.
@@ -162,7 +162,7 @@ def _cells() -> list[str]:
 
 
 def _preload(graph: DependencyGraph) -> list[str]:
-    """Give the libraries that a template imports before it forks runners of this app."""
+    """Return the libraries that a template imports before it forks runners of this app."""
     values = [dependency.value for dependency in graph.dependencies]
     named = {value.__name__.split(".")[0] for value in values if isinstance(value, types.ModuleType)}
     named |= {type(value).__module__.split(".")[0] for value in values}
@@ -177,7 +177,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _heaviest(captures: list[Capture]) -> list[Capture]:
-    """Give what to warn of: the things that are heavy, and code only where none of them says why it is."""
+    """Return what to warn of: the things that are heavy, and code only where none of them says why it is."""
     heavy = [capture for capture in captures if capture.size > HEAVY]
     return [capture for capture in heavy if capture.kind in ("variable", "module")] or heavy
 
@@ -196,7 +196,7 @@ def _warnings_of_loggers(dependencies: Iterable[Dependency]) -> list[str]:
 
 
 def _warnings_of_generators(dependencies: Iterable[Dependency], cell_of: Callable[[str], str]) -> Iterator[str]:
-    """Give a sentence for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
+    """Yield a sentence for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
     for dependency in dependencies:
         if travels_with_its_state(dependency.value):
             origin = f" ({cell})" if (cell := cell_of(dependency.name)) else ""

@@ -144,7 +144,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def parametrized_from(cls: type) -> tuple[type, tuple[object, ...]] | None:
-    """Give the generic model and the arguments that pydantic has made *cls* from (``Page[int]``), or None."""
+    """Return the generic model and the arguments that pydantic has made *cls* from (``Page[int]``), or None."""
     generic = cls.__dict__.get("__pydantic_generic_metadata__")
     return (generic["origin"], generic["args"]) if generic and generic["origin"] is not None else None
 
@@ -158,14 +158,14 @@ def _without_new(obj: object) -> object:
 
 
 def _sentinel(obj: object) -> tuple[str, str] | None:
-    """Give module and name of a value that dataclasses or FastAPI compare by identity."""
+    """Return module and name of a value that dataclasses or FastAPI compare by identity."""
     module = type(obj).__module__
     names = _SENTINELS.get(module, ())
     return next(((module, name) for name in names if obj is getattr(sys.modules[module], name, None)), None)
 
 
 def _names_in(hint: object) -> set[str]:
-    """Give the names in the texts that a type holds."""
+    """Return the names in the texts that a type holds."""
     text = getattr(hint, "__forward_arg__", hint)
     if isinstance(text, str):
         try:
@@ -215,7 +215,7 @@ def home_of(kind: Any) -> str | None:
 
 
 def resolved(definition: object) -> dict[str, object]:
-    """Give the annotations of a function or class with every string looked up; one by one where one of them fails."""
+    """Return the annotations of a function or class with every string looked up; one by one where one of them fails."""
     names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(definition)}
     try:
         hints = typing.get_type_hints(definition, globalns=None, localns=names, include_extras=True)

@@ -56,7 +56,7 @@ def travels_by_value(definition: object) -> bool:
 
 
 def reduce(obj: Any) -> Any:
-    """Give how *obj* is made anew, or None where pickle and cloudpickle do it well.
+    """Return how *obj* is made anew, or None if pickle and cloudpickle do it well.
 
     Raises:
         pickle.PicklingError: it cannot travel; the message says why.
@@ -95,14 +95,14 @@ def _has_home(parameter: Any) -> bool:
 
 
 def _swapped(kind: Any) -> tuple[object, str] | None:
-    """Give by which attribute of which type *kind*, a type of ctypes in the other byte order, is found."""
+    """Return by which attribute of which type *kind*, a type of ctypes in the other byte order, is found."""
     name, _, order = kind.__name__.rpartition("_")
     plain, attribute = getattr(sys.modules["ctypes"], name, kind), f"__ctype_{order}__"
     return (plain, attribute) if plain is not kind and getattr(plain, attribute, None) is kind else None
 
 
 def made_by_library(function: Any) -> tuple[object, ...] | None:
-    """Give how a function that a library made around one of the notebook is made anew; None for other values."""
+    """Return how a function that a library made around one of the notebook is made anew; None for other values."""
     if not issubclass(type(function), types.FunctionType):
         return None
     if function is getattr(typing.Generic.__class_getitem__, "__func__", None):  # of a generic NamedTuple in 3.11
@@ -122,7 +122,7 @@ def made_by_library(function: Any) -> tuple[object, ...] | None:
 
 
 def functions_around(function: Any) -> Iterator[object]:
-    """Give what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
+    """Yield what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
     if function.__code__ is _DISPATCHER:
         yield from function.registry.values()
         return
@@ -135,7 +135,7 @@ def functions_around(function: Any) -> Iterator[object]:
 
 
 def _validation_of(function: types.FunctionType) -> Any:
-    """Give what ``pydantic.validate_call`` keeps in its wrapper's closure, or None."""
+    """Return what ``pydantic.validate_call`` keeps in its wrapper's closure, or None."""
     if not hasattr(function, "raw_function"):
         return None
     for value in functions_around(function):
@@ -200,13 +200,13 @@ def _context_variable(variable: contextvars.ContextVar[object]) -> object:
 
 
 def declaration(parameter: Any) -> tuple[str, str, int, bool]:
-    """Give how a ``type`` statement declares *parameter*: prefix, name, number of limits, whether it has a default."""
+    """Return how a ``type`` statement declares *parameter*: prefix, name, number of limits, whether it has a default."""
     prefix = {"TypeVarTuple": "*", "ParamSpec": "**"}.get(type(parameter).__name__, "")
     return prefix, parameter.__name__, len(limits(parameter)) - _has_default(parameter), _has_default(parameter)
 
 
 def limits(parameter: Any) -> tuple[object, ...]:
-    """Give the bound or the constraints of a type parameter, then its default if it has one."""
+    """Return the bound or the constraints of a type parameter, then its default if it has one."""
     bound = getattr(parameter, "__bound__", None)
     bounds = getattr(parameter, "__constraints__", ()) or (() if bound is None else (bound,))
     return (*bounds, parameter.__default__) if _has_default(parameter) else tuple(bounds)

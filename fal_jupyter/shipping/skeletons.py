@@ -49,12 +49,12 @@ def empty_class(
 
 
 def maker_of(metaclass: type) -> type:
-    """Give the nearest metaclass of *metaclass* that a library or Python has."""
+    """Return the nearest metaclass of *metaclass* that a library or Python has."""
     return next(cls for cls in metaclass.__mro__ if cls.__module__ not in ("__main__", None))
 
 
 def dict_of(maker: object, name: str, bases: tuple[type, ...]) -> MutableMapping[str, object]:
-    """Give the namespace in which *maker* wants a class to be defined."""
+    """Return the namespace in which *maker* wants a class to be defined."""
     return maker.__prepare__(name, bases) if hasattr(maker, "__prepare__") else {}
 
 

@@ -17,7 +17,7 @@ _arrived: list[type] = []  # pydantic classes whose state has arrived and that a
 
 
 def unpack(payload: bytes, source: Mapping[str, str]) -> object:
-    """Give back what :func:`fal_jupyter.shipping.pack` packed.
+    """Return what :func:`fal_jupyter.shipping.pack` packed.
 
     The payload comes from the user's own process over the control socket, never from a caller.
 

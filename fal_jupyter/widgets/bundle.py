@@ -23,7 +23,7 @@ _TUPLE = re.compile(r"^(?:export )?(?:const|let) [\[{]", re.MULTILINE)
 
 
 def bundle(folder: Path = STATIC, entry: str = ENTRY) -> str:
-    """Give the text of one ES module with *entry*'s ``export default``.
+    """Return the text of one ES module with *entry*'s ``export default``.
 
     Raises:
         FalJupyterError: a module breaks a rule; the sentence says which.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 def decoder_for(content_type: str) -> EventDecoder:
-    """Give what reads an answer of that type."""
+    """Return what reads an answer of that type."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return ServerSentEvents()
@@ -20,7 +20,7 @@ def decoder_for(content_type: str) -> EventDecoder:
 
 
 def value_of(text: str) -> object:
-    """Give the JSON value of *text*, or the text itself where it is none."""
+    """Return the JSON value of *text*, or the text itself where it is none."""
     try:
         return json.loads(text)
     except ValueError:
@@ -31,7 +31,7 @@ class EventDecoder:
     """Bytes as they come."""
 
     def feed(self, data: bytes) -> Iterator[object]:
-        """Take bytes; give the values that are complete now."""
+        """Take bytes; return the values that are complete now."""
         if data:
             yield data
 

@@ -74,7 +74,7 @@ def _is_file_schema(schema: dict[str, Any]) -> bool:
 
 
 def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:
-    """Give the fields of a model whose fields stand in the form one by one."""
+    """Return the fields of a model whose fields stand in the form one by one."""
     form_fields = {}
     for name, field in kind.model_fields.items():
         key = taken_name(kind, name)
@@ -84,7 +84,7 @@ def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:
 
 
 def values_of_model(kind: type[BaseModel], value: object, where: str) -> dict[str, object]:
-    """Give what a form model was given, by the names of the form: an instance, or a dict of its fields.
+    """Return what a form model was given, by the names of the form: an instance, or a dict of its fields.
 
     Raises:
         BadArguments: it is neither.
@@ -98,7 +98,7 @@ def values_of_model(kind: type[BaseModel], value: object, where: str) -> dict[st
 
 
 def parts_of_model(kind: type[BaseModel], value: object, where: str) -> Iterator[FormPart]:
-    """Give the parts of a form model: each field that was given, and what else it holds where it allows that.
+    """Yield the parts of a form model: each field that was given, and what else it holds where it allows that.
 
     Raises:
         BadArguments: as :func:`parts_of`, or *value* is no such model.
@@ -115,7 +115,7 @@ def _key(kind: type[BaseModel], name: str) -> str:
 
 
 def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
-    """Give the parts of one field: none for what the endpoint's default stands for, several for a list.
+    """Yield the parts of one field: none for what the endpoint's default stands for, several for a list.
 
     Raises:
         BadArguments: it is no file where one is needed, or nothing that a form can hold.
@@ -144,7 +144,7 @@ def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
 
 
 def encoded(parts: Iterable[FormPart]) -> tuple[bytes | Multipart, str]:
-    """Give the body of a form, and its content type: with a file it is multipart, else a line of text.
+    """Return the body of a form, and its content type: with a file it is multipart, else a line of text.
 
     Raises:
         BadArguments: a name has what a header cannot hold.
@@ -252,7 +252,7 @@ def _no_file(field: FormField, value: object, where: str) -> BadArguments:
 
 # --- annotations --------------------------------------------------------------------------------------------------------
 def _parts(hint: object) -> Iterator[object]:
-    """Give the classes that an annotation consists of."""
+    """Yield the classes that an annotation consists of."""
     hint = unaliased(hint)
     args = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Annotated:

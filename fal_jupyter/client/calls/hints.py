@@ -16,7 +16,7 @@ _CLOSE = 0.75  # names that are both an endpoint's own are often alike
 def for_arguments(
     positional: int, names: Iterable[str], signature: inspect.Signature, error: TypeError
 ) -> tuple[str, str]:
-    """Give the sentence about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
+    """Return the sentence about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
 
     Args:
         given: how many arguments the call has by position. names: those that it has by name.
@@ -31,7 +31,7 @@ def for_arguments(
 
 
 def for_invalid_input(detail: object) -> str:
-    """Give the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, or a path in place of a file; ``""``
+    """Return the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, or a path in place of a file; ``""``
     where there is none."""
     if not isinstance(detail, list):
         return ""

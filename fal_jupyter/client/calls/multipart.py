@@ -30,7 +30,7 @@ class Contents:
     opened: io.BufferedReader | io.BufferedRandom | io.FileIO | None = None
 
     def pieces(self, where: str) -> Iterator[bytes | memoryview]:
-        """Give the bytes from their beginning, each time.
+        """Yield the bytes from their beginning, each time.
 
         Raises:
             BadArguments: the file cannot be read any more, or became shorter.
@@ -115,13 +115,13 @@ class Multipart:
 
 
 def type_of(filename: str) -> str:
-    """Give the content type that a file's name stands for."""
+    """Return the content type that a file's name stands for."""
     kind, encoding = mimetypes.guess_type(filename)
     return kind if kind and not encoding else ANY_TYPE
 
 
 def contents_of(value: object, where: str) -> tuple[Contents, str] | None:
-    """Give the contents of what stands for a file, and its name (``""`` where it has none); None where it is no file.
+    """Return the contents of what stands for a file, and its name (``""`` where it has none); None if it is no file.
 
     An open file is sent from its start, wherever it stands.
 
@@ -198,7 +198,7 @@ def _of_open(value: Any, where: str) -> tuple[Contents, str]:
 
 
 def _quoted(text: str, where: str, what: str) -> str:
-    """Give a name as a quoted string. FastAPI's reader takes a backslash before a quote, and leaves ``%22`` as it is."""
+    """Return a name as a quoted string. FastAPI's reader takes a backslash before a quote, and leaves ``%22`` as it is."""
     if bad := next((sign for sign in text if sign in "\r\n\0"), ""):
         raise BadArguments(
             f"{where} has a {what} with {bad!r} in it, which a form cannot hold", hint="a name is one line"

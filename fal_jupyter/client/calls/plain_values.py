@@ -40,7 +40,7 @@ def first(value: object, where: str) -> object:
 
 
 def plain(value: object, where: str) -> object:
-    """Give *value* as plain JSON values.
+    """Return *value* as plain JSON values.
 
     numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
 
@@ -110,14 +110,14 @@ def dump_model(model: BaseModel, where: str, *, by_alias: bool = True) -> object
 
 
 def text_of(value: object) -> str:
-    """Give a plain value as text for an address or a header."""
+    """Return a plain value as text for an address or a header."""
     if isinstance(value, _Seconds):
         return f"{'-' if value < 0 else ''}PT{abs(value):.6f}S"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _revealed(written: object, value: object, where: str) -> object:
-    """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
+    """Return *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
     if hasattr(value, "get_secret_value"):
         return _secret(value, where)
     if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
@@ -147,14 +147,14 @@ _special: weakref.WeakKeyDictionary[type[object], bool] = weakref.WeakKeyDiction
 
 
 def _is_special(kind: type) -> bool:
-    """True where a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
+    """True if a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
     if (special := _special.get(kind)) is None:
         special = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
     return special
 
 
 def _classes_in(hint: object, seen: set[int]) -> Iterator[type[BaseModel]]:
-    """Give the models and pydantic dataclasses that a type consists of."""
+    """Yield the models and pydantic dataclasses that a type consists of."""
     hint = unaliased(hint)
     if id(hint) in seen:
         return
@@ -178,7 +178,7 @@ def _differs(kind: type[BaseModel]) -> bool:
 
 
 def _has_serializers(kind: type[BaseModel]) -> bool:
-    """True where user code writes a model, or a field of it."""
+    """True if user code writes a model, or a field of it."""
     decorators = getattr(kind, "__pydantic_decorators__", None)
     if decorators is not None and (decorators.model_serializers or decorators.field_serializers):
         return True
@@ -187,7 +187,7 @@ def _has_serializers(kind: type[BaseModel]) -> bool:
 
 
 def taken_name(kind: type[BaseModel], name: str) -> str | AliasPath:
-    """Give the name by which a model takes a field, or the path of one (``AliasPath``)."""
+    """Return the name by which a model takes a field, or the path of one (``AliasPath``)."""
     alias = kind.__pydantic_fields__[name].validation_alias
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
     if alias is None or config.get("validate_by_alias") is False:
@@ -201,7 +201,7 @@ def taken_name(kind: type[BaseModel], name: str) -> str | AliasPath:
 
 
 def _as_taken(value: object, written: object, where: str, *, by_alias: bool = True) -> object:
-    """Give *written*, the JSON form of *value*, with every field that a model leaves out, by the names under which models take them."""
+    """Return *written*, the JSON form of *value*, with every field that a model leaves out, by the names under which models take them."""
     if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
         return [
             _as_taken(item, text, f"{where}[{i}]") for i, (item, text) in enumerate(zip(value, written, strict=True))
@@ -236,7 +236,7 @@ def _is_root_model(value: object) -> TypeGuard[RootModel[object]]:
 
 
 def _fields_of(value: BaseModel, written: object, where: str, *, by_alias: bool) -> object:
-    """Give a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
+    """Return a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
     if not isinstance(written, dict):
         return written
     kind, rest = type(value), dict(written)
@@ -261,7 +261,7 @@ def _is_at_its_address(value: object, name: str) -> bool:
 
 
 def _that_comes_back(value: BaseModel, written: object, where: str) -> object:
-    """Give the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
+    """Return the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
     forms: tuple[Callable[[], object], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
     valid = []
     for form in forms:

@@ -97,7 +97,7 @@ class RealtimeSession:
             raise _unsendable(plain, f"the input of {self._name}", error) from None
 
     def _decode(self, message: object) -> object:
-        """Give the value of a message; None at the session's ordinary end."""
+        """Return the value of a message; None at the session's ordinary end."""
         if self._options is None:
             return message
         if isinstance(message, str):
@@ -175,7 +175,7 @@ class RealtimeSession:
 
     # --- the session, for threads and for asyncio -----------------------------------------------------------------
     def _drive(self, flow: Flow[object]) -> Any:
-        """Give the value of *flow*, or in an ``async with`` block what is awaited for it."""
+        """Return the value of *flow*, or in an ``async with`` block what is awaited for it."""
         __tracebackhide__ = True
         if self._awaited:
             return self._await(flow)
@@ -331,7 +331,7 @@ def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
 
 
 def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, object]:
-    """Give the first thing inside *value* that does not pack by itself, and where it is."""
+    """Return the first thing inside *value* that does not pack by itself, and where it is."""
     if depth < DEEP and isinstance(value, dict):
         for key, item in value.items():
             if not _packs(key):

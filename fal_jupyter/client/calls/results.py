@@ -32,7 +32,7 @@ class Results:
         self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
 
     def value(self, answer: Answer) -> object:
-        """Give the answer's value; the plain value where its annotation does not take what it was written as.
+        """Return the answer's value; the plain value where its annotation does not take what it was written as.
 
         Raises:
             RequestError: it is not what its head says.
@@ -91,7 +91,7 @@ class Results:
 
 
 def _adapter_of(hint: Any) -> TypeAdapter[object] | None:
-    """Give what reads JSON as *hint*, or None where pydantic cannot (a Response, an iterator)."""
+    """Return what reads JSON as *hint*, or None if pydantic cannot (a Response, an iterator)."""
     from pydantic import TypeAdapter  # start-up
 
     try:
@@ -125,7 +125,7 @@ _BROKE_OFF = "the answer broke off before its end"
 
 
 def failure(answer: Answer, endpoint: str) -> RequestError:
-    """Give the error that a failed call raises."""
+    """Return the error that a failed call raises."""
     error_type = answer.header("x-fal-error-type")
     request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
     try:

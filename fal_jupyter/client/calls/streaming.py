@@ -26,7 +26,7 @@ class _StreamReader(AnswerReader):
         self._decoder_of_events: EventDecoder | None = None
 
     def values(self) -> Iterator[object]:
-        """Give the values that have come since the last call; a failed answer has none."""
+        """Yield the values that have come since the last call; a failed answer has none."""
         answer = self.answer
         if not answer.status or answer.status >= 400:
             return

@@ -87,7 +87,7 @@ class _Tail:
         self._logs: list[dict[str, object]] | None = [] if with_logs else None
 
     def feed(self, data: bytes) -> Iterator[Status]:
-        """Take bytes; give the statuses that are complete now, each with all lines so far."""
+        """Take bytes; return the statuses that are complete now, each with all lines so far."""
         for event in self._decoder.feed(data):
             if isinstance(event, dict):
                 if self._logs is not None:
@@ -142,7 +142,7 @@ class SubmittingApp(Protocol):
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
 
     def value_of(self, name: str, answer: Answer) -> Any:
-        """Give the value of an answer of the endpoint *name*.
+        """Return the value of an answer of the endpoint *name*.
 
         Raises:
             RequestError: the answer is a failure.
@@ -205,7 +205,7 @@ class QueuedRequest:
 
     # --- what it is at ----------------------------------------------------------------------------------------------
     def status(self, *, with_logs: bool = False) -> Status:
-        """Give :class:`Queued`, :class:`InProgress` or :class:`Completed`.
+        """Return :class:`Queued`, :class:`InProgress` or :class:`Completed`.
 
         Raises:
             RequestError: the gateway does not know it (any more).
@@ -215,7 +215,7 @@ class QueuedRequest:
         return self._last
 
     def iter_events(self, *, with_logs: bool = False) -> Events:
-        """Give its statuses as they change, to ``for`` and to ``async for``."""
+        """Return its statuses as they change, to ``for`` and to ``async for``."""
         return Events(self, with_logs)
 
     def cancel(self, *, force: bool = False) -> None:
@@ -285,7 +285,7 @@ class QueuedRequest:
 
     # --- requests ---------------------------------------------------------------------------------------------------
     def _follow(self, *, with_logs: bool, show: Callable[[Status], None] | None = None) -> Stream[Status, None]:
-        """Give its statuses as they change, and *show* each."""
+        """Yield its statuses as they change, and *show* each."""
         status: Status | None = None
         tail, target = _Tail(with_logs), f"{self._address}/status/stream?logs={int(with_logs)}"
         try:
@@ -356,7 +356,7 @@ class Submit:
         headers: dict[str, str] | None = None,
         **others: object,
     ) -> Submit:
-        """Give the same with options for the calls that follow.
+        """Return the same with options for the calls that follow.
 
         Raises:
             BadArguments: *priority* is neither ``"normal"`` nor ``"low"``, or an endpoint's arguments are given.
@@ -374,7 +374,7 @@ class Submit:
         return Submit(self._handle, self._names, SubmitOptions(tuple(all_headers.items()), webhook_url))
 
     def get_handle(self, request_id: str) -> QueuedRequest:
-        """Give a request that was submitted before, by this process or another.
+        """Return a request that was submitted before, by this process or another.
 
         Raises:
             BadArguments: that is no id.

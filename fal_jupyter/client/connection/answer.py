@@ -99,7 +99,7 @@ class AnswerReader:
             self.feed(body)
 
     def values(self) -> Iterable[object]:
-        """Give the values that can be handed on before the answer is complete: none of a plain call."""
+        """Return the values that can be handed on before the answer is complete: none of a plain call."""
         return ()
 
     def feed(self, data: bytes) -> None:

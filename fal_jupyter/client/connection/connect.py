@@ -78,7 +78,7 @@ def _timeval(seconds: float) -> bytes:
 
 
 def _holder_of(lock: os.PathLike[str]) -> int:
-    """Give the process that has written itself into a lock file; 0 where none has."""
+    """Return the process that has written itself into a lock file; 0 if none has."""
     try:
         with open(lock, "rb") as file:
             text = file.read(32).strip()
@@ -88,7 +88,7 @@ def _holder_of(lock: os.PathLike[str]) -> int:
 
 
 def peer_pid(sock: socket.socket) -> int:
-    """Give the process that listens at the other end."""
+    """Return the process that listens at the other end."""
     return _peer_of(sock)[0]
 
 
@@ -99,7 +99,7 @@ def _peer_of(sock: socket.socket) -> tuple[int, int]:
 
 
 def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
-    """Make sure that a gateway answers; gives True when it was started here.
+    """Make sure that a gateway answers; returns True when it was started here.
 
     Raises:
         StateRefused: the state directory is not ours alone.
@@ -123,7 +123,7 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
 
 
 def start_in_foreground(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start a gateway that also logs to this process's standard error; gives its process, to be waited for.
+    """Start a gateway that also logs to this process's standard error; returns its process, to be waited for.
 
     Raises:
         GatewayError: one runs already.
@@ -181,7 +181,7 @@ def _take(lock: int, settings: Settings) -> None:
 
 
 def _answering(settings: Settings) -> int | None:
-    """Give the process of the gateway that answers (0: of another PID namespace); None where none does."""
+    """Return the process of the gateway that answers (0: of another PID namespace); None if none does."""
     try:
         with dial(settings) as sock:
             return peer_pid(sock)

@@ -234,7 +234,7 @@ class GatewayConnector:
             )
 
     def idle(self) -> socket.socket | None:
-        """Give a connection of a former call, if there is one that is still open; does not wait."""
+        """Return a connection of a former call, if there is one that is still open; does not wait."""
         return self._pool.take() if self.alive else None
 
     def release(self, sock: socket.socket, *, reusable: bool) -> None:
@@ -247,7 +247,7 @@ class GatewayConnector:
     def open(
         self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
     ) -> Response:
-        """Send a request to the gateway that holds this process's lease; gives the response as soon as its head is here.
+        """Send a request to the gateway that holds this process's lease; returns the response as soon as its head is here.
 
         Where it has ended, another one is started and this process's apps are published there; nothing that may have begun is repeated.
 

@@ -72,7 +72,7 @@ class ControlClient:
 
     # --- requests -----------------------------------------------------------------------------------------------
     def open(self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Response:
-        """Send a request; gives the response as soon as its head is here.
+        """Send a request; returns the response as soon as its head is here.
 
         Raises:
             OSError: no gateway runs.
@@ -80,7 +80,7 @@ class ControlClient:
         return run(request_next(self._connections.dial_running, http.request(method, target, body, headers)))
 
     def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        """Send a request, however long its response takes; gives status and JSON value.
+        """Send a request, however long its response takes; returns status and JSON value.
 
         Raises:
             NotServed: no gateway runs.
@@ -92,7 +92,7 @@ class ControlClient:
         return response.status, json.loads(response.read())
 
     def ask_bounded(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        """Send a request; gives status and JSON value within ``PATIENCE``. What a gateway that ended has not read goes to the next one.
+        """Send a request; returns status and JSON value within ``PATIENCE``. What a gateway that ended has not read goes to the next one.
 
         Raises:
             OSError: no gateway runs, or it ended later.
@@ -156,7 +156,7 @@ class ControlClient:
         return record
 
     def snapshot(self) -> FeedLine | None:
-        """Everything that runs, or None where no gateway does."""
+        """Everything that runs, or None if no gateway does."""
         try:
             response = self.open("GET", A_SNAPSHOT)
         except OSError:
@@ -186,14 +186,14 @@ class ControlClient:
         return detail
 
     def failure_of(self, request_id: str) -> ErrorDescription | None:
-        """What user code raised while it worked for a request of ours, or None where nothing is known of it."""
+        """What user code raised while it worked for a request of ours, or None if nothing is known of it."""
         try:
             return self.request(request_id)["error"]
         except NotServed:
             return None
 
     def picture(self, alias: str) -> Picture | None:
-        """An app as a saved notebook shows it, or None where it does not run."""
+        """An app as a saved notebook shows it, or None if it does not run."""
         try:
             status, value = self.ask("GET", f"{A_APPS}/{quote(alias, safe='')}/picture")
         except NotServed:

@@ -46,21 +46,21 @@ class ControlConnection:
 
     @property
     def reusable(self) -> bool:
-        """True where another request may follow on the connection."""
+        """True if another request may follow on the connection."""
         return self._response.reusable
 
     @property
     def refused(self) -> bool:
-        """True where an ending gateway responded by itself: the request has not begun anywhere, so the next one may have it."""
+        """True if an ending gateway responded by itself: the request has not begun anywhere, so the next one may have it."""
         return self.status == 503 and self.headers.get(H_ERROR_TYPE) == ENDING
 
     @property
     def is_plain_json(self) -> bool:
-        """True where the response is JSON and no frames: it was refused before it became an app's request."""
+        """True if the response is JSON and no frames: it was refused before it became an app's request."""
         return self.headers.get("content-type") == "application/json"
 
     def receive_data(self, data: bytes) -> bytes:
-        """Take bytes of the connection, ``b""`` at its end; gives those of the response's body among them.
+        """Take bytes of the connection, ``b""`` at its end; returns those of the response's body among them.
 
         Raises:
             GatewayError: it ended in the middle of the response.
@@ -73,7 +73,7 @@ class ControlConnection:
 
 
 def checked(status: int, value: object) -> Any:
-    """Give *value*, the JSON of a response.
+    """Return *value*, the JSON of a response.
 
     Raises:
         GatewayError: it says that the gateway failed.
@@ -84,5 +84,5 @@ def checked(status: int, value: object) -> Any:
 
 
 def decoded(status: int, body: bytes) -> Any:
-    """Give the value of a response's body (:func:`checked`)."""
+    """Return the value of a response's body (:func:`checked`)."""
     return checked(status, json.loads(body))

@@ -20,7 +20,7 @@ V = TypeVar("V")
 
 
 class Wait:
-    """Wait until a socket can be read or written; the flow gets False where that took longer than *seconds*.
+    """Wait until a socket can be read or written; the flow gets False if that took longer than *seconds*.
 
     Args:
         events: ``select.POLLIN`` or ``select.POLLOUT``.
@@ -127,7 +127,7 @@ Stream = Generator[Wait | InThread | Item[V], bool, T]
 
 
 def in_thread(function: Callable[[], T], discard: Callable[[T], object] | None = None) -> Flow[T]:
-    """Give what *function* gives, which may block; *discard* gets it where the flow was cancelled meanwhile."""
+    """Return what *function* gives, which may block; *discard* gets it where the flow was cancelled meanwhile."""
     step = InThread(function, discard)
     yield step
     result: T = step.result
@@ -135,7 +135,7 @@ def in_thread(function: Callable[[], T], discard: Callable[[T], object] | None =
 
 
 def on_loop(function: Callable[[], Any]) -> Flow[Any]:
-    """Give what *function* gives, or what is awaited of it on an event loop."""
+    """Return what *function* gives, or what is awaited of it on an event loop."""
     step = OnLoop(function)
     yield step
     return step.result
@@ -178,7 +178,7 @@ async def run_async(flow: Stream[Any, T]) -> T:
 
 
 def iterate(stream: Stream[V, object]) -> Generator[V, None, None]:
-    """Drive *stream* in the calling thread; gives its values. Leaving the loop closes it."""
+    """Drive *stream* in the calling thread; returns its values. Leaving the loop closes it."""
     try:
         step = next(stream)
         while True:
@@ -199,7 +199,7 @@ def iterate(stream: Stream[V, object]) -> Generator[V, None, None]:
 
 
 async def iterate_async(stream: Stream[V, object]) -> AsyncGenerator[V, None]:
-    """Drive *stream* on the running event loop; gives its values. Leaving the loop closes it."""
+    """Drive *stream* on the running event loop; returns its values. Leaving the loop closes it."""
     try:
         step = next(stream)
         while True:

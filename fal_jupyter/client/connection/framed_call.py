@@ -21,7 +21,7 @@ class CallConnections(Protocol):
     """Connections to the gateway, as a call uses them (:class:`fal_jupyter.client.connection.connector.GatewayConnector`)."""
 
     def idle(self) -> socket.socket | None:
-        """Give a connection of a former call, if there is one that is still open; does not wait."""
+        """Return a connection of a former call, if there is one that is still open; does not wait."""
 
     def dial(self) -> socket.socket:
         """Connect to the gateway; where it has ended, another one is started.
@@ -46,7 +46,7 @@ R = TypeVar("R", bound=AnswerReader)
 def framed_call(
     gateways: CallConnections, request: http.Request, new_reader: Callable[[], R], *, calls: Calls | None = None
 ) -> Stream[object, R]:
-    """Send *request* and read its answer, with the values of the reader as they come; gives the reader.
+    """Send *request* and read its answer, with the values of the reader as they come; returns the reader.
 
     Args:
         new_reader: makes a reader for each gateway that is tried.

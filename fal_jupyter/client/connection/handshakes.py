@@ -82,11 +82,11 @@ class Handshake(ABC):
     @property
     @abstractmethod
     def unread(self) -> bool:
-        """True where the gateway ended before it read anything of it."""
+        """True if the gateway ended before it read anything of it."""
 
     @abstractmethod
     def open(self) -> Any:
-        """Give the open session, or what is awaited for it.
+        """Return the open session, or what is awaited for it.
 
         Raises:
             GatewayStopped: the gateway is stopped.

@@ -61,7 +61,7 @@ def request(method: str, target: str, body: Body, headers: Iterable[tuple[str, s
 
 
 def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[str, str]] = ()) -> Request:
-    """Give the bytes of a whole request, or what they are read from."""
+    """Return the bytes of a whole request, or what they are read from."""
     if not target.isprintable() or " " in target:
         raise ValueError(f"{target!r} is no target of a request")
     headers = list(headers)
@@ -100,7 +100,7 @@ class ResponseParser:
         return whole and self.headers.get("connection", "").lower() != "close"
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes; give those of the body among them."""
+        """Take bytes; return those of the body among them."""
         self._buffer += data
         if not self.status and not self._head():
             return b""
@@ -183,7 +183,7 @@ class ResponseParser:
         return bytes(body)
 
     def _line(self) -> bytes | None:
-        """Take a line, or None where it is not all here yet."""
+        """Take a line, or None if it is not all here yet."""
         end = self._buffer.find(b"\r\n")
         if end < 0 and len(self._buffer) <= MAX_HEAD:
             return None

@@ -42,7 +42,7 @@ class Attachment:
         self.gateway, self.base, self._pidfd = gateway, base, pidfd
 
     def wait_for_gateway(self, seconds: float) -> bool:
-        """Wait until the gateway's process has ended; False where it still runs. Before :meth:`close`."""
+        """Wait until the gateway's process has ended; False if it still runs. Before :meth:`close`."""
         return self._pidfd < 0 or ends_within(self._pidfd, seconds)
 
     @property
@@ -83,7 +83,7 @@ class Lease(Attachment):
         super().close()
 
     def borrowed(self) -> Borrowed:
-        """Give what a forked child keeps of it: the gateway, but nothing that keeps its parent's apps alive."""
+        """Return what a forked child keeps of it: the gateway, but nothing that keeps its parent's apps alive."""
         self.socket.close()
         pidfd, self._pidfd = self._pidfd, -1
         return Borrowed(self.gateway, self.base, pidfd)

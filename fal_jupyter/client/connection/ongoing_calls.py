@@ -46,7 +46,7 @@ class Calls:
 
 
 def refused_waiting(answer: Answer) -> bool:
-    """True where a request waited at the gateway when that began to drain: it has not begun either."""
+    """True if a request waited at the gateway when that began to drain: it has not begun either."""
     return answer.status == 503 and answer.header(H_ERROR_TYPE) == ENDING
 
 

@@ -24,7 +24,7 @@ class ConnectionPool:
         self._idle: list[tuple[float, socket.socket]] = []
 
     def take(self) -> socket.socket | None:
-        """Give an open connection, or None. Connections that are too old or were closed are dropped."""
+        """Return an open connection, or None. Connections that are too old or were closed are dropped."""
         with self._lock:
             while self._idle:
                 since, sock = self._idle.pop()
@@ -53,7 +53,7 @@ class ConnectionPool:
 
 
 def is_open(sock: socket.socket) -> bool:
-    """False where the other end has closed the connection, or has sent something that nobody asked for."""
+    """False if the other end has closed the connection, or has sent something that nobody asked for."""
     try:
         sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

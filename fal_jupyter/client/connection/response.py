@@ -28,7 +28,7 @@ class Response:
 
     @property
     def refused(self) -> bool:
-        """True where an ending gateway responded by itself: nothing has begun."""
+        """True if an ending gateway responded by itself: nothing has begun."""
         return self._connection.refused
 
     def receive(self) -> Flow[bytes]:
@@ -122,7 +122,7 @@ class Response:
 
 
 def open_response(sock: socket.socket, request: http.Request) -> Flow[Response]:
-    """Send *request* on a new connection, which the response closes; gives the response once its head is here.
+    """Send *request* on a new connection, which the response closes; returns the response once its head is here.
 
     Raises:
         NotSent: the gateway ended before it read anything of the request.
@@ -146,7 +146,7 @@ def read_whole(
     """Send *request* and give its whole response, for which the gateway has *patience* seconds. *sock* stays open.
 
     Args:
-        until: True where what has come of the body is enough.
+        until: True if what has come of the body is enough.
 
     Raises:
         NotSent: the gateway ended before it read anything of the request.

@@ -76,7 +76,7 @@ def send(sock: socket.socket, data: Request, pid: int) -> Flow[None]:
 
 
 def _has_response(sock: socket.socket) -> bool:
-    """True where a response waits to be read: the other side refused a request without reading all of it."""
+    """True if a response waits to be read: the other side refused a request without reading all of it."""
     try:
         return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except OSError:

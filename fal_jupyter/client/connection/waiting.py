@@ -34,7 +34,7 @@ class Patience:
 
 
 def silent(pid: int, seconds: float, who: str = "the gateway") -> GatewayUnreachable:
-    """Give the error of a process that did not answer; *pid* is 0 where it is not known."""
+    """Return the error of a process that did not answer; *pid* is 0 if it is not known."""
     if is_stopped(pid):
         return GatewayStopped(
             f"{who} (process {pid}) is stopped and has not answered for {seconds:g} s",

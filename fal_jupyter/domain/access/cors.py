@@ -27,7 +27,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def origin_of(text: str, where: str = "--cors") -> str:
-    """Give an origin as browsers write it: in lower case, without the port that its scheme has anyway.
+    """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway.
 
     Raises:
         BadSetting: it is not ``scheme://host`` or ``scheme://host:port``.
@@ -48,7 +48,7 @@ def origin_of(text: str, where: str = "--cors") -> str:
 
 
 def origins_of(values: object, where: str = "cors") -> tuple[str, ...]:
-    """Give the origins in what ``--cors`` or ``cors=`` says: one as text, or several; each once, in order.
+    """Return the origins in what ``--cors`` or ``cors=`` says: one as text, or several; each once, in order.
 
     Raises:
         BadSetting: one of them is no origin.
@@ -62,7 +62,7 @@ def origins_of(values: object, where: str = "cors") -> tuple[str, ...]:
 
 
 def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, str]]:
-    """Give the headers of the answer to a preflight of a page of *origin*, which may come.
+    """Return the headers of the answer to a preflight of a page of *origin*, which may come.
 
     Args:
         requested: the header names that the page's request will have, as the browser listed them.
@@ -79,7 +79,7 @@ def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, 
 
 
 def opened(headers: Pairs, origin: str) -> list[tuple[str, str]]:
-    """Give an answer's headers with those for a page of *origin*, or (``""``) for whoever may not read it: that alone is told to caches.
+    """Return an answer's headers with those for a page of *origin*, or (``""``) for whoever may not read it: that alone is told to caches.
 
     What the app itself says of origins is left out: its owner has said it better.
     """

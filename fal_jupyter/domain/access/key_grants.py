@@ -71,7 +71,7 @@ class Grant:
 
 
 def grant_of(preset: str = "", permissions: Sequence[str] = (), scope: str = "") -> Grant:
-    """Give the grant that is asked for; *permissions* may hold lists with commas. Nothing at all means API.
+    """Return the grant that is asked for; *permissions* may hold lists with commas. Nothing at all means API.
 
     Raises:
         BadSetting: a name is unknown, or more than one way of asking is used.

@@ -15,7 +15,7 @@ OLDEST: Final = (3, 11)  # that runners of ours can be
 
 
 def check_mode(mode: str) -> Mode:
-    """Give *mode* where it is one.
+    """Return *mode* where it is one.
 
     Raises:
         BadSetting: it is not.

@@ -13,5 +13,5 @@ _NAMED = re.compile(r"""["']/data(?:/|["'])""")
 
 
 def needs_mount(setting: MountData, sources: Iterable[str]) -> bool:
-    """True where ``/data`` is to be mounted: ``auto`` looks for the path as a literal in the app's sources."""
+    """True if ``/data`` is to be mounted: ``auto`` looks for the path as a literal in the app's sources."""
     return setting == "on" or (setting == "auto" and any(map(_NAMED.search, sources)))

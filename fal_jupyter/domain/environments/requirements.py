@@ -17,7 +17,7 @@ _WITH_VALUE: Final = frozenset({
 
 
 def flat_requirements(requirements: Sequence[str] | Sequence[Sequence[str]]) -> list[str]:
-    """Give the requirements as one list of lines, layer after layer.
+    """Return the requirements as one list of lines, layer after layer.
 
     An option and its value may be two items of a layer (``"--extra-index-url", "https://…"``): they become one line.
     """

@@ -35,7 +35,7 @@ class LocalAccess:
 
 
 def calls_the_cloud(env: Mapping[str, str]) -> bool:
-    """True where *env* names the cloud's key or host for ``fal_client``. Variables of a gateway (``fal-jupyter env``) do not count."""
+    """True if *env* names the cloud's key or host for ``fal_client``. Variables of a gateway (``fal-jupyter env``) do not count."""
     key = env.get("FAL_KEY", "")
     if key:
         return not key.startswith(LOCAL_KEY)
@@ -46,7 +46,7 @@ def calls_the_cloud(env: Mapping[str, str]) -> bool:
 def identity_variables(
     env: Mapping[str, str], runner: RunnerIdentity, data: str, hugging_face: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give the variables that identify a runner, and the place of its models: below *data*, the persistent folder, unless the user chose one.
+    """Return the variables that identify a runner, and the place of its models: below *data*, the persistent folder, unless the user chose one.
 
     Args:
         hugging_face: variables of what the user has in the default place; those models and that login stay in use.
@@ -65,7 +65,7 @@ def identity_variables(
 
 
 def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, str]:
-    """Give the variables that lead ``fal_client`` to the gateway, past any proxy.
+    """Return the variables that lead ``fal_client`` to the gateway, past any proxy.
 
     ``FAL_HOST`` is the control plane's, which is not served here; fal's SDK insists that it begins with ``api``.
     """

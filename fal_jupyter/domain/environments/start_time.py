@@ -26,7 +26,7 @@ OF_ANOTHER_PYTHON = frozenset({"PYTHONHOME", "PYTHONPATH"})  # an isolated envir
 
 
 def start_time_difference(env: Mapping[str, str], base: Mapping[str, str], *, isolated: bool) -> dict[str, str | None]:
-    """Give the start-time variables in which an app differs from *base*, the gateway's environment; None: the app has it not.
+    """Return the start-time variables in which an app differs from *base*, the gateway's environment; None: the app has it not.
 
     Args:
         isolated: the app's interpreter is that of an isolated environment.
@@ -44,7 +44,7 @@ def start_time_difference(env: Mapping[str, str], base: Mapping[str, str], *, is
 def template_environment(
     base: Mapping[str, str], difference: Mapping[str, str | None], *, isolated: bool
 ) -> dict[str, str]:
-    """Give the environment that a template starts with."""
+    """Return the environment that a template starts with."""
     left_out = {name for name, value in difference.items() if value is None}
     if isolated:
         left_out |= OF_ANOTHER_PYTHON

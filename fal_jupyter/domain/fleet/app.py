@@ -87,7 +87,7 @@ class FleetApp:
 
     @property
     def is_cold(self) -> bool:
-        """True where no runner is ready: a request has to wait for a start."""
+        """True if no runner is ready: a request has to wait for a start."""
         return READY.isdisjoint([runner.state for runner in self.runners.values()])
 
     @property
@@ -128,7 +128,7 @@ class FleetApp:
         self.backoff.revision_published()
 
     def observe(self, now: int, room: int | None = None) -> Observation:
-        """Give what :func:`fal_jupyter.domain.scaling.policy.decide` decides on."""
+        """Return what :func:`fal_jupyter.domain.scaling.policy.decide` decides on."""
         backoff = self.backoff
         return Observation(
             now=now,
@@ -167,7 +167,7 @@ class FleetApp:
         )
 
     def ahead_of(self, request_id: str) -> int:
-        """How many requests are dispatched before that one, 0 where it does not wait."""
+        """How many requests are dispatched before that one, 0 if it does not wait."""
         request = self.waiting.get(request_id)
         if request is None:
             return 0

@@ -50,7 +50,7 @@ class RequestDispatcher:
         return commands
 
     def refusal(self, app: FleetApp, event: m.RequestArrived, now: int) -> m.FailRequest | None:
-        """Refuse a request that finds no runner where none can start, or where too many wait; None where it may wait."""
+        """Refuse a request that finds no runner where none can start, or where too many wait; None if it may wait."""
         if app.cannot_start(now):
             seconds = whole_seconds(app.backoff.retry_at - now)
             detail = f"{app.alias} cannot start: {app.reason}; the next attempt is in {seconds} s"
@@ -123,7 +123,7 @@ def whole_seconds(duration: int) -> int:
 
 
 def _has_limit(request: FleetRequest) -> bool:
-    """True where request_timeout is still to come, so that it comes before that of any request dispatched later."""
+    """True if request_timeout is still to come, so that it comes before that of any request dispatched later."""
     return request.phase is _IN_FLIGHT and not request.long_lived
 
 

@@ -55,7 +55,7 @@ class Fleet:
         self._autoscaler = Autoscaler(state, self._starts, self._stops)
 
     def handle(self, event: m.FleetEvent, now: int) -> Commands:
-        """Take one event in; give the commands that follow, to be carried out in this order.
+        """Take one event in; return the commands that follow, to be carried out in this order.
 
         Args:
             event: what happened.

@@ -8,7 +8,7 @@ from fal_jupyter.domain.scaling.policy import target
 
 
 def choose_runner(app: FleetApp, hint: str = "") -> Runner | None:
-    """Give the runner that takes the next request, or None when no slot is free.
+    """Return the runner that takes the next request, or None when no slot is free.
 
     A runner that gave the request's *hint* comes first (fal: "Optimize Routing Behavior"). Then, among as many of the most
     recently used runners as demand calls for, the one with the fewest requests: surplus runners stay untouched and age out.

@@ -21,7 +21,7 @@ class SuspensionGuard:
         self.catching_up = False
 
     def fired(self, due: int, now: int) -> int | None:
-        """Give when the timer has to fire again, or None where its event is to be handled now.
+        """Return when the timer has to fire again, or None if its event is to be handled now.
 
         Args:
             due: when the timer should have fired (monotonic nanoseconds).

@@ -119,7 +119,7 @@ class Job:
             self._keep(stream, [self._open.pop(stream)], timestamp)
 
     def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
-        """Its answer is complete; False where it was over already (cancelled)."""
+        """Its answer is complete; False if it was over already (cancelled)."""
         if self.state is JobState.COMPLETED:
             return False
         self._close_lines(timestamp)
@@ -154,7 +154,7 @@ class Job:
         return self.log_size + ENTRY * len(self.logs)
 
     def lines_from(self, start: int) -> tuple[list[LogEntry], int]:
-        """Give the log entries from index *start* of all that there ever were, and how many there ever were."""
+        """Return the log entries from index *start* of all that there ever were, and how many there ever were."""
         total = self.dropped_lines + len(self.logs)
         return self.logs[max(0, start - self.dropped_lines) :], total
 
@@ -164,7 +164,7 @@ class Job:
         return {"inference_time": round(ran, 4) if ran is not None else None}
 
     def view(self, position: int, urls: dict[str, str], logs: list[LogEntry] | None) -> dict[str, object]:
-        """Give the body of a status answer; *logs* is None where they were not asked for."""
+        """Return the body of a status answer; *logs* is None if they were not asked for."""
         view: dict[str, object] = {"status": str(self.state), "request_id": self.id, **urls}
         if self.state is JobState.IN_QUEUE:
             view["queue_position"] = position

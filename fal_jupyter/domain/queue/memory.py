@@ -15,7 +15,7 @@ Refusal = Literal["too many", "too much", "too large"]
 
 
 def size_text(size: int) -> str:
-    """Give a number of bytes for people (``512 MiB``)."""
+    """Return a number of bytes for people (``512 MiB``)."""
     amount, unit = float(size), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if amount < 1024:
@@ -66,13 +66,13 @@ class QueueMemory:
         self.request_bytes -= self._requests.pop(job, 0)
 
     def answer(self, job: str, size: int) -> tuple[list[str], bool]:
-        """Count *size* bytes of an answer that comes in; gives the jobs to forget for it, and False where it cannot be kept."""
+        """Count *size* bytes of an answer that comes in; returns the jobs to forget for it, and False if it cannot be kept."""
         self.answer_bytes += size - self._answers.get(job, 0)
         self._answers[job] = size
         return self._make_room(0), self.answer_bytes <= self.most_bytes
 
     def ended(self, job: str, size: int) -> list[str]:
-        """The job is over and *size* bytes of it are kept; gives the jobs to forget for them."""
+        """The job is over and *size* bytes of it are kept; returns the jobs to forget for them."""
         self.release(job)
         self.answer_bytes += size - self._answers.pop(job, 0)
         self._over[job] = size

@@ -41,7 +41,7 @@ def ends_runner(status: int, requested: bool | None) -> bool:
 
 
 def budgets_of(value: object) -> dict[str, int]:
-    """Give the retries of each condition in ``{"timeout": {"retries": 1}}``; whatever has another form is left out."""
+    """Return the retries of each condition in ``{"timeout": {"retries": 1}}``; whatever has another form is left out."""
     if not isinstance(value, dict):
         return {}
     return {
@@ -96,7 +96,7 @@ class AttemptFailure:
 
     Attributes:
         error_type: fal's name of the failure where the gateway answered, ``""`` where the app did.
-        needs_retry: the answer's ``x-fal-needs-retry``; None where it does not say.
+        needs_retry: the answer's ``x-fal-needs-retry``; None if it does not say.
     """
 
     status: int
@@ -105,7 +105,7 @@ class AttemptFailure:
 
     @property
     def condition(self) -> str | None:
-        """The condition of fal that this is, or None where it is not retried by default."""
+        """The condition of fal that this is, or None if it is not retried by default."""
         if self.error_type:
             return _CONDITION_OF.get(self.error_type)
         return "server_error" if self.status in (503, 504) else None
@@ -119,7 +119,7 @@ class Attempts:
     _used: dict[str, int] = field(default_factory=dict)
 
     def next(self, failure: AttemptFailure, rules: RetryRules) -> float | None:
-        """Give the seconds until the next attempt, which is counted then; None where there is none.
+        """Return the seconds until the next attempt, which is counted then; None if there is none.
 
         ``x-fal-needs-retry`` is heard on 5xx and 429 only, and goes before everything but the limit of ten attempts.
         """

@@ -11,7 +11,7 @@ WITHIN = 2 * 3600.0
 
 
 def wait_after(attempt: int) -> float | None:
-    """Give the seconds between the *attempt*-th try (from 1) and the next, or None when there is no other.
+    """Return the seconds between the *attempt*-th try (from 1) and the next, or None when there is no other.
 
     Doubling from five seconds, the last ones alike, so that all of them fit into two hours.
     """
@@ -21,12 +21,12 @@ def wait_after(attempt: int) -> float | None:
 
 
 def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -> bytes:
-    """Give what the signature is of: four lines, the last one the body's SHA-256 in hex."""
+    """Return what the signature is of: four lines, the last one the body's SHA-256 in hex."""
     return "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
 
 
 def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
-    """Give the body of a delivery: the app's output, or what went wrong."""
+    """Return the body of a delivery: the app's output, or what went wrong."""
     payload: object = None
     message: dict[str, object] = {
         "request_id": request_id,

@@ -22,7 +22,7 @@ class Ending:
 def failure_to_send(
     command: FailRequest, *, dispatched: bool, undelivered: bool, ending: Ending | None
 ) -> FailRequest | None:
-    """Give the failure to answer with; None where the request is queued again.
+    """Return the failure to answer with; None if the request is queued again.
 
     Args:
         command: what the fleet decided.
@@ -38,5 +38,5 @@ def failure_to_send(
 
 
 def is_caused_by_last_start(command: FailRequest, *, dispatched: bool) -> bool:
-    """True where the error of the app's last failed start explains the failure."""
+    """True if the error of the app's last failed start explains the failure."""
     return not dispatched and command.error_type == NOT_STARTED

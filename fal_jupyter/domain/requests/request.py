@@ -42,7 +42,7 @@ class FleetRequest:
     """A request that is waiting (*runner_id* empty) or with a runner. Times are monotonic nanoseconds.
 
     Attributes:
-        start_by: when it must be with a runner, 0 where it may wait; *limited_by_caller*: its caller set that limit.
+        start_by: when it must be with a runner, 0 if it may wait; *limited_by_caller*: its caller set that limit.
         long_lived: a websocket: request_timeout is not for it.
         queued: it came through the queue, no caller waits on a connection.
         low: it is dispatched after all that are of normal priority.

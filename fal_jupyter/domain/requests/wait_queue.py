@@ -39,7 +39,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
 
     @property
     def start_by(self) -> int:
-        """The earliest moment by which one of them has to be started, 0 where they may wait."""
+        """The earliest moment by which one of them has to be started, 0 if they may wait."""
         return self._starts[0][0] if self._starts else 0
 
     @property
@@ -48,7 +48,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
         return next(iter(self._callers.values()), None)
 
     def late(self, now: int) -> list[FleetRequest]:
-        """Give those that had to be started by now, the most overdue first."""
+        """Return those that had to be started by now, the most overdue first."""
         return [
             self._all[request_id] for at, request_id in self._starts[: bisect_right(self._starts, now, key=_moment)]
         ]

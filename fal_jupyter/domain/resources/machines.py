@@ -93,7 +93,7 @@ def parse_fake_gpus(text: str) -> tuple[Device, ...]:
 
 
 def visible(devices: Iterable[Device], setting: str | None) -> tuple[Device, ...]:
-    """Give the devices that a ``CUDA_VISIBLE_DEVICES`` of the user leaves; all where it is not set."""
+    """Return the devices that a ``CUDA_VISIBLE_DEVICES`` of the user leaves; all where it is not set."""
     if setting is None:
         return tuple(devices)
     words = [word.strip() for word in setting.split(",")]

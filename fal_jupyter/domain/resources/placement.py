@@ -18,7 +18,7 @@ class Placement:
         self._elsewhere: dict[str, tuple[int, str]] = {}
 
     def room(self, allotment: Allotment, now: int) -> int | None:
-        """How many more runners of this allotment fit; None where they need no device."""
+        """How many more runners of this allotment fit; None if they need no device."""
         if not allotment.count:
             return None
         return len(self._free(allotment, now)) // allotment.count

@@ -69,7 +69,7 @@ class Health:
         self.due, self.asking = 0, True
 
     def answered(self, rules: HealthRules, healthy: bool, now: int) -> bool:
-        """Take the answer in; True where the runner is to be replaced."""
+        """Take the answer in; True if the runner is to be replaced."""
         urgent, self.asking, self.urgent = self.urgent, False, False
         self.due = now + EVERY if rules.regularly else 0
         if self.again:

@@ -35,7 +35,7 @@ class Liveness:
         self.unanswered = 0
 
     def ping(self, now: int) -> bool:
-        """Take the due ping; False where too many got no answer: the event loop is blocked."""
+        """Take the due ping; False if too many got no answer: the event loop is blocked."""
         if self.unanswered >= PINGS:
             self.due = 0
             return False

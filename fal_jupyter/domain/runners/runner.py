@@ -52,7 +52,7 @@ class Runner:
     when its process was wanted.
 
     *requested*: its owner started it, by a publication or by hand, which counts as its first use.
-    *killed*: it is TERMINATING and was killed, so only its exit is awaited. *health* is None where its health is not checked, *hints*
+    *killed*: it is TERMINATING and was killed, so only its exit is awaited. *health* is None if its health is not checked, *hints*
     are the ones it gave last. Each state that it enters is noted in *moved*.
     """
 

@@ -45,7 +45,7 @@ class DecisionLog:
 
 
 def direction(actions: Sequence[Action]) -> tuple[str, int]:
-    """Give the kind of a decision with these actions, and by how many runners it changes their number."""
+    """Return the kind of a decision with these actions, and by how many runners it changes their number."""
     started = sum(isinstance(action, Start) for action in actions)
     ended = sum(isinstance(action, Cancel | Terminate | Drain) for action in actions)
     retries = any(isinstance(action, Wake) for action in actions)

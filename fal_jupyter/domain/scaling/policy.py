@@ -55,7 +55,7 @@ class Observation:
         failures: consecutive failures to start; *last_failure* is when the last one was.
         pending_first_runner: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
-        room: how many more runners the devices of this machine can hold; None where the app needs no device.
+        room: how many more runners the devices of this machine can hold; None if the app needs no device.
         last_no_surplus_at: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
             patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
             between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and

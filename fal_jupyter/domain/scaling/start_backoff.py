@@ -42,7 +42,7 @@ class StartBackoff:
         return bool(self.failures) and now < self.retry_at
 
     def start_failed(self, now: int) -> int:
-        """Count a failed start; gives how long the next one waits."""
+        """Count a failed start; returns how long the next one waits."""
         self.failures, self.last_failure = self.failures + 1, now
         return self.retry_at - now
 

@@ -11,7 +11,7 @@ _EXACT: Final = 2**53  # beyond it a page's numbers have gaps
 
 
 def json_form(kind: type) -> str:
-    """Give what to send or return instead of an instance of *kind* (``its .tolist()``), or ``""`` where nobody knows."""
+    """Return what to send or return instead of an instance of *kind* (``its .tolist()``), or ``""`` where nobody knows."""
     package = kind.__module__.partition(".")[0]
     if package == "PIL":
         return PICTURE
@@ -22,7 +22,7 @@ def json_form(kind: type) -> str:
 
 
 def as_a_page_writes(value: object) -> object:
-    """Give plain data with whole floats as integers, as a page writes them: a notebook that is saved there keeps its text."""
+    """Return plain data with whole floats as integers, as a page writes them: a notebook that is saved there keeps its text."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Give the one of *candidates* that *word* is most probably meant to be, or ``""``.
+    """Return the one of *candidates* that *word* is most probably meant to be, or ``""``.
 
     Case, hyphens, underscores and spaces do not count. *cutoff* is that of ``difflib.get_close_matches``.
     """
@@ -22,7 +22,7 @@ def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str
 
 
 def hint_for(word: object, candidates: Iterable[str], otherwise: str | None = None, *, cutoff: float = 0.6) -> str:
-    """Give ``did you mean …?``, or *otherwise*, or where that is None the whole list."""
+    """Return ``did you mean …?``, or *otherwise*, or where that is None the whole list."""
     listed = list(candidates)
     near = nearest(word, listed, cutoff=cutoff) if isinstance(word, str) else ""
     if near:

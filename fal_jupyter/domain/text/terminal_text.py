@@ -26,7 +26,7 @@ def safe_text(text: str, *, keep: str = "") -> str:
 
 
 def safe_line(text: str) -> str:
-    """Give one line that cannot rewrite what is before it or colour what is after it.
+    """Return one line that cannot rewrite what is before it or colour what is after it.
 
     Of a line that was rewritten (``\\r``, a progress bar) its last state remains, as a terminal would show it.
     """
@@ -36,7 +36,7 @@ def safe_line(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Give text for a page: nothing in it commands a terminal or turns the direction of what is around it.
+    """Return text for a page: nothing in it commands a terminal or turns the direction of what is around it.
 
     Colours and other sequences are left out; control characters, those of the direction too, and halves of surrogate pairs
     become visible signs, as in ``widgets/static/plain.mjs``.

@@ -24,7 +24,7 @@ _COARSEST: Final = 6_000.0
 
 
 def resolution(age: float) -> float:
-    """Give the shortest pause that a lane keeps at an age, both in milliseconds: about a pixel of the window that shows that age."""
+    """Return the shortest pause that a lane keeps at an age, both in milliseconds: about a pixel of the window that shows that age."""
     return next((pause for limit, pause in _COARSER if age <= limit), _COARSEST)
 
 
@@ -98,7 +98,7 @@ class LaneMoves:
         return ()
 
     def take(self) -> list[Move]:
-        """Give the moves since the last call."""
+        """Return the moves since the last call."""
         fresh, self.fresh = self.fresh, []
         return fresh
 

@@ -91,7 +91,7 @@ class PointSeries:
         self._settle_moves(until)
 
     def take(self) -> list[Point]:
-        """Give the points since the last call."""
+        """Return the points since the last call."""
         fresh = self.points[len(self.points) - min(self._fresh, len(self.points)) :]
         self._fresh = 0
         return fresh

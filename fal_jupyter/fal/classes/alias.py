@@ -14,7 +14,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 def alias_of(cls: type[Any], overrides: Mapping[str, object] | None = None) -> str:
-    """Give the name that *cls* runs under with these options of this run.
+    """Return the name that *cls* runs under with these options of this run.
 
     Raises:
         AppRuleBroken: it has none that could be one.

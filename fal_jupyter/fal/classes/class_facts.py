@@ -21,7 +21,7 @@ class AsyncEndpoint:
         self.__doc__ = endpoint.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        """Give the coroutine of one call."""
+        """Return the coroutine of one call."""
         handle = require_handle(self._owner, f"{self._owner.__name__}.aio.{self.__name__}")
         coroutine: Coroutine[Any, Any, Any] = handle.acall(self.__name__, args, kwargs)
         return coroutine

@@ -144,7 +144,7 @@ def _auth(mode: object) -> Any:
 
 
 def describe_endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
-    """Give the endpoints of a class in the order of the source.
+    """Return the endpoints of a class in the order of the source.
 
     Raises:
         AppRuleBroken: it has none.

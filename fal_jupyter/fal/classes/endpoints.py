@@ -48,7 +48,7 @@ def marker(
     billing: Any = None,
     realtime: RealtimeOptions | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Give the decorator that :func:`endpoint` and ``fal.realtime`` are."""
+    """Return the decorator that :func:`endpoint` and ``fal.realtime`` are."""
     if not isinstance(path, str):
         raise AppRuleBroken(_no_path(path))
     if not path.startswith("/"):
@@ -156,7 +156,7 @@ def adopt_marked_functions(cls: type) -> None:
 
 
 def _marked(function: object) -> Endpoint | None:
-    """Give *function* as an endpoint, or None where it carries no route."""
+    """Return *function* as an endpoint, or None if it carries no route."""
     if isinstance(function, Endpoint):
         return function
     if not _becomes_method(function):

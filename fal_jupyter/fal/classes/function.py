@@ -118,7 +118,7 @@ class IsolatedFunction:
         return self.raw_func(*args, **kwargs)
 
     def on(self, host: Any = None, **config: Any) -> IsolatedFunction:
-        """Give a copy with other options."""
+        """Return a copy with other options."""
         kind = config.pop("kind", self.options.environment.get("kind", "virtualenv"))
         options = sorted_options(kind, config)
         mine = self.options
@@ -200,7 +200,7 @@ def cached(wrapped: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
-    """Give what ``fal deploy`` would send of an app: its options sorted, its OpenAPI document as metadata.
+    """Return what ``fal deploy`` would send of an app: its options sorted, its OpenAPI document as metadata.
 
     Raises:
         FalServerlessException: the app cannot be built; its cause says why.
@@ -257,7 +257,7 @@ def _pins() -> list[str]:
 
 
 def metadata_of(app: Any) -> dict[str, Any]:
-    """Give the OpenAPI document of an app's instance.
+    """Return the OpenAPI document of an app's instance.
 
     Raises:
         FalServerlessException: it cannot be built; its cause says why.

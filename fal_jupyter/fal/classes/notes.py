@@ -44,14 +44,14 @@ class UglyName(AppWarning):
 
 
 def options_without_effect(cls: type[Any]) -> list[str]:
-    """Give the options that *cls* sets, itself or by a base, and that do nothing here."""
+    """Return the options that *cls* sets, itself or by a base, and that do nothing here."""
     explicit: frozenset[str] = getattr(cls, EXPLICIT, frozenset())
     options = [name for name in NO_LOCAL_EFFECT if name in explicit or (name == "regions" and cls.regions)]
     return [*options, "kind"] if "kind" in explicit and cls.kind not in (None, "virtualenv") else options
 
 
 def better_name(cls: type[Any]) -> str:
-    """Give the name that *cls* is better given, or ``""`` where its own reads well or was chosen.
+    """Return the name that *cls* is better given, or ``""`` where its own reads well or was chosen.
 
     fal's rule makes a word of each capital: ``SDXL`` becomes ``s-d-x-l``.
     """

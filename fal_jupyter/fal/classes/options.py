@@ -262,7 +262,7 @@ def _display(value: object) -> str:
 
 
 def nearest_option(name: str, *, keyword: bool = False) -> str:
-    """Give the option that *name* is most probably meant to be, or ``""``."""
+    """Return the option that *name* is most probably meant to be, or ``""``."""
     names = [o.name for o in OPTIONS.values() if (o.keyword if keyword else o.variable) and o.name != _NEVER_MEANT]
     plain = {option.replace("_", ""): option for option in reversed(names)}
     folded = name.replace("_", "").lower()
@@ -273,7 +273,7 @@ def nearest_option(name: str, *, keyword: bool = False) -> str:
 
 
 def is_misspelt(name: str, value: object) -> str:
-    """Give the option that the class variable *name* misspells, or ``""`` where it is plainly the user's own.
+    """Return the option that the class variable *name* misspells, or ``""`` where it is plainly the user's own.
 
     Short one-word options (``image``, ``kind``) have many honest neighbours (``images``): there, the value must fit.
     """

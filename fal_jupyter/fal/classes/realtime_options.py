@@ -52,14 +52,14 @@ class RealtimeOptions:
     decode_message: Callable[[bytes], Any] | None = None
 
     def input_of(self, method: Callable[..., Any]) -> Any:
-        """Give the class that inputs are made into, or None."""
+        """Return the class that inputs are made into, or None."""
         if self.input_modal is not INFER:
             return self.input_modal
         annotation, _ = annotations_of(method)
         return _meant(annotation, _item(annotation, ASYNC_ITERATORS))
 
     def output_of(self, method: Callable[..., Any]) -> Any:
-        """Give the class of the outputs, or None."""
+        """Return the class of the outputs, or None."""
         if self.output_modal is not INFER:
             return self.output_modal
         _, annotation = annotations_of(method)
@@ -67,7 +67,7 @@ class RealtimeOptions:
 
 
 def annotations_of(method: Callable[..., Any]) -> tuple[Any, Any]:
-    """Give the annotations of the first parameter after ``self`` and of the result; None where there is none."""
+    """Return the annotations of the first parameter after ``self`` and of the result; None if there is none."""
     names = [
         name
         for name, parameter in inspect.signature(method).parameters.items()
@@ -85,7 +85,7 @@ def annotations_of(method: Callable[..., Any]) -> tuple[Any, Any]:
 
 
 def _item(annotation: Any, kinds: tuple[Any, ...]) -> Any:
-    """Give what an iterator of *kinds* iterates over (Any where it does not say), or None where it is none."""
+    """Return what an iterator of *kinds* iterates over (Any where it does not say), or None if it is none."""
     if annotation is None:
         return None
     origin = typing.get_origin(annotation) or annotation
@@ -101,7 +101,7 @@ def _meant(annotation: Any, item: Any) -> Any:
 
 
 def mode_of(method: Callable[..., Any]) -> Mode:
-    """Give the mode that the annotations mean: who sends one message at a time, and who sends many."""
+    """Return the mode that the annotations mean: who sends one message at a time, and who sends many."""
     annotation, result = annotations_of(method)
     many_in = _item(annotation, ASYNC_ITERATORS) is not None
     if many_in and _item(result, ASYNC_ITERATORS) is not None:

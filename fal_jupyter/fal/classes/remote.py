@@ -85,12 +85,12 @@ def unbind(cls: type) -> None:
 
 
 def handle_of(cls: type) -> Any | None:
-    """Give what answers for exactly *cls*, or ``None``."""
+    """Return what answers for exactly *cls*, or ``None``."""
     return _handles.get(cls)
 
 
 def require_handle(cls: type, expression: str) -> Any:
-    """Give what answers for *cls*; *expression* is what the user wrote (``Hello.hi``).
+    """Return what answers for *cls*; *expression* is what the user wrote (``Hello.hi``).
 
     Raises:
         NotServed: nobody does; the hint says what to type.
@@ -227,7 +227,7 @@ class RemoteEndpoint:
         return SOCKET_WAYS if self._endpoint.route_signature.is_websocket else WAYS
 
     def _way(self, way: str) -> Callable[..., Any]:
-        """Give ``Hello.stream.hi`` for ``Hello.hi.stream``."""
+        """Return ``Hello.stream.hi`` for ``Hello.hi.stream``."""
 
         def reach(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True

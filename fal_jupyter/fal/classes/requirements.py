@@ -21,7 +21,7 @@ _OWN_OPTIONS = re.compile(r"\s+--(?:hash|config-settings?|global-option)\b.*")  
 
 
 def check_requirements(requirements: Iterable[str] | Iterable[list[str]], *, base: Path | None = None) -> list[str]:
-    """Give one sentence for each requirement that this environment does not meet; ``[]`` if it meets them all.
+    """Return one sentence for each requirement that this environment does not meet; ``[]`` if it meets them all.
 
     Requirements whose marker does not apply here are met. Those of :func:`unknown_requirements` are passed over: there is
     nothing to compare them with. *base* is the folder that files of requirements and constraints (``-r``, ``-c``) are
@@ -45,7 +45,7 @@ def check_requirements(requirements: Iterable[str] | Iterable[list[str]], *, bas
 
 
 def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]], *, base: Path | None = None) -> list[str]:
-    """Give the requirements for which it cannot be decided whether they are met: folders, files, addresses, and files of requirements that
+    """Return the requirements for which it cannot be decided whether they are met: folders, files, addresses, and files of requirements that
     cannot be read (without *base*, none can).
 
     Settings of the installer (``--pre``, ``--extra-index-url …``) name nothing to install, and are not among them. ``name @ address`` is known where what is installed says that it came from that address.

@@ -28,7 +28,7 @@ class RouteSignature:
     output_modal: Any = field(default=None, compare=False)
 
     def of_method(self, method: Callable[..., Any]) -> RouteSignature:
-        """Give the signature with what the annotations of a realtime method say."""
+        """Return the signature with what the annotations of a realtime method say."""
         if self.realtime is None:
             return self
         return replace(
@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def is_listed(self) -> bool:
-        """False where ``App.get_endpoints`` leaves it out: the real package lists functions that it reads from the class."""
+        """False if ``App.get_endpoints`` leaves it out: the real package lists functions that it reads from the class."""
         return isinstance(self.__wrapped__, FunctionType) and not self.binds_class
 
     def __init__(self, function: Callable[..., Any], route: RouteSignature) -> None:
@@ -71,7 +71,7 @@ class Endpoint:
         self.route_signature = route
 
     def as_class_method(self) -> Endpoint:
-        """Give the same endpoint as a class method."""
+        """Return the same endpoint as a class method."""
         bound = Endpoint(self.__wrapped__, self.route_signature)
         bound.__dict__.update(self.__dict__)
         bound.binds_class = True
@@ -129,7 +129,7 @@ class Endpoint:
 
 
 def static_attribute(cls: type, name: str) -> Any:
-    """Give what the class or its bases hold under *name*, without asking descriptors."""
+    """Return what the class or its bases hold under *name*, without asking descriptors."""
     for base in cls.__mro__:
         if name in base.__dict__:
             return base.__dict__[name]
@@ -137,7 +137,7 @@ def static_attribute(cls: type, name: str) -> Any:
 
 
 def endpoints_of(cls: type) -> dict[str, Endpoint]:
-    """Give the endpoints of *cls* and its bases by method name, in alphabetical order.
+    """Return the endpoints of *cls* and its bases by method name, in alphabetical order.
 
     A method that a subclass overrides without the decorator is no endpoint of the subclass.
     """
@@ -164,7 +164,7 @@ def in_source_order(cls: type, endpoints: Mapping[str, Endpoint]) -> dict[str, E
 
 
 def about_of(cls: type) -> str:
-    """Give the Markdown that says what the app is: the docstring of its root endpoint, which fal shows as "About", else the class's own."""
+    """Return the Markdown that says what the app is: the docstring of its root endpoint, which fal shows as "About", else the class's own."""
     _, root = routes_of(cls).get("/", ("", None))
     docs = [root.__doc__] if root is not None else []  # the docstring of None is Python's own, since 3.13
     bases = [

@@ -13,7 +13,7 @@ from fal_jupyter.domain.errors import AppRuleBroken
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """Give the signature of a method as its callers see it, without ``self``.
+    """Return the signature of a method as its callers see it, without ``self``.
 
     Raises:
         AppRuleBroken: the method takes no argument at all.
@@ -50,9 +50,9 @@ class Field:
 
 
 def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] | None:
-    """Give where FastAPI takes the parameters of an endpoint method and of its dependencies from, by name.
+    """Return where FastAPI takes the parameters of an endpoint method and of its dependencies from, by name.
 
-    None where it cannot read the signature.
+    None if it cannot read the signature.
     """
     from fastapi.dependencies import utils  # start-up
 

@@ -37,7 +37,7 @@ class FieldException(FalServerlessException):
     billable_units: int | float | str | None = 0
 
     def to_pydantic_format(self) -> dict[str, list[dict[str, Any]]]:
-        """Give the body of the answer."""
+        """Return the body of the answer."""
         return {"detail": [{"loc": ["body", self.field], "msg": self.message, "type": self.type}]}
 
 

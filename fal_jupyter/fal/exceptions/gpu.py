@@ -47,7 +47,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_gpu_error(error: BaseException) -> bool:
-    """True where an error's text names a part of the GPU's software."""
+    """True if an error's text names a part of the GPU's software."""
     try:
         text = str(error).lower()
     except BaseException:  # the user's own __str__
@@ -56,7 +56,7 @@ def is_gpu_error(error: BaseException) -> bool:
 
 
 def as_gpu_exception(error: BaseException) -> GPUException | None:
-    """Give the exception that *error* counts as, or None where it has nothing to do with a GPU."""
+    """Return the exception that *error* counts as, or None if it has nothing to do with a GPU."""
     if is_out_of_memory(error):
         return CUDAOutOfMemoryException()
     return GPUException() if is_gpu_error(error) else None

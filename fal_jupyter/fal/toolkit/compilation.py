@@ -19,7 +19,7 @@ GLOBAL_INDUCTOR_CACHES_DIR = Path(FAL_PERSISTENT_DIR) / "inductor-caches"
 
 
 def get_gpu_type() -> str:
-    """Give the model of the first GPU (``H100``), ``UNKNOWN`` where there is none."""
+    """Return the model of the first GPU (``H100``), ``UNKNOWN`` where there is none."""
     try:
         process = subprocess.run(
             ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
@@ -40,7 +40,7 @@ def _archive(cache_key: str) -> Path:
 
 
 def load_inductor_cache(cache_key: str) -> str:
-    """Unpack a kept cache and let torch use it; gives a hash of what is there now, ``""`` where nothing was kept."""
+    """Unpack a kept cache and let torch use it; returns a hash of what is there now, ``""`` where nothing was kept."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(LOCAL_INDUCTOR_CACHE_DIR)
     archive = _archive(cache_key)
     if not archive.exists():

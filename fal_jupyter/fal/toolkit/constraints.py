@@ -122,6 +122,6 @@ class VideoValidationOptions(TypedDict, total=False):
 def to_xfal(
     config: ImageSizeConstraints | ImageValidationConfig | VideoValidationConfig | VideoNormalizationConfig,
 ) -> dict[str, Any]:
-    """Give the limits that are set, as the schema has them under ``x-fal``."""
+    """Return the limits that are set, as the schema has them under ``x-fal``."""
     limits = dataclasses.asdict(config)
     return {name: value for name, value in limits.items() if value is not None and name not in _NOT_SENT}

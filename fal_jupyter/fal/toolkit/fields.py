@@ -9,7 +9,7 @@ from pydantic import Field
 
 
 def field_with(add: Callable[[dict[str, Any]], None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Give a pydantic field whose JSON schema *add* completes, after what the caller adds himself."""
+    """Return a pydantic field whose JSON schema *add* completes, after what the caller adds himself."""
     schema_extra = kwargs.pop("json_schema_extra", None) or {}
     if callable(schema_extra):
 
@@ -24,7 +24,7 @@ def field_with(add: Callable[[dict[str, Any]], None], args: tuple[Any, ...], kwa
 
 
 def shown_as(kind: str, ui: Mapping[str, Any] | None = None) -> Callable[[dict[str, Any]], None]:
-    """Give what makes a form show a field as *kind* (image, video, audio, file), unless the caller says otherwise."""
+    """Return what makes a form show a field as *kind* (image, video, audio, file), unless the caller says otherwise."""
 
     def add(schema: dict[str, Any]) -> None:
         section = schema.setdefault("ui", {})

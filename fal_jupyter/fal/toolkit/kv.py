@@ -56,7 +56,7 @@ class KVStore:
             ) from error
 
     def get(self, key: str) -> str | None:
-        """Give the value of *key*, or None where there is none (any more).
+        """Return the value of *key*, or None if there is none (any more).
 
         Raises:
             KVStoreException: the store cannot be read.

@@ -203,7 +203,7 @@ class BodyHandler(UploadingHandler):
         self._give_up()
 
     def take(self) -> Writer:
-        """Give the file that was written; it is the caller's now."""
+        """Return the file that was written; it is the caller's now."""
         writer, self.writer = self.writer, None
         assert writer is not None
         return writer

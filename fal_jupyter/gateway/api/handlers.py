@@ -82,7 +82,7 @@ class Handler(RequestHandler):
         return f"{self.request.method} {self.request.path}"
 
     def whole_number(self, name: str, default: int) -> int:
-        """Give a number of the query.
+        """Return a number of the query.
 
         Raises:
             BadQuery: it is none.
@@ -106,7 +106,7 @@ class PublicHandler(RequestHandler):
     """What the public handlers share: host, path, key, method and length are checked on the request head, before any of the body is stored.
 
     Attributes:
-        needs_key: False where a route lets in everybody, or decides by itself.
+        needs_key: False if a route lets in everybody, or decides by itself.
         right: what a key has to have for it.
     """
 

@@ -53,7 +53,7 @@ class OutputTail:
         self._changed.set()
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Give what was printed as OUTPUT frames, and go on until the request ends."""
+        """Yield what was printed as OUTPUT frames, and go on until the request ends."""
         while True:
             self._changed.clear()
             pieces, self._waiting, self._size = self._waiting, [], 0

@@ -319,7 +319,7 @@ class QueueHandler(PublicHandler):
 
 
 def _without(parameter: str, query: str) -> tuple[str | None, str]:
-    """Give the value of one of the gateway's parameters, and the query without it, which is the app's."""
+    """Return the value of one of the gateway's parameters, and the query without it, which is the app's."""
     rest, found = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")

@@ -76,7 +76,7 @@ class Deployment:
         return self.revisions[self.last]
 
     def with_secrets(self, revision: Revision, secret_store: SecretStore) -> Environment:
-        """Give the environment of a new runner, with the secrets that there are now; the log is kept free of them from here on.
+        """Return the environment of a new runner, with the secrets that there are now; the log is kept free of them from here on.
 
         Secrets of runners before it stay redacted: they may still be printing.
         """

@@ -82,7 +82,7 @@ class Deployments:
     def publish(
         self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
     ) -> tuple[str, str, Deployment]:
-        """Publish an app for an owner who may; gives ``(verdict, reason, app)``.
+        """Publish an app for an owner who may; returns ``(verdict, reason, app)``.
 
         Raises:
             NoSuchMachine: it asks for a machine that this one is not.
@@ -146,7 +146,7 @@ class Deployments:
         return app
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord | None:
-        """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
+        """Change the scaling of a running app, or (None) take all changes back; None if there is no such app.
 
         Raises:
             AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
@@ -161,7 +161,7 @@ class Deployments:
         return self.scaling(alias)
 
     def scaling(self, alias: str) -> ScalingRecord | None:
-        """How an app scales now, and why it did what it did; None where there is no such app."""
+        """How an app scales now, and why it did what it did; None if there is no such app."""
         app, record = self.published.get(alias), self._fleet.apps.get(alias)
         if app is None or record is None:
             return None
@@ -195,7 +195,7 @@ class Deployments:
             self._report(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))
 
     def start(self, alias: str, owner: str) -> int | None:
-        """Publish an app that was stopped as it was, with the scaling it had; gives the revision, None where none was stopped."""
+        """Publish an app that was stopped as it was, with the scaling it had; returns the revision, None if none was stopped."""
         former = self.stopped.get(alias)
         if former is None:
             return None

@@ -45,7 +45,7 @@ class AccessTokens:
         self._secret = secret or os.urandom(32)
 
     def sign(self, aliases: Iterable[str], seconds: float, now: float, key: str = "") -> str:
-        """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), and while the key of id *key* lives."""
+        """Return a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), and while the key of id *key* lives."""
         until = now + min(max(seconds, 0.0), LONGEST)  # with its fraction, which RFC 7519 allows: half a second is no 0
         claims = {"apps": sorted(set(aliases)), "key": key, "iat": math.floor(now), "exp": until}
         parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
@@ -62,7 +62,7 @@ class AccessTokens:
         return now < claims.exp and alias in claims.apps and (not claims.key or self._lives(claims.key))
 
     def key_of(self, token: str) -> str:
-        """Give the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
+        """Return the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
         claims = self._claims(token)
         return claims.key if claims is not None else ""
 

@@ -80,7 +80,7 @@ class ApiKeys:
         )
 
     def revoke_one(self, key_id: str) -> bool:
-        """Shut out one key, at once; False where there is none of that id."""
+        """Shut out one key, at once; False if there is none of that id."""
         if self._lasting.pop(key_id, None) is not None:
             return self._vault.remove_key(key_id)
         if self.of_apps.revoke_one(key_id):
@@ -124,7 +124,7 @@ class ApiKeys:
         return key_id in self._live or key_id in self._lasting or self.of_apps.hash_of(key_id) is not None
 
     def id_of(self, authorization: str) -> str:
-        """Give the id of the living key that the header is of, or nothing."""
+        """Return the id of the living key that the header is of, or nothing."""
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):
             return ""

@@ -35,7 +35,7 @@ class AppKeys:
             del self._hashes[id_and_hash(key)[0]]
 
     def revoke_one(self, key_id: str) -> bool:
-        """End the key of that id; False where there is none."""
+        """End the key of that id; False if there is none."""
         for alias, (key, _) in self._by_alias.items():
             if id_and_hash(key)[0] == key_id:
                 self.end(alias)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 def peer_of(sock: socket.socket) -> tuple[int, int]:
-    """Give ``(pid, uid)`` of a Unix socket's other end."""
+    """Return ``(pid, uid)`` of a Unix socket's other end."""
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", data)
     return pid, uid
@@ -62,7 +62,7 @@ class Leases:
         return lease
 
     def holder_of(self, lease_id: str) -> LeaseHolder:
-        """Who holds a lease; all fields are empty where it has ended."""
+        """Who holds a lease; all fields are empty if it has ended."""
         lease = self.living.get(lease_id)
         return LeaseHolder(lease.kind, lease.name, lease.pid) if lease is not None else LeaseHolder()
 

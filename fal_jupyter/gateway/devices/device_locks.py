@@ -76,7 +76,7 @@ class DeviceLocks:
         self._awaited: set[str] = set()
 
     def claim(self, devices: Iterable[str]) -> tuple[list[str], str]:
-        """Claim all of *devices*; gives those that somebody else holds, and who: then nothing is claimed.
+        """Claim all of *devices*; returns those that somebody else holds, and who: then nothing is claimed.
 
         Raises:
             StateRefused: there is no place for claims that is ours alone.

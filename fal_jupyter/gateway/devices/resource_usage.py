@@ -28,7 +28,7 @@ class ResourceUsage:
     busy: float = -1.0
 
     def like(self, other: ResourceUsage) -> bool:
-        """True where nobody would see a difference."""
+        """True if nobody would see a difference."""
         return (
             self.runners.keys() == other.runners.keys()
             and all(_near(size, other.runners[name]) for name, size in self.runners.items())

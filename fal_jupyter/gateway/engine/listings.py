@@ -34,7 +34,7 @@ def runner_records(engine: Engine, owner: str) -> list[RunnerRecord]:
 
 
 def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: LeaseHolder) -> AppRecord | None:
-    """One published app; None where the fleet has no such app any more."""
+    """One published app; None if the fleet has no such app any more."""
     record = engine.fleet_app(app.alias)
     if record is None:
         return None

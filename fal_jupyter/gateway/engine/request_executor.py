@@ -173,7 +173,7 @@ class RequestExecutor:
             app.log.remark(request.runner_id, f"{request.id}: {text}")
 
     def without_secrets(self, request: ProxiedRequest, text: str) -> str:
-        """Give what may be shown of a text that the app printed."""
+        """Return what may be shown of a text that the app printed."""
         app = self._deployments.published.get(request.alias)
         return app.log.redact(text) if app is not None else text
 
@@ -202,7 +202,7 @@ class RequestExecutor:
                     request.start_ended(runner.start_began)
 
     def only_request_of(self, runner_id: str) -> ProxiedRequest | None:
-        """The request that a runner works on; None where there are several or none."""
+        """The request that a runner works on; None if there are several or none."""
         requests = [r for r in self.live.values() if r.runner_id == runner_id and not r.finished]
         return requests[0] if len(requests) == 1 else None
 

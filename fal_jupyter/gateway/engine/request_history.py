@@ -40,12 +40,12 @@ _WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not
 
 
 def wall_ms(monotonic: float) -> float:
-    """Give the wall clock's milliseconds since 1970 at a moment of the monotonic clock (seconds)."""
+    """Return the wall clock's milliseconds since 1970 at a moment of the monotonic clock (seconds)."""
     return round((monotonic + _WALL) * 1000, 1)
 
 
 def state_of(request: ProxiedRequest) -> RequestState:
-    """Give the state of a request that has not been recorded yet."""
+    """Return the state of a request that has not been recorded yet."""
     timing, description, record = request.timing(), request.description, request.record
     if not request.is_open:
         state = "done"
@@ -129,29 +129,29 @@ class RecordedRequest:
         )
 
     def input(self) -> Body | None:
-        """What the caller sent, or None where its body was dropped."""
+        """What the caller sent, or None if its body was dropped."""
         return body_of(self.request_body, self.description.content_type, self.bytes_in)
 
     def output(self) -> Body | None:
-        """What the app answered, or None where its body was dropped."""
+        """What the app answered, or None if its body was dropped."""
         return body_of(self.response_body, self.content_type, self.bytes_out)
 
 
 def query_of(head: bytes) -> str:
-    """Give the query of a request by the head that its runner received, which has no token."""
+    """Return the query of a request by the head that its runner received, which has no token."""
     query = msgspec.json.decode(head).get("query", "") if head else ""
     return query if isinstance(query, str) else ""
 
 
 def displays_of(displays: Iterable[tuple[str, bytes, str]]) -> list[Display]:
-    """Give the pictures that a request displayed; those whose data was dropped have their text only."""
+    """Return the pictures that a request displayed; those whose data was dropped have their text only."""
     return [
         Display(content_type=kind, base64=base64.b64encode(data).decode(), text=text) for kind, data, text in displays
     ]
 
 
 def body_of(data: bytes, content_type: str, size: int) -> Body | None:
-    """Give the recorded part of a body of *size* bytes; None where nothing of a body that was not empty is recorded."""
+    """Return the recorded part of a body of *size* bytes; None if nothing of a body that was not empty is recorded."""
     if size and not data:
         return None
     truncated = len(data) < size
@@ -346,7 +346,7 @@ class RequestHistory:
             recorded.size = 0
 
     def take_new(self, running: set[str]) -> tuple[list[RecordedRequest], int]:
-        """Give what has ended since the last call, and how many more; *running* are the ids that are shown as running now."""
+        """Return what has ended since the last call, and how many more; *running* are the ids that are shown as running now."""
         ended = [*self._missed, *self._new]
         skipped, self._skipped = self._skipped, 0
         self._missed, self._awaited = [], running

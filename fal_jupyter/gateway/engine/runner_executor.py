@@ -133,7 +133,7 @@ class RunnerExecutor:
                 runner.process.kill(stacks=command.stacks)
 
     def _note(self, runner_id: str, text: str) -> LiveRunner | None:
-        """Write a line about a runner into the gateway's log and into its app's; gives the runner, if it lives."""
+        """Write a line about a runner into the gateway's log and into its app's; returns the runner, if it lives."""
         log.info("%s %s", runner_id, text)
         runner = self._runners.get(runner_id)
         if runner is not None:

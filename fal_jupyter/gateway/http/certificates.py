@@ -93,7 +93,7 @@ _Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def _read(certificate_file: Path, key_file: Path, now: datetime.datetime) -> _Pair | None:
-    """Give a certificate and its key, or None where they are not there, do not belong together, or are soon over."""
+    """Return a certificate and its key, or None if they are not there, do not belong together, or are soon over."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)

@@ -54,7 +54,7 @@ class CorsPolicy:
         return ()
 
     def welcome(self, method: str, target: str, headers: RequestHeaders) -> CorsDecision | None:
-        """Say what a request at *target* gets beside its answer; None where nobody of another origin may read there."""
+        """Say what a request at *target* gets beside its answer; None if nobody of another origin may read there."""
         allowed = self.of_target(target)
         if not allowed or headers.get("upgrade", "").lower() == "websocket":
             return None
@@ -95,12 +95,12 @@ class Preflight:
 
 
 def is_own(origin: str, host: str) -> bool:
-    """True where a page of *origin* came from this gateway itself, which its request's *host* names."""
+    """True if a page of *origin* came from this gateway itself, which its request's *host* names."""
     return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
 def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> bool:
-    """True where a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
+    """True if a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
 
     Args:
         allowed: origins that the app is open to.
@@ -115,14 +115,14 @@ def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> 
 
 
 def is_from_browser(headers: HeaderValues) -> bool:
-    """True where a browser sent this, which adds cookies of everything on this host, whatever the port."""
+    """True if a browser sent this, which adds cookies of everything on this host, whatever the port."""
     return bool(headers.get("sec-fetch-site", "") or headers.get("origin", "")) or headers.get(
         "user-agent", ""
     ).startswith("Mozilla/")
 
 
 def own_cookies(header: str, own: Collection[str]) -> str:
-    """Give the cookies of *header* whose names are in *own*."""
+    """Return the cookies of *header* whose names are in *own*."""
     parts = [part.strip() for part in header.split(";")]
     return "; ".join(part for part in parts if part.partition("=")[0].strip() in own)
 
@@ -130,7 +130,7 @@ def own_cookies(header: str, own: Collection[str]) -> str:
 def without_foreign_cookies(
     headers: HeaderValues, pairs: Iterable[tuple[str, str]], own: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Give the headers that an app gets: of a browser's cookies only those whose names are in *own*.
+    """Return the headers that an app gets: of a browser's cookies only those whose names are in *own*.
 
     Args:
         pairs: all headers of the request, names in lower case.

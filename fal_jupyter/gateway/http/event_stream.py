@@ -24,7 +24,7 @@ class EventStream:
             self._tail = (self._tail + data[-4:])[-4:]
 
     def error(self, request_id: str, error_type: str, detail: str) -> bytes:
-        """Give the ``error`` event, with the body of a failed answer as its data; ``b""`` within an event that is not complete."""
+        """Return the ``error`` event, with the body of a failed answer as its data; ``b""`` within an event that is not complete."""
         if not self._tail.endswith(_BLANK_LINES):
             return b""
         return b"event: error\ndata: " + failure_body(request_id, error_type, detail) + b"\n\n"

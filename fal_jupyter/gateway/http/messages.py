@@ -39,7 +39,7 @@ class IncomingRequest(Protocol):
 
     @property
     def upgrades(self) -> bool:
-        """True where all that follows the head is one stream of bytes (a WebSocket): it comes as body."""
+        """True if all that follows the head is one stream of bytes (a WebSocket): it comes as body."""
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""

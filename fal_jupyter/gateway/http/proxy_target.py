@@ -23,13 +23,13 @@ OF_HOST = {
 
 
 def is_proxied(target: str) -> bool:
-    """True where a request's target is the proxy route's."""
+    """True if a request's target is the proxy route's."""
     path = target.partition("?")[0]
     return path == PROXY or path.startswith(f"{PROXY}/")
 
 
 def own_target(address: str) -> str | None:
-    """Give our own target (path and query) for an address of fal's, or None where it is none of them."""
+    """Return our own target (path and query) for an address of fal's, or None if it is none of them."""
     try:
         parts = urlsplit(address)
         if parts.scheme not in ("https", "wss") or parts.username is not None or parts.port not in (None, 443):

@@ -55,12 +55,12 @@ class ResponseHead(msgspec.Struct):
     began: float = 0.0
 
     def without_gateways(self) -> bytes:
-        """Give the head as JSON, without what is for the gateway alone."""
+        """Return the head as JSON, without what is for the gateway alone."""
         headers = [pair for pair in self.headers if pair[0].lower() not in FOR_GATEWAY]
         return msgspec.json.encode(ResponseHead(self.status, headers, self.began))
 
     def sorted(self) -> SortedHeaders:
-        """Give the headers by their readers."""
+        """Return the headers by their readers."""
         for_caller: list[tuple[str, str]] = []
         for_gateway: list[tuple[str, str]] = []
         lengths: list[str] = []

@@ -52,7 +52,7 @@ class ResponseWriter(Protocol):
 
 
 def can_be_sent(headers: Headers) -> bool:
-    """False where HTTP cannot carry a name or a value: a line break in it would be another header, and clients refuse other controls."""
+    """False if HTTP cannot carry a name or a value: a line break in it would be another header, and clients refuse other controls."""
     for name, _ in headers:
         if name not in _COMMON and not _NAME.fullmatch(name):
             return False
@@ -60,7 +60,7 @@ def can_be_sent(headers: Headers) -> bool:
 
 
 def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) -> bytes:
-    """Give the body of a failure in fal's shape; *error_type* is ``""`` where fal has no name for it."""
+    """Return the body of a failure in fal's shape; *error_type* is ``""`` where fal has no name for it."""
     body = {"detail": detail, "request_id": request_id, **more}
     return json.dumps(body | {"error_type": error_type} if error_type else body).encode()
 
@@ -71,7 +71,7 @@ def is_number(text: str) -> bool:
 
 
 def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Give the headers and the body of a failure in fal's shape."""
+    """Return the headers and the body of a failure in fal's shape."""
     request_id = new_id()
     headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
     if error_type:
@@ -85,7 +85,7 @@ def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, 
 
 
 def _draw() -> Iterator[str]:
-    """Give 32 random hexadecimal digits at a time: one call of the system for many ids, as it costs more than all else of one."""
+    """Yield 32 random hexadecimal digits at a time: one call of the system for many ids, as it costs more than all else of one."""
     while True:
         digits = os.urandom(4096).hex()
         yield from (digits[at : at + 32] for at in range(0, len(digits), 32))

@@ -119,7 +119,7 @@ class Listeners:
         self._tcp_front.origins = policy
 
     async def open_port(self, requested: int) -> int:
-        """Open the loopback port if it is closed; gives it.
+        """Open the loopback port if it is closed; returns it.
 
         Raises:
             PortTaken: *requested* is in use, or another is open already.
@@ -148,7 +148,7 @@ class Listeners:
         self._tcp = await loop.create_server(self._tcp_listener.connection, sock=sockets[0], backlog=1024)
 
     async def open_tls(self) -> TlsOpened:
-        """Open the TLS port beside the plain one, which is open; gives where it is and what to trust.
+        """Open the TLS port beside the plain one, which is open; returns where it is and what to trust.
 
         Raises:
             OSError: its certificates cannot be written, or no port is free.

@@ -162,7 +162,7 @@ class QueuedCall:
             self._timer = asyncio.get_running_loop().call_later(self._wait, self._try_again)
 
     def _is_retried(self, failure: AttemptFailure) -> bool:
-        """True where another attempt follows (that may be decided already: an answer breaks off, then its stream ends)."""
+        """True if another attempt follows (that may be decided already: an answer breaks off, then its stream ends)."""
         if self._attempt in (AttemptState.FAILED, AttemptState.DUE):
             return True
         job, request = self.job, self.request
@@ -199,7 +199,7 @@ class QueuedCall:
         self._changes.notify()
 
     def cancel(self, *, force: bool = False) -> Cancelled:
-        """Cancel it; gives what that meant (:meth:`fal_jupyter.domain.queue.jobs.Job.cancel`)."""
+        """Cancel it; returns what that meant (:meth:`fal_jupyter.domain.queue.jobs.Job.cancel`)."""
         outcome = self.job.cancel(time.time(), stamp(), force=force)
         if outcome in ("dropped", "forced"):
             self._pieces, self.size = [], 0
@@ -295,7 +295,7 @@ class Queue:
         request.end_of_body()
 
     def wait_before_retry(self, call: QueuedCall, failure: AttemptFailure) -> float | None:
-        """Give the seconds until the next attempt of a job whose attempt failed so; None where there is none."""
+        """Return the seconds until the next attempt of a job whose attempt failed so; None if there is none."""
         sent, spec = call.submission, self._requests.spec_of(call.job.alias)
         if sent is None or spec is None or sent.once:
             return None
@@ -312,12 +312,12 @@ class Queue:
         return self._requests.waiting(alias)
 
     def hold(self, request_id: str, size: int) -> tuple[int, str]:
-        """Count *size* bytes of a body that comes in; gives the status and the sentence of a refusal, or 0."""
+        """Count *size* bytes of a body that comes in; returns the status and the sentence of a refusal, or 0."""
         refused = self.memory.hold(request_id, size)
         return (413 if refused == "too large" else 429, refusal_sentence(refused, self.memory)) if refused else (0, "")
 
     def has_room_for(self, call: QueuedCall) -> bool:
-        """Count what has come of the answer; False where it is more than can be kept."""
+        """Count what has come of the answer; False if it is more than can be kept."""
         evicted, fits = self.memory.answer(call.job.id, call.size)
         self._forget(evicted)
         return fits
@@ -355,7 +355,7 @@ def stamp() -> str:
 
 
 def answer_of(call: QueuedCall) -> tuple[int, list[tuple[str, str]], bytes | dict[str, str]]:
-    """Give status, headers and body of a finished job's answer."""
+    """Return status, headers and body of a finished job's answer."""
     job = call.job
     if job.cancelled:
         body = {"detail": job.error, "error_type": job.error_type, "request_id": job.id}

@@ -76,7 +76,7 @@ class Signer:
             log.warning("the key of the webhooks could not be kept: %s", error)
 
     def sign(self, message: bytes) -> str:
-        """Give the signature in hex."""
+        """Return the signature in hex."""
         return self._load().sign(message).hex()
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -157,7 +157,7 @@ class Webhooks:
             self._pending_bytes -= counted
 
     async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
-        """Deliver once; gives ``""``, or what went wrong."""
+        """Deliver once; returns ``""``, or what went wrong."""
         timestamp = str(int(time.time()))  # anew each time: receivers refuse what is five minutes old
         signature = self.signer.sign(signed_message(request_id, self._user_id, timestamp, data))
         headers = {
@@ -192,7 +192,7 @@ class Webhooks:
 
 
 def _delivery_of(call: QueuedCall) -> bytes:
-    """Give the body of a delivery; made for each attempt, so that none stays in memory between them."""
+    """Return the body of a delivery; made for each attempt, so that none stays in memory between them."""
     status, headers, body = answer_of(call)
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)

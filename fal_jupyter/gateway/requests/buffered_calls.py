@@ -24,7 +24,7 @@ NO_TARGET = "path begins with / and has no '..' in it, and method is one of HTTP
 
 
 def target_of(path: str, method: str, methods: frozenset[str]) -> tuple[str, str, str] | None:
-    """Give method, path and query, quoted, of what a panel wants to call; None where it may not be asked so (:data:`NO_TARGET`)."""
+    """Return method, path and query, quoted, of what a panel wants to call; None if it may not be asked so (:data:`NO_TARGET`)."""
     path, _, query = path.partition("?")
     if not path.startswith("/") or is_hostile(path) or method not in methods:
         return None
@@ -94,7 +94,7 @@ class BufferedCall:
             await self._changes.next().wait()
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Give the body from its beginning, and go on as it comes."""
+        """Yield the body from its beginning, and go on as it comes."""
         delivered = 0
         while True:
             while delivered < len(self._pieces):
@@ -205,7 +205,7 @@ class BufferedCalls:
         headers: Iterable[tuple[str, str]],
         body: bytes,
     ) -> tuple[str, BufferedCall]:
-        """Call an endpoint; gives the request's id and its answer at once, before there is one."""
+        """Call an endpoint; returns the request's id and its answer at once, before there is one."""
         self._make_room()
         call = BufferedCall()
         request_id, _ = self.begin(call, alias, method, path, query, headers, body)
@@ -224,7 +224,7 @@ class BufferedCalls:
         *,
         origin: str = "panel",
     ) -> tuple[str, ProxiedRequest]:
-        """Call an endpoint whose answer goes to *call* and is not found here afterwards; gives the request's id and the request."""
+        """Call an endpoint whose answer goes to *call* and is not found here afterwards; returns the request's id and the request."""
         request_id, pairs = new_id(), list(headers)
         head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
         kind = next((value for name, value in pairs if name == "content-type"), "")

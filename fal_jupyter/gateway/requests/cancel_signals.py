@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds that a cancel endpoint may take
 
 
 def cancel_path(path: str) -> str:
-    """Give the path of the cancel endpoint of *path* (``/slow`` → ``/slow/cancel``, ``/`` → ``/cancel``)."""
+    """Return the path of the cancel endpoint of *path* (``/slow`` → ``/slow/cancel``, ``/`` → ``/cancel``)."""
     return f"{path.rstrip('/')}/cancel"
 
 

@@ -99,7 +99,7 @@ class DataPlane:
         self._last_host: tuple[str, Collection[int]] = ("", ())
 
     def accepts_host(self, host: str) -> bool:
-        """True where a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
+        """True if a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
         last, ports = self._last_host
         if host == last and ports is self.ports:
             return True
@@ -122,14 +122,14 @@ class DataPlane:
         return bool(token) and self.tokens.admits(token, alias, time.time())
 
     def key_refusal(self, authorization: str) -> tuple[int, str]:
-        """Give status and sentence for a caller that :meth:`admits` refuses."""
+        """Return status and sentence for a caller that :meth:`admits` refuses."""
         if reason := self.keys.refusal(authorization, "run"):
             return 403, reason
         return 401, "missing or wrong key: send Authorization: Key id:secret"
 
 
 def start_limit(header: str) -> float:
-    """Read the seconds within which a runner has to begin; 0 where the caller gives no limit (W72).
+    """Read the seconds within which a runner has to begin; 0 if the caller gives no limit (W72).
 
     Raises:
         ValueError: it is no number of seconds above 0.1.
@@ -146,7 +146,7 @@ def start_limit(header: str) -> float:
 
 
 def token_of(query: str) -> str:
-    """Give the token in a query, or ``""``."""
+    """Return the token in a query, or ``""``."""
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if name == Q_TOKEN:
@@ -155,14 +155,14 @@ def token_of(query: str) -> str:
 
 
 def without_token(query: str) -> str:
-    """Give the query as the app shall see it: a token is nobody's business but ours."""
+    """Return the query as the app shall see it: a token is nobody's business but ours."""
     if Q_TOKEN not in query:
         return query
     return "&".join(part for part in query.split("&") if part.partition("=")[0] != Q_TOKEN)
 
 
 def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Give the head of a REQUEST frame: the part of a caller's head that goes to the runner."""
+    """Return the head of a REQUEST frame: the part of a caller's head that goes to the runner."""
     pairs = [pair for pair in headers if pair[0] not in _DROPPED]
     pairs += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
     return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": pairs})
@@ -183,7 +183,7 @@ class DataPlaneRequest:
 
     @property
     def upgrades(self) -> bool:
-        """True where a websocket was asked for and nothing speaks against it."""
+        """True if a websocket was asked for and nothing speaks against it."""
         return self.request is not None and self.request.description.websocket
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
@@ -329,7 +329,7 @@ class DataPlaneRequest:
 
 
 def hint_of(header: str | None) -> str:
-    """Give the hint of which runner is preferred; one that is too long counts as none."""
+    """Return the hint of which runner is preferred; one that is too long counts as none."""
     return header if header and len(header) <= LONGEST_HINT else ""
 
 
@@ -371,7 +371,7 @@ def _is_long(headers: RequestHeaders) -> bool:
 
 
 def is_own_host(host: str, ports: Collection[int]) -> bool:
-    """True where a Host header names this machine's loopback, and one of *ports* or none."""
+    """True if a Host header names this machine's loopback, and one of *ports* or none."""
     name, colon, port = host.rpartition(":")
     if not colon or not is_number(port):
         name, port = host, ""

@@ -32,7 +32,7 @@ decode_display_head = msgspec.json.Decoder(DisplayHead).decode
 
 
 def dropped_notice(size: int) -> bytes:
-    """Give the text in place of *size* bytes of output that their owner did not read."""
+    """Return the text in place of *size* bytes of output that their owner did not read."""
     return f"\n[fal_jupyter: {size:,} bytes of output were dropped, since they were not read]\n".encode()
 
 

@@ -82,7 +82,7 @@ class ProxiedRequest:
 
     @property
     def undelivered(self) -> bool:
-        """True where its runner had ended before it got the request: another one may have it."""
+        """True if its runner had ended before it got the request: another one may have it."""
         return self._delivery is _UNDELIVERED
 
     @property
@@ -97,12 +97,12 @@ class ProxiedRequest:
 
     @property
     def cancellation_requested(self) -> bool:
-        """True where its end was requested by its owner or by a cancellation, and not only by a disconnect."""
+        """True if its end was requested by its owner or by a cancellation, and not only by a disconnect."""
         return self._abort_requested or self.owned
 
     @property
     def owned(self) -> bool:
-        """True where whoever ends it is its owner."""
+        """True if whoever ends it is its owner."""
         return self._cancelled_by_owner or self.description.owned
 
     # --- from the caller ----------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class ProxiedRequest:
 
     @property
     def is_observed(self) -> bool:
-        """True where somebody gets the request's events."""
+        """True if somebody gets the request's events."""
         return self._observer is not None
 
     def output_ended(self) -> None:
@@ -292,7 +292,7 @@ class ProxiedRequest:
             self._stream.return_credit(len(body), None)
 
     def _note_headers(self, headers: Sequence[tuple[str, str]], head: ResponseHead, head_json: bytes) -> bytes:
-        """Take note of the headers that the gateway reads; gives the head without those that are for it only."""
+        """Take note of the headers that the gateway reads; returns the head without those that are for it only."""
         record = self.record
         for name, value in headers:
             if name == "content-type":
@@ -338,7 +338,7 @@ class ProxiedRequest:
         self._events.request_finished(self, replace=ends_runner(self.record.status, self.record.stop_runner))
 
     def timing(self) -> Timing:
-        """Give where the time went so far."""
+        """Return where the time went so far."""
         return self.clock.at(time.monotonic()).timing()
 
     def _end_record(self) -> EndRecord:

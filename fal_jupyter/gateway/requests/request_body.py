@@ -46,7 +46,7 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         return self._buffered >= WINDOW
 
     def writable(self) -> asyncio.Future[None]:
-        """Give the future that is done when there is room again."""
+        """Return the future that is done when there is room again."""
         if self._writable is None or self._writable.done():
             self._writable = asyncio.get_running_loop().create_future()
         return self._writable

@@ -41,7 +41,7 @@ class RequestDescription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     low_priority: bool = False
 
     def arrival(self) -> RequestArrived:
-        """Give the fleet's event for the request."""
+        """Return the fleet's event for the request."""
         return RequestArrived(
             self.alias,
             self.id,

@@ -35,7 +35,7 @@ class RequestEvents(Protocol[R_contra]):
         """Write a line about the request's runner into the app's log."""
 
     def without_secrets(self, request: R_contra, text: str) -> str:
-        """Give what may be shown of a text that the app printed."""
+        """Return what may be shown of a text that the app printed."""
 
 
 class RequestObserver(Protocol):

@@ -85,7 +85,7 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
         self.ended = self.ended or time.monotonic()
 
     def at(self, now: float) -> RequestTimestamps:
-        """Give the moments so far, up to the end of the answer if it has ended."""
+        """Return the moments so far, up to the end of the answer if it has ended."""
         until = self.ended or now
         first_byte = min(
             self.first_byte, until

@@ -60,7 +60,7 @@ class ResponseRelay(msgspec.Struct, eq=False):
 
 
 def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Give the headers of a failure of the gateway; 0 seconds of *retry_after*: without that header."""
+    """Return the headers of a failure of the gateway; 0 seconds of *retry_after*: without that header."""
     headers = [("content-type", "application/json"), *more]
     if error_type:
         headers.append((H_ERROR_TYPE, error_type))
@@ -70,7 +70,7 @@ def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str,
 
 
 def gateway_headers(status: int, request_id: str, revision: int, runner_id: str) -> list[tuple[str, str]]:
-    """Give the gateway's own headers of an app's answer."""
+    """Return the gateway's own headers of an app's answer."""
     headers = [(H_REQUEST_ID, request_id), (H_REVISION, str(revision)), (H_RUNNER, runner_id)]
     if status == 101:
         headers += (("connection", "Upgrade"), ("upgrade", "websocket"))

@@ -56,7 +56,7 @@ class ResponseSender(msgspec.Struct, eq=False):
 
     @property
     def is_framed(self) -> bool:
-        """True where it goes to the owner's kernel, with all that is beside the body."""
+        """True if it goes to the owner's kernel, with all that is beside the body."""
         return self._framed is not None
 
     @property
@@ -117,7 +117,7 @@ class ResponseSender(msgspec.Struct, eq=False):
         *,
         end: bool,
     ) -> InvalidResponse | None:
-        """Send the head and the first (with *end*: the whole) body over HTTP; gives what is wrong with it if it cannot be sent.
+        """Send the head and the first (with *end*: the whole) body over HTTP; returns what is wrong with it if it cannot be sent.
 
         Args:
             headers: the app's own; the lists are changed. head_size: bytes of the head as the runner wrote it.
@@ -210,7 +210,7 @@ class ResponseSender(msgspec.Struct, eq=False):
         self._finish_connection()
 
     def _open_framed(self) -> FramedReply | None:
-        """Give the framed reply, while it can be sent; it has begun then."""
+        """Return the framed reply, while it can be sent; it has begun then."""
         if self._framed is None or not self.is_open:
             return None
         if self._state is _PENDING:

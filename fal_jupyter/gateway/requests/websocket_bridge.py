@@ -246,7 +246,7 @@ class WebSocketBridge(DataPlaneRequest):
         request.end_of_body()
 
     def _refusal(self, alias: str) -> tuple[int, str] | None:
-        """Give status and reason where the app was stopped, or the caller's key revoked, since the handshake; else None."""
+        """Return status and reason where the app was stopped, or the caller's key revoked, since the handshake; else None."""
         assert self.headers is not None
         spec, authorization = self.plane.apps.spec_of(alias), self.headers.get("authorization", "")
         if spec is None:
@@ -295,7 +295,7 @@ class WebSocketBridge(DataPlaneRequest):
 
 
 def _head(pattern: bytes, request_id: str, kind: str, size: int) -> bytes:
-    """Give the head of one request, from that of the handshake."""
+    """Return the head of one request, from that of the handshake."""
     handshake = msgspec.json.decode(pattern)
     pairs = [
         (name, value)

@@ -55,7 +55,7 @@ class Launcher:
         self._oom_kills = oom_kills()
 
     def start(self, runner_id: str, load: RunnerLoad) -> RunnerProcess | None:
-        """Start a runner and send it its LOAD frame; None where the machine cannot, which is also reported as an event."""
+        """Start a runner and send it its LOAD frame; None if the machine cannot, which is also reported as an event."""
         environment = load.environment
         if environment["isolated"] and not os.path.exists(environment["python"]):
             reason = (

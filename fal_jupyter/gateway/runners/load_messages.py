@@ -49,7 +49,7 @@ class LoadMessages:
         self._settings, self._secret_store, self._keys, self._ports = settings, secret_store, keys, ports
 
     def make(self, app: Deployment, command: m.StartRunner) -> RunnerLoad:
-        """Give what a new runner of *app* is started with."""
+        """Return what a new runner of *app* is started with."""
         revision, ports = app.revisions[command.revision], self._ports()
         environment = app.with_secrets(revision, self._secret_store)
         owner = self._settings.owner
@@ -103,7 +103,7 @@ class LoadMessages:
 
 
 def calls_here(env: Mapping[str, str]) -> bool:
-    """True where ``fal_client`` in a runner with these variables calls this gateway: it speaks TLS only."""
+    """True if ``fal_client`` in a runner with these variables calls this gateway: it speaks TLS only."""
     return not calls_the_cloud(env)
 
 

@@ -170,7 +170,7 @@ class RunnerProcess:
             self._loop.call_later(CHECK_EVERY, self._check_kill, deadline)
 
     def _end_stopped_template(self) -> bool:
-        """End a template that was stopped (SIGSTOP): it would block the runner, its callers and the gateway. True where it was."""
+        """End a template that was stopped (SIGSTOP): it would block the runner, its callers and the gateway. True if it was."""
         if not is_stopped(self.template.process.pid):
             return False
         self.template.end(f"was stopped and did not answer for {CHECK_EVERY:g} s")

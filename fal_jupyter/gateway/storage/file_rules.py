@@ -22,7 +22,7 @@ H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
     """Read a Range header for a file of *size* bytes.
 
-    Gives first and last byte; None where the whole file is meant (no header, more than one range, not understood); or
+    Gives first and last byte; None if the whole file is meant (no header, more than one range, not understood); or
     ``"unsatisfiable"`` (RFC 9110, 14).
     """
     match = _RANGE.fullmatch(header)
@@ -44,7 +44,7 @@ def _position(digits: str) -> int:
 
 
 def names_tag(header: str, tag: str) -> bool:
-    """True where an If-None-Match header names that ETag, which stands in quotes (RFC 9110, 13.1.2)."""
+    """True if an If-None-Match header names that ETag, which stands in quotes (RFC 9110, 13.1.2)."""
     return header.strip() == "*" or tag in _TAG.findall(header)
 
 
@@ -61,7 +61,7 @@ def read_json(data: str | bytes) -> object:
 
 
 def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
-    """Give the lifecycle that the headers of an upload ask for; both clients' headers are known.
+    """Return the lifecycle that the headers of an upload ask for; both clients' headers are known.
 
     Raises:
         ValueError: they are not understood; the text says what they must be.
@@ -102,7 +102,7 @@ def parts_in(body: bytes) -> dict[int, str]:
 
 
 def text_of(header: str) -> str:
-    """Give the text of a header's bytes, which came as latin-1: clients write names in UTF-8 as well."""
+    """Return the text of a header's bytes, which came as latin-1: clients write names in UTF-8 as well."""
     try:
         return header.encode("latin-1").decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):
@@ -110,11 +110,11 @@ def text_of(header: str) -> str:
 
 
 def content_type_of(header_value: str) -> str:
-    """Give a content type that may stand in a header, or that of plain bytes."""
+    """Return a content type that may stand in a header, or that of plain bytes."""
     return header_value.strip() if _TYPE.fullmatch(header_value.strip()) else OCTETS
 
 
 def disposition(file_name: str) -> str:
-    """Give the header that names a file (RFC 6266)."""
+    """Return the header that names a file (RFC 6266)."""
     plain = re.sub(r"[^ !#$&+.0-9A-Z\[\]^_`a-z{|}~-]", "_", file_name)
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

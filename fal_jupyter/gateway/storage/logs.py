@@ -97,7 +97,7 @@ class Log:
         self.write(runner, "", 0, text + "\n")
 
     def read(self, lines: int, *, request: str = "", runner: str = "") -> list[LogRecord]:
-        """Give the last records."""
+        """Return the last records."""
         records = [
             record
             for record in self._lines
@@ -106,7 +106,7 @@ class Log:
         return records[-lines:] if lines else []
 
     def unfinished(self, request: str) -> list[LogRecord]:
-        """Give what a request has printed of lines without an end yet, such as a progress bar that writes over itself."""
+        """Return what a request has printed of lines without an end yet, such as a progress bar that writes over itself."""
         return [
             LogRecord(time=time.time(), runner=runner, request=of, stream=stream, text=self._line(text)[-OPEN_BOUND:])
             for (runner, of, stream), text in self._open.items()
@@ -114,7 +114,7 @@ class Log:
         ]
 
     def printed_by(self, request: str) -> list[tuple[int, str]]:
-        """Give what a request has printed that is still kept, by stream; its last line may have no end yet."""
+        """Return what a request has printed that is still kept, by stream; its last line may have no end yet."""
         lines = [(record["stream"], record["text"] + "\n") for record in self.read(MAX_LINES, request=request)]
         return lines + [(which, self._line(text)) for (_, of, which), text in self._open.items() if of == request]
 

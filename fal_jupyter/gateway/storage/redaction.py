@@ -18,7 +18,7 @@ _OUR_KEYS = r"(?P<key>fjk_[0-9A-Za-z]{8}):[0-9A-Za-z]{49}"
 
 
 def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] = ()) -> Callable[[str], str]:
-    """Give a function that puts ``[redacted NAME]`` in place of each secret value in a text: those of *secrets*, and of
+    """Return a function that puts ``[redacted NAME]`` in place of each secret value in a text: those of *secrets*, and of
     *environment* what is named like one. A value of several lines is taken out line by line, as texts come; one with letters
     that Python, JSON or an address write otherwise, in those forms too."""
     named: dict[str, str] = {}
@@ -46,6 +46,6 @@ def _forms(value: str) -> set[str]:
 
 
 def error_without_secrets(error: ErrorDescription, redact: Callable[[str], str]) -> ErrorDescription:
-    """Give an exception of user code as it may be kept and shown."""
+    """Return an exception of user code as it may be kept and shown."""
     frames = [cast(ErrorFrame, {**frame, "line": redact(frame["line"])}) for frame in error["frames"]]
     return {**error, "message": redact(error["message"]), "text": redact(error["text"]), "frames": frames}

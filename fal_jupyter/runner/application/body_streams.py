@@ -12,7 +12,7 @@ async def guarded(
     as_failure: Callable[[BaseException], BaseException],
     charset: str = "",
 ) -> AsyncIterator[Any]:
-    """Give the pieces of an async iterable of user code.
+    """Yield the pieces of an async iterable of user code.
 
     A generator that never awaits would keep the loop from reading that its caller has left, so the loop gets a turn after
     each piece. What is no Exception is replaced by what *as_failure* gives. The iterator is closed when its reader leaves.

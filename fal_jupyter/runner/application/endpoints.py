@@ -73,7 +73,7 @@ class EndpointCall:
             self._thread = 0
 
     def is_cancelled(self) -> bool:
-        """True where a CancelledError may be ours: the call was cancelled, or its caller left. Any other is user code's own."""
+        """True if a CancelledError may be ours: the call was cancelled, or its caller left. Any other is user code's own."""
         return self._cancelled or self.disconnected
 
     def cancel(self) -> bool:
@@ -117,7 +117,7 @@ def note(error: BaseException) -> None:
 
 
 def _is_honest(error: BaseException) -> bool:
-    """False where the exception's ``__class__`` is not its class: an ``isinstance`` of a library on the event loop could raise."""
+    """False if the exception's ``__class__`` is not its class: an ``isinstance`` of a library on the event loop could raise."""
     try:
         return error.__class__ is type(error)
     except BaseException:
@@ -125,7 +125,7 @@ def _is_honest(error: BaseException) -> bool:
 
 
 def _carried(error: BaseException) -> BaseException:
-    """Give what leaves a worker thread in place of user code's *error*: itself, unless it lies about its class."""
+    """Return what leaves a worker thread in place of user code's *error*: itself, unless it lies about its class."""
     if _is_honest(error):
         return error
     note(error)
@@ -133,7 +133,7 @@ def _carried(error: BaseException) -> BaseException:
 
 
 def as_failure(error: BaseException) -> BaseException:
-    """Give what to raise in place of user code's *error*: an ordinary Exception, or a cancellation of ours, is itself.
+    """Return what to raise in place of user code's *error*: an ordinary Exception, or a cancellation of ours, is itself.
 
     A CancelledError that nobody here asked for (a task that user code cancelled and awaits) is an error like any other: let
     through, it would end the request's task, or a task group's, without an answer.

@@ -19,7 +19,7 @@ _ANSWERS = (HTTPException, AppException, FieldException, RequestCancelledExcepti
 
 
 def is_answer(error: Exception) -> bool:
-    """True where an endpoint answers by *error* on purpose: no failure that its owner has to look into."""
+    """True if an endpoint answers by *error* on purpose: no failure that its owner has to look into."""
     kind = type(error)  # isinstance would ask the exception's own __class__
     return issubclass(kind, _ANSWERS) and not issubclass(kind, GPUException)
 

@@ -86,7 +86,7 @@ def describe(error: BaseException, phase: str, endpoint: object = None) -> Error
 
 
 def encode(error: ErrorDescription) -> bytes:
-    """Give *error* as JSON that fits into one frame: its texts are cut, never the JSON."""
+    """Return *error* as JSON that fits into one frame: its texts are cut, never the JSON."""
     return _encode(
         ErrorDescription(
             type=plain(error["type"], _MAX_NAME),
@@ -99,7 +99,7 @@ def encode(error: ErrorDescription) -> bytes:
 
 
 def plain(text: str, limit: int) -> str:
-    """Give *text* as an ordinary string of at most *limit* characters that can be encoded; its middle is left out."""
+    """Return *text* as an ordinary string of at most *limit* characters that can be encoded; its middle is left out."""
     size = str.__len__(text)
     if size > limit:
         half = limit // 2
@@ -109,7 +109,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """Give ``str(error)`` as a string that can be encoded; a sentence where its ``__str__`` fails. Never raises."""
+    """Return ``str(error)`` as a string that can be encoded; a sentence where its ``__str__`` fails. Never raises."""
     try:
         return plain(str(error), _MAX_MESSAGE)
     except BaseException:
@@ -117,7 +117,7 @@ def text_of(error: BaseException) -> str:
 
 
 def name_of(error: BaseException) -> str:
-    """Give the qualified name of *error*'s class as Python prints it, whatever the class says of itself. Never raises."""
+    """Return the qualified name of *error*'s class as Python prints it, whatever the class says of itself. Never raises."""
     try:
         kind = type(error)
         name = type.__dict__["__qualname__"].__get__(kind)
@@ -130,7 +130,7 @@ def name_of(error: BaseException) -> str:
 
 
 def code_of(error: BaseException) -> str:
-    """Give a SystemExit's code as text. Never raises."""
+    """Return a SystemExit's code as text. Never raises."""
     try:
         return plain(repr(getattr(error, "code", None)), _MAX_NAME)
     except BaseException:
@@ -182,7 +182,7 @@ def _own(error: BaseException, name: str) -> Any:
 
 
 def _former(error: BaseException) -> tuple[BaseException | None, str]:
-    """Give the exception that is printed before *error*, and the words between the two."""
+    """Return the exception that is printed before *error*, and the words between the two."""
     if (cause := _own(error, "__cause__")) is not None:
         return cause, _CAUSE
     if _own(error, "__suppress_context__"):

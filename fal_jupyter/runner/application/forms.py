@@ -72,7 +72,7 @@ def _unreadable(name: str, method: Callable[..., object], error: Exception) -> A
 
 
 def _field_default(method: Callable[..., object]) -> str:
-    """Give the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
+    """Return the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
     import fastapi.params  # start-up
     from pydantic.fields import FieldInfo  # start-up
 

@@ -97,7 +97,7 @@ class BodyRoute(APIRoute):
 
 
 def takes_whole_body(route: APIRoute) -> bool:
-    """True where the endpoint's only parameter may get the whole body."""
+    """True if the endpoint's only parameter may get the whole body."""
     return _whole_body_parameter(route.endpoint, {field.alias for field in route.dependant.query_params}) is not None
 
 
@@ -126,7 +126,7 @@ def _whole_body_parameter(endpoint: Callable[..., object], names: set[str]) -> s
 
 
 async def _json_body(request: Request) -> tuple[object, RequestValidationError | None]:
-    """Give the JSON value of the body (or _MISSING), and the error to raise if it turns out to be needed."""
+    """Return the JSON value of the body (or _MISSING), and the error to raise if it turns out to be needed."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
         return _MISSING, None

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_files(result: object) -> object:
-    """Give *result* with an ``Image`` file in place of each PIL picture in it, in dicts and lists of any depth."""
+    """Return *result* with an ``Image`` file in place of each PIL picture in it, in dicts and lists of any depth."""
     kind = sys.modules["PIL.Image"].Image
     return _changed(result, kind) if _holds(result, kind, 4) else result
 

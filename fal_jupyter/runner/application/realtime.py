@@ -47,7 +47,7 @@ def route_of(
     as_failure: Callable[[BaseException], BaseException],
     note: Callable[[BaseException], None],
 ) -> Callable[..., object]:
-    """Give the websocket endpoint that serves *method*; *as_failure* and *note* describe what it raises for the owner."""
+    """Return the websocket endpoint that serves *method*; *as_failure* and *note* describe what it raises for the owner."""
     serve = {"unary": _unary, "client_streaming": _many_to_one, "server_streaming": _one_to_many, "bidi": _many_to_many}
     adapter = serve[mode_of(method)]
 
@@ -125,7 +125,7 @@ class RunnerRealtimeSession:
         self._reader.cancel()
 
     async def next_input(self) -> object:
-        """Give the next input, or ``_END`` when none came for session_timeout.
+        """Return the next input, or ``_END`` when none came for session_timeout.
 
         Raises:
             WebSocketDisconnect: the caller left, and no input waits any more.
@@ -142,7 +142,7 @@ class RunnerRealtimeSession:
         return self._waiting.popleft()
 
     def more_for(self, first: object) -> list[object]:
-        """Give the waiting inputs that go together with *first*, as many as a batch may hold."""
+        """Return the waiting inputs that go together with *first*, as many as a batch may hold."""
         batch = [first]
         while self._waiting and len(batch) < self.options.max_batch_size:
             if hasattr(first, "can_batch") and not first.can_batch(self._waiting[0], len(batch)):

@@ -142,7 +142,7 @@ def _reference(name: str) -> dict[str, str]:
 
 
 def _schema_name(schemas: dict[str, Any], model: Any) -> str:
-    """Register the schema of a message's type under the type's own name, as fal does; gives the name, or ``""`` where there is no type.
+    """Register the schema of a message's type under the type's own name, as fal does; returns the name, or ``""`` where there is no type.
 
     Raises:
         TypeError: the type has no name (``A | B``), or pydantic makes no schema of it: fal cannot build such an app either.

@@ -104,7 +104,7 @@ class OutputCapture:
     def show(self, kind: str, data: bytes, text: str) -> bool:
         """Send a picture of media type *kind* to the owner of the request at work here, after what was printed before it.
 
-        False where there is no request. A picture that is too large, one too many or too fast is replaced by text.
+        False if there is no request. A picture that is too large, one too many or too fast is replaced by text.
         """
         stream = self._stream_here()
         if not stream:
@@ -334,7 +334,7 @@ def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:
 
 
 def install(channel: RunnerChannel) -> OutputCapture:
-    """Put the capture in place of the standard streams; give it."""
+    """Put the capture in place of the standard streams; return it."""
     capture = OutputCapture(channel)
     sys.stdout = Output(capture, STDOUT)
     sys.stderr = Output(capture, STDERR)

@@ -61,7 +61,7 @@ class _Displays:
         return True
 
     def _show(self, value: Any, *, as_bundle: bool) -> bool:
-        """Send a picture; False where there is none, or no request whose owner could see it.
+        """Send a picture; False if there is none, or no request whose owner could see it.
 
         On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
         """

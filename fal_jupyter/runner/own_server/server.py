@@ -160,7 +160,7 @@ class _ForwardedRequest:
         return self._connection.getresponse()
 
     async def pieces(self, response: http.client.HTTPResponse) -> AsyncIterator[bytes]:
-        """Give the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
+        """Yield the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
         try:
             while piece := await run_sync(response.read1, CHUNK, abandon_on_cancel=True):
                 yield piece

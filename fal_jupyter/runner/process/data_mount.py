@@ -30,7 +30,7 @@ refusal = (
 
 
 def missing(error: BaseException) -> str:
-    """Give a sentence where *error* is of a file below a ``/data`` that could not be mounted, or ``""``."""
+    """Return a sentence where *error* is of a file below a ``/data`` that could not be mounted, or ``""``."""
     if not refusal or not issubclass(type(error), OSError):
         return ""
     name = OSError.filename.__get__(error)  # type: ignore[attr-defined]  # not what its class says of itself
@@ -47,7 +47,7 @@ def enter(folder: str) -> str:
 
 
 def mount_data(folder: str) -> str:
-    """Let this process, and those that it forks from now on, see *folder* at ``/data``; gives why not, or ``""``.
+    """Let this process, and those that it forks from now on, see *folder* at ``/data``; returns why not, or ``""``.
 
     A child tries it first: a process in which a step failed would be left with half a root.
     """

@@ -42,7 +42,7 @@ def confine(machine: Machine, environment: MutableMapping[str, str]) -> None:
 
 
 def over_memory(error: BaseException) -> str:
-    """Give a sentence with limit and peak where *error* is memory that the limit refused, or ``""``."""
+    """Return a sentence with limit and peak where *error* is memory that the limit refused, or ``""``."""
     if not _limit:
         return ""
     kind = type(error)

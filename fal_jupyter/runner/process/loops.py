@@ -29,7 +29,7 @@ class LoopRunner:
         self._runner: asyncio.Runner | None = None
 
     def get(self) -> asyncio.Runner:
-        """Give the runner."""
+        """Return the runner."""
         if self._runner is None:
             self._runner = asyncio.Runner() if self._is_plain() else _of_uvloop()
         return self._runner

@@ -39,7 +39,7 @@ class MemoryLimits:
         return max(0.0, self._next - time.monotonic()) if self._limits else None
 
     def exceeded(self) -> dict[int, int]:
-        """Give the bytes in use of each runner over its limit, by pid; looks twice a second at most."""
+        """Return the bytes in use of each runner over its limit, by pid; looks twice a second at most."""
         now = time.monotonic()
         if not self._limits or now < self._next:
             return {}

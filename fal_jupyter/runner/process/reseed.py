@@ -36,7 +36,7 @@ class CopiedGenerators:
         self._generators = [value for value in gc.get_objects() if isinstance(value, kinds)]
 
     def reseed(self) -> None:
-        """Give each of them a new seed from the operating system; called in the forked child."""
+        """Return each of them a new seed from the operating system; called in the forked child."""
         for generator in self._generators:
             if not isinstance(generator, random.SystemRandom):
                 _reseed(generator)

@@ -65,11 +65,11 @@ class BodyReader:
             self._waiter.set_result(None)
 
     def arrived_at_once(self) -> bytes | None:
-        """Give the body if it arrived in one piece; it stays to be read."""
+        """Return the body if it arrived in one piece; it stays to be read."""
         return self._chunks[0] if self.state is not BodyReaderState.RECEIVING and len(self._chunks) == 1 else None
 
     async def receive(self) -> dict[str, Any]:
-        """Give the next ASGI message."""
+        """Return the next ASGI message."""
         while True:
             if self._call.disconnected:
                 return {"type": "http.disconnect"}

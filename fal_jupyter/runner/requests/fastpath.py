@@ -60,13 +60,13 @@ class FastEndpoint:
         }
 
     def may_take(self, content_type: str, query: str) -> bool:
-        """False where the long way has to decide, whatever the body."""
+        """False if the long way has to decide, whatever the body."""
         if not self.reads_body:
             return True
         return content_type.lower() in _JSON and not (self._plain and query)
 
     def arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
-        """Give the method's arguments, or None where the long way has to decide: a validator may raise anything, an HTTPException too."""
+        """Return the method's arguments, or None if the long way has to decide: a validator may raise anything, an HTTPException too."""
         try:
             return self._arguments(body)
         except Exception:
@@ -106,7 +106,7 @@ class FastEndpoint:
         return arguments
 
     async def answer(self, arguments: dict[str, Any]) -> bytes | Response:
-        """Call the method; gives the JSON of its result, or the response that it made itself.
+        """Call the method; returns the JSON of its result, or the response that it made itself.
 
         Raises:
             Exception: whatever the method raises, or what the serialiser says of its result.
@@ -130,7 +130,7 @@ class FastEndpoint:
 
 
 def fast_endpoints(app: FastAPI) -> dict[str, FastEndpoint]:
-    """Give the endpoints of *app* that can be reached the short way, by path."""
+    """Return the endpoints of *app* that can be reached the short way, by path."""
     if app.user_middleware or app.dependency_overrides or app.router.dependencies:
         return {}
     return {
@@ -185,7 +185,7 @@ _DIVERGING_KEYS = (
 
 
 def validates_json_identically(field: Any) -> bool:
-    """True where pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
+    """True if pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
 
     That is so for text, whole numbers, truth values and lists and plain models of them. Floats, unions, sets and what has
     validators of its own may tell the two apart, so they are parsed as FastAPI does it.
@@ -262,7 +262,7 @@ def _holds_sequence(annotation: object) -> bool:
 
 
 def handler_of(app: FastAPI, error: Exception) -> Callable[..., Any]:
-    """Give the handler that Starlette would choose for *error*: by status, by class, else the one of all the rest."""
+    """Return the handler that Starlette would choose for *error*: by status, by class, else the one of all the rest."""
     handlers: dict[Any, Callable[..., Any]] = app.exception_handlers
     if issubclass(type(error), HTTPException) and (status := getattr(error, "status_code", None)) in handlers:
         return handlers[status]

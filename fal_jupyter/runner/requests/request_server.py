@@ -182,7 +182,7 @@ class RequestServer:
         return False
 
     async def _short_way(self, stream: Stream) -> bool:
-        """Answer a plain JSON request without ASGI; False where it has to go the long way (nothing has been done then)."""
+        """Answer a plain JSON request without ASGI; False if it has to go the long way (nothing has been done then)."""
         head = stream.head
         fast = self._fast.get(head.path) if head.method == "POST" else None
         if fast is None:
@@ -223,7 +223,7 @@ class RequestServer:
         return True
 
     async def _handled(self, request: Request, error: Exception) -> Response:
-        """Give the response that the application's own handlers make of *error*."""
+        """Return the response that the application's own handlers make of *error*."""
         try:
             response: Any = handler_of(self.app, error)(request, error)
             handled: Response = await response if inspect.isawaitable(response) else response

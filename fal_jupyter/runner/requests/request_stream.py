@@ -141,7 +141,7 @@ class Stream:
             self.began = time.monotonic()
 
     def receive(self) -> Awaitable[dict[str, object]]:
-        """Give the next ASGI message."""
+        """Return the next ASGI message."""
         return self.body.receive()
 
     def begin(self) -> None:
@@ -186,7 +186,7 @@ class Stream:
         return self._first_values.get(name, "")
 
     def has_policy(self) -> bool:
-        """True where the caller says where uploads shall go."""
+        """True if the caller says where uploads shall go."""
         return POLICY in self._first_values
 
     def new_token(self) -> str:
@@ -339,7 +339,7 @@ class Stream:
 
 
 def may_hide_nan(body: bytes) -> bool:
-    """True where a body has what NaN and the infinities become, or are."""
+    """True if a body has what NaN and the infinities become, or are."""
     return b"null" in body or b"NaN" in body or b"Infinity" in body
 
 

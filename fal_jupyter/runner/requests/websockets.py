@@ -129,7 +129,7 @@ class WebSocketStream(Stream):
         self._wake_reader()
 
     async def receive(self) -> dict[str, object]:
-        """Give the next ASGI message."""
+        """Return the next ASGI message."""
         while not self._messages:
             self._acknowledge()
             self._waiter = asyncio.get_running_loop().create_future()

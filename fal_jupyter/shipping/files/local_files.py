@@ -25,7 +25,7 @@ _NAME = re.compile(r"(?:^|[(,])\s*([\w.]+)")
 
 
 def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFile]:
-    """Give the files of the user's *modules*, of what *sources* import, and of what these import in turn.
+    """Return the files of the user's *modules*, of what *sources* import, and of what these import in turn.
 
     Installed packages and Python's own modules have none: a template belongs to their state anyway.
     """
@@ -50,7 +50,7 @@ def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFil
 
 
 def imported_names(text: str, package: str) -> Iterator[str]:
-    """Give the modules that a source may import, by full name, with the packages around them.
+    """Yield the modules that a source may import, by full name, with the packages around them.
 
     Found by the look of lines, so a docstring can name one too many, and ``from a import b`` gives both ``a`` and ``a.b``.
     """
@@ -69,7 +69,7 @@ def imported_names(text: str, package: str) -> Iterator[str]:
 
 
 def renamed_names(text: str) -> Iterator[tuple[str, str, str]]:
-    """Give ``(c, a, b)`` for each ``from a import b as c`` of a source."""
+    """Yield ``(c, a, b)`` for each ``from a import b as c`` of a source."""
     for origin, names, _ in _IMPORT.findall(text):
         if origin and not origin.startswith("."):
             yield from ((new, origin, name) for name, new in _AS.findall(_COMMENT.sub("", names)))
@@ -81,7 +81,7 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def home_module(value: object) -> ModuleType | None:
-    """Give *value* where it is a module, or the module that it says it is of."""
+    """Return *value* where it is a module, or the module that it says it is of."""
     if isinstance(value, ModuleType):
         return value
     try:
@@ -97,7 +97,7 @@ class _Finder:
         self._cache: dict[str, tuple[str | None, list[str] | None]] = {}
 
     def find(self, name: str) -> tuple[str | None, list[str] | None]:
-        """Give the module's file (None where it is not the user's), and the folders of its submodules where it is a package."""
+        """Return the module's file (None if it is not the user's), and the folders of its submodules where it is a package."""
         if name not in self._cache:
             self._cache[name] = self._loaded(sys.modules[name]) if name in sys.modules else self._located(name)
         return self._cache[name]

@@ -16,7 +16,7 @@ from fal_jupyter.protocol.api import ModuleSource
 
 
 def pack_modules(names: Iterable[str]) -> dict[str, ModuleSource]:
-    """Give the source of each named module, and of all modules of its package, by full name.
+    """Return the source of each named module, and of all modules of its package, by full name.
 
     Names that cannot be found have none; in the real package they are not checked either (measured on 1.83).
     """
@@ -27,12 +27,12 @@ def pack_modules(names: Iterable[str]) -> dict[str, ModuleSource]:
 
 
 def missing_modules(names: Iterable[str], modules: Mapping[str, ModuleSource]) -> list[str]:
-    """Give those of *names* that *modules* has no source of and that cannot be imported either."""
+    """Return those of *names* that *modules* has no source of and that cannot be imported either."""
     return [name for name in names if name not in modules and not _importable(name)]
 
 
 def fingerprint_of_modules(names: Iterable[str], modules: Mapping[str, ModuleSource]) -> dict[str, str]:
-    """Give a part for each named module: what its sources are now.
+    """Return a part for each named module: what its sources are now.
 
     A name that cannot be found has a part too: it appears later, and that is a change.
     """

@@ -27,7 +27,7 @@ RUN_PATH = "<run_path>"
 
 
 def read_source(path: Path, *, command: str) -> str:
-    """Give the text of a Python file: a byte order mark and a coding line are obeyed.
+    """Return the text of a Python file: a byte order mark and a coding line are obeyed.
 
     Args:
         command: the command to suggest in an error, as ``fal-jupyter serve``.
@@ -50,7 +50,7 @@ def read_source(path: Path, *, command: str) -> str:
 
 
 def search_folders(path: Path) -> list[str]:
-    """Give the folders that running *path* adds to the end of ``sys.path``."""
+    """Return the folders that running *path* adds to the end of ``sys.path``."""
     try:
         here = [os.getcwd()]
     except FileNotFoundError:  # the working directory was removed
@@ -114,7 +114,7 @@ def _module_name(path: Path) -> str:
 
 
 def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[App]]:
-    """Give the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
+    """Return the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
     are served count, each as the class that serves it."""
     every: dict[str, type[App] | IsolatedFunction] = {
         name: value
@@ -130,7 +130,7 @@ def _is_subclass(value: object, bases: tuple[type, ...]) -> TypeGuard[type[App]]
 
 
 def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[App]]:
-    """Give the app *name*, or the only one where *name* is ``""``, with its name in the module.
+    """Return the app *name*, or the only one where *name* is ``""``, with its name in the module.
 
     Raises:
         BadSetting: there is none of that name, or not exactly one.

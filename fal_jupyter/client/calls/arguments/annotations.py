@@ -20,7 +20,7 @@ _MARKS = ("Query", "Path", "Body", "Form", "File", "Header", "Cookie", *DEPENDEN
 
 
 def hints_of(function: Callable[..., object]) -> dict[str, object]:
-    """Give the annotations of a function, each looked up; as it is written where it cannot be found."""
+    """Return the annotations of a function, each looked up; as it is written where it cannot be found."""
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
@@ -41,7 +41,7 @@ def _is_mark(value: object) -> typing.TypeGuard[FieldInfo]:
 
 
 def mark_of(hint: object, default: object) -> FieldInfo | None:
-    """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
+    """Return FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
     marks = [*getattr(hint, "__metadata__", ()), default]
     markers = [mark for mark in marks if _is_mark(mark)]
     return markers[-1] if markers else None
@@ -72,7 +72,7 @@ def is_body(hint: object, mark: object = None) -> bool:
 
 
 def lone_model(hint: object) -> type[BaseModel] | None:
-    """Give the one model that an annotation stands for, or None; ``Model | None`` is one too."""
+    """Return the one model that an annotation stands for, or None; ``Model | None`` is one too."""
     hint = unaliased(hint)
     if typing.get_origin(hint) is typing.Annotated:
         return lone_model(typing.get_args(hint)[0])
@@ -88,7 +88,7 @@ def _is_model(hint: object) -> typing.TypeGuard[type[BaseModel]]:
 
 
 def names_taken(kind: type[BaseModel], field: str) -> list[str]:
-    """Give every key under which a model looks for a field."""
+    """Return every key under which a model looks for a field."""
     alias, config = kind.model_fields[field].validation_alias, kind.model_config
     choices = getattr(alias, "choices", [alias])
     names = [choice if isinstance(choice, str) else choice.path[0] for choice in choices if choice is not None]
@@ -97,7 +97,7 @@ def names_taken(kind: type[BaseModel], field: str) -> list[str]:
 
 
 def rewrites_input(kind: type[BaseModel]) -> bool:
-    """True where a validator of the model sees its input first, so that it may take other names."""
+    """True if a validator of the model sees its input first, so that it may take other names."""
     validators = kind.__pydantic_decorators__.model_validators.values()
     return any(validator.info.mode in ("before", "wrap") for validator in validators)
 

@@ -113,7 +113,7 @@ class Arguments:
         return Sent(path, _encoded(query | beside), self._body(values), headers)
 
     def _head(self, values: dict[str, object]) -> tuple[tuple[tuple[str, str], ...], dict[str, object]]:
-        """Give the headers that *values* go into, and those that go into the query."""
+        """Return the headers that *values* go into, and those that go into the query."""
         headers: list[tuple[str, str]] = []
         cookies: list[str] = []
         query: dict[str, object] = {}
@@ -152,7 +152,7 @@ class Arguments:
         return dump(body) if bodies or self._parameters.embedded else b""
 
     def _query_value(self, name: str, value: object) -> list[str] | str | None:
-        """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
+        """Return what stands in the query for a parameter beside a body, where there is no null and no structure."""
         problem = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
         if value is None:
             parameter = self._parameters.signature.parameters.get(name)
@@ -177,7 +177,7 @@ def _encoded(query: dict[str, object]) -> str:
 
 
 def _path_part(value: object, where: str, *, whole: bool) -> str:
-    """Give what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
+    """Return what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
     text = text_of(value)
     if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
         raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")

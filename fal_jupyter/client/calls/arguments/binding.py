@@ -55,7 +55,7 @@ class Binding:
         return self._single(bound)
 
     def _named_fields(self, name: str, fields: dict[str, object]) -> dict[str, object]:
-        """Give the fields of a model, which a call names as the class does, by the names under which the model takes them.
+        """Return the fields of a model, which a call names as the class does, by the names under which the model takes them.
 
         Raises:
             BadArguments: the model would leave one out without a word.

@@ -37,7 +37,7 @@ class Parameters:
         query_models: models whose fields go into the query one by one.
         form: how each parameter that a form holds is filled. form_models: those of them that are models.
         elsewhere: parameters of headers and cookies, and those of dependencies.
-        embedded: True where the body is an object of models by name.
+        embedded: True if the body is an object of models by name.
     """
 
     def __init__(self, path: str, function: Callable[..., object]) -> None:

@@ -86,7 +86,7 @@ class PendingFile:
         self.url, self.content_type, self.file_name = reservation.url, content_type, file_name
 
     def complete(self, data: bytes | str | Path) -> File:
-        """The bytes (or the file that has them) are here; gives the file."""
+        """The bytes (or the file that has them) are here; returns the file."""
         content = Path(data) if isinstance(data, str) else data
         self._reservation.complete(content)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -141,7 +141,7 @@ class File(BaseModel):
     # --- made here --------------------------------------------------------------------------------------------------
     @classmethod
     def _from_url(cls, url: str) -> File:
-        """Give the file at *url*, of which nothing else is known. Private in fal too, yet its tutorials call it."""
+        """Return the file at *url*, of which nothing else is known. Private in fal too, yet its tutorials call it."""
         return cls(url=url, content_type=None, file_name=None, file_size=None, file_data=None)
 
     @classmethod
@@ -230,7 +230,7 @@ class File(BaseModel):
         repository: FileRepository | RepositoryId = DEFAULT_REPOSITORY,
         extra_headers: dict[str, str] | None = None,
     ) -> PendingFile:
-        """Give a file's address before its bytes are there.
+        """Return a file's address before its bytes are there.
 
         Raises:
             NotImplementedError: the repository cannot.
@@ -247,7 +247,7 @@ class File(BaseModel):
 
     # --- read -------------------------------------------------------------------------------------------------------
     def as_bytes(self) -> bytes:
-        """Give the bytes of a file that was made here.
+        """Return the bytes of a file that was made here.
 
         Raises:
             ValueError: they are only at its address.
@@ -303,7 +303,7 @@ class CompressedFile(File):
         return iter(sorted(self._directory().iterdir()))
 
     def glob(self, pattern: str) -> Iterator[Path]:
-        """Give the files that fit *pattern*."""
+        """Return the files that fit *pattern*."""
         return self._directory().glob(pattern)
 
 

@@ -17,7 +17,7 @@ _BEGINNINGS = (
 
 
 def media_type(declared: str | None, data: bytes, file_name: str = "") -> str:
-    """Give *declared* in lower case; where it is missing, the type by the first bytes of *data*, else by the ending of *file_name*."""
+    """Return *declared* in lower case; where it is missing, the type by the first bytes of *data*, else by the ending of *file_name*."""
     kind = (declared or UNKNOWN).lower().replace("image/jpg", "image/jpeg")
     if kind != UNKNOWN:
         return kind

@@ -44,7 +44,7 @@ class InMemoryRepository(FileRepository):
     """No place at all: the address is the bytes."""
 
     def save(self, data: FileData, object_lifecycle_preference: dict[str, Any] | None = None, **options: Any) -> str:
-        """Give a ``data:`` URI."""
+        """Return a ``data:`` URI."""
         return f"data:{data.content_type};base64,{base64.b64encode(data.data).decode()}"
 
 
@@ -82,7 +82,7 @@ class LocalRepository(FileRepository):
         request: Any = None,
         extra_headers: dict[str, str] | None = None,
     ) -> Reservation:
-        """Give an address now; it answers when the bytes are there."""
+        """Return an address now; it answers when the bytes are there."""
         here = settings.read()
         if not here.cdn:
             raise FileUploadException("an address can be reserved in a runner only, where the gateway is known")
@@ -131,7 +131,7 @@ class ElsewhereRepository(FileRepository):
 
 
 def get_builtin_repository(requested: RepositoryId | FileRepository) -> FileRepository:
-    """Give the repository of that name.
+    """Return the repository of that name.
 
     Raises:
         ValueError: there is none.

@@ -43,7 +43,7 @@ class FileRepository:
         request: Any = None,
         extra_headers: dict[str, str] | None = None,
     ) -> Reservation:
-        """Give an address before the bytes."""
+        """Return an address before the bytes."""
         raise NotImplementedError(f"{type(self).__name__} cannot hand out a URL before the upload")
 
     def save(self, data: FileData, object_lifecycle_preference: dict[str, Any] | None = None, **options: Any) -> str:

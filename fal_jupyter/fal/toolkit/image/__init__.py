@@ -43,7 +43,7 @@ __all__ = [
 
 
 def filter_by(has_nsfw_concepts: list[bool], images: list[PILImage]) -> list[PILImage]:
-    """Give the pictures, with a black one of the same size in place of each that is marked."""
+    """Return the pictures, with a black one of the same size in place of each that is marked."""
     from PIL import Image as Pillow  # start-up
 
     return [
@@ -53,7 +53,7 @@ def filter_by(has_nsfw_concepts: list[bool], images: list[PILImage]) -> list[PIL
 
 
 def preprocess_image(image_pil: PILImage, convert_to_rgb: bool = True, fix_orientation: bool = True) -> PILImage:
-    """Give the first frame of a picture, as RGB and the right way up."""
+    """Return the first frame of a picture, as RGB and the right way up."""
     from PIL import ImageOps, ImageSequence  # start-up
 
     first: Any = next(iter(ImageSequence.Iterator(image_pil)))

@@ -50,7 +50,7 @@ ImageSizeInput = ImageSize | ImageSizePreset
 
 
 def get_image_size(source: ImageSizeInput) -> ImageSize:
-    """Give the size that a preset's name means.
+    """Return the size that a preset's name means.
 
     Raises:
         TypeError: there is no such preset.

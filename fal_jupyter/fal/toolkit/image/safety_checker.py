@@ -24,6 +24,6 @@ def run_safety_checker_v2(pil_images: list[Any], nsfw_threshold: float = 0.5) ->
 def postprocess_images(
     pil_images: list[Any], enable_safety_checker: bool = True, safety_checker_version: int = 2
 ) -> dict[str, Any]:
-    """Give the pictures and what was found in them."""
+    """Return the pictures and what was found in them."""
     marked = run_safety_checker(pil_images) if enable_safety_checker else [False] * len(pil_images)
     return {"images": filter_by(marked, pil_images), "has_nsfw_concepts": marked}

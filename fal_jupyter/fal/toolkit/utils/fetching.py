@@ -125,7 +125,7 @@ def _own_file(url: str) -> StoredFile | None:
 
 
 def local_bytes(url: str, limit: int) -> bytes | None:
-    """Give what is at a data URI or at an address of our own CDN, without any connection; None for everything else, and for
+    """Return what is at a data URI or at an address of our own CDN, without any connection; None for everything else, and for
     what has more than *limit* bytes."""
     into = io.BytesIO()
     try:

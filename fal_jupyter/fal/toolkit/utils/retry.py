@@ -35,7 +35,7 @@ def retry(
         return min(growing, max_delay) * (random.uniform(0.5, 1.5) if jitter else 1.0)
 
     def failed(error: Exception, attempt: int) -> float:
-        """Give the seconds to wait, or raise where it is over."""
+        """Return the seconds to wait, or raise where it is over."""
         if should_retry is not None and not should_retry(error):
             raise error
         print(f"Retrying {attempt} of {max_retries}...")

@@ -11,7 +11,7 @@ PIXELS: Final = 24_000_000  # that a picture may unfold to
 
 
 def thumbnail(data: bytes) -> tuple[str, bytes, tuple[int, int]] | None:
-    """A small copy of a picture: its type, its bytes, and the size of the original in pixels. None where that cannot be read or would be too
+    """A small copy of a picture: its type, its bytes, and the size of the original in pixels. None if that cannot be read or would be too
     large."""
     from PIL import Image, features  # start-up
 

@@ -51,7 +51,7 @@ class ReadDeadlines(msgspec.Struct, eq=False, gc=False):
         self._last_read, self._body_due = now, now + self.read_timeout
 
     def seconds_left(self, awaited: Awaited, now: float) -> float:
-        """Give the seconds until the peer is late, at most the read timeout's where nothing is awaited."""
+        """Return the seconds until the peer is late, at most the read timeout's where nothing is awaited."""
         if awaited is Awaited.REQUEST:
             return self._last_read + self.idle_timeout - now
         if awaited is Awaited.HEAD:

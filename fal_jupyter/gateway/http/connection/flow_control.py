@@ -107,7 +107,7 @@ class WriteFlow:
             self._stall_timer = None
 
     def _bytes_taken(self) -> int:
-        """Give the bytes that the peer's side has taken."""
+        """Return the bytes that the peer's side has taken."""
         if self.transport is None:
             return self._sent
         fd = self.transport.get_extra_info("socket").fileno()

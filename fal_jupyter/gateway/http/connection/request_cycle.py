@@ -130,7 +130,7 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
 
     @property
     def upgrades(self) -> bool:
-        """True where all that follows the head is one stream of bytes."""
+        """True if all that follows the head is one stream of bytes."""
         return self.handler is not None and self.handler.upgrades
 
     def end_of_request(self) -> None:

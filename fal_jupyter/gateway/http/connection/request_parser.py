@@ -133,7 +133,7 @@ class RequestParser:
         del self._llhttp, self._messages, self.on_body
 
     def _without_upgrade(self) -> bytes:
-        """Begin with a new parser, where the protocol that is offered (h2c) is not supported; gives the bytes to feed first.
+        """Begin with a new parser, where the protocol that is offered (h2c) is not supported; returns the bytes to feed first.
 
         llhttp takes a request with an offer for complete, whatever body follows. A head with the same framing tells the new one.
         """

@@ -40,7 +40,7 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
     _remaining: int = 0  # bytes of a body with a length
 
     def begin(self, status: int, headers: Headers, first: bytes) -> bytes:
-        """Give the bytes of the head and of the first (or whole) body; names of headers are in lower case.
+        """Return the bytes of the head and of the first (or whole) body; names of headers are in lower case.
 
         Raises:
             ValueError: the body is longer than the length that is announced.
@@ -72,7 +72,7 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         return head + self.body(first) if first else head
 
     def body(self, data: bytes) -> bytes:
-        """Give the bytes of a piece of the body.
+        """Return the bytes of a piece of the body.
 
         Raises:
             ValueError: more than the length that was announced.
@@ -88,7 +88,7 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         return data
 
     def end(self) -> bytes:
-        """Give the bytes of the body's end.
+        """Return the bytes of the body's end.
 
         Raises:
             ValueError: less than the length that was announced.

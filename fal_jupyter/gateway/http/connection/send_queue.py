@@ -8,7 +8,7 @@ import termios
 
 
 def unsent(fd: int) -> int:
-    """Give the bytes in the kernel's send queue of a socket; 0 where the system does not say.
+    """Return the bytes in the kernel's send queue of a socket; 0 if the system does not say.
 
     Source: tcp(7) and unix(7), SIOCOUTQ, which is TIOCOUTQ. The kernel calls a socket writable again only when a third of its
     buffer, up to some megabytes, is free.

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def refuses(module: str) -> Callable[[str], NoReturn]:
-    """Give a module's ``__getattr__`` that raises one sentence about a missing name."""
+    """Return a module's ``__getattr__`` that raises one sentence about a missing name."""
 
     def missing(name: str) -> NoReturn:
         if name.startswith("__"):
