@@ -12,6 +12,7 @@ import { endpointSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs
 import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/sidebar/templates.mjs";
 import {
   PLACEHOLDER,
+  languagesOf,
   sampleOf,
   snippetsOf,
   snippetsPanel,
@@ -360,6 +361,33 @@ const named = (root, label) =>
   [...root.querySelectorAll("button")].find((one) =>
     (one.getAttribute("aria-label") ?? one.textContent).includes(label),
   );
+
+describe("the languages of an endpoint's programs", () => {
+  const endpoint = { way: "run", yields: false, form: false, past: false };
+
+  test("are a cell, both clients of fal, and curl", () => {
+    expect(languagesOf(endpoint)).toEqual({
+      cell: "cell",
+      python: "fal_client",
+      javascript: "JavaScript",
+      curl: "curl",
+    });
+  });
+
+  test("have no curl for a WebSocket session", () => {
+    expect(Object.keys(languagesOf({ ...endpoint, way: "session" }))).toEqual(["cell", "python", "javascript"]);
+  });
+
+  test("name plain Python where fal's client cannot send a form or read JSON lines", () => {
+    expect(languagesOf({ ...endpoint, form: true }).python).toBe("Python");
+    expect(languagesOf({ ...endpoint, yields: true, way: "stream" }).python).toBe("Python");
+    expect(languagesOf({ ...endpoint, yields: true }).python).toBe("fal_client");
+  });
+
+  test("are only a cell once the app's address is gone", () => {
+    expect(languagesOf({ ...endpoint, past: true, way: "session" })).toEqual({ cell: "cell" });
+  });
+});
 
 describe("the snippets of a card", () => {
   const endpoints = [

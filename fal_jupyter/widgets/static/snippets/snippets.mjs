@@ -421,6 +421,20 @@ const GRAMMARS = { cell: "python", python: "python", javascript: "javascript", c
 const madeKeys = new Map();
 
 /**
+ * The languages of the programs that call an endpoint, and the word of each.
+ * @param {{way: string, yields: boolean, form: boolean, past: boolean}} endpoint `form`: it takes a form instead of JSON;
+ *   `past`: there is no address to call any more
+ * @returns {Record<string, string>}
+ */
+export function languagesOf({ way, yields, form, past }) {
+  if (past) return { cell: NAMES.cell };
+  // fal's client sends only JSON, and does not read JSON lines
+  const python = form || (yields && way === "stream") ? "Python" : NAMES.python;
+  const { curl, ...others } = { ...NAMES, python };
+  return way === "session" ? others : { ...others, curl }; // curl has no WebSocket session
+}
+
+/**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
  * @param {{alias: string, call: (path?: string) => {endpoint: string, path: string, value: any, method?: string,
@@ -466,33 +480,14 @@ class SnippetsPanel {
     });
     this.languages = h("span", { class: "fj-choices", role: "group", "aria-label": "language" });
     this.ways = h("span", { class: "fj-choices", role: "group", "aria-label": "way of calling" });
-    this.make = button([glyph("add"), "Make a key"], async () => {
-      try {
-        const answer = await askJson(this.host, "POST", `apps/${encodeURIComponent(this.alias)}/keys`);
-        madeKeys.set(this.alias, answer.key);
-        this.say("This key is good until the app's notebook ends. It is shown here only.");
-      } catch (error) {
-        this.say(error instanceof Error ? error.message : String(error));
-      }
-      this.draw();
-    });
-
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let fading;
+    this.make = button([glyph("add"), "Make a key"], () => this.makeKey());
     this.word = h("span", null, "Copy");
     this.copied = "";
-    this.copy = button([glyph("copy"), this.word], async () => {
-      await this.host.copy(this.text());
-      setText(this.word, "Copied");
-      this.copied = this.text();
-      this.say("Copied.");
-      clearTimeout(fading);
-      fading = setTimeout(
-        () => (setText(this.word, "Copy"), this.note.textContent === "Copied." && this.say("")),
-        COPIED_FOR,
-      );
-    });
-    this.signal.addEventListener("abort", () => clearTimeout(fading));
+
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.fading = undefined;
+    this.copy = button([glyph("copy"), this.word], () => this.copyText());
+    this.signal.addEventListener("abort", () => clearTimeout(this.fading));
     this.root.append(
       h(
         "div",
@@ -509,19 +504,47 @@ class SnippetsPanel {
     );
     this.draw();
     this.readSchema();
-    let stands = "";
-    // a form that changed in the Try tab, or an app that came, is seen here at once; a text that is the same stays
-    // selected
-    const stop = this.host.store.watch(() => {
+    this.signal.addEventListener("abort", this.host.store.watch(this.storeObserver()));
+  }
+
+  /** Redraws for a changed form of the Try tab and for a new app; an unchanged text keeps its selection. */
+  storeObserver() {
+    let drawn = "";
+    return () => {
       this.readSchema();
       const now = JSON.stringify([this.endpoints().map((one) => one.path), this.endpoint()?.path]);
-      if (now !== stands) {
-        stands = now;
+      if (now !== drawn) {
+        drawn = now;
         if (document.activeElement !== this.choose) this.draw();
       }
       this.look();
-    });
-    this.signal.addEventListener("abort", stop);
+    };
+  }
+
+  async makeKey() {
+    try {
+      const answer = await askJson(this.host, "POST", `apps/${encodeURIComponent(this.alias)}/keys`);
+      madeKeys.set(this.alias, answer.key);
+      this.say("This key is good until the app's notebook ends. It is shown here only.");
+    } catch (error) {
+      this.say(error instanceof Error ? error.message : String(error));
+    }
+    this.draw();
+  }
+
+  async copyText() {
+    await this.host.copy(this.text());
+    setText(this.word, "Copied");
+    this.copied = this.text();
+    this.say("Copied.");
+    clearTimeout(this.fading);
+    this.fading = setTimeout(() => this.forgetCopied(), COPIED_FOR);
+  }
+
+  /** The button says Copy again. */
+  forgetCopied() {
+    setText(this.word, "Copy");
+    if (this.note.textContent === "Copied.") this.say("");
   }
 
   app() {
@@ -626,9 +649,10 @@ class SnippetsPanel {
 
   draw() {
     const one = this.endpoint();
-    // another program is shown
-    if (this.copied && this.copied !== this.text())
-      (this.copied = ""), setText(this.word, "Copy"), this.note.textContent === "Copied." && this.say("");
+    if (this.copied && this.copied !== this.text()) {
+      this.copied = "";
+      this.forgetCopied();
+    }
     if (this.isPast()) this.kind = "cell"; // the others name an address where nothing is any more
     replace(
       this.choose,
@@ -638,16 +662,12 @@ class SnippetsPanel {
     const known = one ? waysOf(one, this.kind) : [];
     this.way = known.includes(this.wished) ? this.wished : (known[0] ?? "run");
     if (this.way === "session" && this.kind === "curl") this.kind = "cell"; // curl has no such session
-    const names = {
-      ...NAMES,
-      python:
-        one && (isForm(this.callOf(one).encoding) || (one.yields && this.way === "stream")) ? "Python" : NAMES.python,
-    }; // fal's client sends JSON only, and reads no JSON lines
-    const words = Object.fromEntries(
-      Object.entries(names).filter(
-        ([name]) => (this.way !== "session" || name !== "curl") && (name === "cell" || !this.isPast()),
-      ),
-    );
+    const words = languagesOf({
+      way: this.way,
+      yields: Boolean(one?.yields),
+      form: Boolean(one && isForm(this.callOf(one).encoding)),
+      past: this.isPast(),
+    });
     replace(
       this.languages,
       this.choices(words, this.kind, (name) => (this.kind = name)),
