@@ -148,6 +148,21 @@ export function formRoom(fields, doc) {
   return Math.min(ROOM.most, Math.max(ROOM.least, ROOM.beside + fields * ROOM.row + lines * ROOM.line));
 }
 
+/**
+ * The tab that a card opens with: the one it was saved with, else Try, or Requests in a saved notebook.
+ * @param {string | undefined} saved
+ * @param {string} hostKind
+ */
+export function firstTab(saved, hostKind) {
+  if (TABS.some((one) => one.name === saved)) return /** @type {string} */ (saved);
+  return hostKind === "saved" ? "requests" : "try";
+}
+
+/** True while the head of an app's card shows a running clock. @param {AppState | undefined} app */
+export function showsClock(app) {
+  return Boolean(app && (app.state === "Starting" || app.state === "Failing" || app.serving !== app.revision));
+}
+
 /** How an app stood when it was saved: a word without the colour of a living state. @param {AppState} app */
 function greyMark(app) {
   const look = appLook(app);
@@ -184,12 +199,7 @@ class CardPanel {
     ensureStyle(root);
     this.alias = this.card.alias;
     this.kept = keepingLast(this.host, this.card, this.signal);
-    const chosen = TABS.some((one) => one.name === this.card.tab)
-      ? this.card.tab
-      : this.host.kind === "saved"
-        ? "requests"
-        : "try";
-    this.tab = chosen;
+    this.tab = firstTab(this.card.tab, this.host.kind);
     this.states = cardStates(
       this.host,
       this.card,
@@ -201,31 +211,8 @@ class CardPanel {
     this.told = h("div", { class: "fj-card-told", role: "alert" });
     this.about = h("details", { class: "fj-about", hidden: true });
     this.actions = h("span", { class: "fj-with-menu fj-head-actions" });
-    const head = h(
-      "div",
-      { class: "fj-head" },
-      this.headState,
-      h("span", { class: "fj-name fj-cut", title: this.card.app }, this.alias),
-      h(
-        "span",
-        { class: "fj-muted fj-mono fj-cut fj-third" },
-        `${this.card.class_name}${this.card.cell ? ` · ${this.card.cell}` : ""}`,
-      ),
-      h("span", { class: "fj-space" }),
-    );
     this.facts = h("div", { class: "fj-facts" });
     this.body = h("div", { class: "fj-card-body" });
-    this.frame = h(
-      "section",
-      { class: "fj fj-card", "aria-label": `app ${this.alias}`, dataset: { app: this.alias } },
-      head,
-      this.facts,
-      this.about,
-      this.told,
-      this.body,
-    );
-    keepOwnKeys(this.frame);
-    root.replaceChildren(this.frame);
     this.more = iconButton("more", "More actions", this.menu, { "aria-haspopup": "menu" });
     this.restart = iconButton("restart", "Restart the runners, one after another", this.act("restart"));
     this.stop = iconButton("stop", "Stop the app", this.act("stop"));
@@ -242,8 +229,9 @@ class CardPanel {
       class: "fj-button",
       title: "Start it at once, without waiting for the next attempt",
     });
-    this.actions.append(this.restart, this.stop, this.more);
-    head.append(this.start, this.runCell, this.warm, this.retry, this.actions);
+    this.frame = this.cardFrame();
+    keepOwnKeys(this.frame);
+    root.replaceChildren(this.frame);
 
     // --- the tabs: each is built when it is first shown, and keeps what was typed into it
     /** @type {Map<string, HTMLElement>} */
@@ -253,34 +241,9 @@ class CardPanel {
 
     /** @type {{call: (path?: string) => any, edit: (id: string) => void}} */
     this.trying = { call: () => null, edit: () => undefined };
-    this.tabs = tabList(TABS, chosen, (name) => {
-      if (this.tab !== name && this.body.offsetHeight) {
-        // a shorter tab does not pull up what is below, nor does the next run of the cell
-        heights.set(this.alias, this.body.offsetHeight);
-        this.heldFor = "";
-        this.body.style.removeProperty("--fj-held");
-        this.body.style.minHeight = `${this.body.offsetHeight}px`;
-      }
-      for (const one of this.built.values()) one.hidden = true;
-      const place = this.built.get(name) ?? this.build(name);
-      if (!this.built.has(name)) {
-        this.built.set(name, place);
-        this.tabs.panel.append(place);
-      }
-      place.hidden = false;
-      this.tab = name;
-      this.stand();
-      this.draw();
-      this.tabs.panel.setAttribute("aria-labelledby", this.tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
-    });
+    this.tabs = tabList(TABS, this.tab, (name) => this.showTab(name));
     this.tabs.panel.append(this.states.stage);
     this.body.append(this.states.line, this.tabs.list, this.tabs.panel);
-    onEditRequest(
-      this.frame,
-      this.alias,
-      (id) => (this.tabs.list.querySelector('[data-tab="try"]')?.click(), this.trying.edit(id)),
-      this.signal,
-    );
     this.started = false;
     this.keepHeight();
 
@@ -288,18 +251,75 @@ class CardPanel {
     this.aboutOf = undefined;
 
     this.look = scheduler(root, this.signal, this.draw);
+    this.listen(root);
+    this.draw();
+  }
+
+  cardFrame() {
+    this.actions.append(this.restart, this.stop, this.more);
+    const head = h(
+      "div",
+      { class: "fj-head" },
+      this.headState,
+      h("span", { class: "fj-name fj-cut", title: this.card.app }, this.alias),
+      h(
+        "span",
+        { class: "fj-muted fj-mono fj-cut fj-third" },
+        `${this.card.class_name}${this.card.cell ? ` · ${this.card.cell}` : ""}`,
+      ),
+      h("span", { class: "fj-space" }),
+      this.start,
+      this.runCell,
+      this.warm,
+      this.retry,
+      this.actions,
+    );
+    return h(
+      "section",
+      { class: "fj fj-card", "aria-label": `app ${this.alias}`, dataset: { app: this.alias } },
+      head,
+      this.facts,
+      this.about,
+      this.told,
+      this.body,
+    );
+  }
+
+  showTab(/** @type {string} */ name) {
+    if (this.tab !== name && this.body.offsetHeight) {
+      // a shorter tab does not pull up what is below, nor does the next run of the cell
+      heights.set(this.alias, this.body.offsetHeight);
+      this.heldFor = "";
+      this.body.style.removeProperty("--fj-held");
+      this.body.style.minHeight = `${this.body.offsetHeight}px`;
+    }
+    for (const one of this.built.values()) one.hidden = true;
+    const place = this.built.get(name) ?? this.build(name);
+    if (!this.built.has(name)) {
+      this.built.set(name, place);
+      this.tabs.panel.append(place);
+    }
+    place.hidden = false;
+    this.tab = name;
+    this.stand();
+    this.draw();
+    this.tabs.panel.setAttribute("aria-labelledby", this.tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
+  }
+
+  /** Redraw on changes and, while a clock is shown, with time; clear *root* when the card is taken away. */
+  listen(/** @type {HTMLElement} */ root) {
+    onEditRequest(
+      this.frame,
+      this.alias,
+      (id) => (this.tabs.list.querySelector('[data-tab="try"]')?.click(), this.trying.edit(id)),
+      this.signal,
+    );
     this.signal.addEventListener("abort", this.host.store.watch(this.look));
     const ticking = setInterval(() => {
-      const now = this.app();
-      if (
-        isBuilding(this.card, this.host) ||
-        (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision))
-      )
-        this.look(); // clocks run
+      if (isBuilding(this.card, this.host) || showsClock(this.app())) this.look();
     }, 250);
     this.signal.addEventListener("abort", () => clearInterval(ticking));
     this.signal.addEventListener("abort", () => root.replaceChildren());
-    this.draw();
   }
 
   app() {

@@ -40,6 +40,23 @@ function sizeOf({ url, size }) {
 }
 
 /**
+ * A picked file in words: its name or address, and its facts; of a picture the subtype is enough.
+ * @param {Picked} picked
+ * @param {string} kind as `mediaKind` gives it
+ */
+export function pickedWords(picked, kind) {
+  const size = sizeOf(picked);
+  const type = typeOf(picked);
+  const local = picked.url.startsWith("data:");
+  return {
+    title: picked.name ?? (local ? `${kind} of this call` : picked.url),
+    tooltip: local ? (picked.name ?? "") : picked.url,
+    type,
+    facts: [size === undefined ? "" : bytes(size), type.replace(/^image\//, "")].filter(Boolean),
+  };
+}
+
+/**
  * What is picked, to look at or listen to. A remote file is shown when it is asked for: an app's example must not make
  * this page call a stranger.
  * @param {Picked} picked
@@ -138,61 +155,9 @@ class FileControl {
     this.reading = false;
     this.uploads = isUpload(this.schema); // it is sent itself, with its name
     this.noun = NOUNS[/** @type {keyof typeof NOUNS} */ (this.kind)];
-    this.input = h("input", {
-      type: "file",
-      id: this.how.id ?? newId(),
-      class: "fj-file fj-visually-hidden",
-      accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (this.kind)],
-      "aria-label": this.how.id ? null : `choose ${this.noun}`,
-      onchange: () => (this.take(this.input.files?.[0]), (this.input.value = "")), // the same file can be chosen again
-    });
-    this.address = h("input", {
-      class: "fj-input",
-      type: "text",
-      placeholder: "or an address: https://…",
-      "aria-label": `address of the ${this.kind}`,
-      spellcheck: false,
-      autocomplete: "off",
-      onchange: () => this.address.value.trim() && this.put({ url: this.address.value.trim() }),
-      oninput: () => {
-        // read as typed; drawn when the box is left
-        this.picked = this.address.value.trim() ? { url: this.address.value.trim() } : null;
-        if (this.picked) this.show("");
-        this.how.changed();
-      },
-      onkeydown: (/** @type {KeyboardEvent} */ event) =>
-        event.key === "Enter" &&
-        !event.ctrlKey &&
-        !event.metaKey &&
-        (event.preventDefault(), this.address.value.trim() && this.put({ url: this.address.value.trim() })),
-    });
-    this.zone = h(
-      "div",
-      {
-        class: "fj-drop",
-        title: `Drop or paste ${this.noun} here`,
-        ondragover: (/** @type {DragEvent} */ event) => (
-          event.preventDefault(), event.stopPropagation(), this.zone.classList.add("fj-drop-here")
-        ),
-        ondragleave: () => this.zone.classList.remove("fj-drop-here"),
-        ondrop: (/** @type {DragEvent} */ event) => (
-          event.preventDefault(),
-          event.stopPropagation(),
-          this.zone.classList.remove("fj-drop-here"),
-          this.take(event.dataTransfer?.files[0])
-        ),
-        onpaste: (/** @type {ClipboardEvent} */ event) =>
-          event.clipboardData?.files.length && (event.preventDefault(), this.take(event.clipboardData.files[0])),
-      },
-      this.input,
-      h(
-        "span",
-        { class: "fj-button", "aria-hidden": "true", onclick: () => this.input.click() },
-        `Choose ${this.noun}`,
-      ),
-      h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
-      this.uploads ? null : this.address,
-    );
+    this.input = this.fileInput();
+    this.address = this.addressInput();
+    this.zone = this.dropZone();
     this.look = h("span", { class: "fj-look" });
     this.title = h("span", { class: "fj-cut" });
     this.facts = h("span", { class: "fj-muted fj-nowrap" });
@@ -219,6 +184,72 @@ class FileControl {
     );
   }
 
+  fileInput() {
+    return h("input", {
+      type: "file",
+      id: this.how.id ?? newId(),
+      class: "fj-file fj-visually-hidden",
+      accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (this.kind)],
+      "aria-label": this.how.id ? null : `choose ${this.noun}`,
+      onchange: () => (this.take(this.input.files?.[0]), (this.input.value = "")), // the same file can be chosen again
+    });
+  }
+
+  addressInput() {
+    const typed = () => this.address.value.trim();
+    return h("input", {
+      class: "fj-input",
+      type: "text",
+      placeholder: "or an address: https://…",
+      "aria-label": `address of the ${this.kind}`,
+      spellcheck: false,
+      autocomplete: "off",
+      onchange: () => typed() && this.put({ url: typed() }),
+      oninput: () => {
+        // read as typed; drawn when the box is left
+        this.picked = typed() ? { url: typed() } : null;
+        if (this.picked) this.show("");
+        this.how.changed();
+      },
+      onkeydown: (/** @type {KeyboardEvent} */ event) =>
+        event.key === "Enter" &&
+        !event.ctrlKey &&
+        !event.metaKey &&
+        (event.preventDefault(), typed() && this.put({ url: typed() })),
+    });
+  }
+
+  /** Where a file is chosen, dropped, pasted or given by its address. */
+  dropZone() {
+    return h(
+      "div",
+      {
+        class: "fj-drop",
+        title: `Drop or paste ${this.noun} here`,
+        ondragover: (/** @type {DragEvent} */ event) => (
+          event.preventDefault(), event.stopPropagation(), this.zone.classList.add("fj-drop-here")
+        ),
+        ondragleave: () => this.zone.classList.remove("fj-drop-here"),
+        ondrop: (/** @type {DragEvent} */ event) => (
+          event.preventDefault(),
+          event.stopPropagation(),
+          this.zone.classList.remove("fj-drop-here"),
+          this.take(event.dataTransfer?.files[0])
+        ),
+        onpaste: (/** @type {ClipboardEvent} */ event) =>
+          event.clipboardData?.files.length && (event.preventDefault(), this.take(event.clipboardData.files[0])),
+      },
+      this.input,
+      h(
+        "span",
+        { class: "fj-button", "aria-hidden": "true", onclick: () => this.input.click() },
+        `Choose ${this.noun}`,
+      ),
+      h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
+      this.uploads ? null : this.address,
+    );
+  }
+
   show(/** @type {string} */ problem) {
     return this.showAt(problem, this.input);
   }
@@ -232,20 +263,17 @@ class FileControl {
     this.show("");
     this.address.value = "";
     if (!next) return replace(this.look);
-    const size = sizeOf(next);
-    const type = typeOf(next);
-    // of a picture the kind is enough: there is little room beside it
-    const base = [size === undefined ? "" : bytes(size), type.replace(/^image\//, "")].filter(Boolean);
+    const { title, tooltip, type, facts } = pickedWords(next, this.kind);
+    setText(this.title, title);
+    this.title.title = tooltip;
+    setText(this.facts, facts.join(" · "));
     this.facts.title = type;
-    setText(this.title, next.name ?? (next.url.startsWith("data:") ? `${this.kind} of this call` : next.url));
-    this.title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
-    setText(this.facts, base.join(" · "));
     replace(
       this.look,
       preview(
         next,
         this.kind,
-        (measured) => this.picked === next && setText(this.facts, [measured, ...base].join(" · ")),
+        (measured) => this.picked === next && setText(this.facts, [measured, ...facts].join(" · ")),
       ),
     );
   }

@@ -60,6 +60,55 @@ export function memoryDuring(view, request) {
   return `${bytes(most(1))}${onGpus} (${times})`;
 }
 
+/** @type {Record<string, string>} */
+const ORIGINS = { cell: "a cell", http: "a program, over HTTP", panel: "a panel" };
+
+/**
+ * Where a request came from and where it ran, as names and values in words.
+ * @param {import("../types.d.ts").View} view
+ * @param {import("../types.d.ts").RequestState} request
+ * @returns {[string, string][]}
+ */
+export function requestFacts(view, request) {
+  const app = view.apps.find((one) => one.alias === request.alias);
+  const runner = app?.runners.find((one) => one.id === request.runner);
+  const memory = memoryDuring(view, request);
+  return [
+    ["App", plainText(request.alias)],
+    ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`],
+    ["Called from", callerWords(request, app)],
+    ["Began", clock(request.began)],
+    ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"],
+    ["Device", devicesOf(view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–")],
+    ["Revision", request.revision ? `r${request.revision}${revisionAge(request.revision, app)}` : "–"],
+    ["Status", statusWords(request)],
+    ...(memory ? [/** @type {[string, string]} */ (["Peak memory", memory])] : []),
+  ];
+}
+
+/** @param {import("../types.d.ts").RequestState} request @param {import("../types.d.ts").AppState | undefined} app */
+function callerWords(request, app) {
+  if (!request.cell_number) return ORIGINS[request.origin] ?? request.origin;
+  return `cell [${request.cell_number}]${app?.owner_name ? ` of ${plainText(app.owner_name)}` : ""}`;
+}
+
+/**
+ * Whether a revision is the one that serves or an earlier one; "" for one that does not serve yet.
+ * @param {number} revision
+ * @param {import("../types.d.ts").AppState | undefined} app
+ */
+function revisionAge(revision, app) {
+  if (!app) return "";
+  if (revision === (app.serving || app.revision)) return " current";
+  return revision > app.serving ? "" : ` before r${app.serving}`;
+}
+
+/** @param {import("../types.d.ts").RequestState} request */
+function statusWords(request) {
+  if (wasCancelled(request)) return `${request.status}, cancelled by its caller`;
+  return request.status ? String(request.status) : "–";
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -163,85 +212,13 @@ class InspectorPanel {
     if (!live && this.drawn === now) return;
     this.drawn = now;
     const app = this.host.store.view.apps.find((one) => one.alias === request.alias);
-    const runner = app?.runners.find((one) => one.id === request.runner);
-    const usual = app?.by_endpoint?.find((one) => one.path === request.path);
-    const standing =
-      app && request.revision
-        ? request.revision === (app.serving || app.revision)
-          ? " current"
-          : request.revision > app.serving
-            ? ""
-            : ` before r${app.serving}`
-        : "";
-    const facts = [
-      ["App", plainText(request.alias)],
-      ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`],
-      [
-        "Called from",
-        request.cell_number
-          ? this.cellOf(request)
-          : ({ cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin),
-      ],
-      ["Began", clock(request.began)],
-      ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"],
-      [
-        "Device",
-        devicesOf(this.host.store.view, request.alias, request.runner, true) ||
-          (request.runner ? "no GPU of its own" : "–"),
-      ],
-      ["Revision", request.revision ? `r${request.revision}${standing}` : "–"],
-      [
-        "Status",
-        wasCancelled(request)
-          ? `${request.status}, cancelled by its caller`
-          : request.status
-            ? String(request.status)
-            : "–",
-      ],
-    ];
-    const memory = memoryDuring(this.host.store.view, request);
-    if (memory) facts.push(["Peak memory", memory]);
     replace(
       this.body,
       this.top(request),
-      h(
-        "div",
-        { class: "fj-pane" },
-        h(
-          "div",
-          { class: "fj-bar-row", style: { padding: "0" } },
-          h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
-          request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null,
-          h("span", { class: "fj-space" }),
-          usual?.sample
-            ? h(
-                "span",
-                { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` },
-                `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`,
-              )
-            : null,
-        ),
-        waitAdvice(request, app),
-      ),
+      this.timePane(request, app),
       phaseTable(request, Date.now()),
-      h(
-        "div",
-        { class: "fj-pane" },
-        h("h2", null, "Where"),
-        h(
-          "dl",
-          { class: "fj-where" },
-          facts.map(([name, value]) =>
-            h("div", null, h("dt", null, name), h("dd", { title: typeof value === "string" ? value : null }, value)),
-          ),
-        ),
-      ),
-      this.detail?.error
-        ? h("div", { class: "fj-pane" }, errorView(this.detail.error))
-        : ((this.detail && refusalView(this.detail)) ??
-            (request.error || hasFailed(request)
-              ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(failureWords(request)))
-              : null)),
+      this.factsPane(request),
+      this.failurePane(request),
       this.bodyPart("Input", this.detail?.input ?? null, request.bytes_in),
       live ? null : this.bodyPart("Output", this.detail?.output ?? null, request.bytes_out),
       this.detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(this.detail.displays)) : null,
@@ -263,6 +240,51 @@ class InspectorPanel {
           : this.again(request),
       ),
     );
+  }
+
+  /** The total time beside what is usual for the endpoint, and advice about the wait. */
+  timePane(
+    /** @type {import("../types.d.ts").RequestState} */ request,
+    /** @type {import("../types.d.ts").AppState | undefined} */ app,
+  ) {
+    const usual = app?.by_endpoint?.find((one) => one.path === request.path);
+    return h(
+      "div",
+      { class: "fj-pane" },
+      h(
+        "div",
+        { class: "fj-bar-row", style: { padding: "0" } },
+        h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
+        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null,
+        h("span", { class: "fj-space" }),
+        usual?.sample
+          ? h(
+              "span",
+              { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` },
+              `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`,
+            )
+          : null,
+      ),
+      waitAdvice(request, app),
+    );
+  }
+
+  factsPane(/** @type {import("../types.d.ts").RequestState} */ request) {
+    const facts = requestFacts(this.host.store.view, request).map(([name, value]) => {
+      const shown = name === "Called from" && request.cell_number ? this.cellLink(request, value) : value;
+      return h("div", null, h("dt", null, name), h("dd", { title: typeof shown === "string" ? shown : null }, shown));
+    });
+    return h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("dl", { class: "fj-where" }, facts));
+  }
+
+  /** Why the request failed: the traceback, what was refused, or a sentence; null for one that did not fail. */
+  failurePane(/** @type {import("../types.d.ts").RequestState} */ request) {
+    if (this.detail?.error) return h("div", { class: "fj-pane" }, errorView(this.detail.error));
+    const refusal = this.detail && refusalView(this.detail);
+    if (refusal) return refusal;
+    return request.error || hasFailed(request)
+      ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(failureWords(request)))
+      : null;
   }
 
   bodyPart(
@@ -345,10 +367,12 @@ class InspectorPanel {
     ];
   }
 
-  /** The cell that asked, as a link where it can be shown. @param {import("../types.d.ts").RequestState} request */
-  cellOf(request) {
-    const owner = this.host.store.view.apps.find((one) => one.alias === request.alias)?.owner_name;
-    const words = `cell [${request.cell_number}]${owner ? ` of ${plainText(owner)}` : ""}`;
+  /**
+   * The cell that called, as a link where the host can show it.
+   * @param {import("../types.d.ts").RequestState} request
+   * @param {string} words
+   */
+  cellLink(request, words) {
     return request.cell && this.host.goToCell
       ? h(
           "button",
