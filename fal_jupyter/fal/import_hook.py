@@ -96,7 +96,7 @@ def install(*, prefer_real: bool = False) -> ModuleType:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     sys.modules[_NAME] = sys.modules[PACKAGE]
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.startswith(f"{PACKAGE}."):
             explain_missing(module, _NAME + name[len(PACKAGE) :])
     return sys.modules[PACKAGE]
@@ -106,7 +106,7 @@ def uninstall() -> None:
     """Take this package off the shelf; a real ``fal`` is left alone."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.split(".")[0] in (_NAME, REST_CLIENT) and (
             isinstance(module, Part) or getattr(module, "__name__", "").startswith(PACKAGE)
         ):

@@ -207,4 +207,11 @@ def _size(value: object) -> int:
 def reason_of(error: BaseException) -> str:
     """Return the first line of an error's text."""
     text = str(error).strip()
+    if has_changed_meanwhile(error):
+        return f"another thread changes it all the time ({text})"
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def has_changed_meanwhile(error: BaseException | None) -> bool:
+    """Whether a dict, set or deque was written to while it was read (in CPython's words)."""
+    return isinstance(error, RuntimeError) and str(error).endswith("during iteration")

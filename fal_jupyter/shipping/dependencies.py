@@ -195,7 +195,7 @@ class _Walk:
         self._visited: dict[int, object] = {}  # by identity; kept alive, so that no identity is used twice
         self._pending: deque[tuple[object, str]] = deque()
         self._notebook_names: dict[int, str] = {}
-        for name, value in list(_variables().items()):
+        for name, value in _variables().copy().items():
             if not name.startswith("_"):
                 self._notebook_names.setdefault(id(value), name)
 
@@ -233,7 +233,7 @@ class _Walk:
             self._meet(Edge(cls, base, EdgeKind.BASE, base.__name__), via)
         for name, hint in resolved(cls).items():
             self._meet(Edge(cls, hint, EdgeKind.ANNOTATION, name), via)
-        for name, member in list(vars(cls).items()):
+        for name, member in vars(cls).copy().items():
             if name in TABLES:
                 self._meet(Edge(cls, member, EdgeKind.ATTRIBUTE, name), via)
             elif functions := list(functions_in(member)):
@@ -331,7 +331,7 @@ def name_in_notebook(value: object) -> str:
     """Return the notebook's own name of a thing, or ``""``; equal short texts are one object by chance."""
     if _is_short_text(value):
         return ""
-    variables = list(_variables().items())
+    variables = _variables().copy().items()
     return next((name for name, bound in variables if bound is value and not name.startswith("_")), "")
 
 

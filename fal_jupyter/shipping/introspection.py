@@ -102,12 +102,12 @@ def wrapped_by(function: types.FunctionType) -> Iterator[object]:
 
 
 def contents_of(value: object) -> Iterator[object]:
-    """Yield what a value holds, as far as user code may be in it."""
+    """Yield what a value holds, as far as user code may be in it. It may change meanwhile: other threads of the kernel go on."""
     yield from typing.get_args(value)
     if isinstance(value, dict):
-        yield from itertools.islice(value.values(), _MOST_ITEMS)
+        yield from list(itertools.islice(value.values(), _MOST_ITEMS))
     elif isinstance(value, list | tuple | set | frozenset):
-        yield from itertools.islice(value, _MOST_ITEMS)
+        yield from list(itertools.islice(value, _MOST_ITEMS))
     elif isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, types.MethodType) and not is_shared(value):
@@ -116,7 +116,7 @@ def contents_of(value: object) -> Iterator[object]:
         yield from (getattr(value, name, None) for name in _FIELD_ATTRIBUTES)
     elif is_local(type(value)):
         yield type(value)
-        yield from getattr(value, "__dict__", {}).values()
+        yield from list(getattr(value, "__dict__", {}).values())
 
 
 def functions_in(member: object) -> Iterator[types.FunctionType]:

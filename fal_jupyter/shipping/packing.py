@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.local_modules import ModuleFile, loaded, warnings_of
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.captures import Capture, Part, parts_of, reason_of, separate_parts, travels_by_name
+from fal_jupyter.shipping.captures import (
+    Capture,
+    Part,
+    has_changed_meanwhile,
+    parts_of,
+    reason_of,
+    separate_parts,
+    travels_by_name,
+)
 from fal_jupyter.shipping.dependencies import Dependency, DependencyGraph, walk
 from fal_jupyter.shipping.files.local_files import files_used, home_module, imported_names, renamed_names
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
@@ -23,6 +31,7 @@ from fal_jupyter.shipping.loggers import left_behind
 HEAVY = 1 << 20
 PRELOADABLE = ("numpy", "torch", "PIL")
 _ABSENT = object()
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,21 @@ def pack(
         namespace: the user's variables; the functions of *cls* know them, so this is for callers without one only.
         cell_of: gives the cell that bound a name, as ``"cell [3]"``, or ``""``.
 
+    What another thread of the kernel changes just then is read again, a few times.
+
     Raises:
         NotPicklable: something cannot travel; the message names it, its cell and what to do instead.
     """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _pack(cls, cell_of)
+        except (NotPicklable, RuntimeError) as error:
+            if not has_changed_meanwhile(error.__context__ if isinstance(error, NotPicklable) else error):
+                raise
+    return _pack(cls, cell_of)
+
+
+def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
     graph = walk(cls)
     parts = list(parts_of(graph, cell_of))
     try:

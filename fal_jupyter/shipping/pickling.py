@@ -206,7 +206,7 @@ def _reduce_typed_dict(cls: type) -> object:
 
 def home_of(kind: Any) -> str | None:
     """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # of list(), garbage collection may come in between, and import
         if name.startswith("__") or getattr(module, "__name__", "") != name:
             continue  # the notebook itself, and other names for it
         if getattr(module, "__dict__", {}).get(kind.__name__) is kind:

@@ -264,6 +264,30 @@ def test_a_structure_too_deep_to_pickle_is_named(book: Notebook) -> None:
         book.namespace["DEEP"] = book.namespace["DEEP"][0]
 
 
+CHANGING = """
+class Growing:
+    def __reduce__(self):
+        if len(TABLE) < {until}:
+            TABLE[len(TABLE)] = Growing()  # as another thread of the kernel does
+        return Growing, ()
+TABLE = {{0: Growing(), 1: Growing()}}
+class Hello(fal.App):
+    @fal.endpoint("/")
+    def run(self) -> int:
+        return len(TABLE)
+"""
+
+
+def test_a_dict_that_another_thread_changes_is_read_again(book: Notebook) -> None:
+    book.run(CHANGING.format(until=4))
+    assert "variable TABLE" in book.pack().fingerprint
+
+    book.run(CHANGING.format(until=10_000))
+    with pytest.raises(NotPicklable) as refused:
+        book.pack()
+    assert "cell [2], a dict, which cannot be sent to a runner: another thread changes it" in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["get_ipython", "display"])
 def test_what_only_a_notebook_has_is_refused_by_name(book: Notebook, name: str) -> None:
     book.run(hello(f"{name}()"))

@@ -80,7 +80,7 @@ def _variable(cls: type, name: str) -> Any:
 
 
 def _note_misspelt_variables(cls: type) -> None:
-    for name, value in list(cls.__dict__.items()):
+    for name, value in cls.__dict__.copy().items():
         if name.startswith("_") or callable(value) or inspect.isroutine(value) or hasattr(value, "__get__"):
             continue
         meant = is_misspelt(name, value)

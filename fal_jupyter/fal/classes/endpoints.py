@@ -140,7 +140,7 @@ def adopt_marked_functions(cls: type) -> None:
     ``functools.wraps`` copies the mark onto a plain function, and so does the real package read it. A class method of
     such a function, or of an endpoint, is one too; a static method never is (fal 1.83.0, measured)."""
     for base in cls.__mro__:
-        for name, value in list(base.__dict__.items()):
+        for name, value in base.__dict__.copy().items():
             if static_attribute(cls, name) is not value:
                 continue
             marked = _marked(value.__func__ if isinstance(value, classmethod | staticmethod) else value)
