@@ -34,8 +34,10 @@ def strongly_connected(nodes: Iterable[Node], successors: Callable[[Node], Itera
                 if path:
                     lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[node])
                 if lowest[node] == index[node]:
-                    component = open_nodes[open_nodes.index(node) :]
-                    del open_nodes[-len(component) :]
+                    component = [open_nodes.pop()]
+                    while component[-1] != node:
+                        component.append(open_nodes.pop())
+                    component.reverse()
                     is_open.difference_update(component)
                     components.append(component)
             elif following not in index:

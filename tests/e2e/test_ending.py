@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.support.cdn import eventually
 from tests.support.kernel import kernel
 from tests.support.serve import Served, command, runners
@@ -71,12 +73,13 @@ def gateway_of(state: Path, former: int = 0) -> int:
     return found[0]
 
 
-def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [2, pytest.param(8, marks=pytest.mark.long)])
+def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path, turns: int) -> None:
     chance = random.Random(14)
     targets = [written(tmp_path, "First"), written(tmp_path, "Second")]
     with state_directory() as state, ThreadPoolExecutor(1) as pool:
         serving = Served(state, targets[0])
-        for turn in range(1, 9):
+        for turn in range(1, turns + 1):
             coming = pool.submit(Served, state, targets[turn % 2])
             time.sleep(chance.uniform(0.1, 0.6))  # anywhere in the other's start
             status, _, errors = serving.stop(chance.choice([signal.SIGTERM, signal.SIGINT]), timeout=40)
@@ -113,6 +116,7 @@ def test_a_gateway_that_drains_refuses_with_503_and_finishes_what_it_has(tmp_pat
         assert (status, errors.strip()) == (1, "fal-jupyter: the gateway has ended, and the app with it")
 
 
+@pytest.mark.long
 def test_a_notebook_whose_gateway_is_ended_gets_answers(tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
@@ -171,6 +175,7 @@ print(*(str(one).splitlines()[0] for one in opened), sep="\\n")
 """
 
 
+@pytest.mark.long
 def test_a_session_that_is_opened_around_the_end_of_a_gateway(tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, asyncio").ok()
@@ -209,6 +214,7 @@ class Begun(fal.App):
 """
 
 
+@pytest.mark.long
 def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with state_directory() as state, kernel(state, tmp_path) as notebook:
@@ -291,23 +297,32 @@ async def streamed():
 """
 
 
-def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path) -> None:
+# each asks a gateway that has just been killed
+QUESTIONS = [
+    "Again.submit.hi().get()",
+    "await fal_jupyter.app(Again).aio.hi()",
+    "talked()",
+]
+MORE_QUESTIONS = [
+    "Again.hi()",
+    "list(Again.stream.hi())",
+    "await streamed()",
+    "await talked_async()",
+    "raw()",
+    "fal_jupyter.app(Again).scale(max_concurrency=2)['app'].rpartition('/')[2]",
+]
+
+
+@pytest.mark.parametrize(
+    "questions",
+    [pytest.param(QUESTIONS, id="few"), pytest.param(MORE_QUESTIONS, id="others", marks=pytest.mark.long)],
+)
+def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path, questions: list[str]) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
         notebook.run("%%fal_app --quiet" + APP.format(name="Again", alias="again")).ok()
         notebook.run(ENDED).ok()
-        asked = (
-            "Again.submit.hi().get()",
-            "Again.hi()",
-            "list(Again.stream.hi())",
-            "await fal_jupyter.app(Again).aio.hi()",
-            "await streamed()",
-            "talked()",
-            "await talked_async()",
-            "raw()",
-            "fal_jupyter.app(Again).scale(max_concurrency=2)['app'].rpartition('/')[2]",
-        )
-        for question in asked:
+        for question in questions:
             told = notebook.run(f"end()\nprint({question})", timeout=60).ok()
             assert told.text.splitlines()[-1] in ("again", "['again']"), question
 

@@ -130,6 +130,7 @@ def gateways(state: Path) -> list[int]:
     return [pid for pid, line in processes_of(state).items() if "fal_jupyter.gateway" in line]
 
 
+@pytest.mark.long
 def test_workers_of_a_torch_data_loader_call_an_app_of_their_kernel(notebook: Kernel) -> None:
     pytest.importorskip("torch")
     notebook.run(PLUS).ok()
@@ -158,6 +159,7 @@ def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel
     assert sum("published again" in line for line in told) == 1
 
 
+@pytest.mark.long
 def test_a_forked_process_that_outlives_its_kernel_keeps_no_app(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         notebook.run(f"%load_ext fal_jupyter\n{QUIET}\nimport fal_jupyter, os, time").ok()
@@ -249,6 +251,7 @@ print(os.read(read, 1000).decode(), Plus.one(i=2))
 """
 
 
+@pytest.mark.long
 def test_a_process_with_many_descriptors_and_its_forked_child_can_call(state: Path, tmp_path: Path) -> None:
     script = tmp_path / "wide.py"
     script.write_text(WIDE)

@@ -117,6 +117,7 @@ def request_bytes(app: Served, path: str, body: bytes, *lines: str) -> bytes:
 
 
 # --- stopped and killed -----------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_a_stopped_gateway_judges_nobody_by_the_time_it_slept(steady: Served, state: Path, tmp_path: Path) -> None:
     pid = steady.request("/").json
     gateway = pid_of(state, "gateway")
@@ -161,6 +162,7 @@ def test_a_gateway_killed_under_load_leaves_nothing_and_every_caller_hears_of_it
 
 
 # --- the machine refuses ----------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_without_descriptors_nothing_spins_nothing_dies_and_all_comes_back(steady: Served, state: Path) -> None:
     pid = steady.request("/").json
     gateway, template = pid_of(state, "gateway"), pid_of(state, "template")
@@ -188,6 +190,7 @@ def test_without_descriptors_nothing_spins_nothing_dies_and_all_comes_back(stead
     assert (state / "logs" / "gateway.log").stat().st_size < 1 << 20
 
 
+@pytest.mark.long
 def test_more_connections_than_there_are_descriptors_for_are_told_to_come_back(state: Path, file: str) -> None:
     prefix = ["prlimit", "--nofile=300:300"]
     with served(state, f"{file}::Steady", prefix=prefix) as app:
@@ -202,6 +205,7 @@ def test_more_connections_than_there_are_descriptors_for_are_told_to_come_back(s
         assert app.request("/").status == 200
 
 
+@pytest.mark.long
 def test_at_64_descriptors_callers_are_told_to_come_back(state: Path, file: str) -> None:
     with served(state, f"{file}::Steady", prefix=["prlimit", "--nofile=64:64"]) as app:
         assert app.request("/").status == 200
@@ -273,6 +277,7 @@ def no_more_processes(pid: int) -> Iterator[None]:
         pytest.skip("root without a pids cgroup: nothing can keep it from having processes")
 
 
+@pytest.mark.long
 def test_without_processes_requests_wait_and_are_served_when_there_are_some(steady: Served, state: Path) -> None:
     first = steady.request("/").json
     with ThreadPoolExecutor(1) as pool:
@@ -361,7 +366,9 @@ def works_again(state: Path, seconds: float = 10) -> dict[str, Any]:
     return doctor(state)
 
 
-@pytest.mark.parametrize("way", ["removed", "moved", "socket", "lock"])
+@pytest.mark.parametrize(
+    "way", ["removed", *(pytest.param(way, marks=pytest.mark.long) for way in ("moved", "socket", "lock"))]
+)
 def test_a_state_directory_that_goes_away_is_made_again_and_nobody_is_lost(
     notebook: Kernel, state: Path, tmp_path: Path, way: str
 ) -> None:
@@ -392,6 +399,7 @@ def stat_mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+@pytest.mark.long
 def test_a_gateway_whose_place_was_taken_meanwhile_ends_and_its_owner_goes_to_the_new_one(
     notebook: Kernel, state: Path, file: str
 ) -> None:
@@ -440,6 +448,7 @@ time.time_ns = lambda: int(_shifted() * 1e9)
 """
 
 
+@pytest.mark.long
 def test_a_clock_that_jumps_a_day_either_way_changes_nothing(state: Path, file: str, tmp_path: Path) -> None:
     offset, modules = tmp_path / "offset", tmp_path / "modules"
     modules.mkdir()
@@ -491,6 +500,7 @@ def test_half_a_request_is_waited_for_only_so_long(impatient: Served, part: str)
     assert impatient.request("/nap", {"seconds": 1.2}).json == "rested"  # who waits for us is not hurried
 
 
+@pytest.mark.long
 def test_endless_chunks_end_at_the_limit(state: Path, file: str) -> None:
     with served(state, f"{file}::Steady", env={"FAL_JUPYTER_MAX_BODY": str(1 << 20)}) as app:
         start = request_bytes(app, "/nap", b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
@@ -531,6 +541,7 @@ def test_sigterm_lets_a_request_finish_and_calls_teardown(state: Path, file: str
     assert "teardown was called" in (state / "logs" / "apps" / "steady.log").read_text()
 
 
+@pytest.mark.long
 def test_a_second_signal_does_not_wait(state: Path, file: str, tmp_path: Path) -> None:
     slow = file.replace("steady.py", "slow.py")
     Path(slow).write_text(

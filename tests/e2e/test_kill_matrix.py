@@ -54,6 +54,9 @@ def each_way(usually: Mapping[Any, bool], name: Callable[[Any], str]) -> list[Pa
     ]  # fmt: skip
 
 
+IDLE_AND_BUSY = [pytest.param(False, id="idle", marks=pytest.mark.long), pytest.param(True, id="in a request")]
+
+
 @pytest.fixture
 def app_file(tmp_path: Path) -> str:
     path = tmp_path / "sleeper.py"
@@ -93,7 +96,7 @@ def wait_until_in_flight(state: Path, seconds: float = 20) -> None:
     raise AssertionError("the request never reached a runner")
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
+@pytest.mark.parametrize("busy", IDLE_AND_BUSY)
 def test_a_killed_runner_is_replaced_and_its_caller_gets_503(state: Path, app_file: str, busy: bool) -> None:
     with served(state, app_file) as app:
         first = app.request("/").json
@@ -114,7 +117,7 @@ def test_a_killed_runner_is_replaced_and_its_caller_gets_503(state: Path, app_fi
         assert second.json["pid"] != first["pid"]
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
+@pytest.mark.parametrize("busy", IDLE_AND_BUSY)
 def test_a_killed_template_takes_its_runners_along_and_the_next_call_is_served(
     state: Path, app_file: str, busy: bool
 ) -> None:
@@ -156,7 +159,7 @@ def test_an_ended_serve_leaves_nothing(state: Path, app_file: str, number: signa
         assert not call.is_alive()
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
+@pytest.mark.parametrize("busy", IDLE_AND_BUSY)
 def test_a_killed_gateway_takes_everything_along_and_serve_says_so(state: Path, app_file: str, busy: bool) -> None:
     app = Served(state, app_file)
     first = app.request("/").json
@@ -216,7 +219,7 @@ def test_a_kernel_that_ends_takes_its_runners_along(kept_state: Path, tmp_path: 
         assert json.loads(command(state, "apps", "--json").stdout)[0]["class_name"] == "Keeper"
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a request"])
+@pytest.mark.parametrize("busy", IDLE_AND_BUSY)
 def test_after_a_killed_gateway_the_next_call_from_the_notebook_works_and_says_what_happened(
     state: Path, notebook: Kernel, busy: bool
 ) -> None:

@@ -89,7 +89,7 @@ def settle(state: Path, kernel: int, processes: int) -> Count:
 
 @pytest.mark.parametrize(
     ("redefinitions", "requests", "megabytes", "files_open"),
-    [(20, 1_000, 3, 4), pytest.param(200, 10_000, 12, 10, marks=pytest.mark.long)],
+    [(8, 400, 3, 4), pytest.param(200, 10_000, 12, 10, marks=pytest.mark.long)],
 )
 def test_requests_and_redefinitions_leave_nothing(
     notebook: Kernel, state: Path, redefinitions: int, requests: int, megabytes: int, files_open: int

@@ -196,6 +196,7 @@ def test_async_setup_runs_once_on_the_loop_of_the_endpoints_and_teardown_at_the_
     assert (tmp_path / "marks").read_text() == "async teardown"
 
 
+@pytest.mark.long
 def test_a_subclass_extends_what_it_inherits(serve_class: Callable[..., Any], tmp_path: Path) -> None:
     with serve_class("Child") as app:
         assert app.request("/marks", {}).json == ["base setup", "child setup", True]
@@ -214,7 +215,7 @@ def test_a_subclass_extends_what_it_inherits(serve_class: Callable[..., Any], tm
     assert (tmp_path / "marks").read_text() == "sync teardown"
 
 
-@pytest.mark.parametrize("path", ["/sync", "/async"])
+@pytest.mark.parametrize("path", [pytest.param("/sync", marks=pytest.mark.long), "/async"])
 def test_as_many_requests_as_max_multiplexing_are_in_a_runner_and_never_more(
     serve_class: Callable[..., Any], state: Path, path: str
 ) -> None:
@@ -236,7 +237,7 @@ def test_a_runner_that_nobody_wants_ends_and_the_next_call_starts_another(
         assert app.request("/", {}).status == 200
 
 
-@pytest.mark.parametrize("fault", ["", "raises", "hangs"])
+@pytest.mark.parametrize("fault", ["", *(pytest.param(fault, marks=pytest.mark.long) for fault in ("raises", "hangs"))])
 def test_an_async_handle_exit_runs_on_the_loop_before_teardown_within_the_grace(
     serve_class: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:

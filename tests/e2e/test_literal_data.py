@@ -41,7 +41,10 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
 
 
 @pytest.mark.skipif(bool(why_not()), reason=f"/data cannot be mounted here: {why_not()}")
-@pytest.mark.parametrize("prefix", [(), UNPRIVILEGED], ids=["as we are", "in a user namespace"])
+@pytest.mark.parametrize(
+    "prefix",
+    [pytest.param((), id="as we are", marks=pytest.mark.long), pytest.param(UNPRIVILEGED, id="in a user namespace")],
+)
 def test_an_app_that_names_data_finds_the_persistent_folder_there(tmp_path: Path, prefix: Sequence[str]) -> None:
     if prefix and (os.getuid() or shutil.which(prefix[0]) is None):
         pytest.skip("an ordinary user is in a user namespace anyway")

@@ -157,6 +157,7 @@ class Holder(fal.App):
 """
 
 
+@pytest.mark.long
 def test_two_gateways_never_share_a_device(state: Path, tmp_path: Path) -> None:
     path = tmp_path / "holder.py"
     path.write_text(APPS)
@@ -203,7 +204,7 @@ class NAME(fal.App):
 """
 
 
-@pytest.mark.parametrize("endpoints", [("bytes", "array"), ("tensor",)])
+@pytest.mark.parametrize("endpoints", [("bytes", "array"), pytest.param(("tensor",), marks=pytest.mark.long)])
 def test_a_runner_over_its_memory_ends_with_a_sentence_that_names_limit_and_peak(
     sized: Kernel, endpoints: tuple[str, ...]
 ) -> None:
@@ -251,6 +252,7 @@ def _fill(size):
 """
 
 
+@pytest.mark.long
 def test_shared_memory_and_that_of_children_count(sized: Kernel) -> None:
     named = ("named",) if shutil.disk_usage("/dev/shm").free > 1_000_000_000 else ()
     for kind in ("anonymous", "memfd", *named, "children"):

@@ -188,16 +188,17 @@ def resident(pid: int) -> int:
 @pytest.mark.parametrize(
     ("path", "status", "kind", "told"),
     [
-        ("/segfault", 503, "runner_disconnected", ["SIGSEGV", "string_at"]),
+        pytest.param("/segfault", 503, "runner_disconnected", ["SIGSEGV", "string_at"], marks=pytest.mark.long),
         ("/exit", 503, "runner_disconnected", ["exited with status 7"]),
-        ("/stop", 504, "request_timeout", ["request_timeout"]),
+        pytest.param("/stop", 504, "request_timeout", ["request_timeout"], marks=pytest.mark.long),
         ("/hang", 504, "request_timeout", ["request_timeout", "in hang"]),
-        ("/hold", 504, "request_timeout", ["request_timeout", "in hold"]),
-        (
+        pytest.param("/hold", 504, "request_timeout", ["request_timeout", "in hold"], marks=pytest.mark.long),
+        pytest.param(
             "/close",
             503,
             "runner_disconnected",
             ["closed its connection to the gateway|killed by SIGABRT"],
+            marks=pytest.mark.long,
         ),  # or uvloop is faster: its own descriptors are gone
     ],
     ids=lambda v: v if isinstance(v, str) and v.startswith("/") else "",
@@ -253,7 +254,9 @@ def test_closed_standard_streams_hurt_nobody(frail: Served, state: Path) -> None
 
 
 @pytest.mark.parametrize("megabytes", [100, pytest.param(1000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("path", ["/lines", "/no-newline", "/raw"])
+@pytest.mark.parametrize(
+    "path", ["/lines", *(pytest.param(path, marks=pytest.mark.long) for path in ("/no-newline", "/raw"))]
+)
 def test_a_flood_of_output_neither_stops_the_request_nor_swells_the_gateway_nor_holds_others(
     frail: Served, state: Path, file: str, path: str, megabytes: int
 ) -> None:
@@ -385,6 +388,7 @@ def test_a_runner_that_the_kernel_ends_for_want_of_memory_is_told_as_such(state:
         group.rmdir()
 
 
+@pytest.mark.long
 def test_the_kernel_of_a_flood_stays_usable(notebook: Kernel) -> None:
     """An owner whose call prints more than anybody reads gets the first part, the count, and the answer."""
     notebook.run(

@@ -262,6 +262,7 @@ class Shared(fal.App):
 """
 
 
+@pytest.mark.long
 def test_shared_memory_and_semaphores_go_with_their_runner_and_no_others(tmp_path: Path) -> None:
     path = tmp_path / "shared.py"
     path.write_text(SHARED)

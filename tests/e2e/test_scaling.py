@@ -83,6 +83,7 @@ def test_a_burst_scales_up_then_down_to_nothing_and_nobody_is_lost(state: Path, 
         assert "was idle for keep_alive (1 s)" in decided
 
 
+@pytest.mark.long
 def test_slow_callers_do_not_hold_fast_ones(state: Path, file: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with served(state, f"{file}::Mixed") as app, ThreadPoolExecutor(1) as pool:
@@ -118,6 +119,7 @@ async def flood(app: Served, calls: int, body: bytes) -> Counter[tuple[int, bool
     return Counter(await asyncio.gather(*(one() for _ in range(calls))))
 
 
+@pytest.mark.long
 def test_a_flood_beyond_what_may_wait_is_told_to_come_back_and_leaves_no_trace(
     state: Path, file: str, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def pid_of(state: Path, role: str) -> int:
     return next(int(p["pid"]) for p in doctor(state)["processes"] if p["role"] == role)
 
 
+@pytest.mark.long
 def test_a_stopped_template_is_replaced_when_a_runner_has_to_start(state: Path, target: str) -> None:
     serving = Served(state, target)
     runner, template = serving.request("/").json, pid_of(state, "template")
@@ -103,6 +104,7 @@ def test_whoever_hangs_up_on_a_question_leaves_no_traceback(state: Path, target:
     assert "Traceback" not in (state / "logs" / "gateway.log").read_text()
 
 
+@pytest.mark.long
 def test_a_stopped_runner_does_not_outlive_its_app(state: Path, target: str) -> None:
     serving = Served(state, target)
     os.kill(serving.request("/").json, signal.SIGSTOP)
@@ -111,6 +113,7 @@ def test_a_stopped_runner_does_not_outlive_its_app(state: Path, target: str) -> 
     assert not wait_for_end(everything, 10)
 
 
+@pytest.mark.long
 def test_everybody_is_told_that_the_gateway_is_stopped(target: str, tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook, ThreadPoolExecutor(3) as pool:
         notebook.run("%load_ext fal_jupyter\nimport asyncio, fal_jupyter").ok()

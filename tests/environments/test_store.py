@@ -228,6 +228,7 @@ def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(root: Path, wh
     assert path.exists()
 
 
+@pytest.mark.long
 def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
 
@@ -297,6 +298,7 @@ def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_pat
     assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "2.0rc1"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("bare")
 def test_hashes_are_checked_and_required_hashes_are_refused_with_a_hint(
     root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch

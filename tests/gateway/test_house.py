@@ -430,6 +430,7 @@ def test_variables_that_act_at_the_start_of_a_process_come_with_a_template_and_a
         assert len(templates(state)) == 2  # the other's, and the last
 
 
+@pytest.mark.long
 def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(app: Served, tmp_path: Path) -> None:
     path = tmp_path / "threads.py"
     path.write_text(
@@ -448,6 +449,7 @@ def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(app: Ser
             assert {*counting.request("/", {}).json} == {wanted}
 
 
+@pytest.mark.long
 def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Path, hello: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
@@ -478,6 +480,7 @@ def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(app: 
     assert not [path for path in logs if b"hf_verysecret" in path.read_bytes()]
 
 
+@pytest.mark.long
 def test_the_gateway_may_open_more_files_than_user_code(state: Path, hello: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = min(512, soft)
