@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { firstTab, showsClock } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { pickedWords } from "../../fal_jupyter/widgets/static/form/form_file.mjs";
 import { requestFacts } from "../../fal_jupyter/widgets/static/inspector/inspector.mjs";
+import { configAdvice, optionNote, usableActions } from "../../fal_jupyter/widgets/static/scaling/config.mjs";
+import { noFormWords } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeRequest, madeRunner } from "./made.mjs";
 
 const viewOf = (apps = [], more = {}) => ({ apps, devices: [], requests: [], timelines: new Map(), ...more });
@@ -91,5 +93,91 @@ describe("the facts of a request", () => {
   test("have the peak of memory where it was measured", () => {
     const timelines = new Map([["hello", { lanes: [], usage: [[1020, 5e6, 0, 0, 0]] }]]);
     expect(facts({}, undefined, { timelines })["Peak memory"]).toContain("measured once");
+  });
+});
+
+test("the Try tab says why it has no form, and how to get one", () => {
+  expect(noFormWords("Stopped")).toContain("Start it");
+  expect(noFormWords("Zero")).toContain("Start 1 runner");
+  expect(noFormWords("Starting")).toBe("The form is made when the first runner is ready.");
+});
+
+describe("the note beside an option", () => {
+  const rule = { name: "keep_alive", low: 0, high: null, default: 10, unit: "s" };
+  const warm = { name: "warm", low: 0, high: null, default: 0, unit: "" };
+  const app = (now, more = {}) =>
+    madeApp("hello", { scaling: { keep_alive: now, warm: 1 }, by_class: { keep_alive: 300, warm: 1 }, ...more });
+
+  test("says where the value comes from", () => {
+    expect(optionNote(rule, app(300), {}, {}, false).text).toBe("class: 300 s, default 10 s");
+    expect(optionNote(rule, app(10, { by_class: { keep_alive: 10 } }), {}, {}, false).text).toBe("default: 10 s");
+    expect(optionNote(warm, app(300), {}, {}, false).text).toBe("for a notebook: 1, default 0");
+    expect(optionNote(rule, app(20, { overrides: { keep_alive: 20 } }), {}, {}, false)).toEqual({
+      chip: "set here",
+      tone: "",
+      text: "class: 300 s",
+    });
+  });
+
+  test("says that an edit is not in force, and that somebody else changed the value", () => {
+    const edits = { keep_alive: "20" };
+    expect(optionNote(rule, app(300), edits, { keep_alive: 300 }, false)).toEqual({
+      chip: "not applied",
+      tone: "fj-run",
+      text: "in force: 300 s ",
+    });
+    expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, false)).toEqual({
+      chip: "not applied",
+      tone: "fj-setup",
+      text: "in force: 60 s, changed elsewhere ",
+    });
+    expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, true)).toMatchObject({
+      chip: "applying",
+      tone: "fj-run",
+      text: "in force: 60 s ",
+    });
+  });
+
+  test("says which options replace the warm runner", () => {
+    expect(optionNote(warm, app(300), { keep_alive: "20" }, {}, false)).toEqual({
+      chip: "becomes 0",
+      tone: "fj-run",
+      text: "with keep_alive, which then decides",
+    });
+    const replaced = app(20, { scaling: { keep_alive: 20, warm: 0 }, overrides: { keep_alive: 20 } });
+    expect(optionNote(warm, replaced, {}, {}, false).text).toBe("0 since keep_alive was set here; for a notebook: 1");
+  });
+});
+
+describe("the Config tab", () => {
+  const edits = { count: 1, faults: 0, saved: false, applying: false };
+  const overridden = { overrides: { keep_alive: 20 } };
+
+  test("offers what can be done", () => {
+    const none = { apply: false, reset: false, write: false, byClass: false };
+    const all = { apply: true, reset: true, write: true, byClass: true };
+    expect(usableActions(madeApp("hello"), { ...edits, count: 0 })).toEqual(none);
+    expect(usableActions(madeApp("hello", overridden), edits)).toEqual(all);
+    expect(usableActions(madeApp("hello", overridden), { ...edits, faults: 1 })).toEqual({
+      ...all,
+      apply: false,
+      write: false,
+    });
+    expect(usableActions(madeApp("hello", overridden), { ...edits, applying: true }).apply).toBe(false);
+    for (const still of [
+      usableActions(madeApp("hello", overridden), { ...edits, saved: true }),
+      usableActions(madeApp("hello", { ...overridden, state: "Stopped" }), edits),
+    ])
+      expect(still).toEqual({ ...all, apply: false, byClass: false });
+  });
+
+  test("says what hinders a change, else what a change does", () => {
+    expect(configAdvice(madeApp("hello"), 0, true)).toContain("saved picture");
+    expect(configAdvice(madeApp("hello", { gone: true }), 0, false)).toContain("gone");
+    expect(configAdvice(madeApp("hello", { state: "Stopped" }), 1, false)).toContain("stopped");
+    expect(configAdvice(madeApp("hello"), 1, false)).toBe("Fix 1 value to apply");
+    expect(configAdvice(madeApp("hello"), 2, false)).toBe("Fix 2 values to apply");
+    expect(configAdvice(madeApp("hello"), 0, false)).toContain("until the kernel ends");
+    expect(configAdvice(madeApp("hello", { owner_kind: "program" }), 0, false)).toBe("No runner restarts.");
   });
 });

@@ -10,6 +10,11 @@ import { askJson } from "../connection/host.mjs";
 import { plainText } from "../text/plain.mjs";
 
 /** @typedef {import("../types.d.ts").OptionRule} OptionRule */
+/**
+ * An option's row of the grid, and the parts of it that change.
+ * @typedef {{rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells: HTMLElement[]}}
+ *   OptionCells
+ */
 
 /**
  * Options that decide how many runners stay: whoever sets one gets no warm runner beside it, as for a class that says
@@ -105,6 +110,79 @@ export function keyedValue(rule, value, key) {
   return to === undefined ? undefined : Math.min(Math.max(top, value), Math.max(rule.low, Math.round(to)));
 }
 
+/**
+ * What stands beside an option: that it was changed and is not in force yet, else where its value comes from.
+ * @param {OptionRule} rule
+ * @param {import("../types.d.ts").AppState} state
+ * @param {Record<string, string>} edits what was typed and is not in force yet
+ * @param {Record<string, number>} bases what was in force when each edit began
+ * @param {boolean} applying the edits were sent
+ * @returns {{chip: string, tone: string, text: string}}
+ */
+export function optionNote(rule, state, edits, bases, applying) {
+  const { name } = rule;
+  const unit = rule.unit ? " s" : "";
+  const now = state.scaling[name];
+  if (name in edits) {
+    const elsewhere = bases[name] !== now && !applying;
+    return {
+      chip: applying ? "applying" : "not applied",
+      tone: elsewhere ? "fj-setup" : "fj-run",
+      text: `in force: ${plainNumber(now)}${unit}${elsewhere ? ", changed elsewhere" : ""} `,
+    };
+  }
+  const ofClass = state.by_class[name];
+  // no class says warm
+  const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class";
+  const setHere = name in state.overrides;
+  const replacing =
+    name === "warm"
+      ? REPLACE_WARM.filter((one) => one in state.overrides || (now > 0 && one in edits)).join(" and ")
+      : "";
+  if (replacing && !setHere && now > 0)
+    return { chip: "becomes 0", tone: "fj-run", text: `with ${replacing}, which then decides` };
+  if (replacing && !setHere && now !== ofClass)
+    return { chip: "", tone: "", text: `0 since ${replacing} was set here; ${source}: ${plainNumber(ofClass)}` };
+  const text = `${source}: ${plainNumber(ofClass)}${unit}`;
+  if (setHere) return { chip: "set here", tone: "", text };
+  return {
+    chip: "",
+    tone: "",
+    text: source === "default" ? text : `${text}, default ${plainNumber(rule.default)}${unit}`,
+  };
+}
+
+/**
+ * Which buttons of the panel can be pressed.
+ * @param {import("../types.d.ts").AppState} state
+ * @param {{count: number, faults: number, saved: boolean, applying: boolean}} edits how many there are, and how many are
+ *   wrong; `saved`: the panel is a picture in a saved notebook
+ */
+export function usableActions(state, { count, faults, saved, applying }) {
+  const running = !saved && state.state !== "Stopped";
+  const overridden = Object.keys(state.overrides).length > 0;
+  return {
+    apply: running && count > 0 && !faults && !applying,
+    reset: count > 0,
+    write: !faults && (count > 0 || overridden),
+    byClass: running && overridden,
+  };
+}
+
+/**
+ * The sentence beside the buttons: what hinders a change, else what a change does.
+ * @param {import("../types.d.ts").KnownApp} state
+ * @param {number} faults
+ * @param {boolean} saved
+ */
+export function configAdvice(state, faults, saved) {
+  if (saved) return "A saved picture: run the cell again to change it.";
+  if (state.gone) return "The app is gone. Run its cell to change it.";
+  if (state.state === "Stopped") return "The app is stopped. Start it to change it.";
+  if (faults) return `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply`;
+  return `No runner restarts.${state.owner_kind === "kernel" ? " Values set here last until the kernel ends or restarts." : ""}`;
+}
+
 /** The options as a class says them. @param {Record<string, number>} values */
 export function classAttributes(values) {
   return Object.entries(values)
@@ -142,10 +220,7 @@ class ConfigPanel {
     /** @type {Record<string, number>} what was in force when the edit began */
     this.bases = {};
 
-    /**
-     * @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells:
-     *   HTMLElement[]}>}
-     */
+    /** @type {Map<string, OptionCells>} */
     this.rows = new Map();
 
     /**
@@ -169,51 +244,9 @@ class ConfigPanel {
       if (state)
         this.host.copy(classAttributes({ ...state.overrides, ...this.edited() }) || classAttributes(state.scaling));
     });
-    this.write = button(
-      [glyph("edited"), "Write to cell"],
-      async () => {
-        const state = this.app();
-        if (!state || !this.host.writeToCell) return;
-        const values = { ...state.overrides, ...this.edited() };
-        try {
-          await this.host.writeToCell(this.alias, state.class_name, values);
-          const words = Object.entries(values)
-            .map(([name, value]) => `${name} = ${plainNumber(value)}`)
-            .join(", ");
-          update(
-            this.banner,
-            h(
-              "div",
-              { class: "fj-banner fj-good" },
-              glyph("done", "fj-ok"),
-              h(
-                "div",
-                null,
-                h("strong", null, "Written to the cell: "),
-                h("span", { class: "fj-mono" }, words),
-                ". It counts when the cell runs again.",
-              ),
-            ),
-          );
-        } catch (error) {
-          update(
-            this.banner,
-            h(
-              "div",
-              { class: "fj-banner fj-bad", role: "alert" },
-              glyph("failed", "fj-failed"),
-              h(
-                "div",
-                null,
-                h("strong", null, "Not written. "),
-                plainText(error instanceof Error ? error.message : String(error)),
-              ),
-            ),
-          );
-        }
-      },
-      { title: "Write the changed values into the class in its cell" },
-    );
+    this.write = button([glyph("edited"), "Write to cell"], () => this.writeToCell(), {
+      title: "Write the changed values into the class in its cell",
+    });
     this.write.hidden = !this.host.writeToCell;
     this.foot = h("span", { class: "fj-muted" });
     const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
@@ -238,6 +271,44 @@ class ConfigPanel {
     this.signal.addEventListener("abort", this.host.store.watch(look));
     this.signal.addEventListener("abort", () => replace(root));
     this.draw();
+  }
+
+  async writeToCell() {
+    const state = this.app();
+    if (!state || !this.host.writeToCell) return;
+    const values = { ...state.overrides, ...this.edited() };
+    try {
+      await this.host.writeToCell(this.alias, state.class_name, values);
+    } catch (error) {
+      return this.drawFailure("Not written.", error instanceof Error ? error.message : String(error));
+    }
+    const words = Object.entries(values)
+      .map(([name, value]) => `${name} = ${plainNumber(value)}`)
+      .join(", ");
+    this.drawSuccess(
+      "Written to the cell: ",
+      h("span", { class: "fj-mono" }, words),
+      ". It counts when the cell runs again.",
+    );
+  }
+
+  drawSuccess(/** @type {string} */ what, /** @type {(Node | string)[]} */ ...more) {
+    update(
+      this.banner,
+      h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, what), more)),
+    );
+  }
+
+  drawFailure(/** @type {string} */ what, /** @type {string} */ reason) {
+    update(
+      this.banner,
+      h(
+        "div",
+        { class: "fj-banner fj-bad", role: "alert" },
+        glyph("failed", "fj-failed"),
+        h("div", null, h("strong", null, `${what} `), plainText(reason)),
+      ),
+    );
   }
 
   /** @returns {import("../types.d.ts").KnownApp | undefined} */
@@ -288,64 +359,75 @@ class ConfigPanel {
     for (const rule of rules) {
       const [groupName, words] = WORDS[rule.name] ?? ["Other", ""];
       if (groupName !== group) this.grid.append(h("div", { class: "fj-group" }, (group = groupName)));
-      const id = newId();
-      const errorId = newId();
-      const box = h("input", {
-        class: "fj-input fj-box",
-        id,
-        type: "text",
-        inputMode: "decimal",
-        autocomplete: "off",
-        "aria-describedby": errorId,
-        dataset: { option: rule.name },
-        oninput: () => this.change(rule.name, box.value),
-      });
-      const slider = h("input", {
-        type: "range",
-        min: 0,
-        max: 1000,
-        "aria-label": `${rule.name}, slider`,
-        dataset: { slider: rule.name },
-        onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
-          if (to === undefined) return;
-          event.preventDefault();
-          event.stopPropagation();
-          this.change(rule.name, String(to));
-        },
-        oninput: () => this.change(rule.name, String(sliderValue(rule, Number(slider.value)))),
-      });
-      const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
-      const note = h("div", { class: "fj-muted fj-config-note" });
-      const cells = [
-        h(
-          "div",
-          null,
-          h("label", { class: "fj-mono", htmlFor: id }, rule.name),
-          h("div", { class: "fj-label" }, words),
-        ),
-        h(
-          "div",
-          { class: "fj-field" },
-          h(
-            "span",
-            {
-              class: "fj-slider",
-              style: { "--fj-at": String(sliderPlace(rule, rule.default) / 1000) },
-              title: `default ${plainNumber(rule.default)}`,
-            },
-            slider,
-          ),
-          box,
-          h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit),
-          error,
-        ),
-        note,
-        h("div", { class: "fj-muted fj-config-note fj-config-applies" }, APPLIES[rule.name] ?? "at once"),
-      ];
-      this.grid.append(...cells);
-      this.rows.set(rule.name, { rule, box, slider, note, error, cells });
+      const row = this.optionRow(rule, words);
+      this.grid.append(...row.cells);
+      this.rows.set(rule.name, row);
     }
+  }
+
+  /**
+   * The cells of an option, and the controls in them.
+   * @param {OptionRule} rule
+   * @param {string} words
+   * @returns {OptionCells}
+   */
+  optionRow(rule, words) {
+    const id = newId();
+    const errorId = newId();
+    const box = h("input", {
+      class: "fj-input fj-box",
+      id,
+      type: "text",
+      inputMode: "decimal",
+      autocomplete: "off",
+      "aria-describedby": errorId,
+      dataset: { option: rule.name },
+      oninput: () => this.change(rule.name, box.value),
+    });
+    const slider = this.optionSlider(rule, box);
+    const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
+    const note = h("div", { class: "fj-muted fj-config-note" });
+    const cells = [
+      h("div", null, h("label", { class: "fj-mono", htmlFor: id }, rule.name), h("div", { class: "fj-label" }, words)),
+      h(
+        "div",
+        { class: "fj-field" },
+        h(
+          "span",
+          {
+            class: "fj-slider",
+            style: { "--fj-at": String(sliderPlace(rule, rule.default) / 1000) },
+            title: `default ${plainNumber(rule.default)}`,
+          },
+          slider,
+        ),
+        box,
+        h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit),
+        error,
+      ),
+      note,
+      h("div", { class: "fj-muted fj-config-note fj-config-applies" }, APPLIES[rule.name] ?? "at once"),
+    ];
+    return { rule, box, slider, note, error, cells };
+  }
+
+  optionSlider(/** @type {OptionRule} */ rule, /** @type {any} */ box) {
+    const slider = h("input", {
+      type: "range",
+      min: 0,
+      max: 1000,
+      "aria-label": `${rule.name}, slider`,
+      dataset: { slider: rule.name },
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
+        if (to === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.change(rule.name, String(to));
+      },
+      oninput: () => this.change(rule.name, String(sliderValue(rule, Number(slider.value)))),
+    });
+    return slider;
   }
 
   /** Say that what was applied is in force, once a frame shows it. @param {import("../types.d.ts").AppState} state */
@@ -361,15 +443,7 @@ class ConfigPanel {
     const what = values
       ? ` The class in its cell still says what it said: ${this.host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.`
       : " What the class says is in force again.";
-    update(
-      this.banner,
-      h(
-        "div",
-        { class: "fj-banner fj-good" },
-        glyph("done", "fj-ok"),
-        h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what),
-      ),
-    );
+    this.drawSuccess(`Applied in ${duration(Date.now() - asked)}.`, what);
   }
 
   draw = () => {
@@ -380,107 +454,67 @@ class ConfigPanel {
     const problems = problemsOf(this.host.store.view.options, this.typed());
     const count = Object.keys(this.edits).length;
     const faults = Object.keys(problems).length;
-    this.apply.disabled =
-      !count || faults > 0 || Boolean(this.awaited) || this.host.kind === "saved" || state.state === "Stopped";
-    for (const [name, { rule, box, slider, note, error, cells }] of this.rows) {
-      const now = state.scaling[name];
-      const text = this.edits[name] ?? plainNumber(now);
-      if (box.value !== text) box.value = text;
-      const value = Number(text);
-      if (Number.isFinite(value)) {
-        if (document.activeElement !== slider || sliderValue(rule, Number(slider.value)) !== value)
-          slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
-        slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
-      }
-      const wrong = name in this.edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";
-      box.setAttribute("aria-invalid", String(Boolean(wrong)));
-      setText(error, wrong);
-      for (const cell of cells) cell.classList.toggle("fj-edited", name in this.edits);
-      const unit = rule.unit ? " s" : "";
-      if (name in this.edits) {
-        const elsewhere = this.bases[name] !== now && !this.awaited;
-        const soon = Boolean(this.awaited);
-        const send = h(
-          "button",
-          {
-            type: "button",
-            class: "fj-choice",
-            title: count > 1 ? `Apply all ${count} changes` : null,
-            onclick: () => this.apply.click(),
-          },
-          "Apply",
-        );
-        update(
-          note,
-          h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, soon ? "applying" : "not applied"),
-          elsewhere
-            ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere `
-            : ` in force: ${plainNumber(now)}${unit} `,
-          this.apply.disabled ? null : send,
-          iconButton("undo", `Undo ${name}`, () => {
-            this.forget(name);
-            this.draw();
-          }),
-        );
-      } else {
-        const ofClass = state.by_class[name];
-        // no class says warm
-        const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class";
-        const byOther = REPLACE_WARM.filter(
-          (one) => name === "warm" && (one in state.overrides || (now > 0 && one in this.edits)),
-        );
-        const told = `${source}: ${plainNumber(ofClass)}${unit}${source === "default" ? "" : `, default ${plainNumber(rule.default)}${unit}`}`;
-        if (name === "warm" && byOther.length && !(name in state.overrides) && (now > 0 || now !== ofClass)) {
-          update(
-            note,
-            now > 0
-              ? [
-                  h("span", { class: "fj-chip fj-run" }, "becomes 0"),
-                  ` with ${byOther.join(" and ")}, which then decides`,
-                ]
-              : `0 since ${byOther.join(" and ")} was set here; ${source}: ${plainNumber(ofClass)}`,
-          );
-        } else
-          update(
-            note,
-            name in state.overrides
-              ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`]
-              : told,
-          );
-      }
+    const saved = this.host.kind === "saved";
+    const usable = usableActions(state, { count, faults, saved, applying: Boolean(this.awaited) });
+    this.apply.disabled = !usable.apply;
+    this.reset.disabled = !usable.reset;
+    this.write.disabled = !usable.write;
+    this.byClass.disabled = !usable.byClass;
+    for (const [name, row] of this.rows) {
+      this.drawValue(row, state, problems[name] ?? "");
+      this.drawNote(row, state);
     }
-    this.reset.disabled = !count;
-    this.write.disabled = faults > 0 || !(count || Object.keys(state.overrides).length);
-    this.byClass.disabled =
-      !Object.keys(state.overrides).length || this.host.kind === "saved" || state.state === "Stopped";
     setText(this.apply.lastChild ?? this.apply, count ? `Apply ${count} live` : "Apply live");
-    setText(
-      this.foot,
-      this.host.kind === "saved"
-        ? "A saved picture: run the cell again to change it."
-        : state.gone
-          ? "The app is gone. Run its cell to change it."
-          : state.state === "Stopped"
-            ? "The app is stopped. Start it to change it."
-            : faults
-              ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply`
-              : `No runner restarts.${state.owner_kind === "kernel" ? " Values set here last until the kernel ends or restarts." : ""}`,
-    );
+    setText(this.foot, configAdvice(state, faults, saved));
     this.onEdited?.(count);
   };
+
+  drawValue(
+    /** @type {OptionCells} */ { rule, box, slider, error, cells },
+    /** @type {import("../types.d.ts").AppState} */ state,
+    /** @type {string} */ problem,
+  ) {
+    const edited = rule.name in this.edits;
+    const text = this.edits[rule.name] ?? plainNumber(state.scaling[rule.name]);
+    if (box.value !== text) box.value = text;
+    const value = Number(text);
+    if (Number.isFinite(value)) {
+      if (document.activeElement !== slider || sliderValue(rule, Number(slider.value)) !== value)
+        slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
+      slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
+    }
+    const wrong = edited || problem.includes("min_concurrency") ? problem : "";
+    box.setAttribute("aria-invalid", String(Boolean(wrong)));
+    setText(error, wrong);
+    for (const cell of cells) cell.classList.toggle("fj-edited", edited);
+  }
+
+  drawNote(/** @type {OptionCells} */ { rule, note }, /** @type {import("../types.d.ts").AppState} */ state) {
+    const { chip, tone, text } = optionNote(rule, state, this.edits, this.bases, Boolean(this.awaited));
+    const words = [chip ? h("span", { class: `fj-chip ${tone}`.trim() }, chip) : null, chip ? ` ${text}` : text];
+    if (!(rule.name in this.edits)) return update(note, words);
+    const count = Object.keys(this.edits).length;
+    const send = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        title: count > 1 ? `Apply all ${count} changes` : null,
+        onclick: () => this.apply.click(),
+      },
+      "Apply",
+    );
+    const undo = iconButton("undo", `Undo ${rule.name}`, () => {
+      this.forget(rule.name);
+      this.draw();
+    });
+    update(note, words, this.apply.disabled ? null : send, undo);
+  }
 
   refused(/** @type {string} */ reason) {
     this.clear(); // the controls go back to what is in force
     this.awaited = null;
-    update(
-      this.banner,
-      h(
-        "div",
-        { class: "fj-banner fj-bad", role: "alert" },
-        glyph("failed", "fj-failed"),
-        h("div", null, h("strong", null, "Not applied. "), plainText(reason)),
-      ),
-    );
+    this.drawFailure("Not applied.", reason);
     this.draw();
   }
 

@@ -53,6 +53,13 @@ export function onEditRequest(frame, alias, edit, signal) {
   document.addEventListener("fj-edit-request", hear, { signal });
 }
 
+/** Why there is no form yet, by the state of the app. @param {string} state */
+export function noFormWords(state) {
+  if (state === "Stopped") return "The app is stopped. Start it to try it.";
+  if (state === "Zero") return "The form is made when a runner is ready. Start 1 runner to have it.";
+  return "The form is made when the first runner is ready.";
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -74,6 +81,7 @@ class TryPanel {
    * @param {AbortSignal} signal
    */
   constructor(root, host, { alias }, signal) {
+    this.root = root;
     this.host = host;
     this.alias = alias;
     this.signal = signal;
@@ -137,21 +145,36 @@ class TryPanel {
       title: "Ctrl Enter",
     });
     this.reset = button("Reset", () => this.drawForm({ fresh: true }), { title: "Defaults and examples again" });
-    const whole = button(
-      "All fields",
-      () => {
-        root.classList.toggle("fj-whole");
-        whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
-      },
-      { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true },
-    );
+    this.whole = button("All fields", () => this.toggleWhole(), {
+      class: "fj-choice",
+      "aria-pressed": "false",
+      title: "Show the form in its whole length",
+      hidden: true,
+    });
     this.head = h(
       "div",
       { class: "fj-form" },
       h("label", { class: "fj-mono", htmlFor: this.choose.id }, "endpoint"),
       h("div", { class: "fj-field" }, this.choose),
     );
-    this.left = h(
+    this.left = this.formPane();
+    this.right = h(
+      "div",
+      { class: "fj-pane fj-trials" },
+      h("strong", null, "Result"),
+      h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."),
+    );
+    this.split = h("div", { class: "fj-split", onkeydown: this.runByKey }, this.left, this.right);
+    root.append(this.split);
+    this.watchLength();
+    this.signal.addEventListener("abort", this.host.store.watch(this.look));
+    this.look();
+    if (this.host.kind === "saved") this.drawSaved();
+  }
+
+  /** The endpoint, its documentation, its fields, and what can be done with them. */
+  formPane() {
+    return h(
       "div",
       { class: "fj-try-form" },
       this.head,
@@ -164,42 +187,37 @@ class TryPanel {
         this.run,
         h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"),
         h("span", { class: "fj-space" }),
-        whole,
+        this.whole,
         this.reset,
       ),
       h("div", { class: "fj-bar-row" }, this.told),
     );
-    this.right = h(
-      "div",
-      { class: "fj-pane fj-trials" },
-      h("strong", null, "Result"),
-      h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."),
-    );
-    this.split = h(
-      "div",
-      {
-        class: "fj-split",
-        onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
-            event.preventDefault(), event.stopPropagation(), this.start();
-        },
-      },
-      this.left,
-      this.right,
-    );
-    root.append(this.split);
-    if (typeof ResizeObserver !== "undefined") {
-      const observer = new ResizeObserver(
-        () =>
-          (whole.hidden =
-            !root.classList.contains("fj-whole") && this.fields.scrollHeight <= this.fields.clientHeight + 1),
-      );
-      observer.observe(this.fields);
-      this.signal.addEventListener("abort", () => observer.disconnect());
-    }
-    this.signal.addEventListener("abort", this.host.store.watch(this.look));
-    this.look();
-    if (this.host.kind === "saved") this.drawSaved();
+  }
+
+  runByKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.start();
+  };
+
+  isWhole() {
+    return this.root.classList.contains("fj-whole");
+  }
+
+  toggleWhole() {
+    this.root.classList.toggle("fj-whole");
+    this.whole.setAttribute("aria-pressed", String(this.isWhole()));
+  }
+
+  /** Offer "All fields" where the form is longer than its pane. */
+  watchLength() {
+    if (typeof ResizeObserver === "undefined") return;
+    const observer = new ResizeObserver(() => {
+      this.whole.hidden = !this.isWhole() && this.fields.scrollHeight <= this.fields.clientHeight + 1;
+    });
+    observer.observe(this.fields);
+    this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   app() {
@@ -309,11 +327,16 @@ class TryPanel {
     }
   }
 
+  /** A sentence in place of the form. */
+  drawNotice(/** @type {string} */ text) {
+    replace(this.fields, h("p", { class: "fj-empty" }, text));
+  }
+
   async loadSchema() {
     const state = this.app();
     const { link } = this.host.store.view;
     if (!this.schema && !state && (link === "live" || link === "off"))
-      replace(this.fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
+      this.drawNotice("The app is gone. Run its cell to try it.");
     if (
       this.asking ||
       this.host.kind === "saved" ||
@@ -331,21 +354,9 @@ class TryPanel {
     // a former runner may have said what the endpoints take
     const rests = state.state === "Stopped" || state.state === "Zero";
     if (rests && this.schema) return;
-    const noForm = () =>
-      replace(
-        this.fields,
-        h(
-          "p",
-          { class: "fj-empty" },
-          {
-            Stopped: "The app is stopped. Start it to try it.",
-            Zero: "The form is made when a runner is ready. Start 1 runner to have it.",
-          }[state.state] ?? "The form is made when the first runner is ready.",
-        ),
-      );
     if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) {
       // nobody could say what the endpoints take
-      if (!this.schema) noForm();
+      if (!this.schema) this.drawNotice(noFormWords(state.state));
       return;
     }
     this.asking = true;
@@ -370,9 +381,8 @@ class TryPanel {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
       if (status) this.refused = stands;
-      if (!this.schema && wait) noForm();
-      else if (!this.schema)
-        replace(this.fields, h("p", { class: "fj-empty" }, `The form could not be made: ${message(error)}`));
+      if (!this.schema)
+        this.drawNotice(wait ? noFormWords(state.state) : `The form could not be made: ${message(error)}`);
     }
     this.asking = false;
   }
