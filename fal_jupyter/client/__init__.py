@@ -1,1 +1,1 @@
-"""The client room: finds or starts the gateway, holds the lease, publishes apps, calls them. It displays nothing."""
+"""The client: finds or starts the gateway, holds the lease, publishes apps and calls them. It displays nothing."""

@@ -1,8 +1,8 @@
-"""``app_files``: files that go with an app, copied into a folder that stands for ``/app`` of the cloud.
+"""``app_files``: files that belong to an app, copied into a folder that plays the role of ``/app`` in the cloud.
 
-The folder is of one content and never written to again, so runners of a revision see the files as they were when it was
-published. It belongs to the process that serves the app: a lock says that it lives, and whoever finds a folder of a dead
-process removes it.
+A folder is never changed after it was written, so runners of a revision see the files as they were when it was
+published. It belongs to the process that serves the app, which holds a lock on it; folders whose lock is free are removed
+by any other process.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from fal_jupyter.shipping.files.app_files import AppFiles
 
 
 class Folders:
-    """The folders of this process, below *root*; they are gone when the process is, or soon after.
+    """The folders of this process, below *root*; they are removed when the process ends, or soon after.
 
-    None is removed before: an old revision may serve on, or drain, for as long as it likes.
+    None is removed earlier: an old revision may keep serving or draining for an unlimited time.
     """
 
     def __init__(self, root: Path) -> None:
@@ -52,7 +52,7 @@ class Folders:
                 half.rename(folder)
             except OSError as error:
                 shutil.rmtree(half, ignore_errors=True)
-                problem = f"{error.filename} cannot be taken along: {error.strerror}"
+                problem = f"{error.filename} cannot be copied: {error.strerror}"
                 raise AppRuleBroken(problem, where="app_files") from None
         return folder
 
@@ -60,7 +60,7 @@ class Folders:
         if self._own is None:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             own = self._root / f"{os.getpid()}-{secrets.token_hex(4)}"
-            with open(self._root / "sweeping", "w") as sweeping:  # so that nobody sweeps a lock that is not held yet
+            with open(self._root / "sweeping", "w") as sweeping:  # guards folders whose lock is not held yet
                 fcntl.flock(sweeping, fcntl.LOCK_EX)
                 self._sweep()
                 lock = os.open(f"{own}.lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -75,18 +75,18 @@ class Folders:
             try:
                 lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except OSError:
-                continue  # somebody else swept it
+                continue  # another process removed it
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path.with_suffix(""), ignore_errors=True)
                 path.unlink(missing_ok=True)
             except BlockingIOError:
-                pass  # its owner lives
+                pass  # its owner is still running
             finally:
                 os.close(lock)
 
     def forked(self) -> None:
-        """The folders are the parent's."""
+        """Forget the folders: they belong to the parent process."""
         if self._lock < 0:
             return
         os.close(self._lock)  # a forked child must not keep its parent's folders alive

@@ -1,4 +1,4 @@
-"""What the user hears about calls beside their values: records with times, notices, and lines below the cell that calls."""
+"""What is shown about calls in addition to their values: records with times, notices, and lines below the calling cell."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fal_jupyter.protocol.feed import is_streamed
 
 _STREAMED_TYPES = ("application/jsonl", "application/x-ndjson", "text/event-stream")
 map_item: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("map_item", default=(0, 0))
-"""The map and the item that the running thread works for; zeros for a call made alone."""
+"""The map and the item that the running thread works on; zeros for a single call."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
+    """One finished call, for the timing display. Times are in milliseconds; *aborted*: its answer began but was cut off.
 
-    *streamed*: its answer came in pieces. *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
+    *streamed*: its answer arrived in pieces. *batch* is the number of the map that made it, and *item* its index there; 0 for a single call. *hint* is what to type instead.
     """
 
     request_id: str
@@ -46,14 +46,14 @@ class CallHooks:
     """What a front end does with calls and their outcome. All are called in the thread that calls.
 
     Attributes:
-        on_output: gets ``(stream, text)`` of what a call's code prints.
-        on_done: gets a :class:`CallRecord` of every finished call.
-        on_value: gets the value of every call that went well; of a map, all of them as one list.
-        on_map: makes what shows the progress of a map, from the endpoint's name and the number of items.
-        name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
-        outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
-        cell: gives the cell that runs now; within one cell a notice of an older revision is shown once.
-        again: what makes a new revision use an edited module.
+        on_output: receives ``(stream, text)`` of what the endpoint prints during a call.
+        on_done: receives a :class:`CallRecord` for every finished call.
+        on_value: receives the value of every successful call; for a map, all of them as one list.
+        on_map: creates the progress display of a map, from the endpoint's name and the number of items.
+        name_places: rewrites a traceback's text, so that locations have the names that the user knows (``Cell In[3]``).
+        outside: returns the URL prefix of the endpoints below a Jupyter server, ``""`` if there is none.
+        cell: returns the running cell; a notice about an older revision is shown once per cell.
+        again: what the user does so that a new revision uses an edited module.
     """
 
     on_output: OnOutput | None = None
@@ -70,8 +70,8 @@ class CallReports:
     """Reports one app's calls to the hooks of a front end.
 
     Attributes:
-        edits: looks after the user's modules that the app uses; a call says which were edited.
-        outdated: the class was defined again since, and that was not served.
+        edits: tracks the user's modules that the app uses; a call reports which were edited.
+        outdated: the class has been redefined, and the new definition is not served.
     """
 
     def __init__(self, class_name: str, edits: EditWatch) -> None:
@@ -82,7 +82,7 @@ class CallReports:
         self._hinted: set[str] = set()
 
     def notice(self, text: str) -> None:
-        """Show a line below the cell that calls."""
+        """Show a line below the calling cell."""
         if self.hooks.on_output is not None:
             self.hooks.on_output(2, f"[fal_jupyter: {text}]\n")
 
@@ -121,14 +121,14 @@ class CallReports:
         )
 
     def older_revision(self, answered: int, newest: int) -> None:
-        """Say, once a cell, that what answers is not what was defined last."""
+        """Report, once per cell, that the answering revision is not the latest definition."""
         is_older = self.outdated or 0 < answered < newest
         if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell
             self.notice(f"revision {answered} of {self._class_name} is still serving, not its latest definition")
 
     def stream_hint(self, endpoint: str, answer: Answer, *, has_endpoint_stream: bool) -> str:
-        """Say, once for an endpoint, how the pieces of its answer are read as they come: a call gives them when all are there."""
+        """Report, once per endpoint, how to read its answer as a stream: a plain call returns only when all pieces have arrived."""
         kind = answer.header("content-type").partition(";")[0].strip().lower()
         if kind not in _STREAMED_TYPES or endpoint in self._hinted:
             return ""

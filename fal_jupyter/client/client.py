@@ -1,4 +1,4 @@
-"""The client of the gateway: one per process. It holds the lease, publishes apps, calls them, and reconnects after a gateway crash."""
+"""The client of the gateway, one per process: holds the lease, publishes apps, calls them, and reconnects after a gateway crash."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Client:
     """The gateway, as one process sees it.
 
     Args:
-        settings: of which state directory; read from the environment where absent.
+        settings: of the state directory; read from the environment if absent.
         kind: ``kernel``, ``serve`` or ``script``.
-        name: what the owner is called in sentences.
-        port: the loopback port wanted, 0 for any.
-        idle_exit: seconds that a gateway started here waits for a new owner when the last is gone.
+        name: the owner's name in messages.
+        port: the requested loopback port, 0 for any.
+        idle_exit: seconds that a gateway started here waits for a new owner after the last one has ended.
 
     Attributes:
         connections: the lease, and connections to the gateway that grants it.
         control: requests to the control plane.
         publications: the apps of this process.
-        cell: number and id of the notebook's cell that runs.
+        cell: number and id of the running notebook cell.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Client:
         forks.changes_in_child(self)
 
     def forked(self) -> None:
-        """In a forked child: its parent's gateway and key are used, and nothing of the parent's is kept alive or published again."""
+        """In a forked child: use the parent's gateway and key, without keeping the parent's apps alive or publishing them again."""
         self.connections.forked(self.publications.aliases)
         self.publications.forked()
         for alias in list(self._environments):
@@ -98,10 +98,10 @@ class Client:
         return self.ensure().base
 
     def ensure(self) -> leases.Attachment:
-        """Hold a lease of a living gateway; after a gateway's death, start another and publish again.
+        """Hold a lease of a running gateway; if the gateway has ended, start another one and publish again.
 
         Raises:
-            GatewayError: it cannot be had.
+            GatewayError: no gateway is available.
         """
         return self.connections.ensure()
 
@@ -130,21 +130,21 @@ class Client:
         """Publish an app.
 
         Raises:
-            AppTaken: another living owner has it.
+            AppTaken: another running owner has it.
         """
         return self.publications.publish(self.connections, alias, head, payload)
 
     def events(self, alias: str, published: Published) -> Iterator[Event]:
-        """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
+        """Follow the start of a publication, from its beginning, until it is ready, has failed or was removed.
 
         Raises:
-            GatewayError: no gateway lives long enough.
-            NotServed: the revision is not there any more.
+            GatewayError: no gateway stays up long enough.
+            NotServed: the revision no longer exists.
         """
         return self.publications.events(self.connections, alias, published)
 
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
-        """Stop an app; with *wait*, until its last runner is gone.
+        """Stop an app; with *wait*, return when its last runner has ended.
 
         Raises:
             NotServed: there is no gateway, or no such app.
@@ -154,7 +154,7 @@ class Client:
         self.control.stop_app(alias, kill=kill, wait=wait)
 
     def stop_all(self) -> None:
-        """Stop the apps of this process in order, each within its grace; one that is gone already is no failure.
+        """Stop the apps of this process in order, each within its grace period; one that was already stopped is not an error.
 
         Raises:
             GatewayStopped: the gateway's process is stopped.
@@ -165,7 +165,7 @@ class Client:
             except GatewayStopped:
                 raise
             except (OSError, FalJupyterError):
-                pass  # the gateway has ended, or the app was stopped by somebody else
+                pass  # the gateway has ended, or another process stopped the app
 
     # --- calls --------------------------------------------------------------------------------------------------
     def request_for(self, alias: str, sent: Sent) -> http.Request:
@@ -177,14 +177,14 @@ class Client:
         return http.request("POST", target, sent.body, (*_CALL_HEADERS, content_type, *cell, *sent.headers))
 
     def call(self, alias: str, sent: Sent, *, on_output: OnOutput | None = None, calls: Calls | None = None) -> Answer:
-        """Call an endpoint and wait; the calling thread reads its own connection and hands output on as it comes.
+        """Call an endpoint and wait; the calling thread reads its own connection and passes output on as it arrives.
 
         Args:
-            calls: those that another thread may cancel together with this one.
+            calls: a group of calls that another thread may cancel together.
 
         Raises:
-            GatewayError: the gateway ended in the middle, or cannot be had.
-            KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
+            GatewayError: the gateway ended during the call, or none is available.
+            KeyboardInterrupt: passed on immediately; the request is dropped or cancelled.
         """
         request = self.request_for(alias, sent)
         return run(framed_call(self.connections, request, _readers(alias, on_output), calls=calls)).finish()

@@ -18,25 +18,25 @@ V = TypeVar("V")
 
 
 class Progress(Protocol):
-    """Shows how far a map is."""
+    """Shows the progress of a map."""
 
     def update(self, done: int) -> None:
-        """So many calls are answered."""
+        """Update the number of answered calls."""
 
     def close(self, done: int) -> None:
-        """The map is over, all done or not."""
+        """The map has ended, complete or not."""
 
 
 class _NotMade(Exception):
-    """A call that was not made, because another one had failed before."""
+    """A call that was not made because another one had failed."""
 
 
 class ConcurrentMap(Generic[T, V]):
-    """The calls of one map. Leaving its ``with`` block cancels those that are under way; the others are never made.
+    """The calls of one map. Leaving its ``with`` block cancels the running ones; the others are never made.
 
     Args:
-        call: makes the call of an item, given its number and what cancels it. Runs in a thread of the pool, in a copy of the context
-            of the thread that maps, so that what the call prints lands under the cell that maps.
+        call: makes the call of an item, given its index and a handle that cancels it. Runs in a pool thread, in a copy of the mapping
+            thread's context, so that output appears below the mapping cell.
         progress: shows how many calls are answered.
     """
 
@@ -58,7 +58,7 @@ class ConcurrentMap(Generic[T, V]):
             self._progress.close(self._done)
 
     def _call_one(self, number: int, item: T) -> V:
-        if self._has_failed.is_set():  # before the mapping thread has heard of the failure
+        if self._has_failed.is_set():  # before the mapping thread has seen the failure
             raise _NotMade
         try:
             return self._call(number, item, self._calls)
@@ -70,7 +70,7 @@ class ConcurrentMap(Generic[T, V]):
         """Wait for all calls; returns their values in the items' order.
 
         Raises:
-            Exception: of the first call that failed; a note names the item.
+            Exception: that of the first call that failed; a note names the item.
         """
         numbers = {
             self._pool.submit(contextvars.copy_context().run, self._call_one, number, item): number
@@ -83,7 +83,7 @@ class ConcurrentMap(Generic[T, V]):
         while under_way:
             try:
                 future = ended.get(timeout=None if self._progress is None else PROGRESS_EVERY)
-            except Empty:  # the time that is left changes though nothing ended
+            except Empty:  # the remaining time changes although no call ended
                 self._show_progress()
                 continue
             under_way -= 1

@@ -1,4 +1,4 @@
-"""fal's own Python client against a gateway: whether it can be had here, and for which address."""
+"""fal's own Python client with a gateway: checks that it is installed, and validates the address."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def sync_client(base: str, key: str | None) -> SyncClient:
 
     Args:
         base: ``http://127.0.0.1:PORT``, or any address below which the gateway's routes are.
-        key: ``id:secret``; None lets fal_client find one as it always does (``FAL_KEY`` …).
+        key: ``id:secret``; None lets fal_client find one as usual (``FAL_KEY`` …).
 
     Raises:
-        BadSetting: *base* is no address, or *key* is none.
-        UserError: fal-client is not installed, or is not what it was.
+        BadSetting: *base* is not an address, or *key* is not a key.
+        UserError: fal-client is not installed, or its internals have changed.
     """
     client: SyncClient = _redirected().GatewayClient(key=checked_key(key), base=checked(base))
     return client
@@ -40,7 +40,7 @@ def async_client(base: str, key: str | None) -> AsyncClient:
 
 
 def turned(base: str, key: str | None) -> AbstractContextManager[None]:
-    """Send what ``fal_client.run(…)`` and the module's other functions say to the gateway at *base*, in the whole process.
+    """Redirect ``fal_client.run(…)`` and the module's other functions to the gateway at *base*, in the whole process.
 
     Raises:
         BadSetting, UserError: as :func:`sync_client`.
@@ -50,31 +50,31 @@ def turned(base: str, key: str | None) -> AbstractContextManager[None]:
 
 
 def checked(base: object) -> str:
-    """Return *base* without a slash at its end, and without white space around it.
+    """Return *base* without a trailing slash and surrounding white space.
 
     Raises:
-        BadSetting: it is no address of a gateway.
+        BadSetting: it is not the address of a gateway.
     """
     address = base.strip() if isinstance(base, str) else ""
     try:
-        parts = urlsplit(address)  # which drops line breaks inside without a word
+        parts = urlsplit(address)  # which silently drops line breaks inside
         whole = bool(parts.hostname) and not parts.query and not parts.fragment
         good = _is_one_word(address) and parts.scheme in ("http", "https") and whole
         _ = parts.port
     except ValueError:
         good = False
     if not good:
-        raise BadSetting(f"{base!r} is no address of a gateway", hint="base='http://127.0.0.1:PORT'", where="base")
+        raise BadSetting(f"{base!r} is not the address of a gateway", hint="base='http://127.0.0.1:PORT'", where="base")
     return address.rstrip("/")
 
 
 def checked_key(key: object) -> str | None:
-    """Return *key* without white space around it: one that was read from a file ends with its line.
+    """Return *key* without surrounding white space: one that was read from a file ends with a line break.
 
-    A header cannot carry any other character, and fal_client tries again and again before it says so.
+    A header cannot hold any other character, and fal_client retries many times before it reports that.
 
     Raises:
-        BadSetting: it is no key. What it is is not in the sentence, which may be printed in a notebook.
+        BadSetting: it is not a key. The message does not show it, since it may be printed in a notebook.
     """
     if key is None:
         return None
@@ -95,7 +95,7 @@ def _is_one_word(text: str) -> bool:
 
 
 def _redirected() -> Any:
-    """The module with the classes, once fal_client is found to be what they are made for."""
+    """Import the module with the classes, after checking that fal_client has the expected internals."""
     try:
         package = importlib.import_module("fal_client")
     except ModuleNotFoundError as error:
@@ -107,11 +107,9 @@ def _redirected() -> Any:
         module = importlib.import_module("fal_jupyter.client.fal_client_redirected")
     except (ImportError, AttributeError) as error:
         raise UserError(
-            f"fal-client {version} is not built as {MEASURED} is, the version that was measured: {error}", hint=_INSTALL
+            f"fal-client {version} differs from {MEASURED}, the tested version: {error}", hint=_INSTALL
         ) from None
     if version != MEASURED:
-        message = (
-            f"fal-client {version} is not the version that was measured ({MEASURED}); if a call goes astray: {_INSTALL}"
-        )
+        message = f"fal-client {version} is not the tested version ({MEASURED}); if calls fail: {_INSTALL}"
         warnings.warn(message, stacklevel=4)
     return module

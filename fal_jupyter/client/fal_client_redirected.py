@@ -1,10 +1,10 @@
-"""The unmodified clients of fal, turned towards a gateway: one object, or the module's own functions.
+"""The unmodified clients of fal, redirected to a gateway: one object, or the module's own functions.
 
-fal_client has no setting for its addresses. A client object of ours is a real one whose connections rewrite an address of
-fal's into the gateway's before a request leaves (an httpx event hook); nothing of the module is changed. The module's own functions
-can only be turned by the module's own names, which :class:`PatchedFalClient` sets and puts back.
+fal_client has no setting for its addresses. Our client objects are real ones whose connections replace fal's addresses
+by the gateway's before a request is sent (an httpx event hook); the module is not changed. The module's own functions
+can only be redirected by patching the module's names, which :class:`PatchedFalClient` sets and restores.
 
-A gateway on a loopback address is never asked for by way of a proxy, whatever ``HTTP_PROXY`` and its like say.
+A gateway on a loopback address is never reached through a proxy, whatever ``HTTP_PROXY`` and similar variables say.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from websockets.sync import client as websockets
 from fal_jupyter.domain.environments.runner_variables import past_proxies
 from fal_jupyter.outbound_http import is_loopback_url, websocket_options
 
-TOKEN_LIFE = 120  # seconds; what both clients of fal ask for
+TOKEN_LIFE = 120  # seconds; the value that both clients of fal request
 _PLACES = {
     "RUN_URL_FORMAT": "/run/",
     "QUEUE_URL_FORMAT": "/queue/",
@@ -41,14 +41,14 @@ _ORIGINAL: Mapping[str, str] = {name: getattr(module, name) for name in _PLACES}
 
 
 def addresses(base: str) -> dict[str, str]:
-    """What the module's names have to say for a gateway at *base*, by name."""
+    """The values of the module's names for a gateway at *base*."""
     urls = {name: base + below for name, below in _PLACES.items()}
     urls["REALTIME_URL_FORMAT"] = "ws" + urls["REALTIME_URL_FORMAT"].removeprefix("http")
     return urls
 
 
 def local(address: str, base: str) -> str:
-    """Return the gateway's address for one of fal's; any other comes back as it is."""
+    """Return the gateway's address for one of fal's; other addresses are returned unchanged."""
     urls = addresses(base)
     for name in _PLACES:
         for prefix in (_ORIGINAL[name], getattr(module, name)):
@@ -59,7 +59,7 @@ def local(address: str, base: str) -> str:
 
 
 def _websocket_options(base: str, headers: object) -> dict[str, Any]:
-    """How the module opens a websocket, but past proxies."""
+    """Open a WebSocket as the module does, but without proxies."""
     return {
         "additional_headers": headers,
         "open_timeout": module.REALTIME_OPEN_TIMEOUT,
@@ -69,7 +69,7 @@ def _websocket_options(base: str, headers: object) -> dict[str, Any]:
 
 
 class _Tokens(module.CDNTokenManager):  # type: ignore[misc]
-    """The module's, with a connection that no proxy gets."""
+    """The module's connection, but without proxies."""
 
     def _refresh_token(self) -> Any:
         with httpx.Client(trust_env=False) as client:
@@ -101,14 +101,14 @@ def _turn(request: httpx.Request, base: str) -> None:
 
 
 def _local_handle(handle: Any, base: str) -> Any:
-    """Return a handle that shows the gateway's addresses: the module makes them from its own names."""
+    """Return a handle with the gateway's addresses: the module builds them from its own names."""
     return replace(
         handle, **{name: local(getattr(handle, name), base) for name in ("response_url", "status_url", "cancel_url")}
     )
 
 
 class _LockedProperty(cached_property[Any]):
-    """A ``cached_property`` that is computed once even if threads ask at the same time: since Python 3.12 it has no lock."""
+    """A ``cached_property`` that is computed once even if several threads read it at the same time: since Python 3.12 it has no lock."""
 
     _computing = threading.RLock()
 
@@ -146,7 +146,7 @@ class GatewayClient(fal_client.SyncClient):
     @_LockedProperty
     def _token_manager(self) -> Any:
         manager = (_Tokens if is_loopback_url(self.base) else module.CDNTokenManager)(self._auth)
-        manager._url = local(manager._url, self.base)  # it asks on a connection of its own
+        manager._url = local(manager._url, self.base)  # it uses its own connection
         return manager
 
     def get_handle(self, application: str, request_id: str) -> Any:
@@ -262,9 +262,9 @@ class AsyncGatewayClient(fal_client.AsyncClient):
 
 
 class PatchedFalClient:
-    """The module's own functions (``fal_client.run`` …), turned towards a gateway: for the whole process.
+    """The module's own functions (``fal_client.run`` …), redirected to a gateway, for the whole process.
 
-    Redirections may be nested and may end in any order: the newest that is left holds, and after the last everything is as it was.
+    Redirections may be nested and may end in any order: the newest remaining one applies, and after the last the module is restored.
     """
 
     _lock = threading.Lock()
@@ -275,7 +275,7 @@ class PatchedFalClient:
         self._base, self._key = base, key
 
     def __enter__(self) -> None:
-        """From here on calls go to the gateway."""
+        """Redirect calls to the gateway from now on."""
         with self._lock:
             if PatchedFalClient._saved is None:
                 names = {name: getattr(module, name) for name in _PLACES}
@@ -286,7 +286,7 @@ class PatchedFalClient:
             self._apply()
 
     def __exit__(self, *_: object) -> None:
-        """This redirection is over."""
+        """End this redirection."""
         with self._lock:
             self._open.remove(self)
             if self._open:
@@ -299,7 +299,7 @@ class PatchedFalClient:
             _set_environment(excepted)
 
     def _apply(self) -> None:
-        """Set the module's names; its two clients forget what they have opened, and the key that they found."""
+        """Set the module's names; its two clients drop their connections and the key that they found."""
         assert PatchedFalClient._saved is not None
         _, sync_state, async_state, excepted = PatchedFalClient._saved
         _set_environment(excepted | (past_proxies(os.environ) if is_loopback_url(self._base) else {}))

@@ -1,7 +1,7 @@
-"""An app that another notebook or program of this user serves, called by its name: ``fal_jupyter.app("me/painter").paint(prompt="a fox")``.
+"""Calls an app that another notebook or program of this user serves, by its name: ``fal_jupyter.app("me/painter").paint(prompt="a fox")``.
 
-The call goes over the gateway's own socket, which knows this user by the process's uid, so that no key is needed, shown or
-stored. What an endpoint takes is known from its signature's text and the app's OpenAPI document; its code is never loaded here.
+The call uses the gateway's Unix socket, which identifies the user by uid, so no key is needed, shown or
+stored. An endpoint's parameters are read from its signature's text and the app's OpenAPI document; its code is never loaded here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def open_app(client: Client, which: str) -> AppHandle:
     """Return a handle of a running app of this user, by ``owner/alias`` or alias.
 
     Raises:
-        NotServed: it does not run; the message names what does.
+        NotServed: it does not run; the message lists the running apps.
     """
     line = client.control.snapshot()
     apps = line["apps"] if line is not None else []
@@ -71,7 +71,7 @@ class ForeignApp(AppHandle):
         )
 
     def _described(self) -> dict[str, Any]:
-        """The app's OpenAPI document; where none of its runners is ready, one is started for it."""
+        """The app's OpenAPI document; if no runner is ready, one is started for it."""
         if self._schema is None:
             status, schema = self.client.control.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
             if status == 409:
@@ -84,11 +84,11 @@ class ForeignApp(AppHandle):
 
 
 def _plain() -> Any:
-    """Stands in for an endpoint whose class is not here: its answers are plain values."""
+    """Placeholder for an endpoint whose class is not available here: its answers are plain values."""
 
 
 class _Arguments:
-    """How an endpoint takes its arguments, known by its description alone."""
+    """How an endpoint takes its arguments, according to its description."""
 
     def __init__(self, endpoint: EndpointSpec, schema: Schema) -> None:
         self._endpoint, self._schema = endpoint, schema
@@ -124,7 +124,7 @@ class _Arguments:
         return self._placed(dict(values)) if form is None else self._placed_form(dict(values), form)
 
     def _placed_form(self, values: dict[str, object], form: dict[str, FormField]) -> Sent:
-        """Put what is not in the path, the query or a header into a form, in which *form* are the fields that are known."""
+        """Put the arguments that are not in the path, the query or a header into a form; *form* are its known fields."""
         places = self._places()
         parts: list[FormPart] = []
         for key in [key for key in values if key not in places]:
@@ -147,7 +147,7 @@ class _Arguments:
         }
 
     def _check_names(self, values: dict[str, object]) -> None:
-        """Tell of a name that is nearly one of those that the endpoint takes, which FastAPI would leave out without a word."""
+        """Refuse a name that is similar to a parameter's: FastAPI would ignore it silently."""
         strange = [key for key in values if key not in self._names]
         names = [*self._places(), *self._fields()] if strange else []
         for key in strange:
@@ -159,14 +159,14 @@ class _Arguments:
                 )
 
     def _placed(self, values: dict[str, object]) -> Sent:
-        """Put each argument where the endpoint takes it: in its path, its query, a header, or the body, which has the rest."""
+        """Put each argument where the endpoint reads it: into the path, the query, a header, or otherwise the body."""
         path, query, headers = self._endpoint.path, {}, []
         places = self._places() if len(self._names) > 1 or "{" in path else {}
         for key in [key for key in values if key in places]:
             value, location = values.pop(key), places[key]
             if isinstance(value, dict) or value is None:
                 raise BadArguments(
-                    f"{self._endpoint.name}(): argument {key!r} goes into the {location}, which holds no {type(value).__name__}"
+                    f"{self._endpoint.name}(): argument {key!r} is sent in the {location}, which cannot hold a value of type {type(value).__name__}"
                 )
             if location == "path":
                 path = re.sub(rf"{{{re.escape(key)}(?::\w+)?}}", text_of(value).replace("\\", r"\\"), path)
@@ -184,7 +184,7 @@ class _Arguments:
         return Sent(path, urlencode(query, doseq=True), dump(values) if values else b"", tuple(headers))
 
     def _places(self) -> dict[str, str]:
-        """Where each argument goes that does not go into the body: ``path``, ``query``, ``header`` or ``cookie``."""
+        """Where each argument outside the body is sent: ``path``, ``query``, ``header`` or ``cookie``."""
         parameters = [
             parameter for parameter in self._operation().get("parameters", []) if {"name", "in"} <= parameter.keys()
         ]
@@ -210,7 +210,7 @@ class _Arguments:
         return list(self._followed(body).get("properties", {}))
 
     def _followed(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """What a reference stands for."""
+        """Resolve a reference."""
         reference = schema.get("$ref")
         schemas = self._schema().get("components", {}).get("schemas", {}) if isinstance(reference, str) else {}
         followed: dict[str, Any] = schemas.get(str(reference).rpartition("/")[2], schema)
@@ -229,7 +229,7 @@ def _one_line(name: str, value: str) -> str:
 
 
 def _names_in(signature: str) -> list[str]:
-    """The parameters of a signature's text, in order; none where it cannot be read."""
+    """The parameters of a signature's text, in order; none if it cannot be parsed."""
     try:
         function = ast.parse(f"def endpoint{signature}: ...").body[0]
     except (SyntaxError, ValueError):

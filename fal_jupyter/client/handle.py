@@ -1,4 +1,4 @@
-"""The handle of a running app: what ``Hello.hi(...)`` and ``fal_jupyter.app(Hello)`` are made of."""
+"""The handle of a running app, on which ``Hello.hi(...)`` and ``fal_jupyter.app(Hello)`` are built."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _batches = itertools.count(1)
 
 
 class TakesArguments(Protocol):
-    """What makes a request of a call's arguments."""
+    """Builds a request from a call's arguments."""
 
     def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         """Fit them to the endpoint."""
@@ -55,7 +55,7 @@ class _Aio:
 
 
 class _Names:
-    """``handle.stream.chat(...)``, ``handle.realtime.talk(...)``: one more way to reach the endpoints of *names*."""
+    """``handle.stream.chat(...)``, ``handle.realtime.talk(...)``: another way to call the endpoints of *names*."""
 
     def __init__(self, class_name: str, what: str, names: Iterable[str], make: Callable[..., object]) -> None:
         self._label, self._names, self._make = f"{class_name}.{what}", tuple(names), make
@@ -80,15 +80,15 @@ class _Names:
 
 
 class AppHandle:
-    """A published app, to its owner.
+    """A published app, for its owner.
 
     Attributes:
         app: ``owner/alias``. alias: its second half. url: prefix of the endpoints' addresses. key: for other callers.
         stream, realtime: ``stream.chat(...)`` gives the pieces of an answer as they come, ``realtime.talk()`` a websocket session.
         submit: ``submit.generate(...)`` puts a request into the queue.
-        spec, shipment, published: what was published, and what the gateway made of it.
-        reports: what the user hears of its calls.
-        ready: what was said of the start, when the first runner was ready.
+        spec, shipment, published: what was published, and the gateway's response.
+        reports: shows notices and records of its calls.
+        ready: the event of the first ready runner.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class AppHandle:
 
     @property
     def revision(self) -> int:
-        """Its number at the gateway that has it now."""
+        """Its revision at the current gateway."""
         return self.published["revision"]
 
     @property
@@ -136,7 +136,7 @@ class AppHandle:
 
     @property
     def url(self) -> str:
-        """The prefix of the endpoints' addresses in the user's browser: below the Jupyter server where there is one of ours."""
+        """The prefix of the endpoints' addresses in the user's browser: below the Jupyter server if it has our extension."""
         return self.call_reports.hooks.outside() or self.local_url
 
     @property
@@ -153,7 +153,7 @@ class AppHandle:
         return f"<app {self.app}, revision {self.revision}>"
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """``handle.hi(...)`` calls the endpoint ``hi``; of a name that the handle has itself, ``handle.call("logs", ...)`` does."""
+        """``handle.hi(...)`` calls the endpoint ``hi``; use ``handle.call("logs", ...)`` for a name that the handle itself has."""
         methods = self.__dict__.get("methods", {})
         if name not in methods:
             meant = hint_for(name, methods) if methods and not name.startswith("_") else ""
@@ -174,7 +174,7 @@ class AppHandle:
     def call(
         self, name: str, args: tuple[object, ...], kwargs: dict[str, object], *, calls: Calls | None = None
     ) -> Any:
-        """Call the endpoint method *name* and give its answer's value. *calls* may be cancelled by another thread.
+        """Call the endpoint method *name* and return its value. *calls* may be cancelled by another thread.
 
         Raises:
             BadArguments: the arguments do not fit.
@@ -199,12 +199,12 @@ class AppHandle:
     def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
         """Call once for each item, *concurrency* at a time; answers in the items' order.
 
-        An item that is a tuple gives the positional arguments. The first failure, or an interrupt, ends it at once:
-        calls under way are cancelled, the others never made.
+        An item that is a tuple gives the positional arguments. The first failure, or an interrupt, ends it immediately:
+        running calls are cancelled, the others are never made.
 
         Raises:
             BadArguments: *concurrency* is less than 1, or an item does not fit the endpoint.
-            RequestError: of the first call that failed; a note names the item.
+            RequestError: that of the first call that failed; a note names the item.
         """
         __tracebackhide__ = True
         if concurrency < 1:
@@ -278,7 +278,7 @@ class AppHandle:
         arguments = self._arguments.get(name)
         if name in self._talks:
             how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"
-            raise BadArguments(f"{name} is a websocket endpoint, which is not called but talked to", hint=how)
+            raise BadArguments(f"{name} is a WebSocket endpoint; open a session instead", hint=how)
         if arguments is None:
             raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}", hint=hint_for(name, self.methods))
         return arguments.send(args, kwargs)
@@ -293,7 +293,7 @@ class AppHandle:
 
     @property
     def on_output(self) -> OnOutput | None:
-        """Gets what a call's code prints."""
+        """Receives what the endpoint prints."""
         return self.call_reports.hooks.on_output
 
     def value_of(self, name: str, answer: Answer) -> object:
@@ -324,12 +324,12 @@ class AppHandle:
             error.traceback = self.call_reports.hooks.name_places(error.traceback)
             raise error
 
-    # --- life ---------------------------------------------------------------------------------------------------
+    # --- lifecycle ---------------------------------------------------------------------------------------------------
     def wait(self, on_event: Callable[[Event], None] | None = None) -> None:
         """Wait until the first runner of this revision is ready.
 
         Raises:
-            SetupFailed: it could not start (the user's traceback is in it), or nobody said that it did.
+            SetupFailed: it could not start (the user's traceback is in it), or its start was never reported.
         """
         is_ready = False
         for event in self.client.events(self.alias, self.published):
@@ -345,7 +345,7 @@ class AppHandle:
                 raise NotServed(f"{self.spec.class_name} was stopped while it started")
         if not is_ready:
             raise SetupFailed(
-                f"nothing said whether {self.spec.class_name} started",
+                f"the start of {self.spec.class_name} was never reported",
                 hint=f"see fal-jupyter logs {self.alias}, and run it again",
             )
 
@@ -375,7 +375,7 @@ class AppHandle:
 
 
 def _unknown() -> Any:
-    """Stands in for an endpoint of which only a request's id is known: its answers are plain values."""
+    """Placeholder for the endpoint of a request of which only the id is known: its answers are plain values."""
 
 
 def _setup_failed(class_name: str, event: Event) -> SetupFailed:

@@ -1,4 +1,4 @@
-"""What this process publishes: at the gateway that holds its lease, and again at the next one where that has ended."""
+"""The apps that this process publishes: at the gateway that holds its lease, and again at the next one after a crash."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _REFUSALS = {kind.__name__: kind for kind in (NoSuchMachine, BadSetting, AppRule
 
 @dataclass
 class Publication:
-    """One app, and the lease under which the gateway has it.
+    """One app, and the lease under which it is published.
 
     Attributes:
-        published: what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
-        former: the publication before, which serves on where this one fails.
+        published: the gateway's response. It is shared with the app's handle, and updated when the app is published again.
+        former: the previous publication, which keeps serving if this one fails.
     """
 
     head: PublishHead
@@ -49,11 +49,11 @@ class Publication:
 class Publications:
     """The apps that this process publishes, by alias.
 
-    The connector calls :meth:`restore` and so refers to this; the connector itself is an argument of every method that needs it. No
-    object of a client refers back, so an unused client is freed at once.
+    The connector refers to this to call :meth:`restore`; methods that need the connector take it as an argument. There is no
+    reference cycle, so an unused client is freed immediately.
 
     Attributes:
-        notices: what happened to them since it was read, for the user.
+        notices: messages for the user since the last read.
     """
 
     def __init__(self) -> None:
@@ -72,14 +72,14 @@ class Publications:
         """Publish an app.
 
         Raises:
-            AppTaken: another living owner has it.
+            AppTaken: another running owner has it.
         """
         with connector.lock:
             for gateways_left in reversed(range(MOST_GATEWAYS)):
                 lease = connector.own_lease()
                 try:
                     published = self._put(connector, lease.granted["lease"], alias, head, payload)
-                except OSError as error:  # it ended: a publication that it may have begun has ended with it
+                except OSError as error:  # it ended, and with it a publication that it may have begun
                     connector.drop_lease()
                     if not gateways_left:
                         raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
@@ -94,7 +94,7 @@ class Publications:
             raise AssertionError("unreachable")
 
     def restore(self, connector: GatewayConnector, lease: str) -> None:
-        """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again with the next lease."""
+        """Publish the apps that *lease* lacks. Failures of the gateway are retried with the next lease."""
         missing = [(alias, publication) for alias, publication in self._by_alias.items() if publication.lease != lease]
         if missing and DIED not in self.notices:
             self.notices.append(DIED)
@@ -103,7 +103,7 @@ class Publications:
                 published = self._put(connector, lease, alias, publication.head, publication.payload)
                 publication.published.update(published)
                 publication.lease = lease
-            except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
+            except UserError as error:  # its name was taken meanwhile: publish the others anyway
                 del self._by_alias[alias]
                 self.notices.append(f"{alias} could not be published again: {error}")
             except OSError as error:
@@ -133,13 +133,13 @@ class Publications:
         return published
 
     def events(self, connector: GatewayConnector, alias: str, published: Published) -> Iterator[Event]:
-        """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
+        """Follow the start of a publication, from its beginning, until it is ready, has failed or was removed.
 
-        Where the gateway ends meanwhile, the start at the next one is followed.
+        If the gateway ends meanwhile, the start at the next one is followed.
 
         Raises:
-            GatewayError: none lives long enough.
-            NotServed: the revision is not there any more.
+            GatewayError: none stays up long enough.
+            NotServed: the revision no longer exists.
         """
         for gateways_left in reversed(range(MOST_GATEWAYS)):
             revision = published["revision"]
@@ -151,7 +151,7 @@ class Publications:
                 response.drop()
                 if gateways_left and revision != published["revision"]:  # published at another gateway meanwhile
                     continue
-                raise NotServed(f"revision {published['revision']} of {alias} is not there any more")
+                raise NotServed(f"revision {published['revision']} of {alias} no longer exists")
             event: Event | None = None
             try:
                 for line in response.lines():
@@ -172,7 +172,7 @@ class Publications:
                 return
 
     def _start_failed(self, connector: GatewayConnector, alias: str, published: Published) -> None:
-        """The publication before serves on, and is what a new gateway gets."""
+        """Return to the previous publication, which keeps serving and is what a new gateway gets."""
         with connector.lock:
             publication = self._by_alias.get(alias)
             if publication is not None and publication.published is published:

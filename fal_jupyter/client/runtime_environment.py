@@ -1,4 +1,4 @@
-"""Where an app's runners live: interpreter, variables, working directory, search path, and the modules and files they take along."""
+"""The runtime environment of an app's runners: interpreter, variables, working directory, search path, modules and files."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def find_environment(
     """Find the environment of the runners of *cls*, or build it; *report* receives the progress messages.
 
     Args:
-        mode: ``auto``, ``kernel`` or ``isolated``. base: folder of the app's file, or where the notebook is.
+        mode: ``auto``, ``kernel`` or ``isolated``. base: folder of the app's file or of the notebook.
         by_value: the class travels as compiled code.
 
     Raises:
-        BadSetting: *mode* is none. AppRuleBroken: what the class asks for cannot be had here.
-        StateRefused: the state directory is not the user's alone.
+        BadSetting: *mode* is invalid. AppRuleBroken: the class requires something that is not available here.
+        StateRefused: other users can access the state directory.
     """
     check_state(client.settings.state)  # made private before an environment or a copy is put into it
     unmet, unknown = compared(cls, spec, base)
@@ -81,7 +81,7 @@ def find_environment(
 
 
 def compared(cls: type[fal.App], spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
-    """Return the requirements that this environment does not meet, and those for which that cannot be decided."""
+    """Return the requirements that this environment does not meet, and those that cannot be checked."""
     context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
     return (
         fal.check_requirements(spec.requirements, base=context),
@@ -109,7 +109,7 @@ def _python_of(cls: type[fal.App]) -> str:
 
 
 def environment_here(preload: list[str]) -> Environment:
-    """Where this process stands: what its runners shall have."""
+    """The environment of this process, for its runners."""
     here = str(working_directory())
     path = [os.path.abspath(entry) if entry else here for entry in sys.path]
     return Environment(
@@ -123,7 +123,7 @@ def environment_here(preload: list[str]) -> Environment:
 
 
 def _move(environment: Environment, isolated: store.Isolated, preload: list[str]) -> None:
-    """Let *environment* be the isolated one."""
+    """Set the isolated environment."""
     environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
     environment["sys_path"] = search_path.users_own(environment["sys_path"])
     if named := environment["env"].pop("PYTHONPATH", ""):
@@ -136,14 +136,14 @@ def _move(environment: Environment, isolated: store.Isolated, preload: list[str]
 def _take_files(
     cls: type[fal.App], spec: AppSpec, client: Client, base: Path, environment: Environment, notes: list[str]
 ) -> dict[str, str]:
-    """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
+    """Copy the app's files, and make the copy the runners' working directory: in the cloud they have only these files."""
     files = app_files.collect_for(cls.host_kwargs, base)
-    notes += [f"app_files names {name!r}, which is not there" for name in files.missing]
+    notes += [f"app_files names {name!r}, which does not exist" for name in files.missing]
     try:
         fingerprint = files.fingerprint()
         folder = client.app_files.folder_of(spec.alias, files, fingerprint)
     except OSError as error:
-        why = f"{error.filename} cannot be taken along: {error.strerror}"
+        why = f"{error.filename} cannot be copied: {error.strerror}"
         raise AppRuleBroken(why, where="app_files") from None
     directory = (folder / files.place).resolve()
     environment["cwd"] = str(directory)
@@ -152,7 +152,7 @@ def _take_files(
 
 
 def _is_of_this_interpreter(module: str) -> bool:
-    """True if a runner's template, which knows none of our path, would import the same module as we do."""
+    """True if a runner's template, which does not have our search path, would import the same module as this process."""
     try:
         module_spec = importlib.util.find_spec(module)
     except ValueError:  # loaded without a spec

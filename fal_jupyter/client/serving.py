@@ -27,7 +27,7 @@ from fal_jupyter.shipping.packing import Shipment
 
 
 def ignore_message(line: str) -> None:
-    """Hear how an environment is made, and keep it to oneself."""
+    """Ignore the progress messages of an environment's creation."""
 
 
 def serve(
@@ -47,12 +47,12 @@ def serve(
     """Run *cls* as an app of this process, and bind its endpoints to it.
 
     Args:
-        env: where its runners live: ``kernel``, ``isolated``, or ``auto``, here if this environment meets its requirements.
-        say: hears, line by line, how an environment is made.
+        env: the environment of its runners: ``kernel``, ``isolated``, or ``auto``, which is the kernel's if that meets its requirements.
+        say: receives the progress of an environment's creation, line by line.
 
     Raises:
-        AppRuleBroken: the class or an option breaks a rule, or no environment has what it requires. NotPicklable: it captures what cannot travel.
-        AppTaken: another living owner has the name. SetupFailed: the first runner could not start (with *wait*).
+        AppRuleBroken: the class or an option breaks a rule, or no environment has what it requires. NotPicklable: it captures a value that cannot be pickled.
+        AppTaken: another running owner has the name. SetupFailed: the first runner could not start (with *wait*).
     """
     prepared = prepare(
         cls,
@@ -72,7 +72,7 @@ def serve(
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A class that is packed, and whose environment is there: nothing of its cell can refuse it any more."""
+    """A class that is packed and whose environment exists: its cell has no further checks to pass."""
 
     cls: type
     client: Client
@@ -84,7 +84,7 @@ class Prepared:
         """Publish it and bind its endpoints; does not wait.
 
         Raises:
-            AppTaken: another living owner has the name.
+            AppTaken: another running owner has the name.
         """
         served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
         handle = AppHandle(
@@ -144,7 +144,7 @@ def _files_shipped(modules: Mapping[str, ModuleSource], listed: Iterable[ModuleF
 
 
 def missing_secrets(spec: AppSpec, secret_store: SecretStore) -> list[str]:
-    """Say which secrets the class names that are not set here."""
+    """Report the secrets that the class names and that are not set here."""
     if not spec.secrets:
         return []
     stored = secret_store.secrets()
@@ -167,7 +167,7 @@ def serve_file(
 
     Args:
         class_name: ``""`` where the file has exactly one app. env, say: as of :func:`serve`.
-        project: the app's table in ``pyproject.toml``, if it was asked for by its name there.
+        project: the app's table in ``pyproject.toml``, if it was named as there.
     """
     loaded = load_file(path, class_name, project)
     cls, text, path = loaded.cls, loaded.text, loaded.path
@@ -200,8 +200,8 @@ def serve_file(
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """An app of a file that was run. *name* is the app's name there, *folders* what the file needs on ``sys.path``, and
-    *added_to_path* what of these the run added."""
+    """An app of a file that was run. *name* is the app's name there, *folders* the entries that the file needs on ``sys.path``,
+    and *added_to_path* those of them that the run added."""
 
     path: Path
     text: str
@@ -215,10 +215,10 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
     """Run a file and give its app *class_name*, or its only one where that is ``""``.
 
     Args:
-        project: gives the class what it leaves open, and the text where the app is an entry point.
+        project: supplies options that the class leaves open, and the text if the app is an entry point.
 
     Raises:
-        BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
+        BadSetting: it cannot be read, exits, or has no such app. Any exception that the file raises.
     """
     path = path.absolute()
     project_text = project.text if project is not None else None
@@ -234,7 +234,7 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
 
 
 def methods_of(cls: type[fal.App]) -> dict[str, Callable[..., object]]:
-    """Return the endpoint methods as they are written, by name."""
+    """Return the endpoint methods as written, by name."""
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
 
 
@@ -245,7 +245,7 @@ def _talks(cls: type[fal.App]) -> dict[str, RealtimeOptions | None]:
 
 
 def folder_of(cls: type) -> Path:
-    """The folder that the class's local places are relative to: of its module's file, or where the notebook is."""
+    """The folder that the class's relative paths refer to: that of its module's file or of the notebook."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     return Path(file).resolve().parent if file else working_directory()
 

@@ -68,7 +68,7 @@ def test_a_gateway_in_the_foreground_logs_to_the_terminal_until_ctrl_c(state: Pa
             assert app.request("/").status == 200
         second = command(state, "gateway")
         assert (second.returncode, is_running(pid)) == (1, True)  # it outlives the app, and nobody takes its place
-        assert f"a gateway runs already in {state} (process {pid})" in second.stderr
+        assert f"a gateway is already running in {state} (process {pid})" in second.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
         assert not is_running(pid)

@@ -449,7 +449,7 @@ def test_arguments_that_do_not_fit_are_told_with_what_would(
         ("item", ("", 1), "argument 'name' is part of the path, so it cannot be ''"),
         ("item", (["a"], 1), "argument 'name' is part of the path"),
         ("item", (None, 1), "argument 'name' is part of the path, so it cannot be None"),
-        ("beside", (ADA, None), "argument 'q' goes into the address"),
+        ("beside", (ADA, None), "argument 'q' is sent in the URL"),
         ("headed", (0, "a\r\nb: c"), "argument 'x_word' goes into a header, which cannot hold"),
         ("headed", (0, "snow ☃"), "argument 'x_word' goes into a header"),
         ("headed", (0, " space"), "argument 'x_word' goes into a header"),
@@ -458,9 +458,13 @@ def test_arguments_that_do_not_fit_are_told_with_what_would(
         ("headed", (0, "w", [1], None), "argument 'own' goes into a header"),
         ("headed", (0, "w", [1], "o", "a; b=c"), "argument 'session' goes into a cookie"),
         ("headed", (0, "w", [1], "o", ["a"]), "argument 'session' goes into a cookie"),
-        ("taken", ("Key x",), "argument 'authorization' goes into the header 'authorization', which the gateway keeps"),
-        ("beside", (ADA, {"a": 1}), "argument 'q' goes into the address"),
-        ("beside", (ADA, 1, False, [[1]]), "argument 'many' goes into the address"),
+        (
+            "taken",
+            ("Key x",),
+            "argument 'authorization' goes into the header 'authorization', which is reserved for the gateway",
+        ),
+        ("beside", (ADA, {"a": 1}), "argument 'q' is sent in the URL"),
+        ("beside", (ADA, 1, False, [[1]]), "argument 'many' is sent in the URL"),
     ],
 )
 def test_what_an_address_cannot_hold_is_named(name: str, args: tuple[Any, ...], told: str) -> None:
@@ -564,8 +568,8 @@ def test_a_tensor_that_json_cannot_hold_is_named(make: Callable[[Any], Any], tol
 
 
 REFUSED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: b"\xff", "argument 'input_data' is bytes that are no UTF-8 text, which are not JSON serializable"),
-    (lambda: {"a": [0, b"\xff"]}, "argument 'input_data'['a'][1] is bytes that are no UTF-8 text"),
+    (lambda: b"\xff", "argument 'input_data' has bytes that are not UTF-8 text, so it is not JSON serializable"),
+    (lambda: {"a": [0, b"\xff"]}, "argument 'input_data'['a'][1] has bytes that are not UTF-8 text"),
     (lambda: float("nan"), "argument 'input_data' is nan, which is not JSON serializable"),
     (lambda: [1, float("-inf")], "argument 'input_data'[1] is -inf"),
     (lambda: np.array([[1.0, np.nan]]), "argument 'input_data'[0][1] is nan"),

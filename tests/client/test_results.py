@@ -137,11 +137,11 @@ def test_other_kinds_of_answers_are_text_or_bytes(kind: str, body: bytes, expect
 @pytest.mark.parametrize(
     ("hint", "kind", "body", "told"),
     [
-        (Item, "application/json", b"{", "hi answered what is no JSON"),
-        (Item, "application/json", b"", "hi answered what is no JSON"),
-        (Any, "application/json", b"nothing", "hi answered what is no JSON"),
-        (Any, "application/json", b"\xff", "hi answered what is no JSON"),
-        (Any, "application/jsonl", b'{"a": 1}\n{"b', "hi answered what is no JSON"),
+        (Item, "application/json", b"{", "hi answered invalid JSON"),
+        (Item, "application/json", b"", "hi answered invalid JSON"),
+        (Any, "application/json", b"nothing", "hi answered invalid JSON"),
+        (Any, "application/json", b"\xff", "hi answered invalid JSON"),
+        (Any, "application/jsonl", b'{"a": 1}\n{"b', "hi answered invalid JSON"),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_a_request_error(hint: Any, kind: str, body: bytes, told: str) -> None:

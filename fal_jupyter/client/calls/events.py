@@ -1,4 +1,4 @@
-"""Answers that come piece by piece, as values: server-sent events, JSON lines, or bytes as they come."""
+"""Decoders of streamed answers: server-sent events, JSON lines, or raw bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 def decoder_for(content_type: str) -> EventDecoder:
-    """Return what reads an answer of that type."""
+    """Return the decoder for a content type."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return ServerSentEvents()
@@ -28,7 +28,7 @@ def value_of(text: str) -> object:
 
 
 class EventDecoder:
-    """Bytes as they come."""
+    """Raw bytes, as they arrive."""
 
     def feed(self, data: bytes) -> Iterator[object]:
         """Take bytes; return the values that are complete now."""
@@ -41,7 +41,7 @@ class EventDecoder:
 
 
 class Text(EventDecoder):
-    """Text as it comes, never cut through a character."""
+    """Text as it arrives, never split within a character."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -71,7 +71,7 @@ class WholeJson(EventDecoder):
 
 
 class JsonLines(EventDecoder):
-    """A value a line."""
+    """One value per line."""
 
     def __init__(self) -> None:
         self._rest = b""

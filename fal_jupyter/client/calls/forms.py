@@ -26,7 +26,7 @@ NO_DEFAULT = object()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FormField:
-    """How one field of a form is filled. *many*: it may stand there several times; *as_json*: the endpoint reads JSON text."""
+    """How one field of a form is filled. *many*: it may be repeated; *as_json*: the endpoint reads JSON text."""
 
     key: str
     is_file: bool
@@ -64,7 +64,7 @@ class FormField:
 
     @classmethod
     def unknown(cls, key: str, value: object) -> FormField:
-        """A field that no description has: what it is given says what it is."""
+        """A field without a description: its kind follows from the given value."""
         is_file = not isinstance(value, str | int | float | dict | list) and value is not None
         return cls(key, is_file, not is_file, isinstance(value, list), False, None)
 
@@ -74,7 +74,7 @@ def _is_file_schema(schema: dict[str, Any]) -> bool:
 
 
 def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:
-    """Return the fields of a model whose fields stand in the form one by one."""
+    """Return the fields of a model that is sent as separate form fields."""
     form_fields = {}
     for name, field in kind.model_fields.items():
         key = taken_name(kind, name)
@@ -84,7 +84,7 @@ def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:
 
 
 def values_of_model(kind: type[BaseModel], value: object, where: str) -> dict[str, object]:
-    """Return what a form model was given, by the names of the form: an instance, or a dict of its fields.
+    """Return the given values of a form model by form field name; *value* is an instance or a dict of fields.
 
     Raises:
         BadArguments: it is neither.
@@ -92,16 +92,16 @@ def values_of_model(kind: type[BaseModel], value: object, where: str) -> dict[st
     if isinstance(value, dict):
         return value
     if not is_model(value):
-        raise BadArguments(f"{where} goes into the form field by field, so it must be a {kind.__name__} or a dict")
+        raise BadArguments(f"{where} is sent as separate form fields, so it must be a {kind.__name__} or a dict")
     values: dict[str, object] = {_key(type(value), name): getattr(value, name) for name in type(value).model_fields}
     return values | (getattr(value, "model_extra", None) or {})
 
 
 def parts_of_model(kind: type[BaseModel], value: object, where: str) -> Iterator[FormPart]:
-    """Yield the parts of a form model: each field that was given, and what else it holds where it allows that.
+    """Yield the parts of a form model: each field that was given, and extra fields where the model allows them.
 
     Raises:
-        BadArguments: as :func:`parts_of`, or *value* is no such model.
+        BadArguments: as :func:`parts_of`, or *value* is not such a model.
     """
     fields = {field.key: field for field in fields_of_model(kind).values()}
     for key, item in values_of_model(kind, value, where).items():
@@ -115,15 +115,15 @@ def _key(kind: type[BaseModel], name: str) -> str:
 
 
 def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
-    """Yield the parts of one field: none for what the endpoint's default stands for, several for a list.
+    """Yield the parts of one field: none if the endpoint's default applies, several for a list.
 
     Raises:
-        BadArguments: it is no file where one is needed, or nothing that a form can hold.
+        BadArguments: a file is required and it is not one, or a form cannot hold it.
     """
     if value is None:
         if field.default is not None:
             hint = "" if field.default is NO_DEFAULT else "leave it out"
-            raise BadArguments(f"{where} goes into a form, which holds no None", hint=hint)
+            raise BadArguments(f"{where} is sent in a form, which cannot hold None", hint=hint)
         return
     if field.is_file:
         yield from _files(field, value, where)
@@ -144,10 +144,10 @@ def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
 
 
 def encoded(parts: Iterable[FormPart]) -> tuple[bytes | Multipart, str]:
-    """Return the body of a form, and its content type: with a file it is multipart, else a line of text.
+    """Return the body of a form and its content type: multipart if it has a file, URL-encoded otherwise.
 
     Raises:
-        BadArguments: a name has what a header cannot hold.
+        BadArguments: a name has characters that a header cannot hold.
     """
     parts = list(parts)
     if any(part.filename is not None for part in parts):
@@ -157,10 +157,10 @@ def encoded(parts: Iterable[FormPart]) -> tuple[bytes | Multipart, str]:
 
 
 def _check_empty(field: FormField, where: str, what: str) -> None:
-    """FastAPI takes an empty text, and no items, for a field that was not given.
+    """Refuse an empty text or list: FastAPI treats it as a field that was not given.
 
     Raises:
-        BadArguments: the endpoint would get something else.
+        BadArguments: the endpoint would receive another value.
     """
     is_empty = isinstance(field.default, str | list | tuple | set | frozenset) and not field.default
     if is_empty or field.default is FACTORY or (field.many and what == "text"):
@@ -176,7 +176,7 @@ def _check_empty(field: FormField, where: str, what: str) -> None:
 
 def _text(value: object, where: str) -> str:
     if value is None:
-        raise BadArguments(f"{where} goes into a form, which holds no None")
+        raise BadArguments(f"{where} is sent in a form, which cannot hold None")
     return _json(value, where) if isinstance(value, dict | list) else text_of(value)
 
 

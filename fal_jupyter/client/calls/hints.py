@@ -1,4 +1,4 @@
-"""What was probably meant by a call that does not fit: the argument's name, or the form of its value."""
+"""Hints for calls whose arguments do not fit: the intended name, or the form of a value."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping
 from fal_jupyter.domain.text.json_forms import PICTURE, json_form
 from fal_jupyter.domain.text.nearest import nearest
 
-_CLOSE = 0.75  # names that are both an endpoint's own are often alike
+_CLOSE = 0.75  # names of one endpoint's parameters are often similar
 
 
 def for_arguments(
     positional: int, names: Iterable[str], signature: inspect.Signature, error: TypeError
 ) -> tuple[str, str]:
-    """Return the sentence about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
+    """Return the message about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
 
     Args:
         given: how many arguments the call has by position. names: those that it has by name.
-        error: of ``Signature.bind``, which tells of a missing argument before a misspelt one.
+        error: of ``Signature.bind``, which reports a missing argument before a misspelt one.
     """
     names = list(names)
     remaining = [name for name in list(signature.parameters)[positional:] if name not in names]
@@ -50,7 +50,7 @@ def for_invalid_input(detail: object) -> str:
 
 
 def for_value(value: object) -> str:
-    """Say how *value*, which is not JSON serializable, becomes something that it can."""
+    """Describe how to convert *value*, which is not JSON serializable."""
     form = json_form(type(value))
     if form == PICTURE:
         return f"send {form}, and declare the endpoint's parameter as fal.toolkit.Image"
@@ -58,16 +58,16 @@ def for_value(value: object) -> str:
 
 
 def is_file(model: object) -> bool:
-    """True for a class like :class:`fal.toolkit.File`, which nobody fills field by field."""
+    """True for a class like :class:`fal.toolkit.File`, which is never filled field by field."""
     return {"url", "content_type", "file_name"} <= getattr(model, "model_fields", {}).keys()
 
 
 def for_array(hint: object) -> str:
-    """Say what an endpoint takes instead of an array, or ``""`` where a list may be right. *hint* is the parameter's annotation."""
+    """Describe what the endpoint takes instead of an array; ``""`` if a list may be right. *hint* is the parameter's annotation."""
     if not isinstance(hint, type):
         return ""
     if issubclass(hint, str | bytes):
-        return "declare the parameter as list to get its numbers; .tolist() is made of it by itself"
+        return "declare the parameter as list to get its numbers; .tolist() is then called automatically"
     fields = getattr(hint, "model_fields", None)
     if fields is None or getattr(hint, "__pydantic_root_model__", False):
         return ""
@@ -91,7 +91,7 @@ _PICTURES = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "tif", "tiff")
 
 
 def _for_path(value: object, message: str) -> str:
-    """Say how a file of this machine is sent, where its path was: *message* is what :class:`fal.toolkit.File` says of text that is no URL."""
+    """Describe how to send a local file whose path was given as text; *message* is the error of :class:`fal.toolkit.File` for text that is not a URL."""
     if not isinstance(value, str) or "valid URL" not in message or "://" in value:
         return ""
     _, dot, ending = value.rpartition(".")
@@ -102,6 +102,6 @@ def _for_path(value: object, message: str) -> str:
 
 
 def for_absent_app(detail: object) -> str:
-    """What brings back an app that the gateway does not serve: one that was stopped is kept there."""
+    """How to get an app back that the gateway does not serve; it remembers stopped apps."""
     stopped = re.match(r"the app \S+/([^/\s]+) is stopped;", str(detail))
     return f"%fal start {stopped[1]}, or Start on its card" if stopped else "run the cell that defines it again"

@@ -1,4 +1,4 @@
-"""How an interrupt looks under a cell: one line. Where we waited is nothing to the user."""
+"""Shows an interrupt as one line below the cell, without a traceback of the waiting code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shorten(stop: BaseException, what: str) -> None:
 
 @contextmanager
 def one_line(what: str) -> Iterator[None]:
-    """An interrupt of what waits inside is one line; in an asynchronous cell it comes as a ``CancelledError``."""
+    """Show an interrupt of the code inside as one line; in an asynchronous cell it arrives as a ``CancelledError``."""
     try:
         yield
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:

@@ -1,4 +1,4 @@
-"""A request's body as ``multipart/form-data`` (RFC 7578), read piece by piece from where its files are."""
+"""A request's body as ``multipart/form-data`` (RFC 7578), with files read in pieces while it is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[ -~\t]*)?", re.A
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file has: bytes in memory, or *size* bytes of a regular file, which is opened when they are sent."""
+    """A file's contents: bytes in memory, or *size* bytes of a regular file, which is opened when it is sent."""
 
     size: int
     data: bytes | bytearray | memoryview = b""
@@ -33,7 +33,7 @@ class Contents:
         """Yield the bytes from their beginning, each time.
 
         Raises:
-            BadArguments: the file cannot be read any more, or became shorter.
+            BadArguments: the file can no longer be read, or became shorter.
         """
         if self.path == "" and self.opened is None:
             view = memoryview(self.data).cast("B")
@@ -43,7 +43,7 @@ class Contents:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC) if self.opened is None else self.opened.fileno()
             try:
                 at = 0
-                while at < self.size:  # by place: another call may read the same open file
+                while at < self.size:  # by offset: another call may read the same open file
                     piece = os.pread(descriptor, min(PIECE, self.size - at), at)
                     if not piece:
                         raise BadArguments(f"{where} became shorter while it was sent")
@@ -58,7 +58,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
-    """One part: a text, or a file with its name and its type. *where* is what messages call it."""
+    """One part: a text, or a file with its name and its type. *where* is its name in messages."""
 
     name: str
     contents: Contents
@@ -71,7 +71,7 @@ class FormPart:
         """A field of text.
 
         Raises:
-            BadArguments: it has half a character.
+            BadArguments: it has a lone surrogate.
         """
         data = _encoded(value, where)
         return cls(name, Contents(len(data), data), where)
@@ -80,14 +80,14 @@ class FormPart:
         """Its headers.
 
         Raises:
-            BadArguments: a name or the type has what a header cannot hold.
+            BadArguments: a name or the type has characters that a header cannot hold.
         """
         disposition = f'Content-Disposition: form-data; name="{_quoted(self.name, self.where, "name")}"'
         if self.filename is None:
             return _encoded(f"{disposition}\r\n\r\n", self.where)
         if not _CONTENT_TYPE.fullmatch(self.content_type):
             raise BadArguments(
-                f"{self.where} has the content type {self.content_type!r:.80}, which is none",
+                f"{self.where} has an invalid content type, {self.content_type!r:.80}",
                 hint="such as 'image/png'",
             )
         disposition += f'; filename="{_quoted(self.filename, self.where, "file name")}"'
@@ -115,15 +115,15 @@ class Multipart:
 
 
 def type_of(filename: str) -> str:
-    """Return the content type that a file's name stands for."""
+    """Return the content type for a file name."""
     kind, encoding = mimetypes.guess_type(filename)
     return kind if kind and not encoding else ANY_TYPE
 
 
 def contents_of(value: object, where: str) -> tuple[Contents, str] | None:
-    """Return the contents of what stands for a file, and its name (``""`` where it has none); None if it is no file.
+    """Return the contents of a file-like value and its name (``""`` if it has none); None if it is not a file.
 
-    An open file is sent from its start, wherever it stands.
+    An open file is sent from its start, whatever its position.
 
     Raises:
         BadArguments: it cannot be read.
@@ -143,7 +143,7 @@ def _of_path(value: os.PathLike[str] | os.PathLike[bytes], where: str) -> tuple[
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise BadArguments(f"{where} is the folder {path!r}, not a file")
-        if not stat.S_ISREG(status.st_mode) or not status.st_size:  # pipes and the files of /proc say no length
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:  # pipes and the files of /proc have no length
             data = Path(path).read_bytes()
             return Contents(len(data), data), os.path.basename(path)
         with open(path, "rb"):
@@ -190,7 +190,7 @@ def _of_open(value: Any, where: str) -> tuple[Contents, str]:
     except (OSError, ValueError) as error:
         raise BadArguments(f"{where} cannot be read: {error}") from None
     if not isinstance(data, bytes | bytearray):
-        close = getattr(data, "close", None)  # a coroutine that nobody awaits says so
+        close = getattr(data, "close", None)  # an unawaited coroutine causes a warning
         if callable(close):
             close()
         raise BadArguments(f"{where} gives {type(data).__name__}, not bytes, when it is read", hint='open it with "rb"')
@@ -198,7 +198,7 @@ def _of_open(value: Any, where: str) -> tuple[Contents, str]:
 
 
 def _quoted(text: str, where: str, what: str) -> str:
-    """Return a name as a quoted string. FastAPI's reader takes a backslash before a quote, and leaves ``%22`` as it is."""
+    """Return a name as a quoted string. FastAPI's parser accepts a backslash before a quote and does not decode ``%22``."""
     if bad := next((sign for sign in text if sign in "\r\n\0"), ""):
         raise BadArguments(
             f"{where} has a {what} with {bad!r} in it, which a form cannot hold", hint="a name is one line"

@@ -1,4 +1,4 @@
-"""Values as plain JSON, and models by the names under which they take their fields."""
+"""Converts values to plain JSON, and models to dicts by the names under which they accept their fields."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def dump(value: object) -> bytes:
 
 
 def first(value: object, where: str) -> object:
-    """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
+    """As :func:`plain`, but a model's own dump is not walked again: NaN and infinity are detected when it is serialized."""
     return dump_model(value, where) if is_model(value) else plain(value, where)
 
 
 def plain(value: object, where: str) -> object:
     """Return *value* as plain JSON values.
 
-    numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
+    numpy arrays and torch tensors become lists, models and dataclasses dicts; values that JSON cannot hold are reported by location.
 
     Raises:
         BadArguments: naming the place, as in ``argument 'x'['a'][1] is a socket.socket, which is not JSON serializable``.
@@ -92,15 +92,15 @@ def is_model(value: object) -> TypeGuard[BaseModel]:
 
 
 def dump_model(model: BaseModel, where: str, *, by_alias: bool = True) -> object:
-    """A model's fields, by the names under which it takes them and without what it computes."""
+    """A model's fields, by the names under which it accepts them, without computed fields."""
     options: dict[str, Any] = {"by_alias": by_alias, "round_trip": True, "warnings": False}
     try:
         try:
             dumped: object = model.model_dump(mode="json", **options)
-        except Exception:  # often a default that its own field does not take, such as token: SecretStr = ""
+        except Exception:  # often a default that its own field does not accept, such as token: SecretStr = ""
             options["exclude_unset"] = True
             dumped = model.model_dump(mode="json", **options)
-        if _MASK in str(dumped):  # secrets may be among it
+        if _MASK in str(dumped):  # it may contain secrets
             dumped = _revealed(dumped, model.model_dump(**options), where)
     except BadArguments:
         raise
@@ -117,7 +117,7 @@ def text_of(value: object) -> str:
 
 
 def _revealed(written: object, value: object, where: str) -> object:
-    """Return *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
+    """Return *written*, the JSON form of *value*, with secrets in clear text: pydantic writes asterisks for them."""
     if hasattr(value, "get_secret_value"):
         return _secret(value, where)
     if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
@@ -139,7 +139,7 @@ def _secret(value: Any, where: str) -> object:
 
 
 class _Seconds(float):
-    """A span of time: a number in JSON, and ISO 8601 in an address, where pydantic takes no number for one."""
+    """A time span: a number in JSON, ISO 8601 in a URL, where pydantic does not accept a number."""
 
 
 _MASK = "**********"
@@ -147,7 +147,7 @@ _special: weakref.WeakKeyDictionary[type[object], bool] = weakref.WeakKeyDiction
 
 
 def _is_special(kind: type) -> bool:
-    """True if a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
+    """True if a model, or a nested one, serializes a field under another name than it accepts, or omits one."""
     if (special := _special.get(kind)) is None:
         special = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
     return special
@@ -187,7 +187,7 @@ def _has_serializers(kind: type[BaseModel]) -> bool:
 
 
 def taken_name(kind: type[BaseModel], name: str) -> str | AliasPath:
-    """Return the name by which a model takes a field, or the path of one (``AliasPath``)."""
+    """Return the name by which a model accepts a field, or the path of one (``AliasPath``)."""
     alias = kind.__pydantic_fields__[name].validation_alias
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
     if alias is None or config.get("validate_by_alias") is False:
@@ -201,7 +201,7 @@ def taken_name(kind: type[BaseModel], name: str) -> str | AliasPath:
 
 
 def _as_taken(value: object, written: object, where: str, *, by_alias: bool = True) -> object:
-    """Return *written*, the JSON form of *value*, with every field that a model leaves out, by the names under which models take them."""
+    """Return *written*, the JSON form of *value*, with every field that a model omits, by the names under which models accept them."""
     if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
         return [
             _as_taken(item, text, f"{where}[{i}]") for i, (item, text) in enumerate(zip(value, written, strict=True))
@@ -236,7 +236,7 @@ def _is_root_model(value: object) -> TypeGuard[RootModel[object]]:
 
 
 def _fields_of(value: BaseModel, written: object, where: str, *, by_alias: bool) -> object:
-    """Return a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
+    """Return a model's fields by the names under which it accepts them: from *written*, or unchanged if missing there."""
     if not isinstance(written, dict):
         return written
     kind, rest = type(value), dict(written)
@@ -255,13 +255,13 @@ def _fields_of(value: BaseModel, written: object, where: str, *, by_alias: bool)
 
 
 def _is_at_its_address(value: object, name: str) -> bool:
-    """True for the bytes of a :class:`fal.toolkit.File`, which the receiver finds at its URL."""
+    """True for the bytes of a :class:`fal.toolkit.File`, which the receiver downloads from its URL."""
     files = sys.modules.get("fal_jupyter.fal.toolkit.file.file")
     return name == "file_data" and files is not None and isinstance(value, files.File)
 
 
 def _that_comes_back(value: BaseModel, written: object, where: str) -> object:
-    """Return the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
+    """Return the form that a model parses back to *value*: its serialized form, or its fields unchanged."""
     forms: tuple[Callable[[], object], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
     valid = []
     for form in forms:
@@ -273,7 +273,7 @@ def _that_comes_back(value: BaseModel, written: object, where: str) -> object:
         try:
             if back == value:
                 return candidate
-        except Exception:  # arrays do not say whether they are equal
+        except Exception:  # comparing arrays does not give a bool
             return candidate
         valid.append(candidate)
     return valid[0] if valid else written
@@ -288,12 +288,12 @@ def _validated(kind: type, text: bytes) -> object:
 
 
 def put_at(target: dict[str, object], name: str | AliasPath, value: object, where: str) -> None:
-    """Put *value* where a model looks for it: under a name, or at the end of a path."""
+    """Store *value* where a model reads it: under a name, or at the end of a path."""
     path = [name] if isinstance(name, str) else list(name.path)
     holder: Any = target
     for step, after in itertools.pairwise([*path, None]):
         if isinstance(step, int) and step < 0:
-            raise BadArguments(f"{where} is taken from the end of a list ({name}), where a call cannot put it")
+            raise BadArguments(f"{where} is read from the end of a list ({name}), which a call cannot address")
         if isinstance(step, int):
             holder.extend([None] * (step + 1 - len(holder)))
         if after is None:
@@ -345,12 +345,12 @@ def _text_in(data: bytes, where: str) -> str:
     except UnicodeDecodeError:
         hint = "send base64 text, base64.b64encode(…).decode(), and decode it in the endpoint; or a file's address"
         raise BadArguments(
-            f"{where} is bytes that are no UTF-8 text, which are not JSON serializable", hint=hint
+            f"{where} has bytes that are not UTF-8 text, so it is not JSON serializable", hint=hint
         ) from None
 
 
 def is_array(value: object) -> bool:
-    """A numpy array or scalar, or a torch tensor, told without importing either."""
+    """True for a numpy array or scalar or a torch tensor, without importing either."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
         torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
@@ -360,11 +360,11 @@ def is_array(value: object) -> bool:
 def _listed(array: Any, where: str) -> Any:
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     try:
-        if kind == "M":  # whose tolist() gives bare numbers of nanoseconds
+        if kind == "M":  # whose tolist() returns bare numbers of nanoseconds
             return sys.modules["numpy"].datetime_as_string(array).tolist()
         if kind == "m":
             array = array.astype("timedelta64[us]")
-        elif kind == "f" and array.dtype.itemsize > 8:  # whose tolist() gives numpy's numbers
+        elif kind == "f" and array.dtype.itemsize > 8:  # whose tolist() returns numpy's numbers
             array = array.astype("float64")
         listed = array.tolist()
         finite = _is_finite(array)
@@ -380,7 +380,7 @@ def _listed(array: Any, where: str) -> Any:
 
 
 def _is_finite(array: Any) -> bool:
-    """True when an array holds finite real numbers only, so that its items need not be looked at one by one."""
+    """True when an array holds finite real numbers only, so that its items need not be checked one by one."""
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "Tensor") and isinstance(array, torch.Tensor):
         return not array.is_complex() and bool(array.isfinite().all())

@@ -1,4 +1,4 @@
-"""What a session's endpoint prints, shown below the cell that talks to it."""
+"""Shows what a session's endpoint prints, below the cell that uses the session."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError
 from fal_jupyter.protocol.api import A_PRINTED
 
-PATIENCE = 1.0  # seconds for what is printed after the socket has closed
+PATIENCE = 1.0  # seconds to wait for output after the socket has closed
 
 
 class Printed:
-    """Follows one request's output on a thread of its own, which prints where the cell that began it prints."""
+    """Follows one request's output in a thread, and prints it below the cell that opened the session."""
 
     def __init__(self, client: CallingClient, alias: str, request_id: str, on_output: OnOutput | None) -> None:
         self._thread: threading.Thread | None = None
@@ -26,7 +26,7 @@ class Printed:
         try:
             self._answer = client.control.open("GET", A_PRINTED.format(id=quote(request_id, safe="")))
         except (OSError, GatewayError):
-            return  # the gateway has ended, and the session with it: that is told there
+            return  # the gateway has ended; the session itself reports that
         if self._answer.status != 200:
             self._answer.read()  # to its end, so that its socket is closed
             return
@@ -47,7 +47,7 @@ class Printed:
         reader.finish()
 
     def end(self, patience: float = PATIENCE) -> None:
-        """The session is over: show what is left, for at most *patience* seconds."""
+        """Show the remaining output after the session's end, for at most *patience* seconds."""
         if self._thread is not None and self._answer is not None:
             self._thread.join(patience)
             self._answer.close()

@@ -1,4 +1,4 @@
-"""``with Hello.realtime.talk() as ws``: a websocket endpoint of one's own app, message by message."""
+"""``with Hello.realtime.talk() as ws``: a session with a WebSocket endpoint of the user's own app."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
-IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
-ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
+IDLE = "TIMEOUT"  # fal's name for a normal end of a session
+ORDINARY = (1000, 1001, 1005)  # close codes of a normal end
 BLOCK_ENDED = "its with block is over"
-HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
-DEEP = 20  # levels of an input in which the culprit is looked for
+HURRY = 0.5  # seconds that an interrupted session waits for the closing handshake
+DEEP = 20  # levels of nesting in which the invalid value is searched for
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class RealtimeSession:
         self._rest.clear()
 
     def _check(self, *, awaited: bool | None = None, instead: str = "") -> None:
-        """Refuse what cannot be done here; *instead* is what to write in the other kind of block."""
+        """Raise if the session is not open or was opened for the other kind of block; *instead* is what to write then."""
         __tracebackhide__ = True
         if self._socket is None:
             how = f"use it with: with {self._where}() as ws: …"
@@ -97,7 +97,7 @@ class RealtimeSession:
             raise _unsendable(plain, f"the input of {self._name}", error) from None
 
     def _decode(self, message: object) -> object:
-        """Return the value of a message; None at the session's ordinary end."""
+        """Return the value of a message; None at the session's normal end."""
         if self._options is None:
             return message
         if isinstance(message, str):
@@ -132,7 +132,7 @@ class RealtimeSession:
         return str(response.headers.get(H_REQUEST_ID, "")) if response is not None else ""
 
     def _revision(self) -> int:
-        """The revision that the session is with."""
+        """The revision that serves the session."""
         response = self._socket.response
         return int(response.headers.get(H_REVISION, "0")) if response is not None else 0
 
@@ -162,9 +162,9 @@ class RealtimeSession:
         return error
 
     def _over(self) -> RequestError:
-        """What an input meets that comes too late."""
+        """The error of an input sent after the session's end."""
         message = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
-        return RequestError(message, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
+        return RequestError(message, request_id=self._id(), hint=f"open another one: with {self._where}() as ws: …")
 
     def _follow(self) -> Printed:
         return Printed(self._client, self._alias, self._id(), self._on_output)
@@ -175,7 +175,7 @@ class RealtimeSession:
 
     # --- the session, for threads and for asyncio -----------------------------------------------------------------
     def _drive(self, flow: Flow[object]) -> Any:
-        """Return the value of *flow*, or in an ``async with`` block what is awaited for it."""
+        """Return the value of *flow*, or, in an ``async with`` block, an awaitable of it."""
         __tracebackhide__ = True
         if self._awaited:
             return self._await(flow)
@@ -226,7 +226,7 @@ class RealtimeSession:
         raise (yield from in_thread(partial(self._explained, failed))) from None
 
     def _read_rest(self) -> Flow[_Failed | None]:
-        """The other side has closed: keep its last outputs for later calls of ``recv``, and see how it ended."""
+        """The peer has closed: keep its last outputs for later ``recv`` calls, and record how it ended."""
         from websockets.exceptions import ConnectionClosed  # start-up
 
         try:
@@ -250,7 +250,7 @@ class RealtimeSession:
         except ConnectionClosed as closed:
             value = self._closed(closed)
         if isinstance(value, _Failed):
-            yield from on_loop(self._socket.close)  # what the gateway knows of it is complete then
+            yield from on_loop(self._socket.close)  # after that, the gateway's record of it is complete
             raise (yield from in_thread(partial(self._explained, value))) from None
         return value
 
@@ -261,7 +261,7 @@ class RealtimeSession:
         async with asyncio.timeout(timeout):
             return await self._socket.recv()
 
-    # --- its face -------------------------------------------------------------------------------------------------
+    # --- public methods -------------------------------------------------------------------------------------------
     def __enter__(self) -> RealtimeSession:
         __tracebackhide__ = True
         self._begin(awaited=False)
@@ -284,8 +284,8 @@ class RealtimeSession:
         """Send one input. (Inside ``async with``: await it.)
 
         Raises:
-            BadArguments: it is none, or has what a message cannot hold.
-            RequestError: the session has ended; it says how.
+            BadArguments: it is not an input of this endpoint, or a message cannot hold it.
+            RequestError: the session has ended; the message says how.
         """
         __tracebackhide__ = True
         self._check()
@@ -320,7 +320,7 @@ class RealtimeSession:
 
 
 def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
-    """Name the place of what msgpack did not take."""
+    """Return an error that names the location of a value that msgpack cannot encode."""
     location, culprit = _find_unsendable(value, where, 0)
     if isinstance(error, TypeError):
         kind = type(culprit)
@@ -331,7 +331,7 @@ def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
 
 
 def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, object]:
-    """Return the first thing inside *value* that does not pack by itself, and where it is."""
+    """Return the innermost value inside *value* that msgpack cannot encode, and its location."""
     if depth < DEEP and isinstance(value, dict):
         for key, item in value.items():
             if not _packs(key):

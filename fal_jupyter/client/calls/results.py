@@ -1,4 +1,4 @@
-"""An answer as the value of a call: the annotated model where there is one, plain JSON values otherwise."""
+"""Converts an answer to the value of a call: the annotated model if there is one, plain JSON values otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Results:
     """How one endpoint's answers are read.
 
     Attributes:
-        notice: why an answer of this endpoint was given as a plain value, ``""`` while none was.
+        notice: why an answer of this endpoint was returned as a plain value; ``""`` if none was.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -32,10 +32,10 @@ class Results:
         self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
 
     def value(self, answer: Answer) -> object:
-        """Return the answer's value; the plain value where its annotation does not take what it was written as.
+        """Return the answer's value; the plain value if the annotated type does not accept it.
 
         Raises:
-            RequestError: it is not what its head says.
+            RequestError: the body does not match its content type.
         """
         kind = answer.header("content-type").split(";")[0].strip().lower()
         if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
@@ -55,7 +55,7 @@ class Results:
             return json.loads(text)
         except ValueError as error:
             excerpt = text[:60].decode("utf-8", "replace")
-            raise self._unreadable(answer, f"what is no JSON: {excerpt!r} ({error})") from None
+            raise self._unreadable(answer, f"invalid JSON: {excerpt!r} ({error})") from None
 
     def _model(self, answer: Answer) -> object:
         from pydantic import ValidationError  # start-up
@@ -70,7 +70,7 @@ class Results:
             try:
                 return self._validate(json.dumps(decoded))
             except ValidationError:
-                pass  # the first errors tell more
+                pass  # the first errors are more specific
         if not self.notice:
             wrong_places = _readable([{**error, "loc": ("answer", *error["loc"])} for error in wrong])
             self.notice = (
@@ -91,7 +91,7 @@ class Results:
 
 
 def _adapter_of(hint: Any) -> TypeAdapter[object] | None:
-    """Return what reads JSON as *hint*, or None if pydantic cannot (a Response, an iterator)."""
+    """Return a parser of JSON as *hint*, or None if pydantic has none (a Response, an iterator)."""
     from pydantic import TypeAdapter  # start-up
 
     try:
@@ -105,7 +105,7 @@ def _name_of(hint: object) -> str:
 
 
 def _dropped(decoded: Any, location: tuple[Any, ...]) -> bool:
-    """Take a key out that the model computes and so does not take."""
+    """Remove a key that the model computes and does not accept."""
     try:
         for step in location[:-1]:
             decoded = decoded[step]
@@ -169,7 +169,7 @@ def _readable(detail: object) -> str:
 
 
 def _readable_part(item: object) -> str:
-    """FastAPI's description of one wrong value; anything else that users put into a ``detail`` as it is."""
+    """FastAPI's description of one invalid value; any other ``detail`` that users set, unchanged."""
     if not isinstance(item, dict) or not isinstance(item.get("loc"), list | tuple):
         return str(item)
     location = ".".join(str(p) for p in item["loc"][1:]) or ".".join(map(str, item["loc"]))

@@ -11,7 +11,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Path parameters filled in, query string, body, headers that parameters are taken from, the body's type."""
+    """Path parameters filled in, query string, body, headers that carry parameters, and the body's content type."""
 
     path: str
     query: str

@@ -1,4 +1,4 @@
-"""``Hello.stream.chat(...)``: an endpoint's answer while it is being made, to a plain loop or an asynchronous one."""
+"""``Hello.stream.chat(...)``: an endpoint's answer while it is produced, in a plain or an asynchronous loop."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Finished = Callable[[Answer], None]
 
 
 class _StreamReader(AnswerReader):
-    """An answer whose body is handed on as it comes."""
+    """An answer whose body is passed on as it arrives."""
 
     def __init__(self, on_output: OnOutput | None, where_the_rest_is: str) -> None:
         super().__init__(on_output, where_the_rest_is)
         self._decoder_of_events: EventDecoder | None = None
 
     def values(self) -> Iterator[object]:
-        """Yield the values that have come since the last call; a failed answer has none."""
+        """Yield the values that have arrived since the last call; a failed answer has none."""
         answer = self.answer
         if not answer.status or answer.status >= 400:
             return
@@ -37,7 +37,7 @@ class _StreamReader(AnswerReader):
             yield from self._decoder_of_events.feed(part)
 
     def last_values(self) -> Iterator[object]:
-        """The answer is complete: give what was left."""
+        """Yield the remaining values of a complete answer."""
         yield from self.values()
         if self._decoder_of_events is not None and not self.answer.aborted:
             yield from self._decoder_of_events.end()

@@ -1,4 +1,4 @@
-"""``job = Hello.submit.generate(...)``: a request that waits in the gateway's queue, in the words of fal's own client."""
+"""``job = Hello.submit.generate(...)``: a request in the gateway's queue, with the names of fal's own client."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-# --- what a request's status may be: names and fields of fal_client ----------------------------------------------------
+# --- statuses of a request: names and fields of fal_client ----------------------------------------------------------
 @dataclass
 class Queued:
-    """It waits; *position* requests of its app are before it."""
+    """It is waiting; *position* requests of its app are ahead of it."""
 
     position: int
 
 
 @dataclass
 class InProgress:
-    """A runner works on it. *logs* are its lines so far, where they were asked for."""
+    """A runner works on it. *logs* are its lines so far, if requested."""
 
     logs: list[dict[str, object]] | None
 
 
 @dataclass
 class Completed:
-    """It is over. *error* and *error_type* say why where it failed or was cancelled."""
+    """It has ended. *error* and *error_type* give the reason if it failed or was cancelled."""
 
     logs: list[dict[str, object]] | None
     metrics: dict[str, object] = field(default_factory=dict)
@@ -71,7 +71,7 @@ Status = Queued | InProgress | Completed
 
 
 def status_of(data: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status:
-    """Read a status answer; *logs* stand in for those that are in it."""
+    """Read a status answer; *logs* replace those in it."""
     if data["status"] == "IN_QUEUE":
         return Queued(data["queue_position"])
     if data["status"] == "IN_PROGRESS":
@@ -80,7 +80,7 @@ def status_of(data: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status
 
 
 class _Tail:
-    """The lines of a status stream, which tells each once."""
+    """Collects the log lines of a status stream, which sends each line once."""
 
     def __init__(self, with_logs: bool) -> None:
         self._decoder = ServerSentEvents()
@@ -136,7 +136,7 @@ class SubmittingApp(Protocol):
 
     @property
     def on_output(self) -> OnOutput | None:
-        """Gets what a call's code prints."""
+        """Receives what the endpoint prints."""
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
@@ -157,12 +157,12 @@ class SubmittingApp(Protocol):
 class QueuedRequest:
     """A request in the queue. ``get()`` waits for its value, as a plain call does; ``await job`` in an asynchronous cell.
 
-    It goes on whether anybody waits or not, and its answer is kept for a while. Another process, or this one after a restart,
-    has it again by ``Hello.submit.get_handle(request_id)``.
+    It runs whether or not a caller waits for it, and its answer is kept for a while. Another process, or this one after a
+    restart, gets it by ``Hello.submit.get_handle(request_id)``.
 
     Attributes:
         request_id: its id. endpoint: the method's name, ``""`` where only the id is known.
-        response_url, status_url, cancel_url: for other callers, who need the key.
+        response_url, status_url, cancel_url: for other callers, which need the key.
     """
 
     def __init__(self, handle: SubmittingApp, endpoint: str, request_id: str, gateway: int = 0) -> None:
@@ -174,17 +174,17 @@ class QueuedRequest:
 
     @property
     def response_url(self) -> str:
-        """Where its answer is."""
+        """URL of its answer."""
         return f"{self._handle.base}{self._address}"
 
     @property
     def status_url(self) -> str:
-        """Where its status is."""
+        """URL of its status."""
         return f"{self.response_url}/status"
 
     @property
     def cancel_url(self) -> str:
-        """Where ``PUT`` cancels it."""
+        """URL that cancels it on ``PUT``."""
         return f"{self.response_url}/cancel"
 
     def __repr__(self) -> str:
@@ -203,37 +203,37 @@ class QueuedRequest:
     def _name(self) -> str:
         return f"{self._handle.spec.class_name}.{self.endpoint or 'submit'}"
 
-    # --- what it is at ----------------------------------------------------------------------------------------------
+    # --- status -----------------------------------------------------------------------------------------------------
     def status(self, *, with_logs: bool = False) -> Status:
         """Return :class:`Queued`, :class:`InProgress` or :class:`Completed`.
 
         Raises:
-            RequestError: the gateway does not know it (any more).
+            RequestError: the gateway does not know it, or no longer.
         """
         data = self._fetch("GET", f"{self._address}/status?logs={int(with_logs)}")
         self._last = status_of(data, data.get("logs"))
         return self._last
 
     def iter_events(self, *, with_logs: bool = False) -> Events:
-        """Return its statuses as they change, to ``for`` and to ``async for``."""
+        """Return its statuses as they change, for ``for`` and ``async for``."""
         return Events(self, with_logs)
 
     def cancel(self, *, force: bool = False) -> None:
-        """Cancel it: a waiting request is dropped; a running one goes on until the app ends it.
+        """Cancel it: a waiting request is dropped; a running one continues until the app ends it.
 
         The app gets ``POST {path}/cancel`` with the same request id, as on fal. Without such an endpoint the request runs on.
 
         Args:
-            force: end a running request whatever the app does: its code gets an exception, then its runner is replaced.
+            force: end a running request in any case: an exception is raised in its code, then its runner is replaced.
 
         Raises:
-            RequestError: it is over already (400), or not known (404).
+            RequestError: it has already ended (400), or is unknown (404).
         """
         self._fetch("PUT", f"{self._address}/cancel" + (f"?{Q_FORCE}=1" if force else ""))
 
     # --- its value --------------------------------------------------------------------------------------------------
     def get(self) -> Any:
-        """Wait until it is over and give the endpoint's answer, with what it prints as it comes.
+        """Wait until it has ended and return the endpoint's answer; its output is printed as it arrives.
 
         Raises:
             RequestError: it failed or was cancelled; the user's own traceback is in it.
@@ -258,7 +258,7 @@ class QueuedRequest:
         if isinstance(status, Queued) or show is None or status.logs is None:
             return
         for line in status.logs[self._printed :]:
-            self._printed += 1  # before it is shown: an interrupt that comes then must not show it twice
+            self._printed += 1  # before it is shown: an interrupt at that moment must not show it twice
             show(2 if line["level"] == "STDERR" else 1, f"{line['message']}\n")
 
     def _value(self) -> Any:
@@ -268,7 +268,7 @@ class QueuedRequest:
             raise _lost()
         try:
             recorded = self._client.control.request(self.request_id)
-        except NotServed:  # another one's, or too long ago: its answer is all that is left
+        except NotServed:  # of another gateway, or too old: only its answer is available
             recorded = None
         if recorded is not None:
             record = recorded["request"]
@@ -336,9 +336,9 @@ class QueuedRequest:
 
 
 class Submit:
-    """``Hello.submit.generate(...)`` puts a call into the queue and gives a :class:`QueuedRequest` at once.
+    """``Hello.submit.generate(...)`` puts a call into the queue and returns a :class:`QueuedRequest` immediately.
 
-    ``Hello.submit(priority="low").generate(...)`` says how: *priority* ``"normal"`` or ``"low"``, *start_timeout* in seconds,
+    ``Hello.submit(priority="low").generate(...)`` sets options: *priority* ``"normal"`` or ``"low"``, *start_timeout* in seconds,
     *webhook_url* for the result, *hint* for a runner, further *headers*. By id: ``get_handle``, and ``status``, ``result``,
     ``cancel`` where no endpoint has that name.
     """
@@ -377,10 +377,10 @@ class Submit:
         """Return a request that was submitted before, by this process or another.
 
         Raises:
-            BadArguments: that is no id.
+            BadArguments: that is not a request id.
         """
         if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
-            raise BadArguments(f"{request_id!r:.80} is no id of a request", hint="job.request_id has it")
+            raise BadArguments(f"{request_id!r:.80} is not a request id", hint="job.request_id has it")
         return QueuedRequest(self._handle, "", request_id)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -419,17 +419,17 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
-    """How a request goes into the queue."""
+    """Options of a queued request."""
 
     headers: tuple[tuple[str, str], ...] = ()
     webhook_url: str | None = None
 
 
 def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions) -> QueuedRequest:
-    """Put a request into the queue; it is there when this returns.
+    """Put a request into the queue; it is queued when this returns.
 
     Raises:
-        RequestError: it was refused: what is wrong with its options, or its app is not there.
+        RequestError: it was refused: an option is invalid, or its app does not exist.
     """
     query = [sent.query] if sent.query else []
     query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
@@ -467,6 +467,6 @@ def _lost(error: Exception | None = None) -> FalJupyterError:
 
 
 def _goes_on(stop: KeyboardInterrupt, name: str) -> None:
-    """The interrupt as one line: the request itself is not touched by it."""
+    """The interrupt as one line: the request itself continues."""
     message = f"KeyboardInterrupt: not waiting any longer; {name}() goes on: job.get() waits for it again, job.cancel() ends it"
     stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]

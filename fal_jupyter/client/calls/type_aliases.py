@@ -1,10 +1,10 @@
-"""What a type alias stands for."""
+"""Resolves type aliases."""
 
 from __future__ import annotations
 
 from typing import Protocol, TypeGuard
 
-_MAX_ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
+_MAX_ALIASES = 100  # FastAPI refuses an alias of itself
 
 
 class _TypeAlias(Protocol):

@@ -45,7 +45,7 @@ class AnswerImage(str):
 
     @classmethod
     def of(cls, payload: bytes) -> str:
-        """Read a DISPLAY frame; of a type that is no picture, the text alone is left."""
+        """Read a DISPLAY frame; with an unknown media type, only the text is used."""
         head, data, _ = frames.decode_message(payload)
         described = _display_head.decode(head)
         text = f"{described.text}\n"
@@ -61,7 +61,7 @@ OUTPUT_BOUND = 256 * 1024
 
 @dataclass(slots=True)
 class Answer:
-    """A finished call: what the app answered, what its code raised, and where the time went."""
+    """A finished call: the app's response, what its code raised, and its timings."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Answer:
 
 
 class AnswerReader:
-    """Frames to an :class:`Answer`; output goes to *on_output* in order, at most ``OUTPUT_BOUND`` characters of it."""
+    """Frames to an :class:`Answer`; output is passed to *on_output* in order, at most ``OUTPUT_BOUND`` characters."""
 
     def __init__(self, on_output: OnOutput | None, where_the_rest_is: str) -> None:
         self.answer = Answer()
@@ -87,7 +87,7 @@ class AnswerReader:
         self._parts: list[bytes] = []
 
     def feed_from(self, connection: ControlConnection, data: bytes) -> None:
-        """Take bytes of the connection. A body of plain JSON is a refusal before it became an app's request."""
+        """Take bytes of the connection. A body of plain JSON is a refusal by the gateway itself."""
         body = connection.receive_data(data)
         if not body:
             return
@@ -99,7 +99,7 @@ class AnswerReader:
             self.feed(body)
 
     def values(self) -> Iterable[object]:
-        """Return the values that can be handed on before the answer is complete: none of a plain call."""
+        """Return the values that are available before the answer is complete: none for a plain call."""
         return ()
 
     def feed(self, data: bytes) -> None:
@@ -113,7 +113,7 @@ class AnswerReader:
                 head, body, _ = frames.decode_message(frame.payload)
                 response = _response_head.decode(head)
                 self.answer.status, self.answer.headers = response.status, response.headers
-                self._parts = [body]  # a second one is the gateway's failure, in place of an answer that had begun
+                self._parts = [body]  # a second one is the gateway's error, which replaces an answer that had begun
             elif frame.kind == Kind.BODY:
                 self._parts.append(frame.payload)
             elif frame.kind == Kind.ERROR:

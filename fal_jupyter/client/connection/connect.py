@@ -25,10 +25,10 @@ from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
 log = logging.getLogger("fal_jupyter.client")
-CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
-START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
+CONNECT_PATIENCE = 15.0  # seconds for a gateway to accept a connection while its backlog is full
+START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the previous one
 FOREGROUND_IDLE_EXIT = 365 * 86400.0  # seconds: a gateway in the foreground waits for Ctrl-C
-MOST_STARTS = 3  # for gateways that are ended before they are up
+MOST_STARTS = 3  # for gateways that are killed while they start
 _KILLING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 LOOK_AGAIN = 0.02  # seconds between two attempts to take a lock: flock(2) has no time limit
 MOST_WORDS = 1 << 20  # bytes of gateway.err
@@ -40,11 +40,11 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
     """Connect to the gateway's socket.
 
     Args:
-        wait: False gives a socket that does not block, and BlockingIOError where too many wait to be taken.
+        wait: False returns a non-blocking socket, and raises BlockingIOError if the backlog is full.
 
     Raises:
-        OSError: nobody answers there.
-        GatewayUnreachable: somebody else's process does, or a gateway that takes no more connections.
+        OSError: no process listens there.
+        GatewayUnreachable: another user's process does, or a gateway that accepts no more connections.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     forks.closed_in_child(sock)
@@ -78,7 +78,7 @@ def _timeval(seconds: float) -> bytes:
 
 
 def _holder_of(lock: os.PathLike[str]) -> int:
-    """Return the process that has written itself into a lock file; 0 if none has."""
+    """Return the process id in a lock file; 0 if it has none."""
     try:
         with open(lock, "rb") as file:
             text = file.read(32).strip()
@@ -102,7 +102,7 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
     """Make sure that a gateway answers; returns True when it was started here.
 
     Raises:
-        StateRefused: the state directory is not ours alone.
+        StateRefused: other users can access the state directory.
         GatewayUnreachable: none could be started; the message says why.
     """
     check_state(settings.state)
@@ -115,26 +115,26 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
             try:
                 process = _start(settings, idle_exit)
                 break
-            except _Killed as killed:  # while it started, which is nothing wrong with it
+            except _Killed as killed:  # while it started, which is not its fault
                 if not starts_left:
                     raise GatewayUnreachable(killed.message, hint=killed.hint) from None
-        process.returncode = 0  # detached: it is not waited for
+        process.returncode = 0  # detached: nothing waits for it
         return True
 
 
 def start_in_foreground(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start a gateway that also logs to this process's standard error; returns its process, to be waited for.
+    """Start a gateway that also logs to this process's standard error; returns its process, for the caller to wait for.
 
     Raises:
-        GatewayError: one runs already.
-        StateRefused: the state directory is not ours alone.
+        GatewayError: one is already running.
+        StateRefused: other users can access the state directory.
         GatewayUnreachable: it could not be started; the message says why.
     """
     check_state(settings.state)
     with _start_lock(settings):
         if (pid := _answering(settings)) is not None:
             raise GatewayError(
-                f"a gateway runs already in {settings.state} (process {pid})",
+                f"a gateway is already running in {settings.state} (process {pid})",
                 hint=f"type: kill {pid}, which stops its apps, or set FAL_JUPYTER_STATE to another directory",
             )
         return _start(settings, FOREGROUND_IDLE_EXIT, foreground=True)
@@ -181,7 +181,7 @@ def _take(lock: int, settings: Settings) -> None:
 
 
 def _answering(settings: Settings) -> int | None:
-    """Return the process of the gateway that answers (0: of another PID namespace); None if none does."""
+    """Return the process id of the running gateway (0: of another PID namespace); None if there is none."""
     try:
         with dial(settings) as sock:
             return peer_pid(sock)
@@ -236,7 +236,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: S
     poller.register(pipe, select.POLLIN)
     if not poller.poll(1000 * START_PATIENCE):
         refused = silent(process.pid, START_PATIENCE)
-        process.send_signal(signal.SIGKILL)  # our child, which no client uses yet
+        process.send_signal(signal.SIGKILL)  # our own child, which no client uses yet
         process.wait()
         raise refused
     answer = pipe.read()
@@ -245,7 +245,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: S
         kind = _Killed if -process.returncode in _KILLING else GatewayUnreachable
         raise kind(
             f"the gateway ended while it started (status {process.returncode})",
-            hint=f"its last words are in {settings.logs / 'gateway.err'}",
+            hint=f"its last output is in {settings.logs / 'gateway.err'}",
         )
     outcome = json.loads(answer)
     if not outcome["ok"]:
@@ -255,7 +255,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: S
 
 
 def _last_words(settings: Settings) -> BinaryIO:
-    """Open the file of what gateways write to their standard streams; one that has grown is begun anew."""
+    """Open the file for the gateways' standard streams; it is truncated when it has grown too large."""
     fd = os.open(settings.logs / "gateway.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     if os.fstat(fd).st_size > MOST_WORDS:
         os.ftruncate(fd, 0)
@@ -263,10 +263,10 @@ def _last_words(settings: Settings) -> BinaryIO:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What a gateway carries: nothing of the user's, since apps bring their own."""
+    """The gateway's environment variables: none of the user's, since apps bring their own."""
     carried = {
         name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)
     }
     if "PYTHONPATH" in os.environ:
-        carried["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
+        carried["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be installed
     return carried | settings.environment()

@@ -1,4 +1,4 @@
-"""This process's way to its gateway: the lease that it holds, the connections made under it, and the next gateway after an end."""
+"""Connects this process to its gateway: holds the lease, opens connections, and starts the next gateway after a crash."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from fal_jupyter.domain.errors import GatewayUnreachable
 from fal_jupyter.settings import Settings
 
 log = logging.getLogger("fal_jupyter.client")
-JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
-SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
+JOIN_PATIENCE = 60.0  # seconds until some gateway must have granted a lease
+SOCKET_PATIENCE = 2.0  # seconds for a running gateway to recreate its removed socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Owner:
 
     Attributes:
         kind: ``kernel``, ``serve`` or ``script``.
-        name: what the owner is called in sentences.
-        port: the loopback port wanted, 0 for any.
-        idle_exit: seconds that a gateway started here waits for a new owner when the last is gone.
+        name: the owner's name in messages.
+        port: the requested loopback port, 0 for any.
+        idle_exit: seconds that a gateway started here waits for a new owner after the last one has ended.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Restorable(Protocol):
     """What a process has published."""
 
     def restore(self, connector: GatewayConnector, lease: str) -> None:
-        """Publish under a new lease, given by its id, what was published before.
+        """Publish everything again under a new lease, given by its id.
 
         Raises:
             GatewayEnding: the gateway ended meanwhile.
@@ -55,12 +55,12 @@ class Restorable(Protocol):
 
 
 class GatewayConnector:
-    """Holds a lease of the gateway and connects to it. Where it has ended, another one is started.
+    """Holds a lease of the gateway and connects to it. If it has ended, another one is started.
 
     A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
 
     Attributes:
-        key: of the lease. lock: of everything that a change of the gateway changes.
+        key: that of the lease. lock: guards all state that depends on the current gateway.
     """
 
     def __init__(self, settings: Settings, owner: Owner, publications: Restorable) -> None:
@@ -95,10 +95,10 @@ class GatewayConnector:
         return attached is not None and attached.alive
 
     def ensure(self) -> leases.Attachment:
-        """Hold a lease of a living gateway; after a gateway's death, start another and publish again.
+        """Hold a lease of a running gateway; if the gateway has ended, start another one and publish again.
 
         Raises:
-            GatewayError: it cannot be had.
+            GatewayError: no gateway is available.
         """
         with self.lock:
             if self._parents is None:
@@ -113,7 +113,7 @@ class GatewayConnector:
         """Hold a lease of this very process, also in a forked child.
 
         Raises:
-            GatewayError: it cannot be had.
+            GatewayError: no gateway is available.
         """
         with self.lock:
             if self._parents is not None:
@@ -136,7 +136,7 @@ class GatewayConnector:
             raise AssertionError("unreachable")
 
     def _new_lease(self) -> leases.Lease:
-        """Join the gateway, or start one. One that is ending refuses, and the next one waits for its end by itself."""
+        """Join the gateway, or start one. A gateway that is shutting down refuses, and the next one waits for its end."""
         deadline = time.monotonic() + JOIN_PATIENCE
         owner = self._owner
         while True:
@@ -160,7 +160,7 @@ class GatewayConnector:
             self.lease = None
 
     def forget(self, gateway: int) -> None:
-        """A gateway has said that it is ending: the next request goes to another one."""
+        """Record that a gateway is shutting down: the next request goes to another one."""
         with self.lock:
             self._pool.clear()
             if self.lease is not None and self.lease.gateway == gateway:
@@ -169,7 +169,7 @@ class GatewayConnector:
                 self._parents.close()
 
     def await_end(self, gateway: int) -> None:
-        """A new connection to *gateway* broke off unread: it is ending, which takes a moment, in which it would break the next one too."""
+        """A new connection to *gateway* was closed unread: it is shutting down. Wait a moment, as it would close the next one too."""
         attached = self.attached
         if attached is not None and attached.gateway == gateway:
             attached.wait_for_gateway(SOCKET_PATIENCE)
@@ -185,11 +185,11 @@ class GatewayConnector:
     def dial(self) -> socket.socket:
         """Connect to the gateway that holds this process's lease; nothing is sent yet.
 
-        Where the gateway has ended, another one is started (:meth:`ensure`). Where it lives and its socket is missing (the state
-        directory was removed), it makes a new one in a moment.
+        If the gateway has ended, another one is started (:meth:`ensure`). If it runs but its socket is missing (the state
+        directory was removed), it soon creates a new one.
 
         Raises:
-            GatewayError: none can be had.
+            GatewayError: no gateway is available.
         """
         while True:
             attached = self.ensure()
@@ -200,7 +200,7 @@ class GatewayConnector:
                     raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
 
     def dial_running(self) -> socket.socket:
-        """As :meth:`dial`, but without starting a gateway where there is none.
+        """As :meth:`dial`, but without starting a gateway if there is none.
 
         Raises:
             OSError: none runs.
@@ -209,7 +209,7 @@ class GatewayConnector:
         return self._dial_of(attached) if attached is not None and attached.alive else connect.dial(self._settings)
 
     def _dial_of(self, attached: leases.Attachment) -> socket.socket:
-        """Connect to that very gateway.
+        """Connect to this gateway and no other.
 
         Raises:
             OSError: it has ended, or its socket is missing.
@@ -225,7 +225,7 @@ class GatewayConnector:
                 continue
             if connect.peer_pid(sock) == attached.gateway:
                 return sock
-            sock.close()  # another gateway has taken its place: ours has ended, or is about to
+            sock.close()  # another gateway has replaced ours, which has ended or is about to
             if attached.ends_within(SOCKET_PATIENCE):
                 raise ConnectionRefusedError(f"gateway {attached.gateway} has ended")
             raise GatewayUnreachable(
@@ -234,11 +234,11 @@ class GatewayConnector:
             )
 
     def idle(self) -> socket.socket | None:
-        """Return a connection of a former call, if there is one that is still open; does not wait."""
+        """Return an open connection of an earlier call, if there is one; does not wait."""
         return self._pool.take() if self.alive else None
 
     def release(self, sock: socket.socket, *, reusable: bool) -> None:
-        """Keep the connection of a call that is over, or close it."""
+        """Keep the connection of a completed call, or close it."""
         if reusable:
             self._pool.keep(sock)
         else:
@@ -247,12 +247,12 @@ class GatewayConnector:
     def open(
         self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
     ) -> Response:
-        """Send a request to the gateway that holds this process's lease; returns the response as soon as its head is here.
+        """Send a request to the gateway that holds this process's lease; returns the response as soon as its head has arrived.
 
-        Where it has ended, another one is started and this process's apps are published there; nothing that may have begun is repeated.
+        If it has ended, another one is started and this process's apps are published there; a request that may have begun is never repeated.
 
         Raises:
-            OSError, GatewayError: it ended in the middle, or none can be had.
+            OSError, GatewayError: it ended during the request, or none is available.
         """
         return run(self.opening(method, target, headers, body))
 

@@ -1,4 +1,4 @@
-"""The control plane of the gateway, as its clients use it. Nothing here starts a gateway, but for an app of this process."""
+"""Client of the gateway's control plane. A gateway is started only for apps of this process."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ class ControlConnections(Protocol):
         """Connect to the gateway that runs.
 
         Raises:
-            OSError: none does.
+            OSError: none is running.
         """
 
     def open(
         self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
     ) -> Response:
-        """Send a request; where the gateway has ended, another one is started and this process's apps are published there.
+        """Send a request; if the gateway has ended, another one is started and this process's apps are published there.
 
         Raises:
-            OSError, GatewayError: it ended in the middle, or none can be had.
+            OSError, GatewayError: it ended during the request, or none is available.
         """
 
 
@@ -63,8 +63,8 @@ class ControlClient:
     """Requests to the control plane: what runs, how it scales, and changes of both.
 
     Args:
-        own_apps: aliases of the apps of this process. Such an app is published again before a question about its scaling, where its
-            gateway has ended.
+        own_apps: aliases of the apps of this process. If the gateway has ended, such an app is published again before its scaling is
+            queried.
     """
 
     def __init__(self, connections: ControlConnections, own_apps: Container[str] = ()) -> None:
@@ -72,7 +72,7 @@ class ControlClient:
 
     # --- requests -----------------------------------------------------------------------------------------------
     def open(self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Response:
-        """Send a request; returns the response as soon as its head is here.
+        """Send a request; returns the response as soon as its head has arrived.
 
         Raises:
             OSError: no gateway runs.
@@ -92,7 +92,7 @@ class ControlClient:
         return response.status, json.loads(response.read())
 
     def ask_bounded(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        """Send a request; returns status and JSON value within ``PATIENCE``. What a gateway that ended has not read goes to the next one.
+        """Send a request; returns status and JSON value within ``PATIENCE``. A request that an ended gateway has not read is sent to the next one.
 
         Raises:
             OSError: no gateway runs, or it ended later.
@@ -119,7 +119,7 @@ class ControlClient:
         raise AssertionError("unreachable")
 
     def _read(self, target: str, absent: object) -> Any:
-        """Read a record; *absent* where no gateway runs."""
+        """Read a record; *absent* if no gateway runs."""
         try:
             status, value = self.ask_bounded("GET", target)
         except OSError:
@@ -165,7 +165,7 @@ class ControlClient:
         return line if response.status == 200 else None
 
     def feed(self) -> Iterator[FeedLine]:
-        """The feed's lines as they come, until the gateway ends.
+        """The feed's lines as they arrive, until the gateway ends.
 
         Raises:
             OSError: no gateway runs.
@@ -174,10 +174,10 @@ class ControlClient:
             yield json.loads(line)
 
     def request(self, request_id: str) -> RequestDetail:
-        """What is known of one request.
+        """The record of one request.
 
         Raises:
-            NotServed: it is not kept any more, or no gateway runs.
+            NotServed: it is no longer stored, or no gateway runs.
         """
         status, value = self.ask("GET", A_REQUEST.format(id=quote(request_id, safe="")))
         if status != 200:
@@ -186,7 +186,7 @@ class ControlClient:
         return detail
 
     def failure_of(self, request_id: str) -> ErrorDescription | None:
-        """What user code raised while it worked for a request of ours, or None if nothing is known of it."""
+        """The exception of user code during one of our requests, or None if there is no record of one."""
         try:
             return self.request(request_id)["error"]
         except NotServed:
@@ -202,7 +202,7 @@ class ControlClient:
 
     # --- changes ------------------------------------------------------------------------------------------------
     def client_env(self) -> ClientEnv:
-        """Have the TLS port opened and a key made, for fal's client in another process.
+        """Open the TLS port and create a key, for fal's client in another process.
 
         Raises:
             NotServed: there is no gateway.
@@ -258,7 +258,7 @@ class ControlClient:
         """Start an app that was stopped, as it was.
 
         Raises:
-            NotServed: there is no gateway, or no such app that its owner still has.
+            NotServed: there is no gateway, or no such app whose owner is still running.
         """
         try:
             status, value = self.ask_bounded("POST", f"{A_APPS}/{quote(alias)}/start")
@@ -268,7 +268,7 @@ class ControlClient:
             raise NotServed(str(value["detail"]))
 
     def stop_app(self, alias: str, *, kill: bool, wait: bool) -> None:
-        """Stop an app; with *wait*, until its last runner is gone.
+        """Stop an app; with *wait*, return when its last runner has ended.
 
         Raises:
             NotServed: there is no gateway, or no such app.
@@ -292,5 +292,5 @@ class ControlClient:
             raise NotServed(str(value["detail"]))
 
     def shutdown(self) -> None:
-        """Ask the gateway to drain everything and exit."""
+        """Make the gateway drain everything and exit."""
         self.ask_bounded("POST", A_SHUTDOWN)

@@ -1,4 +1,4 @@
-"""One request to the gateway and its response, without IO: the bytes of the response in, what they mean out."""
+"""One request to the gateway and its response, without IO: parses the bytes of the response."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 class ControlConnection:
     """The state of one request on a connection.
 
-    The driver sends :attr:`request`, then gives what it receives to :meth:`receive_data`, until :attr:`done`. Nothing here reads a
-    socket, so the same rules serve the synchronous and the asynchronous client.
+    The driver sends :attr:`request`, then passes received data to :meth:`receive_data`, until :attr:`done`. Nothing here reads a
+    socket, so the synchronous and the asynchronous client share it.
 
     Attributes:
-        request: what has to be sent.
+        request: the bytes to send.
     """
 
     def __init__(self, request: http.Request) -> None:
@@ -26,7 +26,7 @@ class ControlConnection:
 
     @property
     def status(self) -> int:
-        """The response's status; 0 until its head is here."""
+        """The response's status; 0 until its head has arrived."""
         return self._response.status
 
     @property
@@ -36,7 +36,7 @@ class ControlConnection:
 
     @property
     def unanswered(self) -> int:
-        """Length of the request, while nothing of its response has come; 0 afterwards."""
+        """Length of the request until the first byte of its response; 0 afterwards."""
         return 0 if self._response.status else len(self.request)
 
     @property
@@ -51,19 +51,19 @@ class ControlConnection:
 
     @property
     def refused(self) -> bool:
-        """True if an ending gateway responded by itself: the request has not begun anywhere, so the next one may have it."""
+        """True if the gateway refused because it is shutting down: the request has not begun, so it can be sent to the next one."""
         return self.status == 503 and self.headers.get(H_ERROR_TYPE) == ENDING
 
     @property
     def is_plain_json(self) -> bool:
-        """True if the response is JSON and no frames: it was refused before it became an app's request."""
+        """True if the response is JSON instead of frames: the gateway refused it before it reached the app."""
         return self.headers.get("content-type") == "application/json"
 
     def receive_data(self, data: bytes) -> bytes:
         """Take bytes of the connection, ``b""`` at its end; returns those of the response's body among them.
 
         Raises:
-            GatewayError: it ended in the middle of the response.
+            GatewayError: it ended within the response.
             ValueError: this is not HTTP.
         """
         if data:
@@ -76,7 +76,7 @@ def checked(status: int, value: object) -> Any:
     """Return *value*, the JSON of a response.
 
     Raises:
-        GatewayError: it says that the gateway failed.
+        GatewayError: it reports a failure of the gateway.
     """
     if status == 500 and isinstance(value, dict) and value.get("error_type") == "internal_error":
         raise GatewayError(value["detail"], hint=value.get("hint", ""))

@@ -1,7 +1,7 @@
 """Code that waits, written once for threads and for asyncio.
 
 A flow is a generator. It yields what it has to wait for (:class:`Wait`, :class:`InThread`, :class:`OnLoop`) and is resumed when that
-has come: by :func:`run` and :func:`iterate`, which block the calling thread, or by :func:`run_async` and :func:`iterate_async`, which
+is ready: by :func:`run` and :func:`iterate`, which block the calling thread, or by :func:`run_async` and :func:`iterate_async`, which
 await on an event loop. httpx drives its authentication, and psycopg its protocol, in the same way.
 
 A stream is a flow that yields values (:class:`Item`) between its waits.
@@ -57,10 +57,10 @@ def _resolve(future: asyncio.Future[bool], value: bool) -> None:
 
 
 class InThread:
-    """Call a function that blocks; on an event loop, in a thread of its own.
+    """Call a blocking function; on an event loop, in a separate thread.
 
     Args:
-        discard: gets what the function gives where nobody waits for it any more, because the task was cancelled.
+        discard: receives the function's result if the task was cancelled meanwhile.
     """
 
     __slots__ = ("_discard", "_function", "_is_abandoned", "result")
@@ -86,7 +86,7 @@ class InThread:
 
     def _call(self) -> None:
         self.result = self._function()
-        if self._is_abandoned:  # this or the cancelled task sees both; where both do, it is discarded twice
+        if self._is_abandoned:  # this or the cancelled task sees both; if both do, it is discarded twice
             self._drop()
 
     def _drop(self) -> None:
@@ -95,18 +95,18 @@ class InThread:
 
 
 class OnLoop(InThread):
-    """Call a function of an object that has a synchronous and an asynchronous form; what the latter gives is awaited."""
+    """Call a function of an object that has a synchronous and an asynchronous form; the latter's result is awaited."""
 
     __slots__ = ()
 
     async def suspend(self) -> bool:
-        """Await what it gives."""
+        """Call it and await its result."""
         self.result = await self._function()
         return True
 
 
 class Item(Generic[V]):
-    """A value of a stream. :func:`run` and :func:`run_async`, which want only what a stream returns, go on at once."""
+    """A value of a stream. :func:`run` and :func:`run_async`, which use only what a stream returns, continue immediately."""
 
     __slots__ = ("value",)
 
@@ -114,11 +114,11 @@ class Item(Generic[V]):
         self.value = value
 
     def block(self) -> bool:
-        """There is nothing to wait for."""
+        """Nothing to wait for."""
         return True
 
     async def suspend(self) -> bool:
-        """There is nothing to wait for."""
+        """Nothing to wait for."""
         return True
 
 
@@ -127,7 +127,7 @@ Stream = Generator[Wait | InThread | Item[V], bool, T]
 
 
 def in_thread(function: Callable[[], T], discard: Callable[[T], object] | None = None) -> Flow[T]:
-    """Return what *function* gives, which may block; *discard* gets it where the flow was cancelled meanwhile."""
+    """Return the result of *function*, which may block; it goes to *discard* if the flow was cancelled meanwhile."""
     step = InThread(function, discard)
     yield step
     result: T = step.result
@@ -135,7 +135,7 @@ def in_thread(function: Callable[[], T], discard: Callable[[T], object] | None =
 
 
 def on_loop(function: Callable[[], Any]) -> Flow[Any]:
-    """Return what *function* gives, or what is awaited of it on an event loop."""
+    """Return the result of *function*; on an event loop it is awaited."""
     step = OnLoop(function)
     yield step
     return step.result

@@ -1,4 +1,4 @@
-"""A call of the owner's: its framed answer, from one gateway or, where that ended before it began anything, from the next."""
+"""A call by the owner: reads its framed answer, from the next gateway if the first one ended before it began the request."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class CallConnections(Protocol):
     """Connections to the gateway, as a call uses them (:class:`fal_jupyter.client.connection.connector.GatewayConnector`)."""
 
     def idle(self) -> socket.socket | None:
-        """Return a connection of a former call, if there is one that is still open; does not wait."""
+        """Return an open connection of an earlier call, if there is one; does not wait."""
 
     def dial(self) -> socket.socket:
-        """Connect to the gateway; where it has ended, another one is started.
+        """Connect to the gateway; if it has ended, another one is started.
 
         Raises:
-            GatewayError: none can be had.
+            GatewayError: none is available.
         """
 
     def release(self, sock: socket.socket, *, reusable: bool) -> None:
-        """Keep the connection of a call that is over, or close it."""
+        """Keep the connection of a completed call, or close it."""
 
     def forget(self, gateway: int) -> None:
-        """The gateway of that process id is ending: the next request goes to another one."""
+        """Record that the gateway of that process id is shutting down: the next request goes to another one."""
 
     def await_end(self, gateway: int) -> None:
-        """A new connection to *gateway* broke off unread: wait a moment for its end."""
+        """A new connection to *gateway* was closed unread: wait a moment for its end."""
 
 
 R = TypeVar("R", bound=AnswerReader)
@@ -46,15 +46,15 @@ R = TypeVar("R", bound=AnswerReader)
 def framed_call(
     gateways: CallConnections, request: http.Request, new_reader: Callable[[], R], *, calls: Calls | None = None
 ) -> Stream[object, R]:
-    """Send *request* and read its answer, with the values of the reader as they come; returns the reader.
+    """Send *request* and read its answer, yielding the reader's values as they arrive; returns the reader.
 
     Args:
         new_reader: makes a reader for each gateway that is tried.
-        calls: those that another thread may cancel together with this one.
+        calls: a group of calls that another thread may cancel together.
 
     Raises:
         RequestError: the gateway ended after it may have begun the request, or the calls were cancelled.
-        GatewayError: no gateway can be had, or it is stopped.
+        GatewayError: no gateway is available, or it is stopped.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
         sock = gateways.idle() if gateways_left == MOST_GATEWAYS - 1 else None

@@ -1,7 +1,7 @@
-"""The opening handshake of a session, with the rules of every other request to the gateway.
+"""The opening handshake of a session, with the same rules as every other request to the gateway.
 
-A handshake that an ending gateway refuses, or that a killed one has not read, goes to the next gateway. So does one that was not
-answered, where no code of the endpoint runs before the first input. A stopped gateway is waited for as long as for a call.
+A handshake that a gateway refuses while it shuts down, or that a killed one has not read, is sent to the next gateway. So is an
+unanswered one, if no code of the endpoint runs before the first input. A stopped gateway is waited for as long as for a call.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from fal_jupyter.client.connection.waiting import LOOK, MOST_GATEWAYS, Patience
 from fal_jupyter.domain.errors import GatewayStopped
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 
-# The library's: all that goes wrong is raised; what it says of its own threads besides ("unexpected internal error" of 17.4, when
-# both sides close at once) is not for the cell.
+# The library raises all errors; its log messages about its own threads ("unexpected internal error" of 17.4, when both sides
+# close at once) must not appear in the cell.
 _QUIET = logging.getLogger(__name__)
 _QUIET.setLevel(logging.CRITICAL)
 _BROKEN = (WebSocketException, OSError, EOFError)
 _OPTIONS: dict[str, Any] = {
     "max_size": None,
     "compression": None,
-    "open_timeout": None,  # an app may have to start; a stopped gateway is found by looking at it
+    "open_timeout": None,  # an app may have to start; a stopped gateway is detected by a watchdog
     "proxy": None,
     "logger": _QUIET,
 }
@@ -48,13 +48,13 @@ def open_session(
     """Open a websocket to an endpoint.
 
     Args:
-        handshake_of: of the library's form for threads, or of that for asyncio.
-        repeatable: a handshake that was not answered has begun nothing that must not be repeated.
+        handshake_of: the class for threads, or that for asyncio.
+        repeatable: an unanswered handshake may be repeated.
 
     Raises:
         InvalidStatus: it was refused.
         RequestError: the gateway ended meanwhile.
-        GatewayError: none can be had, or it is stopped.
+        GatewayError: none is available, or it is stopped.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
         sock = yield from in_thread(connections.dial, socket.socket.close)
@@ -74,7 +74,7 @@ def open_session(
 
 
 class Handshake(ABC):
-    """One attempt to open a websocket on *sock*, which it closes where that fails."""
+    """One attempt to open a WebSocket on *sock*, which is closed on failure."""
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         self._socket, self._address = sock, address
@@ -82,11 +82,11 @@ class Handshake(ABC):
     @property
     @abstractmethod
     def unread(self) -> bool:
-        """True if the gateway ended before it read anything of it."""
+        """True if the gateway ended before it read any of it."""
 
     @abstractmethod
     def open(self) -> Any:
-        """Return the open session, or what is awaited for it.
+        """Return the open session, or an awaitable of it.
 
         Raises:
             GatewayStopped: the gateway is stopped.
@@ -94,14 +94,14 @@ class Handshake(ABC):
 
 
 class ThreadHandshake(Handshake):
-    """Waits in the calling thread, while another one looks at the gateway."""
+    """Waits in the calling thread, while another one watches the gateway."""
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         super().__init__(_Socket.of(sock), address)
 
     @property
     def unread(self) -> bool:
-        """The socket has noted it."""
+        """As the socket recorded."""
         return isinstance(self._socket, _Socket) and self._socket.unread
 
     def open(self) -> Any:
@@ -110,7 +110,7 @@ class ThreadHandshake(Handshake):
         try:
             try:
                 session = connect(self._address, sock=self._socket, **_OPTIONS)
-                session.__enter__()  # it is itself, and warns (17.1) where this is not called
+                session.__enter__()  # returns itself, and warns (17.1) if this is not called
                 return session
             finally:
                 watch.end()
@@ -122,13 +122,13 @@ class ThreadHandshake(Handshake):
 
 
 class LoopHandshake(Handshake):
-    """Waits on the event loop, and looks at the gateway between."""
+    """Waits on the event loop, and checks the gateway in between."""
 
     _session: _AsyncSession | None = None
 
     @property
     def unread(self) -> bool:
-        """The session has noted it."""
+        """As the session recorded."""
         return self._session is not None and self._session.unread
 
     async def open(self) -> AsyncSession:
@@ -147,7 +147,7 @@ class LoopHandshake(Handshake):
                 self._socket.close()
 
     async def _connect(self) -> AsyncSession:
-        options: dict[str, Any] = {**_OPTIONS, "create_connection": self._new_session}  # any callable will do
+        options: dict[str, Any] = {**_OPTIONS, "create_connection": self._new_session}  # any callable is accepted
         return await connect_async(self._address, sock=self._socket, **options)
 
     def _new_session(self, *args: Any, **kwargs: Any) -> _AsyncSession:
@@ -156,7 +156,7 @@ class LoopHandshake(Handshake):
 
 
 class _Socket(socket.socket):
-    """A connection that notes whether the gateway ended before it read anything (:data:`fal_jupyter.client.connection.waiting.MOST_UNREAD`)."""
+    """A connection that records whether the gateway ended before it read anything (:data:`fal_jupyter.client.connection.waiting.MOST_UNREAD`)."""
 
     unread = False
 
@@ -196,7 +196,7 @@ class _AsyncSession(AsyncSession):
 
 
 class _Watch:
-    """Looks at a gateway while a handshake waits in another thread, and hangs up where it is stopped."""
+    """Watches a gateway while a handshake waits in another thread, and closes the connection if the gateway is stopped."""
 
     def __init__(self, sock: socket.socket, gateway: int) -> None:
         self.stopped: GatewayStopped | None = None
@@ -213,5 +213,5 @@ class _Watch:
                 return
 
     def end(self) -> None:
-        """The handshake is over."""
+        """The handshake has ended."""
         self._over.set()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as our own gateway speaks it, without IO: requests to bytes, bytes to answers."""
+"""HTTP/1.1 with our own gateway, without IO: serializes requests and parses responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_HEAD = 64 * 1024
 
 
 Pairs = tuple[tuple[str, str], ...]
-WHOLE = 64 * 1024  # small pieces are sent together up to this size
+WHOLE = 64 * 1024  # pieces are sent together up to this size
 
 
 class Pieces(Protocol):
@@ -61,12 +61,12 @@ def request(method: str, target: str, body: Body, headers: Iterable[tuple[str, s
 
 
 def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[str, str]] = ()) -> Request:
-    """Return the bytes of a whole request, or what they are read from."""
+    """Return the bytes of a complete request, or an object to read them from."""
     if not target.isprintable() or " " in target:
-        raise ValueError(f"{target!r} is no target of a request")
+        raise ValueError(f"{target!r} is not a valid request target")
     headers = list(headers)
     if any(sign in text for pair in headers for text in pair for sign in "\r\n\0"):
-        raise ValueError("a header has a line break in it, which would be another header")
+        raise ValueError("a header contains a line break")
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -74,9 +74,9 @@ def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[
 
 
 class ResponseParser:
-    """Reads one answer, however its bytes are cut. ``feed`` gives body bytes; ``done`` says that it is complete.
+    """Parses one response, however its bytes are split. ``feed`` returns body bytes; ``done`` is True when it is complete.
 
-    What is no HTTP answer at all is a ValueError of ``feed``.
+    ``feed`` raises ValueError for anything that is not an HTTP response.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class ResponseParser:
 
     @property
     def begun(self) -> bool:
-        """True once the head is here."""
+        """True once the head has arrived."""
         return self.status != 0
 
     @property
@@ -120,26 +120,26 @@ class ResponseParser:
         """The connection ended.
 
         Raises:
-            GatewayError: in the middle of an answer.
+            GatewayError: within a response.
         """
         if self._to_end and self.status:
             self.done = True
         if not self.done:
-            raise GatewayError("the gateway's connection ended in the middle of an answer")
+            raise GatewayError("the gateway's connection ended within a response")
 
     def _head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > MAX_HEAD or not b"HTTP/1.1 ".startswith(bytes(self._buffer[:9])):
-                raise ValueError("this is no HTTP answer")
+                raise ValueError("not an HTTP response")
             return False
         first, *lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
         if not first.startswith("HTTP/1.1 "):
-            raise ValueError("this is no HTTP answer")
+            raise ValueError("not an HTTP response")
         self.status = _number(first.split(" ", 2)[1], "0123456789", 10)
         if self.status < 100:
-            raise ValueError("this is no HTTP answer")
+            raise ValueError("not an HTTP response")
         for line in lines:
             name, _, value = line.partition(":")
             self.headers[name.strip().lower()] = value.strip()
@@ -178,17 +178,17 @@ class ResponseParser:
                 if line is None:
                     break
                 if line:
-                    raise ValueError("a chunk of the answer is longer than it says")
+                    raise ValueError("a chunk of the response is longer than its declared size")
                 self._remaining = None
         return bytes(body)
 
     def _line(self) -> bytes | None:
-        """Take a line, or None if it is not all here yet."""
+        """Take a line, or None if it is incomplete."""
         end = self._buffer.find(b"\r\n")
         if end < 0 and len(self._buffer) <= MAX_HEAD:
             return None
         if end < 0:
-            raise ValueError("a line of the answer does not end")
+            raise ValueError("a line of the response has no end")
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         return line
@@ -197,5 +197,5 @@ class ResponseParser:
 def _number(text: str, digits: str, base: int) -> int:
     """A number as HTTP writes it, not as Python reads it (``-1``, ``1_000``)."""
     if not text or text.strip(digits):
-        raise ValueError(f"{text[:20]!r} is no number")
+        raise ValueError(f"{text[:20]!r} is not a number")
     return int(text, base)

@@ -1,4 +1,4 @@
-"""The lease: an open connection that says "I live", and the key that lives as long."""
+"""The lease: an open connection that proves its owner is running, and a key that is valid as long."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE = 15.0
 
 
 class NotAGateway(GatewayUnreachable):
-    """Something else listens on the socket: asking again will not help."""
+    """Another process listens on the socket: a retry will not help."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class NotAGateway(GatewayUnreachable):
 
 
 class GatewayEnding(GatewayUnreachable):
-    """The gateway refused the lease, or ended meanwhile: another one can be had."""
+    """The gateway refused the lease, or ended meanwhile: another one can be started."""
 
 
 class Attachment:
@@ -42,7 +42,7 @@ class Attachment:
         self.gateway, self.base, self._pidfd = gateway, base, pidfd
 
     def wait_for_gateway(self, seconds: float) -> bool:
-        """Wait until the gateway's process has ended; False if it still runs. Before :meth:`close`."""
+        """Wait until the gateway's process has ended; False if it still runs. Call it before :meth:`close`."""
         return self._pidfd < 0 or ends_within(self._pidfd, seconds)
 
     @property
@@ -51,18 +51,18 @@ class Attachment:
         return not self.ends_within(0)
 
     def ends_within(self, seconds: float) -> bool:
-        """True once it cannot be used any more; waits that long for it."""
+        """True once it can no longer be used; waits that many seconds."""
         return self.wait_for_gateway(seconds)
 
     def close(self) -> None:
-        """Use it no longer."""
+        """Stop using it."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
 
 
 class Lease(Attachment):
-    """One open lease, of this process: what was published under it lives until it ends."""
+    """One open lease of this process: apps published under it are served until it ends."""
 
     def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
         gateway = connect.peer_pid(sock)
@@ -70,7 +70,7 @@ class Lease(Attachment):
         self.socket, self.granted = sock, granted
 
     def ends_within(self, seconds: float) -> bool:
-        """True once the gateway's end is closed; waits that long for it."""
+        """True once the gateway's end is closed; waits that many seconds."""
         if self.socket.fileno() < 0:
             return True
         poller = select.poll()
@@ -83,7 +83,7 @@ class Lease(Attachment):
         super().close()
 
     def borrowed(self) -> Borrowed:
-        """Return what a forked child keeps of it: the gateway, but nothing that keeps its parent's apps alive."""
+        """Return a reference to the gateway for a forked child, without anything that keeps its parent's apps alive."""
         self.socket.close()
         pidfd, self._pidfd = self._pidfd, -1
         return Borrowed(self.gateway, self.base, pidfd)
@@ -94,7 +94,7 @@ class Borrowed(Attachment):
 
 
 def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
-    """Find the gateway that runs now. None is started: only the parent has the *apps* that it would need.
+    """Find the running gateway. None is started: only the parent has the *apps* that it would need.
 
     Raises:
         GatewayUnreachable: none runs, or the parent has not published its apps there yet.
@@ -117,12 +117,12 @@ def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
 def _pidfd_of(pid: int) -> int:
     try:
         return os.pidfd_open(pid)
-    except OSError:  # gone already
+    except OSError:  # already removed
         return -1
 
 
 def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> Lease:
-    """Ask for a lease on a fresh connection.
+    """Request a lease on a new connection.
 
     Raises:
         VersionSkew: the gateway is of another version.
@@ -155,7 +155,7 @@ def _granted(sock: socket.socket, lease_request: LeaseAsked) -> LeaseGranted:
     except TimeoutError:
         raise silent(gateway, PATIENCE) from None
     except ConnectionError:
-        raise GatewayEnding("the gateway ended while it was asked for a lease") from None
+        raise GatewayEnding("the gateway ended while a lease was requested") from None
     except ValueError:
         raise NotAGateway from None
     if connection.status == 200:

@@ -1,4 +1,4 @@
-"""Calls under way, and the failures that a call to the gateway can have for the gateway's sake."""
+"""Groups of running calls, and the errors of calls that are caused by the gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 
 
 class Calls:
-    """Calls under way that end together: :meth:`cancel` hangs up, so that their requests are dropped or cancelled."""
+    """Running calls that end together: :meth:`cancel` closes their connections, so that their requests are dropped or cancelled."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Calls:
         self.cancelled = False
 
     def begin(self, sock: socket.socket) -> None:
-        """A call goes out on *sock*.
+        """Add a call that is sent on *sock*.
 
         Raises:
             RequestError: the calls have been cancelled.
@@ -30,23 +30,23 @@ class Calls:
             self._sockets.add(sock)
 
     def end(self, sock: socket.socket) -> None:
-        """The call on *sock* is over."""
+        """Remove the call on *sock*, which has ended."""
         with self._lock:
             self._sockets.discard(sock)
 
     def cancel(self) -> None:
-        """Hang up on all of them, and refuse new ones. From any thread."""
+        """Close all connections, and refuse new calls. May be called from any thread."""
         with self._lock:
             self.cancelled = True
             for sock in self._sockets:
                 try:
-                    sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads; closing is that thread's
+                    sock.shutdown(socket.SHUT_RDWR)  # wakes the reading thread, which closes the socket
                 except OSError:
-                    pass  # it has ended by itself
+                    pass  # it has already ended
 
 
 def refused_waiting(answer: Answer) -> bool:
-    """True if a request waited at the gateway when that began to drain: it has not begun either."""
+    """True if a request was still waiting when the gateway began to drain: it has not begun."""
     return answer.status == 503 and answer.header(H_ERROR_TYPE) == ENDING
 
 

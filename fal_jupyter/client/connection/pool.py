@@ -1,4 +1,4 @@
-"""Idle connections to the gateway, kept for the next call. Only one that is certainly still open is given out."""
+"""Idle connections to the gateway, kept for the next call. Only connections that are certainly open are reused."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LONGEST_IDLE = 30.0  # seconds; the gateway's own limit is at least twice as lon
 
 
 class ConnectionPool:
-    """Sockets of answered calls, newest last.
+    """Idle sockets of completed calls, newest last.
 
     Args:
         idle_timeout: seconds after which the gateway closes an idle connection. Connections are kept for half of it at most,
-            so that none is closed between our look at it and the request.
+            so that none is closed between our check and the request.
     """
 
     def __init__(self, idle_timeout: float) -> None:
@@ -53,7 +53,7 @@ class ConnectionPool:
 
 
 def is_open(sock: socket.socket) -> bool:
-    """False if the other end has closed the connection, or has sent something that nobody asked for."""
+    """False if the other end has closed the connection, or has sent unexpected data."""
     try:
         sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""A response of the gateway as it comes: to a loop or to an asynchronous one."""
+"""A streamed response of the gateway, for plain and asynchronous loops."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fal_jupyter.domain.errors import GatewayError
 
 
 class Response:
-    """A response whose head is here. Iterate over its body once, with ``for`` or ``async for``, which closes the connection.
+    """A response whose head has arrived. Iterate over its body once, with ``for`` or ``async for``, which closes the connection.
 
     Attributes:
-        gateway: the process that responds. status, headers: of the head, names in lower case.
+        gateway: id of the responding process. status, headers: from the head, names in lower case.
     """
 
     def __init__(self, sock: socket.socket, connection: ControlConnection, gateway: int, first: bytes) -> None:
@@ -28,14 +28,14 @@ class Response:
 
     @property
     def refused(self) -> bool:
-        """True if an ending gateway responded by itself: nothing has begun."""
+        """True if the gateway refused because it is shutting down: nothing has begun."""
         return self._connection.refused
 
     def receive(self) -> Flow[bytes]:
         """Wait for the next piece of the body; ``b""`` when it is complete.
 
         Raises:
-            GatewayError: it broke off.
+            GatewayError: the connection was lost.
         """
         if self._first:
             piece, self._first = self._first, b""
@@ -53,7 +53,7 @@ class Response:
         """Wait for the whole body, and close the connection.
 
         Raises:
-            GatewayError: it broke off.
+            GatewayError: the connection was lost.
         """
         body = bytearray()
         try:
@@ -71,10 +71,10 @@ class Response:
             self._socket.close()
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        """The body's pieces as they come.
+        """The body's pieces as they arrive.
 
         Raises:
-            GatewayError: it broke off.
+            GatewayError: the connection was lost.
         """
         return iterate(self._pieces())
 
@@ -86,7 +86,7 @@ class Response:
         """Wait for the whole body.
 
         Raises:
-            GatewayError: it broke off.
+            GatewayError: the connection was lost.
         """
         return run(self.receive_all())
 
@@ -94,15 +94,15 @@ class Response:
         """Wait for the whole body and decode it as JSON.
 
         Raises:
-            GatewayError: it broke off, or the gateway failed.
+            GatewayError: the connection was lost, or the gateway failed.
         """
         return decoded(self.status, self.read())
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the body as they come; a last one without an end is left out.
+        """The lines of the body as they arrive; an unfinished last line is omitted.
 
         Raises:
-            GatewayError: it broke off.
+            GatewayError: the connection was lost.
         """
         rest = b""
         for piece in self:
@@ -114,18 +114,18 @@ class Response:
         self._socket.close()
 
     def close(self) -> None:
-        """Hang up, from any thread; the one that reads meanwhile gets a GatewayError."""
+        """Close the connection from any thread; a thread that is reading gets a GatewayError."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # it has ended by itself
+            pass  # it has already ended
 
 
 def open_response(sock: socket.socket, request: http.Request) -> Flow[Response]:
-    """Send *request* on a new connection, which the response closes; returns the response once its head is here.
+    """Send *request* on a new connection, which the response closes; returns the response once its head has arrived.
 
     Raises:
-        NotSent: the gateway ended before it read anything of the request.
+        NotSent: the gateway ended before it read any of the request.
         OSError, GatewayError: it ended later.
     """
     connection, first = ControlConnection(request), b""
@@ -143,13 +143,13 @@ def open_response(sock: socket.socket, request: http.Request) -> Flow[Response]:
 def read_whole(
     sock: socket.socket, request: http.Request, patience: float, until: Callable[[bytearray], bool] = lambda body: False
 ) -> Flow[tuple[ControlConnection, bytes]]:
-    """Send *request* and give its whole response, for which the gateway has *patience* seconds. *sock* stays open.
+    """Send *request* and return its complete response, which must arrive within *patience* seconds. *sock* stays open.
 
     Args:
-        until: True if what has come of the body is enough.
+        until: returns True once the body received so far is enough.
 
     Raises:
-        NotSent: the gateway ended before it read anything of the request.
+        NotSent: the gateway ended before it read any of the request.
         OSError: the gateway ended later.
         TimeoutError: the response took too long.
         ValueError: it is not HTTP.
@@ -166,7 +166,7 @@ def read_whole(
 
 
 def request_next(dial: Callable[[], socket.socket], request: http.Request) -> Flow[Response]:
-    """Send *request* where *dial* leads; what a gateway that ended has not read goes to the next one.
+    """Send *request* on a connection of *dial*; a request that an ended gateway has not read is sent to the next one.
 
     Raises:
         OSError: no gateway runs, or it ended later.

@@ -1,4 +1,4 @@
-"""Bytes to the gateway and from it, as flows: waiting as long as a call lasts, but not for a gateway that is stopped."""
+"""Socket IO with the gateway, as flows: waits as long as a call lasts, but not for a stopped gateway."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ READ = 256 * 1024
 
 
 def receive(sock: socket.socket, pid: int, *, deadline: float | None = None, unanswered: int = 0) -> Flow[bytes]:
-    """Wait for bytes of the gateway *pid*, at most until *deadline* (``time.monotonic()``); ``b""`` is their end.
+    """Wait for bytes of the gateway *pid*, at most until *deadline* (``time.monotonic()``); ``b""`` at the end.
 
     Args:
-        unanswered: length of the request that was sent on the Unix socket *sock*, while nothing of its response has come.
+        unanswered: length of the request that was sent on the Unix socket *sock*, until the first byte of its response.
 
     Raises:
         NotSent: the gateway ended before it read the request.
@@ -46,10 +46,10 @@ def receive(sock: socket.socket, pid: int, *, deadline: float | None = None, una
 
 
 def send(sock: socket.socket, data: Request, pid: int) -> Flow[None]:
-    """Send all of *data* to the gateway *pid*, however slowly it takes them; less where it has responded before.
+    """Send all of *data* to the gateway *pid*, however slowly it reads; stops early if it has responded before.
 
     Raises:
-        NotSent: the connection was closed before it took the first byte, so the request cannot have begun.
+        NotSent: the connection was closed before the first byte was sent, so the request cannot have begun.
         OSError: it was closed later.
         GatewayStopped: the gateway is stopped.
     """
@@ -76,7 +76,7 @@ def send(sock: socket.socket, data: Request, pid: int) -> Flow[None]:
 
 
 def _has_response(sock: socket.socket) -> bool:
-    """True if a response waits to be read: the other side refused a request without reading all of it."""
+    """True if a response is ready to be read: the peer refused a request without reading all of it."""
     try:
         return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except OSError:

@@ -1,32 +1,32 @@
-"""Waiting for a gateway: as long as a call lasts, but not for a process that is stopped."""
+"""Waits for a gateway as long as a call lasts, but not for a stopped process."""
 
 from __future__ import annotations
 
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.processes import is_stopped
 
-LOOK = 5.0  # seconds without an answer after which the gateway's process is looked at
-MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
+LOOK = 5.0  # seconds without an answer after which the gateway's process is checked
+MOST_GATEWAYS = 5  # that a request is sent to, if they end before it has begun
 MOST_UNREAD = 16 * 1024
-"""Bytes of a request that the kernel keeps in one piece, so that the gateway reads all of them or none.
+"""Bytes of a request that the operating system delivers in one piece, so that the gateway reads all or none of it.
 
-unix(7) resets a connection whose other end is closed with unread data, or before it was accepted (a process that is killed listens
-for a moment longer); one whose data was read just ends. A reset of a short request thus says that it was not read.
+unix(7) resets a connection whose other end is closed with unread data, or before it was accepted (a killed process keeps
+listening for a moment); one whose data was read just ends. So a reset of a short request shows that it was not read.
 """
-STOPPED_LOOKS = 3  # it has to be stopped at so many looks in a row: a debugger may stop it for a moment
+STOPPED_LOOKS = 3  # number of checks in a row: a debugger may stop it for a moment
 
 
 class Patience:
-    """Patience with the gateway *pid*: call :meth:`look` after every ``LOOK`` seconds without data."""
+    """Detects a stopped gateway *pid*: call :meth:`look` after every ``LOOK`` seconds without data."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._stopped = pid, 0
 
     def look(self) -> None:
-        """Look at the process.
+        """Check the process.
 
         Raises:
-            GatewayStopped: it is stopped, and was at the last looks.
+            GatewayStopped: it is stopped, and was at the previous checks.
         """
         self._stopped = self._stopped + 1 if is_stopped(self._pid) else 0
         if self._stopped >= STOPPED_LOOKS:
@@ -47,4 +47,4 @@ def silent(pid: int, seconds: float, who: str = "the gateway") -> GatewayUnreach
 
 
 class NotSent(ConnectionError):
-    """Nothing of a request was read by the gateway, so it has not begun."""
+    """The gateway read nothing of a request, so it has not begun."""

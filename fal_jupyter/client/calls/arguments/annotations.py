@@ -1,4 +1,4 @@
-"""What the annotations of an endpoint's parameters say about where FastAPI takes them from."""
+"""Reads from parameters' annotations where FastAPI takes their values from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = ("Query", "Path", "Body", "Form", "File", "Header", "Cookie", *DEPENDEN
 
 
 def hints_of(function: Callable[..., object]) -> dict[str, object]:
-    """Return the annotations of a function, each looked up; as it is written where it cannot be found."""
+    """Return the annotations of a function, each resolved; left as written if it cannot be resolved."""
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
@@ -41,14 +41,14 @@ def _is_mark(value: object) -> typing.TypeGuard[FieldInfo]:
 
 
 def mark_of(hint: object, default: object) -> FieldInfo | None:
-    """Return FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
+    """Return FastAPI's marker of a parameter (``Query(...)``), in its annotation or as its default, or None."""
     marks = [*getattr(hint, "__metadata__", ()), default]
     markers = [mark for mark in marks if _is_mark(mark)]
     return markers[-1] if markers else None
 
 
 def is_body(hint: object, mark: object = None) -> bool:
-    """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
+    """True for types that FastAPI reads from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
     if mark is not None:
         return type(mark).__name__ == "Body"
     hint = unaliased(hint)
@@ -97,7 +97,7 @@ def names_taken(kind: type[BaseModel], field: str) -> list[str]:
 
 
 def rewrites_input(kind: type[BaseModel]) -> bool:
-    """True if a validator of the model sees its input first, so that it may take other names."""
+    """True if the model has a validator that runs before its fields are read, so that it may accept other names."""
     validators = kind.__pydantic_decorators__.model_validators.values()
     return any(validator.info.mode in ("before", "wrap") for validator in validators)
 

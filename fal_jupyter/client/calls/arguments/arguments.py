@@ -1,4 +1,4 @@
-"""What a call was given, as the request that the endpoint takes."""
+"""Turns a call's arguments into the request that the endpoint expects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OF_THE_GATEWAY = frozenset(
 
 
 class Arguments:
-    """How one endpoint takes its arguments; made once, from its signature."""
+    """How one endpoint takes its arguments; built once, from its signature."""
 
     def __init__(self, name: str, path: str, function: Callable[..., object]) -> None:
         self.name, self.path = name, path
@@ -77,7 +77,7 @@ class Arguments:
         return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
 
     def _check_array(self, name: str, value: object) -> None:
-        """An array becomes a list: refuse it where the endpoint takes something else, before its runner does so in other words."""
+        """Refuse an array, which becomes a list, if the endpoint takes something else: the runner's own error would be less clear."""
         hint = self._parameters.hints.get(name)
         if typing.get_origin(hint) is typing.Annotated:
             hint = unaliased(typing.get_args(hint)[0])
@@ -113,7 +113,7 @@ class Arguments:
         return Sent(path, _encoded(query | beside), self._body(values), headers)
 
     def _head(self, values: dict[str, object]) -> tuple[tuple[tuple[str, str], ...], dict[str, object]]:
-        """Return the headers that *values* go into, and those that go into the query."""
+        """Return the values that are sent as headers, and those that are sent in the query."""
         headers: list[tuple[str, str]] = []
         cookies: list[str] = []
         query: dict[str, object] = {}
@@ -129,7 +129,7 @@ class Arguments:
                     key = key.replace("_", "-") if field.spread and field.hyphens else key
                     if key.lower() in _OF_THE_GATEWAY or key.lower().startswith("x-fal-jupyter-"):
                         raise BadArguments(
-                            f"{self.name}(): argument {name!r} goes into the header {key!r}, which the gateway keeps for itself"
+                            f"{self.name}(): argument {name!r} goes into the header {key!r}, which is reserved for the gateway"
                         )
                     headers += [(key, text) for text in self._head_texts(name, item, _HEADER, "a header")]
         return (*headers, *([("cookie", "; ".join(cookies))] if cookies else [])), query
@@ -152,8 +152,8 @@ class Arguments:
         return dump(body) if bodies or self._parameters.embedded else b""
 
     def _query_value(self, name: str, value: object) -> list[str] | str | None:
-        """Return what stands in the query for a parameter beside a body, where there is no null and no structure."""
-        problem = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
+        """Return the query value of a parameter beside a body; a query has neither null nor structures."""
+        problem = f"{self.name}(): argument {name!r} is sent in the URL, beside the body, which cannot hold"
         if value is None:
             parameter = self._parameters.signature.parameters.get(name)
             if parameter is not None and parameter.default is not None:
@@ -167,7 +167,7 @@ class Arguments:
 def _fields(endpoint: str, name: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise BadArguments(
-            f"{endpoint}(): argument {name!r} goes into the address field by field, so it must be a model or a dict"
+            f"{endpoint}(): argument {name!r} is sent in the URL field by field, so it must be a model or a dict"
         )
     return value
 
@@ -177,7 +177,7 @@ def _encoded(query: dict[str, object]) -> str:
 
 
 def _path_part(value: object, where: str, *, whole: bool) -> str:
-    """Return what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
+    """Return the path segment of a parameter; FastAPI splits paths at every slash, even a quoted one."""
     text = text_of(value)
     if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
         raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")
@@ -185,10 +185,10 @@ def _path_part(value: object, where: str, *, whole: bool) -> str:
 
 
 def _check_alone(value: object, where: str) -> None:
-    """Say of one argument what only shows when it is written.
+    """Raise the error of an argument that cannot be serialized.
 
     Raises:
-        BadArguments: it is this one.
+        BadArguments: this argument is the cause.
     """
     try:
         dump(plain(value, where))

@@ -1,4 +1,4 @@
-"""The arguments of a call, by the endpoint's parameters: as Python binds them, and as fields of the endpoint's one model."""
+"""Binds the arguments of a call to the endpoint's parameters: as Python does, or as fields of the endpoint's only model."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Binding:
         return self._single(bound)
 
     def _named_fields(self, name: str, fields: dict[str, object]) -> dict[str, object]:
-        """Return the fields of a model, which a call names as the class does, by the names under which the model takes them.
+        """Return the fields of a model by the names under which it accepts them; the call uses the names of the class.
 
         Raises:
-            BadArguments: the model would leave one out without a word.
+            BadArguments: the model would ignore one silently.
         """
         kind = lone_model(self._parameters.hints.get(name))
         if kind is None:

@@ -31,11 +31,11 @@ class Parameters:
 
     Attributes:
         signature: the endpoint's, without ``self`` and what FastAPI injects.
-        in_path: parameters of the path, with their converters.
+        in_path: path parameters, with their converters.
         aliases: names in the request, where they differ from those of the signature.
-        models: parameters that the body holds. plain: those that go into the query, or into the body where there are no models.
+        models: parameters in the body. plain: those in the query, or in the body if there are no models.
         query_models: models whose fields go into the query one by one.
-        form: how each parameter that a form holds is filled. form_models: those of them that are models.
+        form: how each form parameter is filled. form_models: those of them that are models.
         elsewhere: parameters of headers and cookies, and those of dependencies.
         embedded: True if the body is an object of models by name.
     """
@@ -61,13 +61,13 @@ class Parameters:
         self.plain: list[str] = []
         self.query_models: list[str] = []
         self.embedded = False
-        self.elsewhere: dict[str, Field] = {}  # beside query, path and body of the endpoint's own
+        self.elsewhere: dict[str, Field] = {}  # not in the endpoint's own query, path or body
         self._in_head = [n for n in self.signature.parameters if type(marks[n]).__name__ in ("Header", "Cookie")]
         self.form: dict[str, forms.FormField | type[BaseModel]] = {}
         self.form_models: list[str] = []
 
     def settle(self) -> None:
-        """Find each parameter's place, as FastAPI will in the runner. At the first call: importing FastAPI takes its time."""
+        """Find where each parameter is sent, as FastAPI does in the runner. Done at the first call: importing FastAPI is slow."""
         if self._settled:
             return
         fields = request_fields(self._function, self.path)
@@ -88,7 +88,7 @@ class Parameters:
         self._settled = True
 
     def _add_form(self, fields: dict[str, Field]) -> None:
-        """Note how the parameters that come from a form are filled."""
+        """Record how form parameters are filled."""
         for name, field in fields.items():
             if not field.form or name not in self.signature.parameters:
                 continue
@@ -101,7 +101,7 @@ class Parameters:
                 self.form[name] = forms.FormField.of(field.key, field.info.annotation, field.info, default)
 
     def _add_inner(self, fields: dict[str, Field]) -> None:
-        """Take the parameters of dependencies too, by keyword."""
+        """Add the parameters of dependencies, as keyword-only parameters."""
         inner = {n: f for n, f in fields.items() if f.inner and n not in self.signature.parameters}
         keywords = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=f.default) for n, f in inner.items()]
         self.signature = self.signature.replace(parameters=[*self.signature.parameters.values(), *keywords])
@@ -112,7 +112,7 @@ class Parameters:
         self.elsewhere = in_head | {n: f for n, f in inner.items() if f.place == "query"}
 
     def _add_defaults(self, fields: dict[str, Field]) -> None:
-        """Take the defaults that are in an annotation (``Field(default_factory=…)``) into the signature."""
+        """Copy defaults from annotations (``Field(default_factory=…)``) into the signature."""
         parameters = self.signature.parameters.values()
         with contextlib.suppress(ValueError):  # a parameter without a default follows
             self.signature = self.signature.replace(
@@ -123,7 +123,7 @@ class Parameters:
             )
 
     def documented_signature(self) -> inspect.Signature:
-        """The signature as a caller would write it: without FastAPI's marks, but with the defaults in them."""
+        """The signature as a caller would write it: without FastAPI's markers, but with their defaults."""
         parameters = []
         for name, parameter in self.signature.parameters.items():
             hint = unaliased(parameter.annotation)
