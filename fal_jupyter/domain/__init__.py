@@ -1,1 +1,1 @@
-"""Ground floor: the decisions. No clock, file, socket, thread, log, environment or unseeded chance."""
+"""Pure decision logic: no clock, file, socket, thread, log, environment or unseeded randomness."""

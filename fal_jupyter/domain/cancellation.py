@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 from fal_jupyter.domain.durations import SECOND
 
-FORCE_AFTER: Final = 1 * SECOND  # for user code to end by itself, once it is notified that nobody waits
+FORCE_AFTER: Final = 1 * SECOND  # for user code to end by itself, after it is notified of the disconnect
 KILL_AFTER: Final = 5 * SECOND  # for an exception to take effect, before the process is replaced
 
 How = Literal["tell", "force", "politely"]
-"""``tell``: nobody waits (a disconnect). ``force``: an exception in it. ``politely``: a websocket shall close."""
+"""``tell``: notify it of a disconnect. ``force``: raise an exception in it. ``politely``: request that a WebSocket closes."""
 
 
 @dataclass(slots=True)

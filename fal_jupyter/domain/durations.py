@@ -1,4 +1,4 @@
-"""Durations: users write seconds, everything that is decided is in integer nanoseconds of one monotonic clock."""
+"""Durations: users write seconds; decisions use integer nanoseconds of one monotonic clock."""
 
 SECOND = 1_000_000_000
 

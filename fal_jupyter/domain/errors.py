@@ -1,4 +1,4 @@
-"""Every error a user of fal_jupyter can meet, split by whose move it is.
+"""All errors of fal_jupyter, grouped by who must fix them.
 
 ::
 
@@ -6,20 +6,20 @@
     ├─ UserError       4xx       your class, options or input
     │   ├─ AppRuleBroken         the class breaks a rule of fal.App (also a ValueError, as in the real package)
     │   ├─ BadSetting            an environment variable or option has an unusable value
-    │   ├─ NotPicklable          something the class captures cannot travel to a runner
+    │   ├─ NotPicklable          something that the class captures cannot be sent to a runner
     │   ├─ NotServed             the class or alias has no running app
-    │   ├─ NoSuchMachine         the machine type that was asked for is not here
-    │   ├─ AppTaken              another live kernel owns the alias
+    │   ├─ NoSuchMachine         the requested machine type is not available
+    │   ├─ AppTaken              another running kernel owns the alias
     │   └─ BadArguments          a call whose arguments do not fit the endpoint, or are not JSON serializable
     ├─ RequestError    any       a call that was sent and failed: status, error_type, detail, request_id, traceback
-    ├─ AppError        5xx       your code raised or died
+    ├─ AppError        5xx       your code raised or crashed
     │   └─ SetupFailed           setup() raised, exited, or outlived startup_timeout
-    └─ GatewayError              us or the machine
-        ├─ GatewayUnreachable    no gateway answers and none could be started
+    └─ GatewayError              the gateway or the machine
+        ├─ GatewayUnreachable    no gateway is running and none could be started
         │   └─ GatewayStopped    its process is stopped (SIGSTOP, a debugger)
         ├─ VersionSkew           a gateway of another protocol number runs in this state directory
-        ├─ StateRefused          the state directory is not ours alone
-        └─ PortTaken             the loopback port is somebody else's
+        ├─ StateRefused          other users can access the state directory
+        └─ PortTaken             the loopback port is in use
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class FalJupyterError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        message: one sentence saying what is wrong.
+        message: one sentence that describes the problem.
         hint: what to do or type instead, or ``""``.
-        where: the place, as the user knows it (``cell [3], line 5``, ``--keep-alive``), or ``""``.
-        status: HTTP status that fits when this error ends a request.
-        ends_call: whether a call raises it, so that the lines of the call are shown with it.
-        lines_of_call: gives the lines of the user's code that made the call, from the traceback here; a notebook sets it.
+        where: the location, in the user's terms (``cell [3], line 5``, ``--keep-alive``), or ``""``.
+        status: HTTP status of a request that fails with this error.
+        ends_call: whether a call raises it, so that the calling lines are shown with it.
+        lines_of_call: returns the lines of user code that made the call, from this traceback; set by a notebook.
     """
 
     status: int = 500
@@ -58,7 +58,7 @@ class FalJupyterError(Exception):
         return "\n".join(parts)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the lines that made the call, the sentence and its hint, none of our frames."""
+        """What IPython shows: the calling lines, the message and its hint, without our frames."""
         calling = type(self).lines_of_call(self.__traceback__) if self.ends_call else []
         return [*calling, f"{type(self).__name__}: {self}", *self._notes()]
 
@@ -68,7 +68,7 @@ class FalJupyterError(Exception):
 
 
 class UserError(FalJupyterError):
-    """The user's class, options or input: the user can mend it."""
+    """The user's class, options or input are at fault, so the user can fix it."""
 
     status = 400
 
@@ -82,7 +82,7 @@ class BadSetting(UserError, ValueError):
 
 
 class NotPicklable(UserError, TypeError):
-    """Something that the class captures cannot travel to a runner."""
+    """Something that the class captures cannot be sent to a runner."""
 
 
 class NotServed(UserError, LookupError):
@@ -93,11 +93,11 @@ class NotServed(UserError, LookupError):
 
 
 class NoSuchMachine(UserError):
-    """The app asks for a machine type that this machine does not have."""
+    """The app requires a machine type that this machine does not have."""
 
 
 class AppTaken(UserError):
-    """Another live kernel owns the app of that name."""
+    """Another running kernel owns the app of that name."""
 
     status = 409
 
@@ -114,12 +114,12 @@ class RequestError(FalJupyterError):
 
     Attributes:
         status: the HTTP status (an int).
-        error_type: fal's name of the failure (``request_timeout``, ``runner_disconnected``,
-            ``runner_server_error`` …) or ``""`` where the app itself answered with an error status.
+        error_type: fal's name for the failure (``request_timeout``, ``runner_disconnected``,
+            ``runner_server_error`` …) or ``""`` if the app itself answered with an error status.
         detail: the ``detail`` of the answer: a string, or FastAPI's list for a 422.
         request_id: the id of the request, as in ``x-fal-request-id``.
         traceback: the user's own traceback as text (``""`` if user code did not raise).
-        error: the whole description that the runner gave of the exception, or ``None``.
+        error: the runner's full description of the exception, or ``None``.
     """
 
     ends_call = True
@@ -146,13 +146,13 @@ class RequestError(FalJupyterError):
         self.error = error
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the lines that made the call, the traceback in the app, and the class by which it can be caught."""
+        """What IPython shows: the calling lines, the traceback in the app, and the exception class to catch."""
         lines = self.traceback.rstrip("\n").split("\n") if self.traceback else []
         text = str(self)
         last = text.split("\n")
         if lines and (end := "\n".join(lines[-len(last) :])).endswith(
             text
-        ):  # the remote class may stand there with its module
+        ):  # the remote class may be written with its module
             text = end
             del lines[-len(last) :]
         calling = type(self).lines_of_call(self.__traceback__)
@@ -162,7 +162,7 @@ class RequestError(FalJupyterError):
 
 
 class AppError(FalJupyterError):
-    """The user's code raised or died."""
+    """The user's code raised or crashed."""
 
 
 class SetupFailed(AppError):
@@ -182,14 +182,14 @@ class SetupFailed(AppError):
 
 
 class GatewayError(FalJupyterError):
-    """The gateway or the machine."""
+    """The gateway or the machine failed."""
 
     status = 503
     ends_call = True
 
 
 class GatewayUnreachable(GatewayError):
-    """No gateway answers, and none could be started."""
+    """No gateway is running, and none could be started."""
 
 
 class GatewayStopped(GatewayUnreachable):
@@ -201,8 +201,8 @@ class VersionSkew(GatewayError):
 
 
 class StateRefused(GatewayError):
-    """The state directory is not ours alone, so nothing in it can be trusted."""
+    """Other users can access the state directory, so its contents cannot be trusted."""
 
 
 class PortTaken(GatewayError):
-    """The loopback port that was asked for is in use."""
+    """The requested loopback port is in use."""

@@ -1,7 +1,7 @@
-"""Events, in the past tense, and commands, in the imperative: all that passes between the world and the fleet.
+"""Events, in the past tense, and commands, in the imperative: the interface between the engine and the fleet.
 
-The engine stamps each event with the monotonic clock (integer nanoseconds) and hands it to
-:meth:`fal_jupyter.domain.fleet.fleet.Fleet.handle`; what comes back are commands, to be carried out in order.
+The engine passes each event with the monotonic time (integer nanoseconds) to
+:meth:`fal_jupyter.domain.fleet.fleet.Fleet.handle`, which returns commands, to be carried out in order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 
 @dataclass(frozen=True, slots=True)
 class AppPublished:
-    """A class was published. *revision* is 1 for the first source, one higher for each changed one.
+    """A class was published. *revision* starts at 1 and increases by one with each changed source.
 
     The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this event is only
-    sent for a new app or a new revision, and for one without runners whose user wants one. *lease* is the owner whose end ends the app, *owner* what people call it.
+    sent for a new app or a new revision, and for an app without runners when the user wants one. *lease* is the lease that keeps the app, *owner* its owner's display name.
     """
 
     alias: str
@@ -40,7 +40,7 @@ class AppScaled:
 
 @dataclass(frozen=True, slots=True)
 class AppAdopted:
-    """Another lease took the app over (``--take-over``, or its own kernel reconnected); runners are untouched."""
+    """Another lease took over the app (``--take-over``, or its own kernel reconnected); runners are unaffected."""
 
     alias: str
     lease: str
@@ -49,7 +49,7 @@ class AppAdopted:
 
 @dataclass(frozen=True, slots=True)
 class AppStopped:
-    """The user stopped the app: its alias is free, its runners end (with *kill*: at once, without teardown)."""
+    """The user stopped the app: its alias is free, its runners end (with *kill*: immediately, without teardown)."""
 
     alias: str
     kill: bool = False
@@ -71,15 +71,15 @@ class LeaseEnded:
 
 @dataclass(frozen=True, slots=True)
 class RequestArrived:
-    """A request with a valid key arrived; a small body is complete.
+    """A request with a valid key arrived; a small body is already complete.
 
     Attributes:
-        request_id: never used twice.
-        long_lived: a websocket, which its two ends close; request_timeout is not for it.
-        queued: it came through the queue: no caller waits on a connection, and it may wait without a limit.
+        request_id: unique.
+        long_lived: a WebSocket, which is closed by either end; request_timeout does not apply.
+        queued: submitted through the queue: no caller waits on a connection, and it may wait without a limit.
         low: it is dispatched after all requests of normal priority.
-        start_within: seconds in which its caller wants it to be with a runner; 0: the app's own limit.
-        hint: a runner that gave this hint is preferred.
+        start_within: the caller's limit in seconds for its dispatch to a runner; 0: the app's own limit.
+        hint: a runner with this hint is preferred.
     """
 
     alias: str
@@ -93,9 +93,9 @@ class RequestArrived:
 
 @dataclass(frozen=True, slots=True)
 class RequestAborted:
-    """The caller hung up before the answer was complete.
+    """The caller disconnected before the answer was complete.
 
-    *insist*: cancellation requested, not just a disconnect; *force*: at once (the owner interrupted the cell).
+    *insist*: cancellation requested, not just a disconnect; *force*: immediately (the owner interrupted the cell).
     """
 
     request_id: str
@@ -105,7 +105,7 @@ class RequestAborted:
 
 @dataclass(frozen=True, slots=True)
 class RequestFinished:
-    """The runner sent the last byte of the response. *replace*: it needs a new runner (fal: a 503 ends it)."""
+    """The runner sent the last byte of the response. *replace*: the runner must be replaced (fal: a 503 ends it)."""
 
     request_id: str
     replace: bool = False
@@ -135,7 +135,7 @@ class RunnerFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunnerExited:
-    """The process is gone. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``.
+    """The process has ended. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``.
 
     *lost*: it ended with its template, which does not count as a failure of the app.
     """
@@ -149,7 +149,7 @@ class RunnerExited:
 class StartRefused:
     """The machine could not start the runner (fork failed), which does not count as a failure of the app (fal: 20 s, no escalation).
 
-    *taken* are devices that another gateway has locked: the start is tried on others, or later.
+    *taken* are devices that another gateway has locked: the start is retried on others, or later.
     """
 
     runner_id: str
@@ -181,7 +181,7 @@ class RunnerPingAnswered:
 
 @dataclass(frozen=True, slots=True)
 class RunnerHintsChanged:
-    """The runner gave other routing hints than before (``provide_hints()``)."""
+    """The runner's routing hints changed (``provide_hints()``)."""
 
     runner_id: str
     hints: frozenset[str]
@@ -189,14 +189,14 @@ class RunnerHintsChanged:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckRequested:
-    """The app wants this runner's health checked now (``x-fal-runner-health-check`` in a response)."""
+    """The app requested a health check of this runner (``x-fal-runner-health-check`` in a response)."""
 
     runner_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckCompleted:
-    """A health check was answered, or timed out. *detail* says how, in a few words."""
+    """A health check was answered, or timed out. *detail* is a short description."""
 
     runner_id: str
     healthy: bool
@@ -209,9 +209,9 @@ class TimerFired:
 
 
 AppEvent = AppScaled | AppAdopted | AppStopped | AppUnloaded
-"""What happens to a published app as a whole."""
+"""Events of a published app."""
 RequestEvent = RequestArrived | RequestAborted | RequestFinished
-"""What happens to a request."""
+"""Events of a request."""
 RunnerEvent = (
     RunnerSpawned
     | RunnerReady
@@ -224,7 +224,7 @@ RunnerEvent = (
     | HealthCheckRequested
     | HealthCheckCompleted
 )
-"""What happens to a runner."""
+"""Events of a runner."""
 FleetEvent = AppPublished | AppEvent | LeaseEnded | RequestEvent | RunnerEvent | DeviceReleased | TimerFired
 
 
@@ -249,7 +249,7 @@ class DispatchRequest:
 @dataclass(frozen=True, slots=True)
 class FailRequest:
     """Answer the caller with a failure of the gateway. *retry_after* is in seconds, 0 for none; *by_caller*: the caller's own
-    time limit passed."""
+    time limit expired."""
 
     request_id: str
     status: int
@@ -311,7 +311,7 @@ class StopRunner:
 
 @dataclass(frozen=True, slots=True)
 class KillRunner:
-    """End the runner's whole process tree now. With *stacks*: SIGABRT first, so that the owner's log shows where it hung."""
+    """End the runner's whole process tree now. With *stacks*: SIGABRT first, so that the owner's log shows where it was blocked."""
 
     runner_id: str
     reason: str
@@ -320,7 +320,7 @@ class KillRunner:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceRevision:
-    """From now on *revision* answers the app's requests."""
+    """Send the app's requests to *revision* from now on."""
 
     alias: str
     revision: int
@@ -328,7 +328,7 @@ class AnnounceRevision:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceFailure:
-    """A start of this revision failed: notify the publishers that wait for it. *retry_in* is in seconds, -1: no retry."""
+    """Notify publishers waiting for this revision that a start failed. *retry_in* is in seconds, -1: no retry."""
 
     alias: str
     revision: int
@@ -339,7 +339,7 @@ class AnnounceFailure:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceWaiting:
-    """The first runner of this revision waits for a device; *reason* names the holder, for the publishers that wait."""
+    """Notify publishers that the first runner of this revision waits for a device; *reason* names its holder."""
 
     alias: str
     revision: int

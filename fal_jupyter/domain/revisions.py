@@ -1,4 +1,4 @@
-"""Old source against new: nothing to do, other scaling, or a rebuild, and the parts that forced it."""
+"""Compares two revisions of an app: no change, only scaling, or a rebuild, and the parts that require it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SURROUNDINGS = ("the working directory", "sys.path", "the interpreter")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a publication means. *reason* is a sentence; *changed* names the parts, in order."""
+    """The effect of a publication. *reason* is a sentence; *changed* names the parts, in order."""
 
     kind: Literal["nothing", "scaled", "rebuild"]
     reason: str
@@ -22,7 +22,7 @@ class Verdict:
 def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Verdict:
     """Compare two fingerprints (part name → hash).
 
-    Parts named ``option …`` are scaling and timeouts: they act on live runners. Everything else is code,
+    Parts named ``option …`` are scaling and timeouts: they apply to running runners. Everything else is code,
     captured values or environment, and needs new runners.
 
     Example:
@@ -39,7 +39,7 @@ def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Verdict:
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """What the user wrote comes first, what surrounds it last."""
+    """Sort key: the user's own code first, its environment last."""
     if name.startswith("class "):
         return 0, name
     return 2 if name.startswith("%env ") or name in _SURROUNDINGS else 1, name

@@ -24,7 +24,7 @@ DEFAULT_MAX_CONCURRENCY = 10
 DEFAULT_REQUEST_TIMEOUT = 3600
 DEFAULT_STARTUP_TIMEOUT = 600
 DEFAULT_GRACE = 5
-UNUSED_AFTER = 10  # seconds after which a never-used runner leaves (fal: "Scale your application")
+UNUSED_AFTER = 10  # seconds after which an unused runner is stopped (fal: "Scale your application")
 
 
 def derive_app_name(class_name: str) -> str:
@@ -50,9 +50,9 @@ def derive_app_name(class_name: str) -> str:
 class Scaling:
     """How many runners an app has, and how long things may take. Names and defaults are fal's.
 
-    ``request_start_timeout`` is the seconds in which a request has to be with a runner; 0: as long as it takes.
-    ``warm`` is ours: runners held ready as long as the owner lives, for an app whose class says nothing of
-    scaling (0 is fal's own behaviour).
+    ``request_start_timeout`` is the limit in seconds for dispatching a request to a runner; 0: unlimited.
+    ``warm`` is our own: runners kept ready while the owner is running, for an app whose class has no
+    scaling options (0 is fal's behaviour).
     """
 
     min_concurrency: int = 0
@@ -88,7 +88,7 @@ class Scaling:
         Setting ``min_concurrency`` or ``keep_alive`` disables the default warm runner.
 
         Raises:
-            AppRuleBroken: there is no such option, or the values do not go together.
+            AppRuleBroken: there is no such option, or the values are inconsistent.
         """
         options = scaling_options(changes)
         sets_own = {"min_concurrency", "keep_alive"} & options.keys() and "warm" not in options
@@ -127,7 +127,7 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
 
 
 def scaling_options(given: Mapping[str, object]) -> dict[str, float]:
-    """Return *given* as scaling options and their values; whether the values go together is not checked.
+    """Return *given* as scaling options and their values; whether the values are consistent is not checked.
 
     Raises:
         AppRuleBroken: there is no such option, or its value is not a number of its kind.
@@ -163,8 +163,8 @@ def option_rules() -> list[dict[str, object]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
-    """One endpoint: the method's name, its path, its signature and docstring as text for cards and help, and how it is spoken
-    to: ``http``, ``websocket`` (raw) or ``realtime``. *yields*: it is a generator, whose answer is a line of JSON for each value."""
+    """One endpoint: the method's name, its path, its signature and docstring as text for cards and help, and its protocol:
+    ``http``, ``websocket`` (raw) or ``realtime``. *yields*: it is a generator, whose answer is one line of JSON per value."""
 
     name: str
     path: str
@@ -176,15 +176,15 @@ class EndpointSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """All that the gateway knows of an app's class.
+    """The gateway's description of an app's class.
 
     Attributes:
         class_name: as written by the user.
         alias: second half of ``owner/alias``.
-        auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
+        auth: who may call: ``private`` and ``shared`` require a valid key, ``public`` does not.
         endpoints: as the class has them, its own before those of its bases.
-        machine_type: machine types in order of preference; shown, acted on by a later issue.
-        secrets: names of the secrets that its runners get; None: all there are.
+        machine_type: machine types in order of preference; for display only.
+        secrets: names of the secrets that its runners get; None: all.
         health: how its runners' health is checked; None: not at all.
         cors: origins of web pages that may read its answers.
         retry: which failures of queued requests are retried.
@@ -220,7 +220,7 @@ class AppSpec:
 
     @staticmethod
     def from_json(data: Mapping[str, object]) -> AppSpec:
-        """Rebuild from :meth:`to_json`; unknown fields are ignored, so that an older reader lives with a newer writer.
+        """Rebuild from :meth:`to_json`; unknown fields are ignored, so that an older reader accepts a newer writer.
 
         Raises:
             AppRuleBroken: a field is missing, out of range or of another form.

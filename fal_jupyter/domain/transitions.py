@@ -1,8 +1,8 @@
-"""Transition tables: the states of a machine and every move between them, as data.
+"""Transition tables: the states of a machine and all transitions between them, as data.
 
-The next state is ``TABLE[state][event]``. A pair that is not in a table is a defect: it raises :class:`IllegalTransition`, and
-nothing changes. States and events are string enums, whose hash is computed in C: a move is two dictionary look-ups. Code that
-moves often binds the members to names of its module, since looking a member up in its enum costs as much as the rest of a move.
+The next state is ``TABLE[state][event]``. A missing pair is an internal error: it raises :class:`IllegalTransition`, and
+nothing changes. States and events are string enums, whose hash is computed in C: a transition is two dictionary look-ups. Code on
+a hot path binds enum members to module names, since looking up a member costs as much as the rest of a transition.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=StrEnum)
 
 
 class IllegalTransition(Exception):
-    """An event came in a state that has no transition for it. A subclass may have a *sentence* of its own."""
+    """An event arrived in a state that has no transition for it. A subclass may have its own *sentence*."""
 
     sentence = "{machine}: {event} cannot happen in the state {state}"
 
@@ -25,7 +25,7 @@ class IllegalTransition(Exception):
 
 
 class Moves(dict[E, S]):
-    """The moves out of one state: event → state. A missing event raises."""
+    """The transitions out of one state: event → state. A missing event raises."""
 
     def __init__(self, state: S, moves: Mapping[E, S], illegal: type[IllegalTransition]) -> None:
         super().__init__(moves)
@@ -38,5 +38,5 @@ class Moves(dict[E, S]):
 def transition_table(
     moves: Mapping[S, Mapping[E, S]], illegal: type[IllegalTransition] = IllegalTransition
 ) -> dict[S, Moves[E, S]]:
-    """Make the table of one machine; every state has a row, an end state an empty one. An event without a move raises *illegal*."""
+    """Make the table of one machine; every state has a row, an end state an empty one. An event without a transition raises *illegal*."""
     return {state: Moves(state, out, illegal) for state, out in moves.items()}

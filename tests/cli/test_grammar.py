@@ -70,7 +70,7 @@ def test_whole_seconds_stay_whole() -> None:
         ("--keep-alive -1", ["--keep-alive"]),
         ("--keep-alive inf", ["--keep-alive", "'inf'"]),
         ("--auth secret", ["--auth", "'secret'", "private"]),
-        ("--cors *", ["--cors", "'*'", "is no origin of web pages", "write http://localhost:3000"]),
+        ("--cors *", ["--cors", "'*'", "is not a web origin", "write http://localhost:3000"]),
         ("--cors http://a.example/x", ["--cors", "write http://a.example"]),
         ("stray", ["'stray'", "unexpected word"]),
         ("--name", ["--name"]),

@@ -230,7 +230,7 @@ def test_a_key_opens_what_its_preset_or_its_permissions_say(state: Path, file: s
         assert told == "this key (READONLY) may not call apps; make one with: fal-jupyter keys create --preset API"
     listed = json.loads(run(state, "keys", "list", "--json"))
     assert listed[-1].items() >= {"preset": "READONLY", "scope": None, "permissions": [], "name": "a monitor"}.items()
-    assert "opens nothing on this machine" in run(state, "keys", "create", "--preset", "COMPUTE")
+    assert "gives no access on this machine" in run(state, "keys", "create", "--preset", "COMPUTE")
 
 
 def test_keys_that_were_made_before_there_were_presets_are_read(state: Path) -> None:

@@ -593,7 +593,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: "half \ud800", "argument 'input_data' has text with half a character"),
     (lambda: {"\udfff": 1}, "argument 'input_data' has text with half a character"),
     (lambda: 10**5000, "argument 'input_data' cannot be written as JSON"),
-    (lambda: np.array([(1, b"\xff")], dtype="i4,S1"), "argument 'input_data'[0][1] is bytes that are no"),
+    (lambda: np.array([(1, b"\xff")], dtype="i4,S1"), "argument 'input_data'[0][1] has bytes that are not"),
     (lambda: In.model_construct(text=object()), "argument 'input_data' cannot be written as JSON"),
     (lambda: pydantic.create_model("M", f=(float, 1.0))(f=float("nan")), "argument 'input_data'['f'] is nan"),
 ]  # fmt: skip

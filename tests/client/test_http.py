@@ -80,7 +80,7 @@ def test_a_connection_that_ends_too_early_is_told(kind: str, place: int) -> None
     reader.feed(data[: place % len(data)])
 
     assert not reader.done
-    with pytest.raises(GatewayError, match="ended in the middle of an answer"):
+    with pytest.raises(GatewayError, match="ended within a response"):
         reader.end()
 
 

@@ -50,7 +50,7 @@ def test_an_origin_is_written_as_browsers_write_it(text: str, origin: str) -> No
 def test_what_is_no_origin_is_refused_with_what_to_write(text: str, hint: str) -> None:
     with pytest.raises(BadSetting) as refused:
         origin_of(text)
-    assert "is no origin of web pages" in refused.value.message
+    assert "is not a web origin" in refused.value.message
     assert (refused.value.hint, refused.value.where) == (hint, "--cors")
 
 
@@ -77,7 +77,7 @@ def test_one_or_several_each_once() -> None:
 
 @pytest.mark.parametrize("given", [True, 3, [None], [b"http://a.example"]])
 def test_what_is_no_text_is_no_origin(given: object) -> None:
-    with pytest.raises(BadSetting, match="is no origin of web pages"):
+    with pytest.raises(BadSetting, match="is not a web origin"):
         origins_of(given)
 
 

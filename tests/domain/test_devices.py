@@ -83,7 +83,7 @@ def test_an_app_without_a_device_waits_and_its_reason_names_the_holder(machine: 
 
 def test_an_app_that_needs_several_devices_waits_for_all(machine: Machine) -> None:
     machine.publish("a", ONE, warm=1)
-    reason = "waits for a device: GPU 0 is held by A; GPU 1 alone is too few"
+    reason = "waits for a device: GPU 0 is held by A; GPU 1 alone is not enough"
     assert machine.publish("pair", BOTH) == [AnnounceWaiting("pair", 1, reason)]
     machine.handle(AppStopped("a", kill=True))
     assert machine.handle(RunnerExited("a-1", "killed by SIGKILL"))[-1] == StartRunner(

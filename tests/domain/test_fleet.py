@@ -143,7 +143,7 @@ def test_an_event_loop_that_does_not_turn_while_others_wait_costs_its_runner(wor
     assert [world.sleep() for _ in range(3)] == [[PingRunner("hello-1")]] * 3
     commands = world.sleep()
 
-    why = "its event loop did not turn for 15 s with 2 requests in it"
+    why = "its event loop was blocked for 15 s with 2 requests in it"
     message = f"the runner was ended: {why}"
     assert commands[:3] == [
         FailRequest("a", 503, "runner_disconnected", message),
@@ -380,7 +380,7 @@ def test_a_revision_that_does_not_start_leaves_the_old_one_serving(world: World)
     ]
     assert world.handle(RunnerExited("hello-2", "exited with status 3")) == []
     assert world.handle(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
-    assert "revision 1 serves on" in world.fleet.apps["hello"].reason
+    assert "revision 1 keeps serving" in world.fleet.apps["hello"].reason
 
 
 def test_other_starts_of_a_failed_revision_are_ended(world: World) -> None:
@@ -451,7 +451,7 @@ def test_starts_that_were_lost_with_their_template_are_tried_again_three_times(w
             RunnerExited(f"hello-{number}", "its template ended (killed by SIGKILL)", lost=True), after=2
         )
         assert lost == [StartRunner(f"hello-{number + 1}", "hello", 1)]
-    assert "another is started" in world.fleet.apps["hello"].decisions.recent[-2].reason
+    assert "starting another" in world.fleet.apps["hello"].decisions.recent[-2].reason
     failed = world.handle(RunnerExited("hello-4", "its template ended (killed by SIGKILL)", lost=True), after=2)
     assert [type(command) for command in failed] == [AnnounceFailure, FailRequest]
 
@@ -481,7 +481,7 @@ def test_a_setup_that_hangs_is_killed_with_its_stacks_and_its_callers_get_504(wo
     world.handle(RequestArrived("hello", "a"))
     commands = world.sleep()
 
-    assert commands[0] == KillRunner("hello-1", "setup() outlived startup_timeout (5 s)", stacks=True)
+    assert commands[0] == KillRunner("hello-1", "setup() exceeded startup_timeout (5 s)", stacks=True)
     assert isinstance(commands[1], AnnounceFailure)
     assert isinstance(commands[2], FailRequest)
     assert (commands[2].status, commands[2].error_type) == (504, "startup_timeout")
@@ -499,7 +499,7 @@ def test_a_failed_start_beside_ready_runners_fails_no_request(world: World) -> N
 
 
 LATE = "the request ran longer than request_timeout (10 s)"
-STUCK = KillRunner("hello-1", "a request that outlived request_timeout (10 s) did not end", stacks=True)
+STUCK = KillRunner("hello-1", "a request that exceeded request_timeout (10 s) did not end", stacks=True)
 
 
 def test_a_timed_out_request_gets_504_is_cancelled_then_forced_then_its_runner_replaced(world: World) -> None:
@@ -742,7 +742,7 @@ def test_an_ended_owner_takes_its_apps_along_and_hastily(world: World) -> None:
     assert isinstance(commands[0], FailRequest)
     assert commands[1] == StopRunner("hello-1", "the notebook or program that owned the app has ended")
     assert list(world.fleet.apps) == ["other"]
-    assert world.handle(TimerFired(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
+    assert world.handle(TimerFired(), after=1) == [KillRunner("hello-1", "it did not end within its grace period")]
     assert [type(o) for o in world.handle(RunnerExited("hello-1", "killed"))] == [FailRequest, ForgetApp]
 
 

@@ -522,7 +522,9 @@ def test_an_ended_app_is_forgotten_with_its_last_runner() -> None:
     parts.state.end_app(parts.app)
 
     assert autoscaler.decide(parts.app, NOW) == []
-    assert autoscaler.decide(parts.app, NOW + 5 * SECOND) == [KillRunner(runner.id, "it did not end within its grace")]
+    assert autoscaler.decide(parts.app, NOW + 5 * SECOND) == [
+        KillRunner(runner.id, "it did not end within its grace period")
+    ]
     parts.state.remove_runner(parts.app, runner, NOW)
     assert autoscaler.decide(parts.app, NOW) == [ForgetApp("hello")]
     assert (list(parts.state.all_apps()), parts.app.wake_at) == ([], None)

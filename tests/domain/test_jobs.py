@@ -170,7 +170,7 @@ def test_what_is_signed_are_four_lines() -> None:
         (200, b'{"a":"\xc3\xa9"}', {"status": "OK", "error": None, "payload": {"a": "é"}}),
         (422, b'{"detail":[]}', {"status": "ERROR", "error": "Invalid status code: 422", "payload": {"detail": []}}),
         (200, b"", {"status": "OK", "payload": None}),
-        (200, b"\x00", {"status": "OK", "payload": None, "payload_error": "the answer is image/png and no JSON"}),
+        (200, b"\x00", {"status": "OK", "payload": None, "payload_error": "the answer is image/png, not JSON"}),
     ],
 )
 def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: bytes, told: dict[str, Any]) -> None:

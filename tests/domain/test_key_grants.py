@@ -59,9 +59,7 @@ def test_what_is_no_grant_is_named(asked: dict[str, Any], told: str, hint: str) 
 
 def test_a_grant_describes_its_rights_and_a_refusal_names_one_that_suffices() -> None:
     assert limits_of(Grant("API")) == "it may call apps, read results and private files, upload files"
-    assert (
-        limits_of(Grant("BILLING")) == "BILLING opens nothing on this machine: there is no billing and no compute here"
-    )
+    assert limits_of(Grant("BILLING")) == "BILLING gives no access on this machine: it has no billing and no compute"
     assert refusal(Grant("READONLY"), "run") == (
         "this key (READONLY) may not call apps; make one with: fal-jupyter keys create --preset API"
     )

@@ -54,7 +54,7 @@ def test_the_first_type_that_is_there_is_chosen(
 @pytest.mark.parametrize(
     ("types", "num_gpus", "hardware", "words"),
     [
-        (["GPU-H100"], None, NONE, ["Hello asks for GPU-H100", "no GPU", "--machine S"]),
+        (["GPU-H100"], None, NONE, ["Hello requires GPU-H100", "no GPU", "--machine S"]),
         (["GPU-H1000"], None, NONE, ["no GPU", "did you mean GPU-H100? Or type --machine S"]),
         (
             ["GPU-B200"],

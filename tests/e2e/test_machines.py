@@ -100,7 +100,7 @@ def test_several_devices_for_one_runner_and_an_app_without_machine_sees_what_the
 def test_a_machine_that_is_not_there_is_one_sentence_and_machine_overrides_the_class(gpus: Kernel) -> None:
     wrong = gpus.run(cell("Wants", "machine_type = 'GPU-B200'"))
     assert (wrong.status, wrong.ename) == ("error", "NoSuchMachine")
-    for word in ("Wants asks for GPU-B200", "GPU 0 (H100, 24 GiB)", "--machine GPU", "--machine S"):
+    for word in ("Wants requires GPU-B200", "GPU 0 (H100, 24 GiB)", "--machine GPU", "--machine S"):
         assert word in wrong.traceback
     gpus.run(cell("Wants", "machine_type = 'GPU-B200'", "--machine cuda:1")).ok()
     assert seen(gpus, "Wants")[0] == "FAKE-GPU-1"

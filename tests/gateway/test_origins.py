@@ -310,8 +310,8 @@ def test_what_is_no_origin_is_one_sentence(gateway: Gateway, tmp_path: Path) -> 
     told = command(gateway.shown.state, "serve", str(tmp_path / "x.py"), "--cors", "http://page.example/path")
     assert told.returncode != 0
     assert told.stderr.strip() == (
-        "fal-jupyter: --cors: 'http://page.example/path' is no origin of web pages, which is one scheme://host or"
-        " scheme://host:port and nothing behind it; write http://page.example"
+        "fal-jupyter: --cors: 'http://page.example/path' is not a web origin; expected scheme://host or"
+        "scheme://host:port; write http://page.example"
     )
 
 

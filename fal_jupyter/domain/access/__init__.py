@@ -1,1 +1,1 @@
-"""Rules of access: keys, other origins, lifetimes of files."""
+"""Access rules: keys, cross-origin requests, lifetimes of files."""

@@ -1,6 +1,6 @@
-"""Cross-origin reading: which web pages may read an app's answers, and the headers that tell a browser so (Fetch standard, 3.2).
+"""CORS: which web pages may read an app's answers, and the headers for browsers (Fetch standard, 3.2).
 
-Nobody is let in unless the app's owner names an origin, and an origin is compared as a whole: never by a prefix, never ``*``,
+No origin is allowed unless the app's owner names it. Origins are compared exactly: never by a prefix, never ``*``,
 never ``null``.
 """
 
@@ -27,7 +27,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def origin_of(text: str, where: str = "--cors") -> str:
-    """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway.
+    """Return an origin as browsers write it: in lower case, without its scheme's default port.
 
     Raises:
         BadSetting: it is not ``scheme://host`` or ``scheme://host:port``.
@@ -39,7 +39,7 @@ def origin_of(text: str, where: str = "--cors") -> str:
         whole = _ORIGIN.match(lower)
         behind = lower[whole.end() : whole.end() + 1] if whole is not None else ""
         hint = f"write {whole[0]}" if whole is not None and behind in ("/", "?", "#") else "write http://localhost:3000"
-        sentence = f"{text!r} is no origin of web pages, which is one scheme://host or scheme://host:port and nothing behind it"
+        sentence = f"{text!r} is not a web origin; expected scheme://host or scheme://host:port"
         raise BadSetting(sentence, hint=hint, where=where)
     scheme, host = match[1], match[2]
     if port is None or _DEFAULT_PORTS.get(scheme) == str(int(port)):
@@ -48,25 +48,25 @@ def origin_of(text: str, where: str = "--cors") -> str:
 
 
 def origins_of(values: object, where: str = "cors") -> tuple[str, ...]:
-    """Return the origins in what ``--cors`` or ``cors=`` says: one as text, or several; each once, in order.
+    """Return the origins given by ``--cors`` or ``cors=``: one as text, or several; without duplicates, in order.
 
     Raises:
-        BadSetting: one of them is no origin.
+        BadSetting: one of them is not an origin.
     """
     origins: dict[str, None] = {}
     for text in [values] if isinstance(values, str) or not isinstance(values, Iterable) else values:
         if not isinstance(text, str):
-            raise BadSetting(f"{text!r} is no origin of web pages", hint="cors='http://localhost:3000'", where=where)
+            raise BadSetting(f"{text!r} is not a web origin", hint="cors='http://localhost:3000'", where=where)
         origins[origin_of(text, where)] = None
     return tuple(origins)
 
 
 def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, str]]:
-    """Return the headers of the answer to a preflight of a page of *origin*, which may come.
+    """Return the headers of the answer to a preflight request from the allowed *origin*.
 
     Args:
         requested: the header names that the page's request will have, as the browser listed them.
-        private: the browser asks whether the page may come into this machine's own network.
+        private: the browser requests access to the private network (Private Network Access).
     """
     headers = [
         ("access-control-allow-origin", origin),
@@ -79,9 +79,9 @@ def preflight(origin: str, requested: str, *, private: bool) -> list[tuple[str, 
 
 
 def opened(headers: Pairs, origin: str) -> list[tuple[str, str]]:
-    """Return an answer's headers with those for a page of *origin*, or (``""``) for whoever may not read it: that alone is told to caches.
+    """Return an answer's headers with the CORS headers for *origin*; with ``""`` (not allowed) only ``Vary`` is added, for caches.
 
-    What the app itself says of origins is left out: its owner has said it better.
+    CORS headers of the app itself are removed: the owner's setting takes precedence.
     """
     passed, vary = [], []
     for name, value in headers:

@@ -1,4 +1,4 @@
-"""A file's lifecycle as uploads and requests ask for it: how long it lives, and who may read it."""
+"""A file's lifecycle as uploads and requests define it: how long it is kept, and who may read it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ MOST_SECONDS = 100 * 365 * 86400.0
 
 
 class Lifecycle(NamedTuple):
-    """*lifetime* in seconds, None: for ever. *access* is what somebody without a key is told: the file, that there is none (``hide``, 404),
-    or that it is not for him (``forbid``, 403)."""
+    """*lifetime* in seconds, None: unlimited. *access* is the response to a request without a key: the file, 404 (``hide``)
+    or 403 (``forbid``)."""
 
     lifetime: float | None = None
     access: Access = "allow"
@@ -20,11 +20,11 @@ class Lifecycle(NamedTuple):
 def lifecycle_of(preference: object) -> Lifecycle:
     """Read a lifecycle's JSON value.
 
-    Its rules for single users are checked and change nothing here: keys of a local gateway are all its owner's, and who has none
-    is no user.
+    Its rules for single users are validated but have no effect: all keys of a local gateway belong to its owner, and
+    requests without a key have no user.
 
     Raises:
-        ValueError: it is none; the text says what it must be.
+        ValueError: it is not valid; the message says what is expected.
     """
     if not isinstance(preference, dict):
         raise ValueError('X-Fal-Object-Lifecycle is JSON such as {"expiration_duration_seconds": 3600}')

@@ -1,7 +1,7 @@
-"""What a key may do: fal's presets and permission names, and the rights that they have on this machine.
+"""Permissions of keys: fal's presets and permission names, and their rights on this machine.
 
 Names of presets: fal 1.83.0 (``fal.sdk.KeyPreset``). fal publishes no list of its permissions; those here are the names in its
-package, its tests and its documentation that mean something for a gateway, and ``storage:files:upload``, which is ours.
+package, tests and documentation that apply to a gateway, and ``storage:files:upload``, which is ours.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
 
 Right = Literal["run", "read", "upload", "owner"]
-"""``run`` calls apps and submits to the queue, ``read`` asks for the state and results of queued requests and for private files,
-``upload`` stores files, ``owner`` counts as the user (webhooks may come to this machine)."""
+"""``run`` calls apps and submits to the queue, ``read`` reads the state and results of queued requests and for private files,
+``upload`` stores files, ``owner`` counts as the user (webhooks may be delivered to this machine)."""
 
 NOTHING: frozenset[Right] = frozenset()
 CALLS: frozenset[Right] = frozenset({"run", "read", "upload"})
@@ -49,14 +49,14 @@ _WORDS: dict[Right, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a key was made with: a preset, or a list of permissions (then *preset* is empty)."""
+    """The grant of a key: a preset, or a list of permissions (then *preset* is empty)."""
 
     preset: str = ""
     permissions: tuple[str, ...] = ()
 
     @property
     def rights(self) -> frozenset[Right]:
-        """What it may do here."""
+        """Its rights on this machine."""
         if self.preset:
             return PRESETS.get(self.preset, NOTHING)
         return NOTHING.union(*(PERMISSIONS.get(name, NOTHING) for name in self.permissions))
@@ -71,10 +71,10 @@ class Grant:
 
 
 def grant_of(preset: str = "", permissions: Sequence[str] = (), scope: str = "") -> Grant:
-    """Return the grant that is asked for; *permissions* may hold lists with commas. Nothing at all means API.
+    """Return the requested grant; *permissions* may contain comma-separated lists. Without arguments it is API.
 
     Raises:
-        BadSetting: a name is unknown, or more than one way of asking is used.
+        BadSetting: a name is unknown, or more than one kind of argument is used.
     """
     names = [name.strip() for listed in permissions for name in listed.split(",") if name.strip()]
     if sum(map(bool, (preset, permissions, scope))) > 1:
@@ -93,15 +93,15 @@ def grant_of(preset: str = "", permissions: Sequence[str] = (), scope: str = "")
 
 
 def limits_of(grant: Grant) -> str:
-    """Say what a key of that grant may do on this machine."""
+    """Describe what a key of that grant may do on this machine."""
     words = [_WORDS[right] for right in _WORDS if right in grant.rights]
     if not words:
-        return f"{grant} opens nothing on this machine: there is no billing and no compute here"
+        return f"{grant} gives no access on this machine: it has no billing and no compute"
     return f"it may {', '.join(words)}"
 
 
 def refusal(grant: Grant, right: Right) -> str:
-    """Say why a valid key is refused (403)."""
+    """Return the message for a valid key that is refused (403)."""
     able = next((name for name, rights in PRESETS.items() if right in rights and name != "FULL"), "FULL")
     return f"this key ({grant}) may not {_WORDS[right]}; make one with: fal-jupyter keys create --preset {able}"
 

@@ -1,1 +1,1 @@
-"""What a runner's process needs from the start: packages, variables, folders."""
+"""What a runner's process needs at its start: packages, variables, folders."""

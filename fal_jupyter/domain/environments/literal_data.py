@@ -1,4 +1,4 @@
-"""Whether an app's runners need the persistent folder at ``/data``, the path that it has on fal."""
+"""Decides whether an app's runners need the persistent folder at ``/data``, its path on fal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 MountData = Literal["auto", "on", "off"]
 MOUNT_DATA: Final[tuple[MountData, ...]] = get_args(MountData)
-PLACE_VARIABLE: Final = "FAL_JUPYTER_DATA_MOUNTED_FROM"  # tells a template which folder; not a setting
+PLACE_VARIABLE: Final = "FAL_JUPYTER_DATA_MOUNTED_FROM"  # passes the folder to a template; not a setting
 _NAMED = re.compile(r"""["']/data(?:/|["'])""")
 
 

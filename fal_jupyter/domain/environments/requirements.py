@@ -1,4 +1,4 @@
-"""``requirements`` of a class as the installer's words: fal hands them to ``pip install`` as they are, options too."""
+"""``requirements`` of a class as arguments of the installer: fal passes them to ``pip install`` unchanged, including options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 CONTENT_OPTIONS: Final = ("-r", "--requirement", "-e", "--editable", "-c", "--constraint")
-"""Options that name what is installed; the others (``--pre``, ``-f URL``) say how or from where."""
+"""Options that name what to install; the others (``--pre``, ``-f URL``) say how or from where."""
 
 _WITH_VALUE: Final = frozenset({
     *CONTENT_OPTIONS, "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "--no-binary",
@@ -25,7 +25,7 @@ def flat_requirements(requirements: Sequence[str] | Sequence[Sequence[str]]) -> 
 
 
 def is_setting(line: str) -> bool:
-    """True for an option of the installer that names nothing to install."""
+    """True for an installer option that does not name anything to install."""
     return line.startswith("-") and not line.startswith(CONTENT_OPTIONS)
 
 

@@ -1,8 +1,8 @@
-"""The variables that fal's platform gives a runner, for one of this machine.
+"""The environment variables that fal's platform sets for a runner, for runners on this machine.
 
 ``fal_client`` reads hosts and key from the environment. An app whose environment has a key of fal's cloud keeps calling the cloud: its
-key and hosts are one set, so that no cloud key comes to a gateway and no local key goes to the cloud. All other apps get a key of
-their own, which opens the apps that are served here.
+key and hosts are one set, so no cloud key reaches a gateway and no local key reaches the cloud. All other apps get their own
+key, which is valid for the apps that are served here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-LOCAL_KEY = "fjk_"  # what keys of gateways begin with
+LOCAL_KEY = "fjk_"  # prefix of a gateway's keys
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -27,7 +27,7 @@ class RunnerIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAccess:
-    """How an app's code reaches the gateway: a key of its own, and the ports of 127.0.0.1 (0: closed)."""
+    """How an app's code reaches the gateway: its own key, and the ports on 127.0.0.1 (0: closed)."""
 
     key: str
     port: int
@@ -46,10 +46,10 @@ def calls_the_cloud(env: Mapping[str, str]) -> bool:
 def identity_variables(
     env: Mapping[str, str], runner: RunnerIdentity, data: str, hugging_face: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the variables that identify a runner, and the place of its models: below *data*, the persistent folder, unless the user chose one.
+    """Return the variables that identify a runner, and the folders of its models: below *data*, the persistent folder, unless the user set one.
 
     Args:
-        hugging_face: variables of what the user has in the default place; those models and that login stay in use.
+        hugging_face: variables of the user's default folder, so that its models and login stay in use.
     """
     variables = {
         "FAL_APP_NAME": f"{runner.owner}/{runner.alias}",
@@ -65,9 +65,9 @@ def identity_variables(
 
 
 def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, str]:
-    """Return the variables that lead ``fal_client`` to the gateway, past any proxy.
+    """Return the variables that connect ``fal_client`` to the gateway, bypassing any proxy.
 
-    ``FAL_HOST`` is the control plane's, which is not served here; fal's SDK insists that it begins with ``api``.
+    ``FAL_HOST`` is the control plane's, which is not served here; fal's SDK requires that it begins with ``api``.
     """
     variables = {"FAL_KEY": access.key, **client_hosts(access.tls_port)}
     if not env.get("FAL_HOST"):
@@ -86,7 +86,7 @@ def client_hosts(tls_port: int) -> dict[str, str]:
 
 
 def past_proxies(env: Mapping[str, str]) -> dict[str, str]:
-    """``NO_PROXY`` with the loopback addresses, where *env* names a proxy."""
+    """``NO_PROXY`` with the loopback addresses, if *env* names a proxy."""
     if not any(env.get(name) or env.get(name.lower()) for name in _PROXIES):
         return {}
     named = ",".join(filter(None, (env.get("no_proxy"), env.get("NO_PROXY"))))

@@ -1,7 +1,7 @@
-"""Variables that are read when a process starts, or when a library is loaded that a template has loaded already.
+"""Variables that are read when a process starts, or when a library is loaded that a template has already loaded.
 
-A runner that is forked later cannot change them, so apps that differ in them get templates of their own. A variable that is read later
-(``CUDA_VISIBLE_DEVICES``, ``HF_HOME``, ``TOKENIZERS_PARALLELISM`` …) needs none.
+A runner that is forked later cannot change them, so apps that differ in them get separate templates. A variable that is read later
+(``CUDA_VISIBLE_DEVICES``, ``HF_HOME``, ``TOKENIZERS_PARALLELISM`` …) does not require one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _READ_LATER = frozenset({
     "TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_CUDA_ARCH_LIST", "TORCHINDUCTOR_CACHE_DIR",
 })  # fmt: skip
 OWN_VARIABLES = frozenset({PLACE_VARIABLE})
-OF_ANOTHER_PYTHON = frozenset({"PYTHONHOME", "PYTHONPATH"})  # an isolated environment is led astray by the kernel's
+OF_ANOTHER_PYTHON = frozenset({"PYTHONHOME", "PYTHONPATH"})  # the kernel's values would break an isolated environment
 
 
 def start_time_difference(env: Mapping[str, str], base: Mapping[str, str], *, isolated: bool) -> dict[str, str | None]:
-    """Return the start-time variables in which an app differs from *base*, the gateway's environment; None: the app has it not.
+    """Return the start-time variables in which an app differs from *base*, the gateway's environment; None: the app does not set it.
 
     Args:
         isolated: the app's interpreter is that of an isolated environment.

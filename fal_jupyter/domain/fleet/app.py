@@ -19,7 +19,7 @@ from fal_jupyter.domain.scaling.reasons import what_is_there
 from fal_jupyter.domain.scaling.start_backoff import StartBackoff
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
-OWNER_GONE_GRACE = 1.0  # seconds; runners of a dead owner have ended within two seconds
+OWNER_GONE_GRACE = 1.0  # seconds; runners end within two seconds after their owner
 _LAUNCHING, _UNLOADED = AppPhase.LAUNCHING, AppPhase.UNLOADED
 _STOPPING, _ORPHANED = AppPhase.STOPPING, AppPhase.ORPHANED
 
@@ -29,14 +29,14 @@ class FleetApp:
     """A published app. Times are monotonic nanoseconds.
 
     Attributes:
-        lease: the lease whose end ends the app. owner: the name that people see for it.
-        revision: the wanted revision; *serving* is the one that answers (0 before the first is ready).
+        lease: the lease whose end ends the app. owner: its owner's display name.
+        revision: the target revision; *serving* is the one that answers (0 before the first is ready).
         specs: the spec of each revision that may still serve.
-        allotments: what each runner of a revision gets.
-        starved: a runner is wanted and no device is free.
-        served: requests that runners have finished.
-        last_no_surplus_at: the last time at which no runner was more than wanted.
-        wake_at: when the fleet looks at the app again if nothing happens before.
+        allotments: the resources of each runner, by revision.
+        starved: a runner should start, but no device is free.
+        served: number of requests that runners have finished.
+        last_no_surplus_at: the last time at which there was no surplus runner.
+        wake_at: when the fleet evaluates the app again if no event arrives before.
         cancellations: requests in flight that have to end, by id.
     """
 
@@ -61,7 +61,7 @@ class FleetApp:
 
     @property
     def spec(self) -> AppSpec:
-        """The spec of the wanted revision."""
+        """The spec of the target revision."""
         return self.specs[self.revision]
 
     @property
@@ -71,7 +71,7 @@ class FleetApp:
 
     @property
     def rules(self) -> Scaling:
-        """The scaling that decides now: the one in force, except for an unloaded app or one whose owner has ended."""
+        """The scaling used for decisions: the one in force, except for an unloaded app or one whose owner has ended."""
         rules = self.scaling
         if self.phase is _UNLOADED:
             rules = replace(rules, min_concurrency=0, warm=0, concurrency_buffer=0, concurrency_buffer_perc=0)
@@ -82,7 +82,7 @@ class FleetApp:
 
     @property
     def allotment(self) -> Allotment:
-        """What each new runner gets."""
+        """The resources of each new runner."""
         return self.allotments.get(self.revision) or Allotment()
 
     @property
@@ -102,7 +102,7 @@ class FleetApp:
 
     @property
     def is_stopping(self) -> bool:
-        """True when the app has ended and only the ends of its runners are awaited."""
+        """True when the app has ended and only waits for its runners to end."""
         return self.phase is _STOPPING or self.phase is _ORPHANED
 
     @property
@@ -119,7 +119,7 @@ class FleetApp:
         self.phase = APP_MOVES[self.phase][event]
 
     def publish(self, spec: AppSpec, revision: int, allotment: Allotment) -> None:
-        """Want another revision; the one that serves stays until the new one is ready."""
+        """Set the target revision; the serving one stays until the new one is ready."""
         self.specs = {number: s for number, s in self.specs.items() if number == self.serving} | {revision: spec}
         self.allotments = {number: a for number, a in self.allotments.items() if number == self.serving}
         self.allotments[revision] = allotment
@@ -128,7 +128,7 @@ class FleetApp:
         self.backoff.revision_published()
 
     def observe(self, now: int, room: int | None = None) -> Observation:
-        """Return what :func:`fal_jupyter.domain.scaling.policy.decide` decides on."""
+        """Return the input of :func:`fal_jupyter.domain.scaling.policy.decide`."""
         backoff = self.backoff
         return Observation(
             now=now,
@@ -148,7 +148,7 @@ class FleetApp:
         )
 
     def is_settled(self, now: int) -> bool:
-        """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
+        """True when one more free slot, or one request less, requires no action except a later check of idle runners."""
         if self.waiting or self.serving != self.revision or self.backoff.failures or self.phase is _LAUNCHING:
             return False
         for runner in self.runners.values():
@@ -161,7 +161,7 @@ class FleetApp:
         return desired <= supply <= rules.max_concurrency
 
     def cannot_start(self, now: int) -> bool:
-        """True while starts fail, the next try is not due, and nothing is ready or starting."""
+        """True while starts fail, the next attempt is not due, and no runner is ready or starting."""
         return self.backoff.is_blocking(now) and not any(
             r.state in READY or r.state in STARTING for r in self.runners.values()
         )
@@ -176,7 +176,7 @@ class FleetApp:
         return same + (sum(not r.low for r in self.waiting.values()) if request.low else 0)
 
     def seen(self) -> str:
-        """What there is now, in a few words: requests, then runners by state."""
+        """A short description of the current state: requests, then runners by state."""
         states = Counter(str(runner.state) for runner in self.runners.values())
         return what_is_there(len(self.waiting), len(self.in_flight), states)
 

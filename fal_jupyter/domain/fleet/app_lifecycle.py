@@ -14,13 +14,13 @@ from fal_jupyter.domain.runners.runner import READY, State
 
 
 class AppLifecycle:
-    """Carries out what users and leases want of whole apps; how many runners follow is decided afterwards."""
+    """Handles requests of users and leases concerning whole apps; the number of runners is decided afterwards."""
 
     def __init__(self, state: FleetState, dispatcher: RequestDispatcher, stops: RunnerStops) -> None:
         self._state, self._dispatcher, self._stops = state, dispatcher, stops
 
     def publish(self, event: m.AppPublished, now: int) -> tuple[FleetApp, Commands]:
-        """Add an app, or give it another revision; starts of revisions that are not wanted any more are ended."""
+        """Add an app, or a new revision of it; starts of obsolete revisions are ended."""
         app = self._state.apps.get(event.alias)
         if app is None:
             specs, allotments = {event.revision: event.spec}, {event.revision: event.allotment}
@@ -37,13 +37,13 @@ class AppLifecycle:
         return app, commands
 
     def rescale(self, app: FleetApp, event: m.AppScaled, now: int) -> Commands:
-        """Put another scaling in force for every revision; more requests may fit into the runners that are there."""
+        """Apply another scaling to every revision; existing runners may then take more requests."""
         app.specs = {revision: replace(spec, scaling=event.scaling) for revision, spec in app.specs.items()}
         app.move(AppEvent.NEEDED)
         return self._dispatcher.dispatch_waiting(app, now)
 
     def unload(self, app: FleetApp, now: int) -> Commands:
-        """End the app's runners, busy ones after their requests; a start that a request waits for goes on."""
+        """End the app's runners, busy ones after their requests; a start that a request waits for continues."""
         app.move(AppEvent.UNLOADED)
         reason = "the user unloaded the app; the next request starts a runner"
         app.remember(now, reason, "down", -sum(r.state in READY for r in app.runners.values()))
@@ -58,7 +58,7 @@ class AppLifecycle:
         return commands
 
     def stop(self, app: FleetApp, now: int, *, kill: bool) -> Commands:
-        """End an app because the user wants it; with *kill* its runners get no grace."""
+        """End an app at the user's request; with *kill* its runners get no grace period."""
         app.move(AppEvent.STOPPED)
         return self._end(app, "the app was stopped", now, kill=kill)
 

@@ -1,4 +1,4 @@
-"""The phases of a published app, and every move between them.
+"""The phases of a published app, and all transitions between them.
 
 The next phase is ``APP_MOVES[phase][event]``; a pair that is not in the table raises :class:`IllegalAppTransition` and changes
 nothing. Whether an app's runners are ready is not part of its phase: each runner has a state of its own.
@@ -13,13 +13,13 @@ from fal_jupyter.domain.transitions import IllegalTransition, transition_table
 
 
 class AppPhase(StrEnum):
-    """What decides whether runners start for an app."""
+    """The phase of an app: it determines whether runners start."""
 
     LAUNCHING = "launching"  # a publication waits for its first runner, whatever the demand
-    ACTIVE = "active"  # demand and the app's options decide
+    ACTIVE = "active"  # demand and the app's options determine the runners
     UNLOADED = "unloaded"  # the user unloaded it: no runner until the next request
-    STOPPING = "stopping"  # forgotten; only its runners' ends are awaited, each with its grace
-    ORPHANED = "orphaned"  # stopping, and its owner has ended: runners get a short grace
+    STOPPING = "stopping"  # removed; waits for its runners to end, each with its grace period
+    ORPHANED = "orphaned"  # stopping, and its owner has ended: runners get a short grace period
 
 
 class AppEvent(StrEnum):
@@ -35,7 +35,7 @@ class AppEvent(StrEnum):
 
 
 class IllegalAppTransition(IllegalTransition):
-    """An event came in a phase that has no transition for it: a defect of ours, never of the user's."""
+    """An event arrived in a phase that has no transition for it: an internal error."""
 
     sentence = "{event} cannot happen to an app that is {state}"
 

@@ -1,4 +1,4 @@
-"""Carries out what :mod:`fal_jupyter.domain.scaling.policy` decides for an app."""
+"""Carries out the decisions of :mod:`fal_jupyter.domain.scaling.policy` for an app."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fal_jupyter.domain.scaling import policy
 
 
 class Autoscaler:
-    """Starts and ends an app's runners as demand and its options want it."""
+    """Starts and ends an app's runners according to demand and its options."""
 
     def __init__(self, state: FleetState, starts: RunnerStarts, stops: RunnerStops) -> None:
         self._state, self._starts, self._stops = state, starts, stops
 
     def decide(self, app: FleetApp, now: int) -> Commands:
-        """Decide how many runners the app has, and when it is looked at again; an ended app without runners is forgotten."""
+        """Decide how many runners the app has, and when to decide again; an ended app without runners is removed."""
         rules = app.rules
         decision = policy.decide(rules, self._observe(app, now))
         if not decision.surplus:
@@ -35,7 +35,7 @@ class Autoscaler:
             commands += self._announce_starvation(app, now)
             wakes.append(self._state.placement.look_again_at(app.allotment, now))
         if any(isinstance(action, policy.Kill | policy.Cancel) for action in decision.actions):
-            # a failed start changes back-off and what may wait
+            # a failed start changes the back-off and which requests may wait
             wakes = [policy.decide(rules, self._observe(app, now)).wake_at]
         wakes.append(next_deadline(app))
         self._state.timers.set(app, min((at for at in wakes if at is not None), default=None))
@@ -57,7 +57,7 @@ class Autoscaler:
         return app.observe(now, self._state.placement.room(app.allotment, now))
 
     def _announce_starvation(self, app: FleetApp, now: int) -> Commands:
-        """Log who holds the devices that the app waits for, where that changed."""
+        """Log who holds the devices that the app waits for, if that changed."""
         holders = self._state.placement.holder_sentences(app.allotment, self._holder_of, now)
         reason = f"waits for a device: {'; '.join(holders)}"
         if reason == app.reason:
@@ -84,5 +84,5 @@ class Autoscaler:
         if isinstance(action, policy.Drain):
             return self._stops.drain(app, runner, now)
         if action.limit == "grace":
-            return self._stops.kill(runner, "it did not end within its grace", now)
+            return self._stops.kill(runner, "it did not end within its grace period", now)
         return self._starts.timed_out(app, runner, now)

@@ -1,4 +1,4 @@
-"""Ending requests that are with a runner, step by step: notify it, force the request, replace the runner."""
+"""Ending requests that are with a runner, step by step: notify it, force the request to end, replace the runner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RequestCancellations:
         self._state, self._stops = state, stops
 
     def abandon(self, request: FleetRequest) -> Commands:
-        """The caller hung up: its runner is notified, once, and the request may go on until its time limit."""
+        """The caller disconnected: its runner is notified, once, and the request may continue until its time limit."""
         if request.phase is not RequestPhase.IN_FLIGHT:
             return []
         request.move(RequestPhase.ABANDONED)
@@ -29,7 +29,7 @@ class RequestCancellations:
     def begin(
         self, app: FleetApp, request: FleetRequest, how: Literal["tell", "force"], reason: str, now: int
     ) -> Commands:
-        """Take the first step; nothing happens where it was taken before."""
+        """Take the first step, unless it was already taken."""
         if request.id in app.cancellations:
             return []
         request.move(RequestPhase.FORCED if how == "force" else RequestPhase.CANCELLING)
@@ -39,7 +39,7 @@ class RequestCancellations:
         return [m.CancelRequest(request.id, request.runner_id, how)]
 
     def take_due_steps(self, app: FleetApp, now: int) -> Commands:
-        """Take the next step with each request that did not end in time."""
+        """Take the next step for each request that did not end in time."""
         commands: Commands = []
         for request_id, cancellation in list(app.cancellations.items()):
             if not cancellation.is_due(now):

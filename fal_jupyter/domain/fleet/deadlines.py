@@ -1,4 +1,4 @@
-"""The earliest time at which something of an app is due."""
+"""The earliest deadline of an app."""
 
 from __future__ import annotations
 

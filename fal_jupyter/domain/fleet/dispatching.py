@@ -1,4 +1,4 @@
-"""Requests between their arrival and their end: dispatched at once, waiting, refused, or out of time."""
+"""Handles requests from arrival to end: dispatched immediately, waiting, refused, or timed out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RequestDispatcher:
         self._state, self._cancellations = state, cancellations
 
     def dispatch(self, app: FleetApp, request: FleetRequest, runner: Runner, now: int) -> m.DispatchRequest:
-        """Give a request to a runner with a free slot."""
+        """Send a request to a runner with a free slot."""
         request.phase, request.runner_id, request.dispatched = _IN_FLIGHT, runner.id, now
         app.in_flight[request.id] = request
         if not runner.requests:
@@ -39,7 +39,7 @@ class RequestDispatcher:
         return m.DispatchRequest(request.id, runner.id)
 
     def dispatch_waiting(self, app: FleetApp, now: int) -> Commands:
-        """Give waiting requests to runners, in order, as long as there is a free slot."""
+        """Send waiting requests to runners, in order, while there is a free slot."""
         commands: Commands = []
         while app.waiting:
             request = app.waiting.next
@@ -50,13 +50,13 @@ class RequestDispatcher:
         return commands
 
     def refusal(self, app: FleetApp, event: m.RequestArrived, now: int) -> m.FailRequest | None:
-        """Refuse a request that finds no runner where none can start, or where too many wait; None if it may wait."""
+        """Refuse a request if no runner is available and none can start, or too many requests are waiting; None if it may wait."""
         if app.cannot_start(now):
             seconds = whole_seconds(app.backoff.retry_at - now)
             detail = f"{app.alias} cannot start: {app.reason}; the next attempt is in {seconds} s"
             return m.FailRequest(event.request_id, 503, "runner_scheduling_failure", detail, seconds)
         if len(app.waiting) >= MAX_WAITING and not event.queued:
-            detail = f"{len(app.waiting)} requests wait for {app.alias} already"
+            detail = f"queue full: {len(app.waiting)} requests are waiting for {app.alias}"
             return m.FailRequest(event.request_id, 503, "runner_scheduling_failure", detail, 1)
         return None
 
@@ -82,7 +82,7 @@ class RequestDispatcher:
         retry_after: int = 0,
         arrived_by: float = math.inf,
     ) -> Commands:
-        """End the requests that wait (and arrived at *arrived_by* or before) with a failure."""
+        """Fail the waiting requests (that arrived at *arrived_by* or before)."""
         return [
             self.fail(app, request, status, error_type, detail, retry_after)
             for request in list(app.waiting.values())
@@ -100,7 +100,7 @@ class RequestDispatcher:
                 break
             detail = f"the request ran longer than request_timeout ({limit:g} s)"
             commands.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
-            reason = f"outlived request_timeout ({limit:g} s)"
+            reason = f"exceeded request_timeout ({limit:g} s)"
             commands += self._cancellations.begin(app, request, "tell", reason, now)
         late = app.waiting.late(now)
         without_runner = [
@@ -113,7 +113,7 @@ class RequestDispatcher:
 
 
 def max_wait(app: FleetApp) -> int:
-    """The longest that a request waits for a runner: one start and one whole request before it."""
+    """The longest time that a request waits for a runner: one start and one full request before it."""
     return nanoseconds(app.scaling.startup_timeout) + nanoseconds(app.scaling.request_timeout)
 
 
@@ -123,7 +123,7 @@ def whole_seconds(duration: int) -> int:
 
 
 def _has_limit(request: FleetRequest) -> bool:
-    """True if request_timeout is still to come, so that it comes before that of any request dispatched later."""
+    """True if request_timeout has not yet passed, so that it passes before that of any request dispatched later."""
     return request.phase is _IN_FLIGHT and not request.long_lived
 
 

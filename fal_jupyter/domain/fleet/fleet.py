@@ -1,14 +1,14 @@
 """The fleet of one gateway: events in, commands out, without a clock.
 
 :meth:`Fleet.handle` may be called with any event at any time. An event about something that has ended is ignored, so a late
-message of a dead runner does no harm. The fleet itself only says in which order its parts act on an event:
+message of an ended runner is harmless. The fleet itself only calls its parts in the right order:
 
-* ``app_lifecycle``: what users and leases want of whole apps;
+* ``app_lifecycle``: changes of whole apps by users and leases;
 * ``dispatching``, ``routing``, ``cancelling``: requests;
 * ``starting``, ``stopping``, ``liveness_checks``, ``health_checks``: runners;
 * ``autoscaler``: how many runners an app has, by :mod:`fal_jupyter.domain.scaling.policy`, after nearly every event.
 
-Two paths are hot, a request that finds a free slot and one that ends: they skip the decision where nothing could come of it.
+Two paths are hot, a request that finds a free slot and one that ends: they skip a decision that could not change anything.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Fleet:
         self._autoscaler = Autoscaler(state, self._starts, self._stops)
 
     def handle(self, event: m.FleetEvent, now: int) -> Commands:
-        """Take one event in; return the commands that follow, to be carried out in this order.
+        """Handle one event; return the resulting commands, to be carried out in order.
 
         Args:
             event: what happened.
@@ -79,12 +79,12 @@ class Fleet:
 
     @property
     def moved(self) -> deque[Moved]:
-        """Which runner entered which state, for the timelines to take."""
+        """State changes of runners, for the timelines."""
         return self._state.moved
 
     @property
     def wake_at(self) -> int | None:
-        """When to hand in :class:`TimerFired` if nothing happens before; may be early, is never late."""
+        """When to send :class:`TimerFired` if no event arrives before; may be early, is never late."""
         return self._timers.earliest
 
     def all_apps(self) -> Iterator[FleetApp]:
@@ -97,7 +97,7 @@ class Fleet:
         return app.runners[runner_id] if app else None
 
     def why_held_elsewhere(self, device: str, now: int) -> str:
-        """Which other gateway holds the device, as far as is known, or ``""``."""
+        """Which other gateway holds the device, if known, or ``""``."""
         return self._state.placement.why_out_of_reach(device, now)
 
     def check(self) -> None:
@@ -202,7 +202,7 @@ class Fleet:
             commands += self._lifecycle.end_without_owner(app, now)
             commands += self._autoscaler.decide(app, now)
         for app in [app for app in self._state.ending if app.lease == event.lease]:
-            app.move(AppEvent.OWNER_ENDED)  # nobody waits any more for its runners' grace
+            app.move(AppEvent.OWNER_ENDED)  # publishers no longer wait for its runners
             commands += self._autoscaler.decide(app, now)
         return commands
 

@@ -1,4 +1,4 @@
-"""Every app of one gateway, found by its alias, a runner or a request, and what apps share: devices and timers."""
+"""Indexes the apps of one gateway by alias, runner and request, and holds what they share: devices and timers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class FleetState:
     Attributes:
         apps: published apps by alias; *ending* are those that were stopped and still have runners.
         app_of_runner: the app of each runner. app_of_request: the app of each request that waits or is in flight.
-        moved: which runner entered which state, for the timelines to take.
-        device_released: a device came back; apps that wait for one are decided again.
+        moved: state changes of runners, for the timelines.
+        device_released: a device was released; apps that wait for one are evaluated again.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FleetState:
         self.placement = Placement()
         self.device_released = False
         self.timers = Timers()
-        self._numbers: Counter[str] = Counter()  # never given twice, also when an app is published again
+        self._numbers: Counter[str] = Counter()  # never reused, also when an app is published again
 
     def all_apps(self) -> Iterator[FleetApp]:
         """Every app, those that are ending too."""
@@ -41,7 +41,7 @@ class FleetState:
         yield from self.ending
 
     def add_runner(self, app: FleetApp, state: State, now: int) -> Runner:
-        """Give the app one more runner of its wanted revision."""
+        """Add a runner of the target revision to the app."""
         self._numbers[app.alias] += 1
         runner = Runner(
             f"{app.alias}-{self._numbers[app.alias]}", app.alias, app.revision, state, now, moved=self.moved
@@ -51,7 +51,7 @@ class FleetState:
         return runner
 
     def remove_runner(self, app: FleetApp, runner: Runner, now: int) -> None:
-        """Forget a runner that has no process; its devices are free."""
+        """Remove a runner without a process, and release its devices."""
         runner.mark_ended(now)
         del app.runners[runner.id], self.app_of_runner[runner.id]
         self.device_released = self.placement.release(runner.id) or self.device_released
@@ -62,12 +62,12 @@ class FleetState:
         self.ending.append(app)
 
     def remove_app(self, app: FleetApp) -> None:
-        """Forget an ending app."""
+        """Remove an ending app."""
         self.ending.remove(app)
         self.timers.set(app, None)
 
     def wake_by(self, app: FleetApp, at: int) -> None:
-        """Look at the app at that time, or before."""
+        """Evaluate the app at that time or earlier."""
         if app.wake_at is None or at < app.wake_at:
             self.timers.set(app, at)
 

@@ -17,14 +17,14 @@ class HealthChecks:
         self._state, self._stops = state, stops
 
     def begin(self, app: FleetApp, runner: Runner, now: int) -> None:
-        """A runner is ready: its health counts from now on."""
+        """A runner is ready: start its health checks."""
         rules = _rules(app, runner)
         if rules is not None:
             runner.health = Health(runner.started)
             runner.health.begin(rules, now)
 
     def demand(self, app: FleetApp, runner: Runner, now: int) -> None:
-        """The app wants a ready runner checked now."""
+        """The app requested an immediate check of a ready runner."""
         if runner.health is None or runner.state not in READY:
             return
         runner.health.demand(now)
@@ -39,14 +39,14 @@ class HealthChecks:
                 continue
             rules = _rules(app, runner)
             if rules is None or runner.state not in READY:
-                runner.health = None  # it is leaving, and is not replaced twice
+                runner.health = None  # it is being replaced, which must not happen twice
                 continue
             runner.health.begin_check()
             commands.append(m.CheckRunnerHealth(runner.id, rules))
         return commands
 
     def is_checked(self, app: FleetApp, runner: Runner) -> bool:
-        """True while a runner's health counts: it is ready, and its revision has rules."""
+        """True while a runner is checked: it is ready, and its revision has a health check."""
         return runner.health is not None and runner.state in READY and _rules(app, runner) is not None
 
     def completed(self, app: FleetApp, runner: Runner, event: m.HealthCheckCompleted, now: int) -> Commands:

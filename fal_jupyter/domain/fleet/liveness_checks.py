@@ -1,4 +1,4 @@
-"""Pings to runners with several requests, and the end of one whose event loop is blocked."""
+"""Pings runners with several requests, and ends those whose event loop is blocked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LivenessChecks:
 
     def _end_blocked(self, app: FleetApp, runner: Runner, now: int) -> Commands:
         seconds = PINGS * PING_EVERY // SECOND
-        reason = f"its event loop did not turn for {seconds} s with {len(runner.requests)} requests in it"
+        reason = f"its event loop was blocked for {seconds} s with {len(runner.requests)} requests in it"
         commands: Commands = [
             self._dispatcher.fail(
                 app, app.in_flight[request_id], 503, "runner_disconnected", f"the runner was ended: {reason}"

@@ -1,4 +1,4 @@
-"""Which runner takes the next request of an app."""
+"""Chooses the runner for the next request of an app."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fal_jupyter.domain.scaling.policy import target
 
 
 def choose_runner(app: FleetApp, hint: str = "") -> Runner | None:
-    """Return the runner that takes the next request, or None when no slot is free.
+    """Return the runner for the next request, or None if no slot is free.
 
-    A runner that gave the request's *hint* comes first (fal: "Optimize Routing Behavior"). Then, among as many of the most
-    recently used runners as demand calls for, the one with the fewest requests: surplus runners stay untouched and age out.
+    A runner with the request's *hint* is preferred (fal: "Optimize Routing Behavior"). Otherwise it is the one with the fewest
+    requests among as many of the most recently used runners as demand requires: surplus runners stay idle and expire.
     """
     if app.serving not in app.specs:
         return None
-    slots = app.specs[app.serving].scaling.max_multiplexing  # as many as its own source allows, not a newer one's
+    slots = app.specs[app.serving].scaling.max_multiplexing  # the serving revision's limit, not a newer one's
     if len(app.runners) == 1:  # nearly always
         (only,) = app.runners.values()
         is_open = only.revision == app.serving and only.state in READY and len(only.requests) < slots
@@ -32,5 +32,5 @@ def choose_runner(app: FleetApp, hint: str = "") -> Runner | None:
 
 
 def _load(runner: Runner) -> tuple[int, int]:
-    """Requests, then how long ago it was used: the smallest is preferred."""
+    """Number of requests, then time since last use: the smallest is preferred."""
     return len(runner.requests), -runner.used

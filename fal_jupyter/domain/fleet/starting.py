@@ -1,4 +1,4 @@
-"""Runners between the wish for one and its first request: started, ready, failed, lost or refused."""
+"""Handles starting runners: started, ready, failed, lost or refused."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fal_jupyter.domain.scaling.start_backoff import REFUSED_RETRY
 
 
 class RunnerStarts:
-    """Starts runners, and decides what a start's result means for its app."""
+    """Starts runners, and applies the result of a start to its app."""
 
     def __init__(self, state: FleetState, dispatcher: RequestDispatcher, stops: RunnerStops) -> None:
         self._state, self._dispatcher, self._stops = state, dispatcher, stops
 
     def start(self, app: FleetApp, runner: Runner, now: int) -> m.StartRunner:
-        """Give a PENDING runner its devices and start its process; there must be room for it."""
+        """Assign devices to a PENDING runner and start its process; there must be room for it."""
         if app.allotment.count:
             runner.devices = self._state.placement.take(runner.id, app.allotment, now)
         runner.started = now
         return m.StartRunner(runner.id, app.alias, runner.revision, runner.devices)
 
     def ready(self, app: FleetApp, runner: Runner, now: int) -> Commands:
-        """``setup()`` returned: a runner of the wanted revision takes over from the one that serves."""
+        """``setup()`` returned: a runner of the target revision takes over from the serving revision."""
         runner.move(State.IDLE, now)
         runner.used = now
         if runner.revision != app.revision:
@@ -51,7 +51,7 @@ class RunnerStarts:
         status: int = 503,
         error_type: str = "runner_scheduling_failure",
     ) -> Commands:
-        """Count a failed start: fall back to the revision that serves, or back off and fail the requests that wait."""
+        """Count a failed start: fall back to the serving revision, or back off and fail the waiting requests."""
         if app.is_stopping or runner.revision != app.revision:
             return []
         app.move(AppEvent.START_FAILED)
@@ -68,11 +68,11 @@ class RunnerStarts:
         return [failure, *self._dispatcher.fail_waiting(app, status, error_type, detail, seconds)]
 
     def _fall_back(self, app: FleetApp, runner: Runner, error: str, now: int) -> Commands:
-        """Withdraw the wanted revision: the one that serves stays."""
+        """Withdraw the target revision: the serving one stays."""
         withdrawn, app.revision = app.revision, app.serving
         app.specs.pop(withdrawn, None)
         app.backoff.revision_withdrawn()
-        app.remember(now, f"revision {withdrawn} did not start, revision {app.serving} serves on")
+        app.remember(now, f"revision {withdrawn} did not start, revision {app.serving} keeps serving")
         commands: Commands = [m.AnnounceFailure(app.alias, withdrawn, runner.id, error, -1)]
         for unready in list(app.runners.values()):
             if unready.revision == withdrawn:
@@ -82,12 +82,12 @@ class RunnerStarts:
     def timed_out(self, app: FleetApp, runner: Runner, now: int) -> Commands:
         """``setup()`` did not return within ``startup_timeout``."""
         seconds = f"{app.scaling.startup_timeout:g} s"
-        killed = self._stops.kill(runner, f"setup() outlived startup_timeout ({seconds})", now, stacks=True)
+        killed = self._stops.kill(runner, f"setup() exceeded startup_timeout ({seconds})", now, stacks=True)
         error = f"startup_timeout: setup() did not return within {seconds}"
         return killed + self.failed(app, runner, error, now, status=504, error_type="startup_timeout")
 
     def exited(self, app: FleetApp, runner: Runner, event: m.RunnerExited, now: int) -> Commands:
-        """The process has ended: its requests fail, and it counts as a failed start or as a death where it was not stopped."""
+        """The process has ended: its requests fail, and it counts as a failed start or as a crash unless it was stopped."""
         detail = f"the runner ended while it had this request ({event.reason})"
         commands: Commands = [
             self._dispatcher.fail(app, app.in_flight[request_id], 503, "runner_disconnected", detail)
@@ -95,7 +95,7 @@ class RunnerStarts:
         ]
         self._state.remove_runner(app, runner, now)
         if runner.state in STARTING and event.lost and app.backoff.start_lost(now):
-            app.remember(now, f"{runner.id} {event.reason}; another is started")
+            app.remember(now, f"{runner.id} {event.reason}; starting another")
         elif runner.state in STARTING:
             commands += self.failed(app, runner, f"the runner ended before it was ready: {event.reason}", now)
         elif runner.state in READY and not app.is_stopping:
@@ -104,7 +104,7 @@ class RunnerStarts:
         return commands
 
     def refused(self, app: FleetApp, runner: Runner, event: m.StartRefused, now: int) -> Commands:
-        """The machine could not start the runner, or another gateway holds its devices: no failure of the app's."""
+        """The machine could not start the runner, or another gateway holds its devices: not a failure of the app."""
         self._state.remove_runner(app, runner, now)
         if event.taken:  # other devices may be free
             for device in event.taken:

@@ -1,4 +1,4 @@
-"""Ending runners: at once, with their grace, or after their last request."""
+"""Ends runners: immediately, with their grace period, or after their last request."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from fal_jupyter.domain.runners.runner import STARTING, Runner, State
 
 
 class RunnerStops:
-    """Ends runners. A runner that is being killed already gets no second command."""
+    """Ends runners. A runner that is already being killed gets no second command."""
 
     def __init__(self, state: FleetState) -> None:
         self._state = state
 
     def stop(self, runner: Runner, reason: str, now: int) -> Commands:
-        """End a runner as fal does, with its grace."""
+        """End a runner as fal does, with its grace period."""
         runner.move(State.TERMINATING, now)
         return [m.StopRunner(runner.id, reason)]
 
     def kill(self, runner: Runner, reason: str, now: int, *, stacks: bool = False) -> Commands:
-        """End a runner at once; with *stacks* its log shows where it was."""
+        """End a runner immediately; with *stacks* its log shows where it was."""
         if runner.killed:
             return []
         if runner.state is not State.TERMINATING:
@@ -29,7 +29,7 @@ class RunnerStops:
         return [m.KillRunner(runner.id, reason, stacks)]
 
     def drain(self, app: FleetApp, runner: Runner, now: int) -> Commands:
-        """Let a runner finish its requests; one without an end of its own (a websocket) is asked to close."""
+        """Let a runner finish its requests; a long-lived one (a WebSocket) is requested to close."""
         runner.move(State.DRAINING, now)
         return [
             m.CancelRequest(request_id, runner.id, "politely")
@@ -46,7 +46,7 @@ class RunnerStops:
         return []
 
     def end(self, app: FleetApp, runner: Runner, reason: str, now: int, *, kill: bool = False) -> Commands:
-        """End a runner whatever its state: with its grace where it has begun, with *kill* at once."""
+        """End a runner in any state: with its grace period if it has begun, with *kill* immediately."""
         if runner.state is State.CRASH_BACKOFF:
             self._state.remove_runner(app, runner, now)
         elif kill or runner.state is State.PENDING:

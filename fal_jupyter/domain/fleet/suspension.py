@@ -1,18 +1,18 @@
-"""A timer that fires far too late: the machine slept, or the process was stopped."""
+"""Detects a timer that fires far too late: the machine was suspended, or the process was stopped."""
 
 from __future__ import annotations
 
 from typing import Final
 
 LATE: Final = 500_000_000  # nanoseconds; the gateway's own work never blocks its event loop for so long
-CATCH_UP: Final = 200_000_000  # time to read what arrived meanwhile, before anything is judged by the clock
+CATCH_UP: Final = 200_000_000  # time to read what arrived meanwhile, before time limits are checked
 
 
 class SuspensionGuard:
-    """Delays the timer once after a suspension, so that events that arrived meanwhile are handled before time limits are.
+    """Delays the timer once after a suspension, so that pending events are handled before time limits.
 
     Attributes:
-        catching_up: the timer fired too late and is set once more; it must not be moved.
+        catching_up: the timer fired too late and was set again; it must not be moved.
     """
 
     __slots__ = ("catching_up",)

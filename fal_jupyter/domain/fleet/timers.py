@@ -1,4 +1,4 @@
-"""The earliest of many timers, exact, at the price of one heap operation a change."""
+"""Finds the earliest of many timers, at the cost of one heap operation per change."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Timed(Protocol):
-    """Who has a timer: *wake_at* is its time (monotonic nanoseconds), None while it is off."""
+    """The owner of a timer: *wake_at* is its time (monotonic nanoseconds), None while it is off."""
 
     wake_at: int | None
 
 
 class Timers:
-    """A heap on which entries that nobody stands by any more are passed over, and thrown out when they are many."""
+    """A heap with lazy deletion: stale entries are skipped, and removed when there are many."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timed]] = []
@@ -21,7 +21,7 @@ class Timers:
         self._on = 0
 
     def set(self, owner: Timed, at: int | None) -> None:
-        """Set the owner's timer, or (None) turn it off."""
+        """Set the owner's timer, or (None) cancel it."""
         if at == owner.wake_at:
             return
         self._on += (at is not None) - (owner.wake_at is not None)
@@ -44,5 +44,5 @@ class Timers:
         return heap[0][0] if heap else None
 
     def __len__(self) -> int:
-        """Entries on the heap, passed-over ones too."""
+        """Entries on the heap, including stale ones."""
         return len(self._heap)

@@ -1,4 +1,4 @@
-"""A queued request from its submission to its answer: what its callers are told of it at each moment (W46 to W66)."""
+"""A queued request from submission to answer, and its status for callers at each moment (W46 to W66)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal, TypedDict
 
 from fal_jupyter.domain.queue.retries import Attempts
 
-MOST_LINES = 5000  # log lines that are kept of one job …
-MOST_LOG = 1 << 20  # … and how many characters of them; the oldest go first
+MOST_LINES = 5000  # log lines stored per job …
+MOST_LOG = 1 << 20  # … and their characters; the oldest are dropped first
 LONGEST_LINE = 1 << 16  # characters; a longer line becomes several entries
-ENTRY = 300  # bytes that a log entry takes beside its text
+ENTRY = 300  # bytes of a log entry in addition to its text
 CANCELLED = (499, "client_cancelled", "the request was cancelled")
 Cancelled = Literal["dropped", "asked", "forced", "over"]
 
@@ -34,7 +34,7 @@ class JobState(StrEnum):
 
 
 class IllegalJobTransition(Exception):
-    """A job was told something that cannot happen in its state: a defect of ours."""
+    """An event that cannot happen in the job's state: an internal error."""
 
 
 @dataclass(slots=True)
@@ -43,15 +43,15 @@ class Job:
 
     Attributes:
         id: also the id of its request.
-        status: of its answer, 0 before there is one.
-        error: what is told of a failure, ``""`` where there is none.
-        error_type: fal's name of the failure, ``""`` where there is none.
+        status: that of its answer, 0 before there is one.
+        error: the message of a failure, ``""`` if there is none.
+        error_type: fal's name for the failure, ``""`` if there is none.
         logs: what it printed, as fal's log entries.
-        dropped_lines: how many of them are not kept any more.
-        log_size: characters of those that are kept.
+        dropped_lines: how many of them were dropped.
+        log_size: characters of the stored ones.
         cancelled: it ended by its cancellation, without an answer of the app.
-        cancel_requested: it was cancelled while it ran: how it ends is up to the app.
-        attempts: how often it was tried.
+        cancel_requested: it was cancelled while running: the app decides how it ends.
+        attempts: number of attempts.
     """
 
     id: str
@@ -72,26 +72,26 @@ class Job:
     _open: dict[int, str] = field(default_factory=dict)
 
     def start(self, now: float) -> None:
-        """A runner has it. A second start (its first runner was dead already) changes nothing."""
+        """A runner has it. A second start (its first runner had already ended) changes nothing."""
         if self.state is JobState.COMPLETED:
             if not self.cancelled:
-                raise IllegalJobTransition(f"{self.id} is over and cannot start")
+                raise IllegalJobTransition(f"{self.id} has ended and cannot start")
             return
         self.state, self.started = JobState.IN_PROGRESS, self.started or now
 
     def put_back(self) -> None:
-        """Its runner was dead: it waits again."""
+        """Its runner had ended: it waits again."""
         if self.state is JobState.IN_PROGRESS:
             self.state = JobState.IN_QUEUE
 
     def try_again(self, note: str, timestamp: str) -> None:
-        """An attempt failed and there is another one: it waits again. *note* goes to its log."""
+        """An attempt failed and another one follows: it waits again. *note* goes to its log."""
         self._close_lines(timestamp)
         self._keep(2, [note], timestamp)
         self.state, self.started = JobState.IN_QUEUE, 0.0
 
     def print(self, stream: int, text: str, timestamp: str) -> None:
-        """It printed *text* (stream 1: stdout, 2: stderr). A line is complete at its end, and where it is too long; output after the job's end is ignored."""
+        """It printed *text* (stream 1: stdout, 2: stderr). A line is complete at a line break, or when it is too long; output after the job's end is ignored."""
         if self.state is JobState.COMPLETED:
             return
         *lines, rest = (self._open.pop(stream, "") + text).split("\n")
@@ -119,13 +119,13 @@ class Job:
             self._keep(stream, [self._open.pop(stream)], timestamp)
 
     def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
-        """Its answer is complete; False if it was over already (cancelled)."""
+        """Its answer is complete; False if it had already ended (cancelled)."""
         if self.state is JobState.COMPLETED:
             return False
         self._close_lines(timestamp)
-        if self.cancel_requested and status == CANCELLED[0]:  # the app ended it, as it was asked to
+        if self.cancel_requested and status == CANCELLED[0]:  # the app ended it, as requested
             error_type, error = error_type or CANCELLED[1], CANCELLED[2]
-        if error and not error_type:  # the app itself answered so
+        if error and not error_type:  # the app itself answered with the error
             error_type = "runner_server_error" if status >= 500 else "bad_request"
         self.state, self.ended, self.status, self.error, self.error_type = (
             JobState.COMPLETED, now, status, error, error_type,
@@ -133,7 +133,7 @@ class Job:
         return True
 
     def cancel(self, now: float, timestamp: str, *, force: bool = False) -> Cancelled:
-        """Cancel it: a waiting one ends at once; a running one goes on until the app ends it, unless *force* is given.
+        """Cancel it: a waiting one ends immediately; a running one continues until the app ends it, unless *force* is given.
 
         Source: fal's documentation, "Handle request cancellations".
         """
@@ -150,16 +150,16 @@ class Job:
 
     @property
     def log_bytes(self) -> int:
-        """About what its log takes in memory."""
+        """Approximate size of its log in memory."""
         return self.log_size + ENTRY * len(self.logs)
 
     def lines_from(self, start: int) -> tuple[list[LogEntry], int]:
-        """Return the log entries from index *start* of all that there ever were, and how many there ever were."""
+        """Return the log entries from index *start*, counted over all entries ever, and the total number of entries."""
         total = self.dropped_lines + len(self.logs)
         return self.logs[max(0, start - self.dropped_lines) :], total
 
     def metrics(self) -> dict[str, float | None]:
-        """Seconds that it ran, once it is over."""
+        """Seconds that it ran, once it has ended."""
         ran = self.ended - self.started if self.started and self.ended else None
         return {"inference_time": round(ran, 4) if ran is not None else None}
 

@@ -1,7 +1,7 @@
-"""How much the queue holds in memory: bodies of requests that are not over, answers, and what is kept of jobs that are.
+"""Accounts for the queue's memory: bodies of open requests, answers, and records of finished jobs.
 
-Nothing is held that is not counted here. A submission beyond the limits is refused, an answer beyond them fails its job, and
-jobs that are over are forgotten, the oldest first.
+Everything in memory is counted here. A submission beyond the limits is refused, an answer beyond them fails its job, and
+finished jobs are forgotten, the oldest first.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-MOST_OVER = 1000  # jobs that are over and can still be asked for
+MOST_OVER = 1000  # finished jobs that can still be queried
 
 Refusal = Literal["too many", "too much", "too large"]
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes for people (``512 MiB``)."""
+    """Format a number of bytes (``512 MiB``)."""
     amount, unit = float(size), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if amount < 1024:
@@ -26,13 +26,13 @@ def size_text(size: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class QueueMemory:
-    """What every job has in memory, by its id.
+    """Memory used by each job, by its id.
 
     Attributes:
-        most_bytes: limit of all requests that are not over, and again of all answers and logs.
-        most_jobs: limit of requests that are not over.
-        request_bytes: what those requests have now.
-        answer_bytes: what answers that are coming in, and jobs that are over, have now.
+        most_bytes: limit for all open requests, and separately for all answers and logs.
+        most_jobs: limit for the number of open requests.
+        request_bytes: current size of open requests.
+        answer_bytes: current size of incoming answers and of finished jobs.
     """
 
     most_bytes: int
@@ -45,11 +45,11 @@ class QueueMemory:
 
     @property
     def jobs(self) -> int:
-        """How many requests are not over."""
+        """Number of open requests."""
         return len(self._requests)
 
     def hold(self, job: str, size: int) -> Refusal | None:
-        """Count *size* bytes of a request's body (of its beginning, so far), unless that is refused: then nothing changes."""
+        """Count *size* bytes of a request's body (received so far), unless that is refused: then nothing changes."""
         if size > self.most_bytes:
             return "too large"
         if job not in self._requests and len(self._requests) >= self.most_jobs:
@@ -62,21 +62,21 @@ class QueueMemory:
         return None
 
     def release(self, job: str) -> None:
-        """The request's body is held no more."""
+        """Release the memory of the request's body."""
         self.request_bytes -= self._requests.pop(job, 0)
 
     def answer(self, job: str, size: int) -> tuple[list[str], bool]:
-        """Count *size* bytes of an answer that comes in; returns the jobs to forget for it, and False if it cannot be kept."""
+        """Count *size* bytes of an incoming answer; returns the jobs to forget for it, and False if it cannot be stored."""
         self.answer_bytes += size - self._answers.get(job, 0)
         self._answers[job] = size
         return self._make_room(0), self.answer_bytes <= self.most_bytes
 
     def ended(self, job: str, size: int) -> list[str]:
-        """The job is over and *size* bytes of it are kept; returns the jobs to forget for them."""
+        """The job has finished and *size* bytes of it are stored; returns the jobs to forget for them."""
         self.release(job)
         self.answer_bytes += size - self._answers.pop(job, 0)
         self._over[job] = size
-        return self._make_room(1)  # its own caller shall find it, however small the limit is
+        return self._make_room(1)  # its own caller must find it, however small the limit is
 
     def _make_room(self, least: int) -> list[str]:
         forgotten = []

@@ -1,6 +1,6 @@
-"""What an answer means for its runner and for its request. Source: fal's documentation, "Retries and Error Handling".
+"""Decides whether an answer ends its runner and whether its request is retried. Source: fal's documentation, "Retries and Error Handling".
 
-Only queued requests are retried: up to ten attempts, with independent budgets for each condition where the app or the caller sets them.
+Only queued requests are retried: up to ten attempts, with independent budgets per condition if the app or the caller sets them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def ends_runner(status: int, requested: bool | None) -> bool:
 
 
 def budgets_of(value: object) -> dict[str, int]:
-    """Return the retries of each condition in ``{"timeout": {"retries": 1}}``; whatever has another form is left out."""
+    """Return the retries of each condition in ``{"timeout": {"retries": 1}}``; anything else is ignored."""
     if not isinstance(value, dict):
         return {}
     return {
@@ -56,7 +56,7 @@ def budgets_of(value: object) -> dict[str, int]:
 
 
 def budgets_of_header(text: str) -> dict[str, int]:
-    """Read ``X-Fal-Retry-Config``; what cannot be read counts as not given, as on fal."""
+    """Read ``X-Fal-Retry-Config``; invalid values are ignored, as on fal."""
     try:
         return budgets_of(json.loads(text))
     except (ValueError, RecursionError):
@@ -65,11 +65,11 @@ def budgets_of_header(text: str) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRules:
-    """What an app says of retries.
+    """An app's retry settings.
 
     Attributes:
         skip: conditions that are never retried (``skip_retry_conditions``).
-        budgets: retries of each condition (``retry_config``); a condition that is missing has no limit of its own.
+        budgets: retries of each condition (``retry_config``); a missing condition has no separate limit.
     """
 
     skip: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class RetryRules:
 
     @staticmethod
     def from_json(data: object) -> RetryRules:
-        """Rebuild from plain JSON values; budgets that are not numbers are left out.
+        """Rebuild from plain JSON values; budgets that are not numbers are ignored.
 
         Raises:
             TypeError: a field has another form.
@@ -95,7 +95,7 @@ class AttemptFailure:
     """How an attempt ended.
 
     Attributes:
-        error_type: fal's name of the failure where the gateway answered, ``""`` where the app did.
+        error_type: fal's name for the failure if the gateway answered, ``""`` if the app did.
         needs_retry: the answer's ``x-fal-needs-retry``; None if it does not say.
     """
 
@@ -121,7 +121,7 @@ class Attempts:
     def next(self, failure: AttemptFailure, rules: RetryRules) -> float | None:
         """Return the seconds until the next attempt, which is counted then; None if there is none.
 
-        ``x-fal-needs-retry`` is heard on 5xx and 429 only, and goes before everything but the limit of ten attempts.
+        ``x-fal-needs-retry`` applies to 5xx and 429 only, and takes precedence over everything but the limit of ten attempts.
         """
         if self.number >= MOST_ATTEMPTS:
             return None

@@ -1,4 +1,4 @@
-"""Deliveries of results to webhooks: when to try again, and what is signed."""
+"""Delivery of results to webhooks: when to retry, and what is signed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WITHIN = 2 * 3600.0
 def wait_after(attempt: int) -> float | None:
     """Return the seconds between the *attempt*-th try (from 1) and the next, or None when there is no other.
 
-    Doubling from five seconds, the last ones alike, so that all of them fit into two hours.
+    Doubling from five seconds, with the last ones equal, so that all of them fit into two hours.
     """
     if attempt >= ATTEMPTS:
         return None
@@ -21,12 +21,12 @@ def wait_after(attempt: int) -> float | None:
 
 
 def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -> bytes:
-    """Return what the signature is of: four lines, the last one the body's SHA-256 in hex."""
+    """Return the signed message: four lines, the last one the body's SHA-256 in hex."""
     return "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
 
 
 def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
-    """Return the body of a delivery: the app's output, or what went wrong."""
+    """Return the body of a delivery: the app's output or the error."""
     payload: object = None
     message: dict[str, object] = {
         "request_id": request_id,
@@ -38,6 +38,6 @@ def delivery(request_id: str, status: int, content_type: str, body: bytes) -> by
     try:
         payload = json.loads(body) if body else None
     except ValueError:
-        message["payload_error"] = f"the answer is {content_type or 'of no stated type'} and no JSON"
+        message["payload_error"] = f"the answer is {content_type or 'of no stated type'}, not JSON"
     message["payload"] = payload
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

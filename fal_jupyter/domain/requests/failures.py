@@ -1,4 +1,4 @@
-"""What becomes of a request that the fleet fails: it is answered, with the fleet's failure or another one, or queued again."""
+"""Decides what follows when the fleet fails a request: it is answered, with this failure or another one, or queued again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNNER_LOST = "runner_disconnected"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The answer to a request that still waits when the gateway ends."""
+    """The answer to a request that is still waiting when the gateway ends."""
 
     error_type: str
     detail: str
@@ -25,9 +25,9 @@ def failure_to_send(
     """Return the failure to answer with; None if the request is queued again.
 
     Args:
-        command: what the fleet decided.
+        command: the fleet's decision.
         dispatched: a runner has (or had) the request.
-        undelivered: its runner had ended before it got anything of the request.
+        undelivered: its runner had ended before it received any of the request.
         ending: set while the gateway drains.
     """
     if ending is not None and not dispatched and command.error_type == NOT_STARTED:

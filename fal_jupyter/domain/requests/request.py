@@ -1,4 +1,4 @@
-"""One request as the fleet knows it, and the phases it goes through."""
+"""A request in the fleet, and its phases."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_WAITING = 1000  # requests that may wait for one app; beyond: 503 with Retry
 
 
 class RequestPhase(StrEnum):
-    """How far a request is. Its end has no phase: the fleet forgets it then."""
+    """The phase of a request. There is no phase for its end: the fleet removes it then."""
 
     WAITING = "waiting"
     IN_FLIGHT = "in flight"
-    ABANDONED = "abandoned"  # its caller hung up; it may go on until its time limit
-    CANCELLING = "cancelling"  # the runner was asked to end it, and user code may still do so by itself
+    ABANDONED = "abandoned"  # its caller disconnected; it may continue until its time limit
+    CANCELLING = "cancelling"  # the runner was notified, and user code may still end it by itself
     FORCED = "forced"  # the runner raises an exception in it
     OVERDUE = "overdue"  # it did not end: its runner is replaced
 
@@ -34,7 +34,7 @@ REQUEST_MOVES: Final[dict[RequestPhase, frozenset[RequestPhase]]] = {
 
 
 class IllegalFleetRequestTransition(Exception):
-    """The fleet tried a move that no request makes: a defect of ours, never of the user's."""
+    """An illegal transition of a request: an internal error."""
 
 
 @dataclass(slots=True)
@@ -42,11 +42,11 @@ class FleetRequest:
     """A request that is waiting (*runner_id* empty) or with a runner. Times are monotonic nanoseconds.
 
     Attributes:
-        start_by: when it must be with a runner, 0 if it may wait; *limited_by_caller*: its caller set that limit.
-        long_lived: a websocket: request_timeout is not for it.
-        queued: it came through the queue, no caller waits on a connection.
-        low: it is dispatched after all that are of normal priority.
-        hint: a runner that has given this hint is preferred.
+        start_by: deadline for its dispatch, 0 if it may wait; *limited_by_caller*: its caller set that limit.
+        long_lived: a WebSocket: request_timeout does not apply.
+        queued: submitted through the queue, no caller waits on a connection.
+        low: it is dispatched after all requests of normal priority.
+        hint: a runner with this hint is preferred.
     """
 
     id: str
@@ -82,7 +82,7 @@ class FleetRequest:
         """Enter *phase*.
 
         Raises:
-            IllegalFleetRequestTransition: no request moves so; nothing is changed then.
+            IllegalFleetRequestTransition: the transition is illegal; nothing is changed then.
         """
         if phase not in REQUEST_MOVES[self.phase]:
             raise IllegalFleetRequestTransition(f"{self.id} cannot go from {self.phase} to {phase}")

@@ -1,7 +1,7 @@
-"""The requests that wait for one app, in order of arrival, with what each decision asks of them at hand.
+"""The waiting requests of one app, in order of arrival, indexed for the decisions.
 
-A decision is made at each event: one that looked at all who wait took 4 ms with 10,000 of them. Here nothing is searched for:
-orders of arrival are ordered dictionaries, moments are sorted lists (positions are found by binary search, and C moves the rest).
+A decision is made at each event: one that scanned all waiting requests took 4 ms with 10,000 of them. So nothing is scanned here:
+arrival orders are ordered dictionaries, times are sorted lists (positions are found by binary search).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fal_jupyter.domain.requests.request import FleetRequest
 
 
 class WaitQueue(MutableMapping[str, FleetRequest]):
-    """Waiting requests by id. What a request says of itself must not change while it is in here."""
+    """Waiting requests by id. A request's attributes must not change while it is in the queue."""
 
     def __init__(self) -> None:
         self._all: OrderedDict[str, FleetRequest] = OrderedDict()
@@ -25,30 +25,30 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
 
     @property
     def arrivals(self) -> Sequence[int]:
-        """When they arrived (monotonic nanoseconds), ascending: our own list, to be read at once and not to be changed."""
+        """When they arrived (monotonic nanoseconds), ascending. The internal list: do not keep or change it."""
         return self._arrivals
 
     @property
     def next(self) -> FleetRequest:
-        """The one that is dispatched next: the first of normal priority, else the first.
+        """The next request to dispatch: the first of normal priority, else the first.
 
         Raises:
-            StopIteration: nobody waits.
+            StopIteration: no request is waiting.
         """
         return next(iter((self._normal or self._all).values()))
 
     @property
     def start_by(self) -> int:
-        """The earliest moment by which one of them has to be started, 0 if they may wait."""
+        """The earliest dispatch deadline, 0 if there is none."""
         return self._starts[0][0] if self._starts else 0
 
     @property
     def first_caller(self) -> FleetRequest | None:
-        """Of those that are not from the queue, the one that has waited longest."""
+        """The request that has waited longest, apart from queued ones."""
         return next(iter(self._callers.values()), None)
 
     def late(self, now: int) -> list[FleetRequest]:
-        """Return those that had to be started by now, the most overdue first."""
+        """Return those whose dispatch deadline has passed, the most overdue first."""
         return [
             self._all[request_id] for at, request_id in self._starts[: bisect_right(self._starts, now, key=_moment)]
         ]
@@ -61,7 +61,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
             yield request
 
     def check(self) -> None:
-        """Assert that all that is at hand is so."""
+        """Assert that all indexes agree."""
         waiting = list(self._all.values())
         assert list(self._normal.values()) == [r for r in waiting if not r.low]
         assert list(self._callers.values()) == [r for r in waiting if not r.queued]

@@ -1,7 +1,7 @@
-"""Machine types: what a runner of an app gets of this machine's cores, memory and GPUs.
+"""Machine types: the share of this machine's cores, memory and GPUs that each runner of an app gets.
 
-Names are fal's: ``XS S M L`` and ``GPU-A100`` and its kind (reference page, "Machine Configuration"). Ours beside them:
-``GPU`` is any GPU, ``cuda:0`` one by its index. Nothing declared means the whole machine.
+Names are fal's: ``XS S M L`` and ``GPU-A100`` and its kind (reference page, "Machine Configuration"). In addition,
+``GPU`` is any GPU, ``cuda:0`` one by its index. A class without a machine type gets the whole machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CPU_MACHINES = {"XS": (0.5, 512 * MB), "S": (1.0, 1000 * MB), "M": (2.0, 2000 * 
 GPU_MODELS = ("A6000", "A100", "H100", "H200", "B200")
 ANY_GPU = "GPU"
 KNOWN_MACHINES = (*CPU_MACHINES, ANY_GPU, *(f"GPU-{model}" for model in GPU_MODELS))
-DEFAULT = "S"  # what fal gives to a class that declares nothing
+DEFAULT = "S"  # fal's default for a class that declares nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What this machine has. *memory* is in bytes."""
+    """The hardware of this machine. *memory* is in bytes."""
 
     cores: int
     memory: int
@@ -47,14 +47,14 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What each runner of an app gets.
+    """The resources of each runner of an app.
 
     Attributes:
-        type: the machine type that was chosen; ``""`` where the class declares none. :meth:`type_of` has a runner's own.
-        count: GPUs for each runner, its own alone.
-        eligible: ids of the devices that fit, in order of the types and of index; *names* what people call them (``GPU 0``).
+        type: the machine type that was chosen; ``""`` if the class declares none. :meth:`type_of` returns that of a runner.
+        count: GPUs for each runner, exclusively.
+        eligible: ids of the devices that fit, in order of the types and of index; *names* are their display names (``GPU 0``).
         cores: cores of the machine, 0 for all of them. memory: bytes, 0 for no limit.
-        told: the whole in a few words, for the card. types: of each of *eligible*, where later types have devices too.
+        told: the whole in a few words, for the card. types: that of each of *eligible*, if later types have devices too.
     """
 
     type: str = ""
@@ -77,7 +77,7 @@ def parse_fake_gpus(text: str) -> tuple[Device, ...]:
     """Read ``FAL_JUPYTER_FAKE_GPUS``: ``2x24GiB:H100``, several parts with commas.
 
     Raises:
-        BadSetting: it is written otherwise.
+        BadSetting: it has another form.
     """
     devices: list[Device] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
@@ -93,7 +93,7 @@ def parse_fake_gpus(text: str) -> tuple[Device, ...]:
 
 
 def visible(devices: Iterable[Device], setting: str | None) -> tuple[Device, ...]:
-    """Return the devices that a ``CUDA_VISIBLE_DEVICES`` of the user leaves; all where it is not set."""
+    """Return the devices in the user's ``CUDA_VISIBLE_DEVICES``; all if it is not set."""
     if setting is None:
         return tuple(devices)
     words = [word.strip() for word in setting.split(",")]
@@ -103,15 +103,15 @@ def visible(devices: Iterable[Device], setting: str | None) -> tuple[Device, ...
 
 
 def is_machine(name: str) -> bool:
-    """True when *name* is written like a machine type; whether this machine has it is another question."""
+    """True when *name* is written like a machine type; this machine may not have it."""
     return name in CPU_MACHINES or name == ANY_GPU or re.fullmatch(r"GPU-[\w-]+|cuda:\d+", name) is not None
 
 
 def allot(class_name: str, types: Sequence[str], num_gpus: int | None, hardware: Hardware) -> Allotment:
-    """Choose the first of *types* that this machine has; where a runner takes one GPU, those of the later types come after.
+    """Choose the first of *types* that this machine has; if a runner takes one GPU, those of the later types follow.
 
     Raises:
-        NoSuchMachine: it has none of them; the sentence names what was asked for and what is there.
+        NoSuchMachine: it has none of them; the message names the requested and the available ones.
     """
     if not types and num_gpus:
         types = (ANY_GPU,)
@@ -156,7 +156,7 @@ def _gpu(name: str, count: int, hardware: Hardware) -> Allotment | None:
 
 
 def _with_later(first: Allotment, later_types: Sequence[str], hardware: Hardware) -> Allotment:
-    """Add the GPUs of later types: ``["GPU-H100", "GPU-H200"]`` is whichever is free, the first one rather."""
+    """Add the GPUs of later types: ``["GPU-H100", "GPU-H200"]`` takes any free one, preferably the first."""
     names, description = dict(zip(first.eligible, first.names, strict=True)), first.description
     types = dict.fromkeys(first.eligible, first.type)
     for name in later_types:
@@ -192,13 +192,13 @@ def _nothing_fits(class_name: str, types: Sequence[str], count: int, hardware: H
     meant = next((f"{hint} Or " for name in unknown if (hint := hint_for(name, KNOWN_MACHINES, "", cutoff=0.8))), "")
     if not hardware.devices:
         return NoSuchMachine(
-            f"{class_name} asks for {requested}, and this machine has no GPU",
+            f"{class_name} requires {requested}, but this machine has no GPU",
             hint=f"{meant}type --machine S to run it on the CPU",
         )
     there = ", ".join(str(device) for device in hardware.devices)
     any_gpu = "" if ANY_GPU in types or count > len(hardware.devices) else "--machine GPU to take any GPU there is, or "
     return NoSuchMachine(
-        f"{class_name} asks for {requested}, and this machine has {there}",
+        f"{class_name} requires {requested}, but this machine has {there}",
         hint=f"{meant}type {any_gpu}--machine S to run it on the CPU",
     )
 

@@ -1,1 +1,1 @@
-"""One runner as the fleet sees it: its states, its health, its liveness."""
+"""A runner in the fleet: its states, health and liveness."""

@@ -1,7 +1,7 @@
 """Health checks of runners (fal: "Add Health Check Endpoint"; C107 to C109): when one is due, and when a runner is unhealthy.
 
-A check comes every 15 s. Failures in the start period do not count; as many in a row as the threshold says and the runner is
-replaced. An answer with the header ``x-fal-runner-health-check`` asks for a check at once, and one failure of that is enough.
+A check is due every 15 s. Failures in the start period do not count; as many in a row as the threshold replace the runner.
+An answer with the header ``x-fal-runner-health-check`` requests an immediate check, of which one failure is enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY = 15 * SECOND
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRules:
-    """What an app says of its check, defaults filled in. Times are seconds.
+    """An app's health check settings, with defaults. Times are in seconds.
 
     *path* is the endpoint's, *method* its HTTP method. *start_period* counts from the start of the runner's process.
     """
@@ -40,10 +40,10 @@ class HealthRules:
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one runner's health. Times are monotonic nanoseconds.
+    """The health of one runner. Times are monotonic nanoseconds.
 
-    *due* is when it is asked next (0: not), *asking*: an answer is awaited, *urgent*: the answer decides alone, *again*: a check was
-    asked for while another was on its way.
+    *due* is the time of the next check (0: none), *asking*: an answer is awaited, *urgent*: one failure is enough, *again*: a check was
+    requested while another was running.
     """
 
     started: int
@@ -58,18 +58,18 @@ class Health:
         self.due = now + EVERY if rules.regularly else 0
 
     def demand(self, now: int) -> None:
-        """The app itself wants a check."""
+        """The app itself requested a check."""
         if self.asking:
             self.again = True
         else:
             self.due, self.urgent = now, True
 
     def begin_check(self) -> None:
-        """The check that was due is on its way."""
+        """The due check has begun."""
         self.due, self.asking = 0, True
 
     def answered(self, rules: HealthRules, healthy: bool, now: int) -> bool:
-        """Take the answer in; True if the runner is to be replaced."""
+        """Record the answer; True if the runner is to be replaced."""
         urgent, self.asking, self.urgent = self.urgent, False, False
         self.due = now + EVERY if rules.regularly else 0
         if self.again:

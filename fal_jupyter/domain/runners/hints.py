@@ -1,4 +1,4 @@
-"""What a runner says of itself for routing (``provide_hints()``; fal: "Optimize Routing Behavior")."""
+"""Routing hints of a runner (``provide_hints()``; fal: "Optimize Routing Behavior")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Liveness of a runner: one request can block the event loop for all others in it.
 
-A runner with several requests is pinged; one that answers none of several pings in a row is blocked. A request that is alone
-blocks nobody else: its own request_timeout is its limit.
+A runner with several requests is pinged; one that answers none of several pings in a row is blocked. A single request
+blocks no other one: its own request_timeout is its limit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 from fal_jupyter.domain.durations import SECOND
 
 PING_EVERY: Final = 5 * SECOND  # fal's health check: 5 s, three times (reliability row 5) …
-PINGS: Final = 3  # … here counted in pings, so that a gateway that was suspended itself blames no runner
+PINGS: Final = 3  # … here counted in pings, so that a suspended gateway does not blame its runners
 
 
 @dataclass(slots=True)
 class Liveness:
-    """One runner's pings: *due* is when the next is sent (0: none is), *unanswered* how many in a row got no answer."""
+    """One runner's pings: *due* is when the next is sent (0: none is), *unanswered* the number of consecutive unanswered ones."""
 
     due: int = 0
     unanswered: int = 0
@@ -31,11 +31,11 @@ class Liveness:
         self.due = self.unanswered = 0
 
     def answered(self) -> None:
-        """The event loop runs."""
+        """A ping was answered: the event loop runs."""
         self.unanswered = 0
 
     def ping(self, now: int) -> bool:
-        """Take the due ping; False if too many got no answer: the event loop is blocked."""
+        """Count the due ping; False if too many are unanswered: the event loop is blocked."""
         if self.unanswered >= PINGS:
             self.due = 0
             return False

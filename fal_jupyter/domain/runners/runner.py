@@ -1,4 +1,4 @@
-"""One runner as the fleet knows it: its state, and which moves are legal."""
+"""A runner in the fleet: its state, and the legal transitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fal_jupyter.domain.timeline.lanes import GONE
 
 
 class State(StrEnum):
-    """fal's runner states (documentation, "Runners"); DOCKER_PULL has no local meaning."""
+    """fal's runner states (documentation, "Runners"); DOCKER_PULL does not occur locally."""
 
     PENDING = "PENDING"
     SETUP = "SETUP"
@@ -39,21 +39,21 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-MAX_UNREAD_MOVES: Final = 65536  # of those that nobody has taken yet
+MAX_UNREAD_MOVES: Final = 65536  # limit of unread ones
 
 
 class IllegalRunnerTransition(Exception):
-    """The fleet tried a move that no runner makes: a defect of ours, never of the user's."""
+    """An illegal transition of a runner: an internal error."""
 
 
 @dataclass(slots=True)
 class Runner:
     """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
-    when its process was wanted.
+    when its process was requested.
 
-    *requested*: its owner started it, by a publication or by hand, which counts as its first use.
+    *requested*: its owner started it, by a publication or manually, which counts as its first use.
     *killed*: it is TERMINATING and was killed, so only its exit is awaited. *health* is None if its health is not checked, *hints*
-    are the ones it gave last. Each state that it enters is noted in *moved*.
+    are the latest ones. Each state that it enters is recorded in *moved*.
     """
 
     id: str
@@ -85,14 +85,14 @@ class Runner:
         """Enter *state*.
 
         Raises:
-            IllegalRunnerTransition: no runner moves so; nothing is changed then.
+            IllegalRunnerTransition: the transition is illegal; nothing is changed then.
         """
         if state not in MOVES[self.state]:
             raise IllegalRunnerTransition(f"{self.id} cannot go from {self.state} to {state}")
         self.enter(state, now)
 
     def enter(self, state: State, now: int) -> None:
-        """Enter *state* by a move that is known to be legal: the two of each request are on its path."""
+        """Enter *state* by a transition known to be legal: used for the two of each request, on the hot path."""
         self.state, self.since = state, now
         self.moved.append((now, self, state))
 

@@ -1,1 +1,1 @@
-"""How many runners an app should have now, and the sentence that says why."""
+"""Decides how many runners an app should have, and explains why."""

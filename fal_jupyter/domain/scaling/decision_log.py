@@ -13,9 +13,9 @@ REMEMBERED_DECISIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class LoggedDecision:
-    """One decision: when (monotonic nanoseconds), what was there, and what was done by which rule.
+    """One decision: its time (monotonic nanoseconds), the state before, and what was done by which rule.
 
-    *kind* is ``up``, ``down``, ``retry`` or ``note``; *before* and *after* count the runners that are there or on their way.
+    *kind* is ``up``, ``down``, ``retry`` or ``note``; *before* and *after* count running and starting runners.
     """
 
     at: int
@@ -28,7 +28,7 @@ class LoggedDecision:
 
 @dataclass(slots=True)
 class DecisionLog:
-    """The latest decisions: *recent* for listings, *undrawn* for the timeline, which takes each once."""
+    """The latest decisions: *recent* for listings, *undrawn* for the timeline, which reads each once."""
 
     recent: deque[LoggedDecision] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
     undrawn: deque[LoggedDecision] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))

@@ -1,9 +1,9 @@
-"""How many runners an app should have now, and why: one pure function, asked after every event.
+"""Decides how many runners an app should have, and why: one pure function, called after every event.
 
-The rules are fal's where fal documents them ("Scale your application", "Runners"); the numbers of worked examples
-and the resolutions of what fal leaves open are named in the tests (``tests/domain/test_scaling.py``). All times are
+The rules are fal's where fal documents them ("Scale your application", "Runners"); worked examples
+and the choices where fal's documentation is silent are named in the tests (``tests/domain/test_scaling.py``). All times are
 integer nanoseconds of one monotonic clock and every expiry is ``now >= since + ttl``, the same expression that
-produced ``wake_at``: with floats, rounding once made the two differ, and a runner lived for ever.
+produced ``wake_at``: with floats, rounding once made the two differ, and a runner was never stopped.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ BACKOFF_CAP = 600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class RunnerView:
-    """What the decision sees of a runner. *since* is when it entered its state; *killed*: only its exit is awaited.
+    """A runner as input of the decision. *since* is when it entered its state; *killed*: only its exit is awaited.
 
-    *requested*: its owner started it, by publishing the app or by hand. That counts as use: ``keep_alive`` applies from the start
-    on, so that a loaded model does not go while the notebook's next cell is written. (On fal, publishing starts no runner.)
+    *requested*: its owner started it, by publishing the app or manually. That counts as use: ``keep_alive`` applies from the start
+    on, so that a loaded model is not dropped while the notebook's next cell is written. (On fal, publishing starts no runner.)
     """
 
     id: str
@@ -41,26 +41,26 @@ class RunnerView:
 
     @property
     def is_used(self) -> bool:
-        """Whether ``keep_alive`` applies, in place of the shorter time of a runner that nothing has used."""
+        """Whether ``keep_alive`` applies, instead of the shorter limit of an unused runner."""
         return self.requested or self.served > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that the decision sees.
+    """The input of the decision.
 
     Attributes:
-        revision: the one wanted; runners of another are old, and leave once a new one is ready.
+        revision: the target revision; runners of others are old, and stop once a new one is ready.
         waiting: when each undispatched request became eligible, ascending (found by binary search).
-        failures: consecutive failures to start; *last_failure* is when the last one was.
-        pending_first_runner: runners wanted whatever the demand: 1 while a publication waits for its first runner.
+        failures: consecutive failed starts; *last_failure* is the time of the last one.
+        pending_first_runner: runners required regardless of demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
         room: how many more runners the devices of this machine can hold; None if the app needs no device.
-        last_no_surplus_at: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
-            patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
+        last_no_surplus_at: the last time without a surplus runner. Idle time, and the patience with a starting runner, count
+            from there at the earliest: otherwise a buffer runner that no request ever reaches would be stopped in the pause
             between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and
             stop each keep_alive; or one each call, while a process takes longer to come up than a call).
-        shutdown: the app has ended; only the grace of its runners is watched.
+        shutdown: the app has ended; only the grace periods of its runners are checked.
     """
 
     now: int
@@ -85,7 +85,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Let a runner out of CRASH_BACKOFF."""
+    """Release a runner from CRASH_BACKOFF."""
 
     runner_id: str
 
@@ -107,7 +107,7 @@ class Terminate:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Give a busy runner nothing new, and stop it when it is done."""
+    """Send no new requests to a busy runner, and stop it when it is idle."""
 
     runner_id: str
     reason: str
@@ -115,7 +115,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A runner outlived its limit: ``startup`` or ``grace``."""
+    """A runner exceeded its limit: ``startup`` or ``grace``."""
 
     runner_id: str
     limit: str
@@ -126,9 +126,9 @@ Action = Start | Wake | Cancel | Terminate | Drain | Kill
 
 @dataclass(frozen=True, slots=True)
 class ScalingDecision:
-    """The verdict: start up to *desired*, stop down to *keep*, and ask again at *wake_at* (or at the next event).
+    """The decision: start up to *desired*, stop down to *keep*, and decide again at *wake_at* (or at the next event).
 
-    *short* is how many runners wait for room on the machine; *surplus* is True when there are more than wanted.
+    *short* is how many runners wait for room on the machine; *surplus* is True if there are more than needed.
     """
 
     desired: int
@@ -146,13 +146,13 @@ def retry_at(failures: int, last_failure: int) -> int:
 
 
 def target(scaling: Scaling, volume: int, pending_first_runner: int = 0) -> int:
-    """Runners that *volume* requests (in flight and waiting) call for, within the app's limits."""
+    """Runners needed for *volume* requests (in flight and waiting), within the app's limits."""
     need, buffer = _called_for(scaling, volume)
     return min(scaling.max_concurrency, max(scaling.floor, pending_first_runner, need + buffer))
 
 
 def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
-    """Runners that *volume* requests fill, and those that are kept ready beside them."""
+    """Runners that *volume* requests occupy, and the ones kept ready in addition."""
     buffer = scaling.concurrency_buffer
     if scaling.concurrency_buffer_perc:
         buffer = max(buffer, -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing)))
@@ -160,7 +160,7 @@ def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
 
 
 class _DecisionSteps:
-    """One run of the decision; the steps come in an order that matters."""
+    """One run of the decision; the order of the steps matters."""
 
     def __init__(self, scaling: Scaling, obs: Observation) -> None:
         self.scaling, self.obs, self.now = scaling, obs, obs.now
@@ -227,8 +227,8 @@ class _DecisionSteps:
                 self.actions.append(Terminate(runner.id, "its last request is answered"))
 
     def _cancel(self, keep: int) -> None:
-        """Drop what has not begun. One whose process is on its way has the patience that an unused one has: a buffer runner would
-        else be dropped in the pause between two calls, and started again for the second, faster than it can come up."""
+        """Drop runners that have not begun. A starting process has the same time limit as an unused runner: otherwise a buffer runner would
+        be dropped in the pause between two calls, and started again for the second, before it can become ready."""
         self._drop(State.CRASH_BACKOFF, keep)
         self._drop(State.PENDING, self.scaling.max_concurrency)
         patience = self.obs.last_no_surplus_at + min(nanoseconds(self.scaling.keep_alive), nanoseconds(UNUSED_AFTER))
@@ -241,7 +241,7 @@ class _DecisionSteps:
         slots = sorted((r for r in self.supply if r.state is state), key=lambda r: (-r.since, r.id))
         for runner in slots[: max(0, len(self.supply) - keep)]:
             self.supply.remove(runner)
-            self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that could linger
+            self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that has to end
             self.actions.append(Cancel(runner.id))
             self.reasons.append(f"no call needs {runner.id} any more")
 
@@ -297,7 +297,7 @@ class _DecisionSteps:
                     self.actions.append(Terminate(runner.id, why) if runner.state is State.SETUP else Cancel(runner.id))
         elif (self.live >= self.scaling.max_concurrency or self.obs.room == 0) and not any(
             r.state in STARTING for r in self.supply
-        ):  # With no room for one more, the oldest idle one makes place: max_concurrency=1 never means two copies.
+        ):  # Without room for one more, the oldest idle one is stopped: max_concurrency=1 never means two copies.
             leaving = any(r.state in (State.TERMINATING, State.DRAINING) for r in self.runners) or self.live > len(
                 self.runners
             )
@@ -342,5 +342,5 @@ class _DecisionSteps:
 
 
 def decide(scaling: Scaling, obs: Observation) -> ScalingDecision:
-    """Say what an app's runners should do at ``obs.now``, and why. Pure; called after every event and at ``wake_at``."""
+    """Decide what an app's runners should do at ``obs.now``, and why. Pure; called after every event and at ``wake_at``."""
     return _DecisionSteps(scaling, obs).run()

@@ -1,4 +1,4 @@
-"""The sentences that say why runners start and stop: prose for people, with the names of the options that decided."""
+"""Explains why runners start and stop, in sentences that name the deciding options."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LONG_WAIT = SECOND
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What called for runners: *waiting* and *in_flight* calls, the *longest* wait (nanoseconds), runners that were *there*.
+    """The demand for runners: *waiting* and *in_flight* calls, the *longest* wait (nanoseconds), and existing runners (*there*).
 
-    *need* is how many runners the calls fill, *buffer* how many more the options keep ready, *pending_first_runner* how many a publication waits for.
+    *need* is how many runners the calls occupy, *buffer* how many more the options keep ready, *pending_first_runner* how many a publication waits for.
     """
 
     waiting: int
@@ -32,7 +32,7 @@ def count(number: int, noun: str) -> str:
 
 
 def why_start(rules: Scaling, demand: Demand) -> str:
-    """Say why runners start."""
+    """Explain why runners start."""
     desired = max(rules.floor, demand.pending_first_runner, demand.need + demand.buffer)
     called = demand.need + demand.buffer
     if demand.waiting:
@@ -63,12 +63,12 @@ def _without_calls(rules: Scaling, demand: Demand) -> str:
     if rules.floor >= max(demand.buffer, 1):
         if rules.floor == min(rules.min_concurrency, rules.max_concurrency):
             return f"min_concurrency keeps {rules.floor} and {there}"
-        return f"{count(rules.floor, 'runner')} {'is' if rules.floor == 1 else 'are'} kept warm while the app's owner lives, and {there}"
+        return f"{count(rules.floor, 'runner')} {'is' if rules.floor == 1 else 'are'} kept warm while the app's owner is running, and {there}"
     return f"concurrency_buffer keeps {demand.buffer} ready and {there}"
 
 
 def why_idle(rules: Scaling, runner: str) -> str:
-    """Say why an idle runner stops."""
+    """Explain why an idle runner stops."""
     floor = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""
     return f"{runner} was idle for keep_alive ({rules.keep_alive:g} s){floor}"
 

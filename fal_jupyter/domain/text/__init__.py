@@ -1,1 +1,1 @@
-"""Rules about text: near misses, terminals, JSON, how much may be printed."""
+"""Rules about text: spelling suggestions, terminals, JSON, output limits."""

@@ -1,4 +1,4 @@
-"""How a value that JSON cannot hold becomes one that it can: a hint, made of the value's class alone."""
+"""Hints for converting values that JSON cannot hold, based on the value's class."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 PICTURE: Final = "fal.toolkit.Image.from_pil(picture)"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
-_EXACT: Final = 2**53  # beyond it a page's numbers have gaps
+_EXACT: Final = 2**53  # beyond it JavaScript's numbers are inexact
 
 
 def json_form(kind: type) -> str:
-    """Return what to send or return instead of an instance of *kind* (``its .tolist()``), or ``""`` where nobody knows."""
+    """Return what to send or return instead of an instance of *kind* (``its .tolist()``), or ``""`` if unknown."""
     package = kind.__module__.partition(".")[0]
     if package == "PIL":
         return PICTURE
@@ -22,7 +22,7 @@ def json_form(kind: type) -> str:
 
 
 def as_a_page_writes(value: object) -> object:
-    """Return plain data with whole floats as integers, as a page writes them: a notebook that is saved there keeps its text."""
+    """Return plain data with integral floats as integers, as JavaScript writes them, so that a saved notebook does not change."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     if isinstance(value, Mapping):

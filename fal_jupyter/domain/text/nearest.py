@@ -1,4 +1,4 @@
-"""The word that was probably meant, where a list of words is all that there is."""
+"""Suggests the intended word from a list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Return the one of *candidates* that *word* is most probably meant to be, or ``""``.
+    """Return the most similar of *candidates* to *word*, or ``""``.
 
     Case, hyphens, underscores and spaces do not count. *cutoff* is that of ``difflib.get_close_matches``.
     """
@@ -22,7 +22,7 @@ def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str
 
 
 def hint_for(word: object, candidates: Iterable[str], otherwise: str | None = None, *, cutoff: float = 0.6) -> str:
-    """Return ``did you mean …?``, or *otherwise*, or where that is None the whole list."""
+    """Return ``did you mean …?``, or *otherwise*, or the full list if that is None."""
     listed = list(candidates)
     near = nearest(word, listed, cutoff=cutoff) if isinstance(word, str) else ""
     if near:

@@ -1,4 +1,4 @@
-"""Text of strangers as a terminal may show it: colours stay, everything else that would command the terminal is shown, not obeyed.
+"""Makes untrusted text safe for a terminal: colours stay, all other control sequences are escaped.
 
 Left alone are line feeds, tabs and SGR sequences (``ESC [ … m``: colours, bold). Cursor movement, window titles, links, the
 clipboard (OSC 52), device queries and whatever else begins with ESC or is a control character (C0, C1, DEL) is escaped.
@@ -17,7 +17,7 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 
 
 def safe_text(text: str, *, keep: str = "") -> str:
-    """Escape what would command a terminal (``ESC`` becomes ``\\x1b``).
+    """Escape terminal control sequences (``ESC`` becomes ``\\x1b``).
 
     Args:
         keep: control characters to leave as they are (``"\\r"`` where a progress bar may rewrite its own line).
@@ -26,9 +26,9 @@ def safe_text(text: str, *, keep: str = "") -> str:
 
 
 def safe_line(text: str) -> str:
-    """Return one line that cannot rewrite what is before it or colour what is after it.
+    """Return one line that cannot overwrite the text before it or colour the text after it.
 
-    Of a line that was rewritten (``\\r``, a progress bar) its last state remains, as a terminal would show it.
+    A rewritten line (``\\r``, a progress bar) is reduced to its last state, as a terminal would show it.
     """
     visible = next((piece for piece in reversed(text.split("\r")) if piece), "")
     line = safe_text(visible.replace("\n", " "))
@@ -36,10 +36,10 @@ def safe_line(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return text for a page: nothing in it commands a terminal or turns the direction of what is around it.
+    """Return text for a web page, without terminal sequences and bidirectional overrides.
 
-    Colours and other sequences are left out; control characters, those of the direction too, and halves of surrogate pairs
-    become visible signs, as in ``widgets/static/plain.mjs``.
+    Colours and other sequences are removed; control characters, including bidirectional ones, and lone surrogates
+    become visible symbols, as in ``widgets/static/plain.mjs``.
     """
     return _HIDDEN.sub(lambda match: _sign_of(ord(match[0])), _COMMANDS.sub("", text))
 

@@ -1,11 +1,11 @@
-"""How much a program may print before the rest is dropped and counted: a bucket that fills with time."""
+"""A token bucket that limits a program's output; output beyond it is dropped and counted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BURST = 4 << 20  # characters (or bytes) at once: more than anybody reads, less than anybody waits for
-RATE = 1 << 20  # and so many more each second
+BURST = 4 << 20  # characters (or bytes) in a burst: more than a person reads, and fast to transfer
+RATE = 1 << 20  # characters per second
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class TokenBucket:
     _at: float = 0.0
 
     def take(self, size: int, now: float) -> bool:
-        """True when *size* characters may pass at *now*; they are taken then."""
+        """True if *size* characters may pass at *now*; they are then deducted."""
         full = float(self.burst)
         self._tokens = full if self._tokens < 0 else min(full, self._tokens + (now - self._at) * self.rate)
         self._at = now

@@ -1,1 +1,1 @@
-"""What the timeline of an app draws: its runners' states and its counts over time."""
+"""Data of an app's timeline: its runners' states and its counts over time."""

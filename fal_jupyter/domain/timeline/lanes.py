@@ -1,7 +1,7 @@
-"""Which state each runner was in, over time: what a lane of the timeline draws.
+"""The state of each runner over time, drawn as a lane of the timeline.
 
-A runner under load changes between IDLE and RUNNING thousands of times a second, more than anybody can keep or see. So a pause
-between two calls that is shorter than the resolution of its age is closed: a lane shows a runner busy a little longer than it
+A runner under load changes between IDLE and RUNNING thousands of times a second, too often to store or to see. So a pause
+between two calls that is shorter than the resolution at its age is removed: a lane shows a runner busy a little longer than it
 was, and never idle while it ran. Every other change keeps its exact time.
 """
 
@@ -15,11 +15,11 @@ Move = tuple[float, str]
 """When a state was entered (wall clock, milliseconds), and the state."""
 
 IDLE, RUNNING, GONE = "IDLE", "RUNNING", "GONE"
-PAUSE: Final = 250.0  # milliseconds; a shorter pause between two calls is not told
+PAUSE: Final = 250.0  # milliseconds; a shorter pause between two calls is not reported
 _COARSER: Final = (
     (60_000.0, PAUSE),
     (300_000.0, 1_000.0),
-)  # up to this age, pauses of at least so many milliseconds stay
+)  # up to this age, pauses of at least this many milliseconds stay
 _COARSEST: Final = 6_000.0
 
 
@@ -57,17 +57,17 @@ def _closed(moves: Sequence[Move], now: float, factor: float) -> list[Move]:
 
 
 class LaneMoves:
-    """One runner's moves, at most *most* of them. ``fresh`` are those since they were last taken."""
+    """One runner's state changes, at most *most* of them. ``fresh`` are those since the last read."""
 
     def __init__(self, most: int) -> None:
         self.moves: list[Move] = []
         self.fresh: list[Move] = []
         self._most = most
-        self._paused: float | None = None  # since when it is IDLE, as long as the next call may still close the pause
+        self._paused: float | None = None  # start of its IDLE state, while the next call may still remove the pause
 
     @property
     def settled(self) -> bool:
-        """False while a pause waits to be told."""
+        """False while a pause has not been reported."""
         return self._paused is None
 
     @property
@@ -76,7 +76,7 @@ class LaneMoves:
         return math.inf if self._paused is None else self._paused
 
     def enter(self, state: str, at: float) -> Sequence[Move]:
-        """The runner entered *state* at *at*; moments do not go back. Gives the moves that this adds."""
+        """Record that the runner entered *state* at *at*; times never decrease. Returns the added changes."""
         added: list[Move] = []
         if self._paused is not None:
             paused, self._paused = self._paused, None
@@ -91,7 +91,7 @@ class LaneMoves:
         return added
 
     def settle(self, now: float) -> Sequence[Move]:
-        """Tell a pause that has lasted long enough by *now*. Gives the moves that this adds."""
+        """Report a pause that has lasted long enough at *now*. Returns the added changes."""
         if self._paused is not None and now - self._paused >= PAUSE:
             paused, self._paused = self._paused, None
             return (self._keep(IDLE, paused),)

@@ -1,4 +1,4 @@
-"""How many requests and runners an app had over time: the steps of the timeline's charts.
+"""Counts of an app's requests and runners over time: the steps of the timeline's charts.
 
 The counts of runners follow the moves of the lanes, each at its exact time, so that the chart and the lanes below it show the
 same at every moment. Requests are sampled a few times a second; the number of running ones is kept within what the busy runners
@@ -19,7 +19,7 @@ Point = list[float]
 
 TICK: Final = 0.1  # milliseconds between two points, at least
 FINEST: Final = 0.125  # of a lane's resolution, where points are merged first …
-COARSEST: Final = 8.0  # … and last: rather than drawing it wrongly, what is older is left out
+COARSEST: Final = 8.0  # … and last: older points are dropped rather than drawn wrongly
 _WAITING, _RUNNING = 1, 2
 _HOLDERS: Final = ("DRAINING", "TERMINATING")  # may have requests, or none
 
@@ -27,7 +27,7 @@ _HOLDERS: Final = ("DRAINING", "TERMINATING")  # may have requests, or none
 def coarser_points(points: Sequence[Point], now: float, most: int) -> list[Point]:
     """Merge points that are close, more of them the older they are, until at most *most* are left; else the latest are.
 
-    No peak of what is kept is lost, and a count that lasted longer than the merged time is never drawn higher than it was.
+    No peak among the remaining points is lost, and a count that lasted longer than the merged time is never drawn too high.
     """
     factor, result = FINEST, list(points)
     while len(result) > most and factor <= COARSEST:
@@ -48,7 +48,7 @@ def _merged(points: Sequence[Point], now: float, factor: float) -> list[Point]:
 
 
 def _ends(group: list[Point]) -> list[Point]:
-    """A group's peak, from its beginning on, and how it ended."""
+    """A group's peak, placed at its beginning, and its last value."""
     if len(group) < 3:
         return group
     peak = max(group, key=lambda point: (point[_RUNNING], point[_WAITING]))
@@ -66,22 +66,22 @@ class PointSeries:
         self._fresh = 0
         self._of: dict[str, str] = {}  # the state of each runner
         self._count: Counter[str] = Counter()
-        self._moves: list[tuple[float, int, str, str]] = []  # what is not in the points yet, as a heap
+        self._moves: list[tuple[float, int, str, str]] = []  # changes not yet in the points, as a heap
         self._samples: list[tuple[float, int, int, int]] = []
         self._sampled = (0, 0, 1)
         self._order = 0
 
     def move(self, runner_id: str, state: str, at: float) -> None:
-        """A runner entered *state* at *at*; moves of several runners may come in any order until :meth:`settle`."""
+        """A runner entered *state* at *at*; changes of several runners may arrive in any order until :meth:`settle`."""
         self._order += 1
         heapq.heappush(self._moves, (at, self._order, runner_id, state))
 
     def sample(self, at: float, waiting: int, running: int, slots: int) -> None:
-        """There are so many requests at *at*; a runner takes at most *slots* at once. Samples come in order."""
+        """Record the number of requests at *at*; a runner takes at most *slots* at once. Samples arrive in order."""
         self._samples.append((at, waiting, running, slots))
 
     def settle(self, until: float) -> None:
-        """Make points of what happened until then; nothing before it comes later."""
+        """Turn the changes until then into points; no earlier change may follow."""
         samples = [sample for sample in self._samples if sample[0] <= until]
         del self._samples[: len(samples)]
         for at, *sampled in samples:
@@ -98,7 +98,7 @@ class PointSeries:
 
     @property
     def has_news(self) -> bool:
-        """True when there are points that were not taken."""
+        """True if there are unread points."""
         return self._fresh > 0
 
     def _settle_moves(self, until: float) -> None:
@@ -123,7 +123,7 @@ class PointSeries:
         if last is not None and last[1:] == values:
             return
         if last is not None and at < last[0] + TICK:
-            if self._fresh:  # several things at one moment
+            if self._fresh:  # several changes at the same time
                 last[1:] = values
                 return
             at = round(last[0] + TICK, 1)
