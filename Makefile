@@ -116,8 +116,10 @@ test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or b
 
 test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
+# Beside them pytest compiles all tests, which each of its workers would do otherwise.
 	@echo "test 1/3 and 2/3, side by side: the front end's modules; domain/, with branch coverage"
 	@mkdir -p .make; { cd $(FRONT) && $(JLPM) test; } > .make/front.log 2>&1 & front=$$!; \
+	$(BIN)/python -m pytest -q --collect-only --ignore=tests/domain > /dev/null 2>&1 & \
 	$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain && domain=0 || domain=$$?; \
 	wait $$front && front=0 || front=$$?; cat .make/front.log; [ $$front = 0 ] && [ $$domain = 0 ]
 	@$(BIN)/python -m coverage report

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.examples import load_profile
 
+sys.dont_write_bytecode = False  # the assertions of 200 modules are rewritten once, not by each worker of each run
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
 load_profile()
 
