@@ -15,6 +15,7 @@ from fal_jupyter.client.connection import lease as leases
 from fal_jupyter.client.connection.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.connection.connector import GatewayConnector, Owner
 from fal_jupyter.client.connection.control_client import ControlClient
+from fal_jupyter.client.connection.control_connection import ErrorResponse
 from fal_jupyter.client.connection.flows import run, run_async
 from fal_jupyter.client.connection.framed_call import framed_call
 from fal_jupyter.client.connection.ongoing_calls import Calls
@@ -111,10 +112,10 @@ class Client:
         if lease is None:
             return False
         try:
-            _, value = self.control.ask_bounded("DELETE", A_LEASE.format(id=lease.granted["lease"]))
+            ended = self.control.ask_bounded("DELETE", A_LEASE.format(id=lease.granted["lease"]), dict[str, object])
         except (OSError, GatewayError):
             return not lease.alive
-        return bool(value.get("ending"))
+        return not isinstance(ended, ErrorResponse) and bool(ended.get("ending"))
 
     def close(self) -> None:
         """End the lease: the apps of this process stop. Those of a forked child's parent do not."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fal_jupyter.client.connection import lease as leases
 from fal_jupyter.client.connection.connector import GatewayConnector
 from fal_jupyter.client.connection.control_client import ControlClient
+from fal_jupyter.client.connection.control_connection import ErrorResponse, decoded
 from fal_jupyter.client.connection.ongoing_calls import ended_starting
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS
 from fal_jupyter.domain.errors import (
@@ -117,20 +118,17 @@ class Publications:
         head["lease"] = lease
         data = json.dumps(head).encode()
         body = len(data).to_bytes(4, "big") + data + payload
-        status, value = ControlClient(connector, self).ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", body)
-        if status == 409 and value.get("error_type") == "app_taken":
-            holder = value["holder"]
+        answer = ControlClient(connector, self).ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", Published, body)
+        if not isinstance(answer, ErrorResponse):
+            return answer
+        if answer.holder is not None:
             raise AppTaken(
-                f"the app {alias!r} belongs to {holder['name']} (process {holder['pid']}), which is still running",
+                f"the app {alias!r} belongs to {answer.holder.name} (process {answer.holder.pid}), which is still running",
                 hint="give yours another name with --name NAME, or take it with --take-over",
             )
-        if value.get("error_type") == "lease_ended":
-            raise ConnectionResetError(value["detail"])
-        if status >= 400:
-            kind = _REFUSALS.get(value.get("error_type", ""), UserError)
-            raise kind(str(value.get("detail", value)), hint=value.get("hint", ""))
-        published: Published = value
-        return published
+        if answer.error_type == "lease_ended":
+            raise ConnectionResetError(answer.detail)
+        raise _REFUSALS.get(answer.error_type, UserError)(answer.detail, hint=answer.hint)
 
     def events(self, connector: GatewayConnector, alias: str, published: Published) -> Iterator[Event]:
         """Follow the start of a publication, from its beginning, until it is ready, has failed or was removed.
@@ -145,8 +143,8 @@ class Publications:
             revision = published["revision"]
             response = connector.open("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}")
             if response.status not in (200, 404):
-                failure = json.loads(response.read())
-                raise GatewayError(f"the start cannot be followed: {failure['detail']}", hint=failure.get("hint", ""))
+                failure = decoded(response.read(), ErrorResponse)
+                raise GatewayError(f"the start cannot be followed: {failure.detail}", hint=failure.hint)
             if response.status == 404:
                 response.drop()
                 if gateways_left and revision != published["revision"]:  # published at another gateway meanwhile
@@ -155,7 +153,7 @@ class Publications:
             event: Event | None = None
             try:
                 for line in response.lines():
-                    event = json.loads(line)
+                    event = decoded(line, Event)
                     if event["event"] == "failed":
                         self._start_failed(connector, alias, published)
                     if event["event"] == "gone" and gateways_left and not connector.alive:

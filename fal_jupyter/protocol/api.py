@@ -6,7 +6,10 @@ socket. **Control**: ``/admin/…``, on the Unix socket only, by peer uid only; 
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
+
+Number = int | float
+"""A number of JSON: a whole one stays whole where it is decoded, so that nobody reads 300.0 for 300."""
 
 PROTOCOL: Final = 2
 """Raised by every change after which a process of the former version cannot work with one of this version."""
@@ -83,12 +86,12 @@ class Timing(TypedDict):
     request's head to the answer's last byte; the first five sum to it.
     """
 
-    queue_ms: float
-    start_ms: float
-    transfer_ms: float
-    run_ms: float
-    stream_ms: float
-    total_ms: float
+    queue_ms: Number
+    start_ms: Number
+    transfer_ms: Number
+    run_ms: Number
+    stream_ms: Number
+    total_ms: Number
 
 
 class EndRecord(TypedDict):
@@ -262,7 +265,7 @@ class PublishHead(TypedDict):
     ``kind`` is how the runner reads the payload: ``pickle`` or ``file``."""
 
     lease: str
-    spec: dict[str, Any]
+    spec: dict[str, object]
     environment: Environment
     fingerprint: dict[str, str]
     kind: str
@@ -285,7 +288,7 @@ class Published(TypedDict):
     url: str
     serving: int
     machine: str
-    overrides: dict[str, float]
+    overrides: dict[str, Number]
 
 
 class Machine(TypedDict):
@@ -313,7 +316,7 @@ class LoadHead(TypedDict):
     modules: dict[str, ModuleSource]
     environment: Environment
     multiplex: int
-    request_timeout: float
+    request_timeout: Number
     cdn: str
     authority: str
     machine: Machine
@@ -329,12 +332,12 @@ class Event(TypedDict, total=False):
     state: str
     stream: int
     text: str
-    setup_ms: float
-    load_ms: float
-    spawn_ms: float
+    setup_ms: Number
+    load_ms: Number
+    spawn_ms: Number
     error: ErrorDescription | None
     detail: str
-    retry_in: float
+    retry_in: Number
 
 
 class RunnerRecord(TypedDict):
@@ -350,6 +353,17 @@ class RunnerRecord(TypedDict):
     revision: int
 
 
+class EndpointState(TypedDict):
+    """One endpoint of a class; ``protocol`` is ``http``, ``realtime`` or ``websocket``; ``yields``: a generator."""
+
+    name: str
+    path: str
+    signature: str
+    doc: str
+    protocol: str
+    yields: bool
+
+
 class AppRecord(TypedDict):
     """``reason`` is the last decision's sentence; ``environments`` are the isolated
     ones that its runners have or may get."""
@@ -363,15 +377,15 @@ class AppRecord(TypedDict):
     auth: str
     revision: int
     serving: int
-    endpoints: list[dict[str, str]]
+    endpoints: list[EndpointState]
     runners: dict[str, int]
     waiting: int
     in_flight: int
     served: int
     url: str
-    scaling: dict[str, float]
+    scaling: dict[str, Number]
     reason: str
-    setup_ms: float
+    setup_ms: Number
     machine: str
     environments: list[str]
 
@@ -379,7 +393,7 @@ class AppRecord(TypedDict):
 class DecisionRecord(TypedDict):
     """One decision of an app's scaling: what was there, and what was done by which rule."""
 
-    seconds_ago: float
+    seconds_ago: Number
     seen: str
     decided: str
 
@@ -388,9 +402,9 @@ class ScalingRecord(TypedDict):
     """``scaling`` is in force; ``by_class`` is what the class (and its cell's options) says, ``overrides`` what was changed since."""
 
     app: str
-    scaling: dict[str, float]
-    by_class: dict[str, float]
-    overrides: dict[str, float]
+    scaling: dict[str, Number]
+    by_class: dict[str, Number]
+    overrides: dict[str, Number]
     seen: str
     decisions: list[DecisionRecord]
 
@@ -398,7 +412,7 @@ class ScalingRecord(TypedDict):
 class LogRecord(TypedDict):
     """One line of output. ``stream``: 1 stdout, 2 stderr, 0 the gateway's own remark."""
 
-    time: float
+    time: Number
     runner: str
     request: str
     stream: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final, TypedDict
 
-from fal_jupyter.protocol.api import ErrorDescription, LogRecord
+from fal_jupyter.protocol.api import EndpointState, ErrorDescription, LogRecord, Number
 
 FRAMES_PER_SECOND: Final = 4
 BEAT_EVERY: Final = 15.0  # seconds after which a feed without news says that it is alive
@@ -65,9 +65,9 @@ class OptionRule(TypedDict):
     """One scaling option: ``low`` and ``high`` bound it (``None``: no bound), ``unit`` is ``"s"`` or ``""``."""
 
     name: str
-    low: float
-    high: float | None
-    default: float
+    low: Number
+    high: Number | None
+    default: Number
     unit: str
 
 
@@ -78,13 +78,13 @@ class RunnerState(TypedDict):
     id: str
     pid: int
     state: str
-    since: float
+    since: Number
     devices: list[str]
     served: int
     in_flight: int
     revision: int
     memory: int
-    setup_ms: float
+    setup_ms: Number
 
 
 class Waiting(TypedDict):
@@ -92,7 +92,7 @@ class Waiting(TypedDict):
 
     id: str
     path: str
-    since: float
+    since: Number
 
 
 class Stats(TypedDict):
@@ -105,13 +105,13 @@ class Stats(TypedDict):
     cancelled: int
     cold: int
     cold_starts: int
-    rate: float
+    rate: Number
     sample: int
-    p50_ms: float
-    p95_ms: float
-    max_ms: float
+    p50_ms: Number
+    p95_ms: Number
+    max_ms: Number
     spark: list[int]
-    spark_time: float
+    spark_time: Number
 
 
 class EndpointStats(TypedDict):
@@ -122,31 +122,20 @@ class EndpointStats(TypedDict):
     failed: int
     cancelled: int
     sample: int
-    p50_ms: float
-    p95_ms: float
-    max_ms: float
+    p50_ms: Number
+    p95_ms: Number
+    max_ms: Number
     spark: list[int]
-
-
-class EndpointState(TypedDict):
-    """One endpoint of a class; ``protocol`` is ``http``, ``realtime`` or ``websocket``; ``yields``: a generator."""
-
-    name: str
-    path: str
-    signature: str
-    doc: str
-    protocol: str
-    yields: bool
 
 
 class Failure(TypedDict):
     """The last start that failed; ``retry_at`` is 0 if nothing is tried again by itself."""
 
-    time: float
+    time: Number
     revision: int
     text: str
     error: ErrorDescription | None
-    retry_at: float
+    retry_at: Number
 
 
 class AppState(TypedDict):
@@ -171,11 +160,11 @@ class AppState(TypedDict):
     endpoints: list[EndpointState]
     sockets: list[EndpointState]
     about: str
-    scaling: dict[str, float]
-    by_class: dict[str, float]
-    overrides: dict[str, float]
+    scaling: dict[str, Number]
+    by_class: dict[str, Number]
+    overrides: dict[str, Number]
     reason: str
-    setup_ms: float
+    setup_ms: Number
     asleep: bool
     runners: list[RunnerState]
     queue: list[Waiting]
@@ -196,7 +185,7 @@ class DeviceState(TypedDict):
     name: str
     memory: int
     used: int
-    busy: float
+    busy: Number
     holder: str
     alias: str
     runner: str
@@ -208,7 +197,7 @@ class HostState(TypedDict):
     memory: int
     used: int
     cores: int
-    busy: float
+    busy: Number
 
 
 class RequestState(TypedDict):
@@ -228,14 +217,14 @@ class RequestState(TypedDict):
     origin: str
     cell: str
     cell_number: int
-    began: float
+    began: Number
     status: int
-    queue_ms: float
-    start_ms: float
-    transfer_ms: float
-    run_ms: float
-    stream_ms: float
-    total_ms: float
+    queue_ms: Number
+    start_ms: Number
+    transfer_ms: Number
+    run_ms: Number
+    stream_ms: Number
+    total_ms: Number
     revision: int
     runner: str
     cold: bool
@@ -249,7 +238,7 @@ class Decision(TypedDict):
     """One scaling decision: ``kind`` is ``up``, ``down``, ``retry`` or ``note``; runners ``before`` and ``after``; ``seen`` is what there was,
     ``reason`` the sentence."""
 
-    time: float
+    time: Number
     kind: str
     before: int
     after: int
@@ -264,16 +253,16 @@ class Lane(TypedDict):
     id: str
     devices: list[str]
     revision: int
-    moves: list[tuple[float, str]]
+    moves: list[tuple[Number, str]]
 
 
 class Timeline(TypedDict):
     """An app's history: ``points`` as in :data:`SERIES`, ``usage`` as in :data:`USAGE`. In a frame: what is new, of lanes too."""
 
-    points: list[list[float]]
+    points: list[list[Number]]
     decisions: list[Decision]
     lanes: list[Lane]
-    usage: list[list[float]]
+    usage: list[list[Number]]
 
 
 class FeedLine(TypedDict, total=False):
@@ -285,7 +274,7 @@ class FeedLine(TypedDict, total=False):
     """
 
     kind: str
-    time: float
+    time: Number
     seq: int
     reason: str
     gateway: GatewayState
@@ -334,7 +323,7 @@ class KeyRecord(TypedDict):
 
     id: str
     holder: str
-    created: float
+    created: Number
 
 
 class SavedOutput(TypedDict):
@@ -343,8 +332,8 @@ class SavedOutput(TypedDict):
 
     id: str
     path: str
-    began: float
-    total_ms: float
+    began: Number
+    total_ms: Number
     revision: int
     input: str
     seed: str
@@ -356,7 +345,7 @@ class Picture(TypedDict):
     """The last state of one app, thin enough for a saved notebook: what a card shows where nothing is live. ``logs`` are the last lines;
     the notebook adds ``outputs``, newest first, and ``last``, the newest result, cut."""
 
-    time: float
+    time: Number
     app: AppState
     requests: list[RequestState]
     timeline: Timeline
@@ -369,8 +358,8 @@ class Build(TypedDict):
     """An isolated environment that a cell makes before it publishes its app. ``passed`` are milliseconds since it began, ``took`` how many it took
     (0: it goes on), ``lines`` the installer's last ones, ``error`` why there is none."""
 
-    passed: float
-    took: float
+    passed: Number
+    took: Number
     lines: list[str]
     error: str
 

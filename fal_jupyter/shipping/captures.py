@@ -51,17 +51,19 @@ class Part:
         return f"{self.capture.kind} {self.capture.name}"
 
 
-def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[Part]:
+def parts_of(graph: DependencyGraph, separate: Parts, cell_of: Callable[[str], str]) -> Iterator[Part]:
     """Yield the parts of a class beside itself, nearest first.
+
+    *separate* are those with digests of their own (:func:`separate_parts`).
 
     Raises:
         NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
             hold it.
     """
-    refused, parts = None, separate_parts(graph)
+    refused = None
     for dependency in graph.dependencies:
         try:
-            capture = capture_of(dependency, graph.root, cell_of, parts)
+            capture = capture_of(dependency, graph.root, cell_of, separate)
         except NotPicklable as error:
             refused = error
             continue

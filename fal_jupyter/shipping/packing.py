@@ -73,7 +73,8 @@ def pack(
 
 def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
     graph = walk(cls)
-    parts = list(parts_of(graph, cell_of))
+    separate = separate_parts(graph)
+    parts = list(parts_of(graph, separate, cell_of))
     try:
         payload = pickling.dumps_shipment(cls)
     except Exception as error:
@@ -82,7 +83,7 @@ def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
             hint="a class attribute or default value holds it: make it inside setup() instead",
             where=cls.__name__,
         ) from None
-    fingerprint = _digests(cls, code_digest(cls, separate_parts(graph)), parts)
+    fingerprint = _digests(cls, code_digest(cls, separate), parts)
     for name, value_digest in _names_of_libraries(graph.dependencies):
         fingerprint.setdefault(f"variable {name}", value_digest)
     source = _sources(graph)

@@ -29,6 +29,7 @@ from fal_jupyter.fal.adopt import foreign_home, ours_of
 from fal_jupyter.fal.classes.remote import RemoteEndpoint
 from fal_jupyter.shipping import constructors, reducers, unpacking
 from fal_jupyter.shipping.classes import reduce_class, reduce_type_of_ctypes
+from fal_jupyter.shipping.hints import hints_one_by_one
 from fal_jupyter.shipping.reducers import is_local
 
 _COMPILED = (
@@ -220,18 +221,10 @@ def resolved(definition: object) -> dict[str, object]:
     try:
         hints = typing.get_type_hints(definition, globalns=None, localns=names, include_extras=True)
     except Exception:
-        return {name: _looked_up(hint, names) for name, hint in getattr(definition, "__annotations__", {}).items()}
+        return hints_one_by_one(definition, names)
     if type(definition) is types.FunctionType:
         return {name: hints.get(name, hint) for name, hint in definition.__annotations__.items()}
     return hints
-
-
-def _looked_up(hint: object, names: dict[str, object]) -> object:
-    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
-    try:
-        return typing.get_type_hints(alone, include_extras=True)["hint"]
-    except Exception:
-        return hint
 
 
 def own_annotations(cls: type) -> dict[str, object]:

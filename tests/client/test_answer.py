@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fal_jupyter.client.connection.answer import OUTPUT_BOUND, Answer, AnswerReader
 from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import EndRecord, ErrorDescription, Timing
 from fal_jupyter.protocol.frames import Kind
 
 
@@ -22,8 +23,13 @@ def output(text: str | bytes, stream: int = 1) -> bytes:
     return frames.encode(Kind.OUTPUT, 1, bytes([stream]) + data)
 
 
+ERROR: ErrorDescription = {"type": "E", "message": "m", "text": "E: m", "frames": [], "phase": "request"}
+TIMING: Timing = {"queue_ms": 0, "start_ms": 0, "transfer_ms": 0.5, "run_ms": 1.5, "stream_ms": 0, "total_ms": 2}
+END: EndRecord = {"request_id": "r", "status": 201, "revision": 1, "runner": "hello-1", "timing": TIMING}
+
+
 def end(**more: object) -> bytes:
-    return frames.encode(Kind.END_BODY, 1, json.dumps({"request_id": "r", **more}).encode())
+    return frames.encode(Kind.END_BODY, 1, json.dumps({**END, **more}).encode())
 
 
 def read(pieces: list[bytes]) -> tuple[Answer, list[tuple[int, str]]]:
@@ -36,7 +42,7 @@ def read(pieces: list[bytes]) -> tuple[Answer, list[tuple[int, str]]]:
 
 @given(st.lists(st.integers(0, 10_000), max_size=10))
 def test_a_framed_answer_is_read_however_it_is_cut(places: list[int]) -> None:
-    error = frames.encode(Kind.ERROR, 1, json.dumps({"type": "E", "message": "m"}).encode())
+    error = frames.encode(Kind.ERROR, 1, json.dumps(ERROR).encode())
     body = frames.encode(Kind.BODY, 1, b" and more")
     data = output("one\n") + response(b"first", 201) + output("two\n", 2) + body + error + end(aborted=True)
     ends = sorted({place % len(data) for place in places} | {0, len(data)})
@@ -45,8 +51,8 @@ def test_a_framed_answer_is_read_however_it_is_cut(places: list[int]) -> None:
 
     assert (answer.status, answer.body, answer.header("x-a")) == (201, b"first and more", "b")
     assert said == [(1, "one\n"), (2, "two\n")]
-    assert answer.error == {"type": "E", "message": "m"}
-    assert (answer.end, answer.aborted) == ({"request_id": "r"}, True)
+    assert answer.error == ERROR
+    assert (answer.end, answer.aborted) == (END, True)
 
 
 def test_a_header_that_is_not_there_is_empty() -> None:

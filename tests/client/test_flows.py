@@ -23,6 +23,7 @@ from fal_jupyter.client.connection.socket_io import receive
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS
 from fal_jupyter.domain.errors import GatewayError, GatewayUnreachable, RequestError
 from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import EndRecord, Timing
 from fal_jupyter.protocol.frames import Kind
 
 REQUEST = http.request("POST", "/run/me/app/", b"{}")
@@ -34,10 +35,14 @@ def chunked(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     return f"{head}\r\n\r\n{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
 
 
+TIMING: Timing = {"queue_ms": 0, "start_ms": 0, "transfer_ms": 0.5, "run_ms": 1.5, "stream_ms": 0, "total_ms": 2}
+END: EndRecord = {"request_id": "r", "status": 200, "revision": 1, "runner": "hello-1", "timing": TIMING}
+
+
 def framed(*values: object, status: int = 200, kind: str = "application/jsonl") -> bytes:
     head = json.dumps({"status": status, "headers": [["content-type", kind]]}).encode()
     body = b"".join(json.dumps(value).encode() + b"\n" for value in values)
-    end = frames.encode(Kind.END_BODY, 1, b'{"request_id": "r"}')
+    end = frames.encode(Kind.END_BODY, 1, json.dumps(END).encode())
     return chunked(frames.encode_message(Kind.RESPONSE, 1, head, body, end=False) + end)
 
 

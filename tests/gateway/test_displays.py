@@ -56,7 +56,7 @@ def draw(client: Client, *sizes: int) -> RequestDetail:
     status, made = client.control.ask("POST", "/admin/apps/draws/calls?path=/", json.dumps(sizes).encode())
     assert status == 202
     answer = client.control.open("GET", f"/admin/requests/{made['request_id']}/answer")
-    assert answer.value() == {}
+    assert answer.record(dict) == {}
     return client.control.request(made["request_id"])
 
 

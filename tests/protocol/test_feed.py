@@ -19,7 +19,7 @@ RECORDS = {
     for module in (feed, api)
     for name, record in vars(module).items()
     if is_typeddict(record)
-    and (record.__module__ == feed.__name__ or name in ("ErrorDescription", "ErrorFrame", "LogRecord"))
+    and (record.__module__ == feed.__name__ or name in ("EndpointState", "ErrorDescription", "ErrorFrame", "LogRecord"))
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fal_jupyter.shipping.captures import parts_of
+from fal_jupyter.shipping.captures import parts_of, separate_parts
 from fal_jupyter.shipping.components import strongly_connected
 from fal_jupyter.shipping.dependencies import DependencyGraph, EdgeKind, walk
 from fal_jupyter.shipping.fingerprint import code_digest
@@ -61,7 +61,7 @@ def hi_of(book: Notebook) -> object:
 
 
 def deep_digests(graph: DependencyGraph) -> dict[str, str]:
-    parts = list(parts_of(graph, lambda name: ""))
+    parts = list(parts_of(graph, separate_parts(graph), lambda name: ""))
     own = {id(part.value): part.capture.digest for part in parts} | {id(graph.root): code_digest(graph.root)}
     deep = graph.deep_digests(own)
     return {part.label: deep[id(part.value)] for part in parts if id(part.value) in deep} | {
@@ -70,7 +70,8 @@ def deep_digests(graph: DependencyGraph) -> dict[str, str]:
 
 
 def test_each_part_comes_once_with_digest_size_and_the_reference_by_which_it_was_reached(book: Notebook) -> None:
-    parts = {part.label: part for part in parts_of(graph_of(book), book.cell_of)}
+    graph = graph_of(book)
+    parts = {part.label: part for part in parts_of(graph, separate_parts(graph), book.cell_of)}
 
     assert set(parts) == {
         "variable SCALE", "variable LIMIT", "variable LOADERS",

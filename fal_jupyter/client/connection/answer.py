@@ -9,7 +9,7 @@ import msgspec
 
 from fal_jupyter.client.connection.control_connection import ControlConnection
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import EndRecord, ErrorDescription
+from fal_jupyter.protocol.api import EndRecord, ErrorDescription, Timing
 from fal_jupyter.protocol.frames import Decoder, Kind
 
 OnOutput = Callable[[int, str], None]
@@ -29,8 +29,21 @@ class _DisplayHead(msgspec.Struct):
     text: str
 
 
+class _EndFrame(msgspec.Struct):
+    """Payload of an END_BODY frame: an EndRecord, and whether the answer broke off."""
+
+    request_id: str
+    status: int
+    revision: int
+    runner: str
+    timing: Timing
+    aborted: bool = False
+
+
 _response_head = msgspec.json.Decoder(_ResponseHead)
 _display_head = msgspec.json.Decoder(_DisplayHead)
+_error = msgspec.json.Decoder(ErrorDescription)
+_end_frame = msgspec.json.Decoder(_EndFrame)
 
 
 class AnswerImage(str):
@@ -117,11 +130,17 @@ class AnswerReader:
             elif frame.kind == Kind.BODY:
                 self._parts.append(frame.payload)
             elif frame.kind == Kind.ERROR:
-                self.answer.error = msgspec.json.decode(frame.payload)
+                self.answer.error = _error.decode(frame.payload)
             elif frame.kind == Kind.END_BODY:
-                record: dict[str, object] = msgspec.json.decode(frame.payload)
-                self.answer.aborted = bool(record.pop("aborted", False))
-                self.answer.end = record  # type: ignore[assignment]
+                end = _end_frame.decode(frame.payload)
+                self.answer.aborted = end.aborted
+                self.answer.end = EndRecord(
+                    request_id=end.request_id,
+                    status=end.status,
+                    revision=end.revision,
+                    runner=end.runner,
+                    timing=end.timing,
+                )
 
     def finish(self) -> Answer:
         """The answer is complete."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.connection import connect, http
 from fal_jupyter.client.connection import lease as leases
-from fal_jupyter.client.connection.control_connection import decoded
+from fal_jupyter.client.connection.control_connection import ErrorResponse, decoded, record_or_error
 from fal_jupyter.client.connection.flows import run
 from fal_jupyter.client.connection.response import Response, read_whole, request_next
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, silent
@@ -36,6 +36,7 @@ from fal_jupyter.protocol.api import (
 )
 from fal_jupyter.protocol.feed import FeedLine, Picture, RequestDetail
 
+T = TypeVar("T")
 PATIENCE = 60.0  # seconds for a response of the control plane, which never waits for user code
 
 
@@ -79,24 +80,28 @@ class ControlClient:
         """
         return run(request_next(self._connections.dial_running, http.request(method, target, body, headers)))
 
-    def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+    def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, object]:
         """Send a request, however long its response takes; returns status and JSON value.
 
         Raises:
             NotServed: no gateway runs.
         """
+        response = self._open_running(method, target, body)
+        value: object = json.loads(response.read())
+        return response.status, value
+
+    def _open_running(self, method: str, target: str, body: bytes = b"") -> Response:
         try:
-            response = self.open(method, target, (), body)
+            return self.open(method, target, (), body)
         except OSError:
             raise NotServed("no gateway is running") from None
-        return response.status, json.loads(response.read())
 
-    def ask_bounded(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        """Send a request; returns status and JSON value within ``PATIENCE``. A request that an ended gateway has not read is sent to the next one.
+    def ask_bounded(self, method: str, target: str, kind: type[T], body: bytes = b"") -> T | ErrorResponse:
+        """Send a request; returns the record within ``PATIENCE``. A request that an ended gateway has not read is sent to the next one.
 
         Raises:
             OSError: no gateway runs, or it ended later.
-            GatewayError: it failed, or is stopped.
+            GatewayError: it failed, is stopped, or its response is not a *kind*.
         """
         request = http.request(method, target, body)
         for gateways_left in reversed(range(MOST_GATEWAYS)):
@@ -104,7 +109,7 @@ class ControlClient:
                 gateway = connect.peer_pid(sock)
                 try:
                     connection, data = run(read_whole(sock, request, PATIENCE))
-                    value = decoded(connection.status, data) if data else None
+                    answer = record_or_error(connection.status, data, kind)
                 except NotSent:
                     if not gateways_left:
                         raise
@@ -113,47 +118,42 @@ class ControlClient:
                     raise silent(gateway, PATIENCE) from None
                 except ValueError:
                     raise leases.NotAGateway() from None
-            if value is not None and connection.refused:
-                raise ConnectionRefusedError(value["detail"])
-            return connection.status, value
+            if isinstance(answer, ErrorResponse) and connection.refused:
+                raise ConnectionRefusedError(answer.detail)
+            return answer
         raise AssertionError("unreachable")
 
-    def _read(self, target: str, absent: object) -> Any:
-        """Read a record; *absent* if no gateway runs."""
+    def _read(self, target: str, kind: type[T]) -> T | None:
+        """Read a record; None if no gateway runs."""
         try:
-            status, value = self.ask_bounded("GET", target)
+            answer = self.ask_bounded("GET", target, kind)
         except OSError:
-            return absent
-        if status == 404:
-            raise NotServed(str(value["detail"]))
-        return value
+            return None
+        if isinstance(answer, ErrorResponse):
+            raise (NotServed if answer.status == 404 else GatewayError)(answer.detail, hint=answer.hint)
+        return answer
 
     # --- what runs ----------------------------------------------------------------------------------------------
     def hello(self) -> Hello | None:
         """The gateway that runs, or None."""
-        record: Hello | None = self._read(A_HELLO, None)
-        return record
+        return self._read(A_HELLO, Hello)
 
     def apps(self) -> list[AppRecord]:
         """All apps of this user's gateway."""
-        records: list[AppRecord] = self._read(A_APPS, [])
-        return records
+        return self._read(A_APPS, list[AppRecord]) or []
 
     def runners(self) -> list[RunnerRecord]:
         """All runners."""
-        records: list[RunnerRecord] = self._read(A_RUNNERS, [])
-        return records
+        return self._read(A_RUNNERS, list[RunnerRecord]) or []
 
     def logs(self, alias: str, *, lines: int = 100, request: str = "", runner: str = "") -> list[LogRecord]:
         """An app's last lines."""
         query = urlencode({"lines": lines, "request": request, "runner": runner})
-        records: list[LogRecord] = self._read(f"{A_APPS}/{quote(alias)}/logs?{query}", [])
-        return records
+        return self._read(f"{A_APPS}/{quote(alias)}/logs?{query}", list[LogRecord]) or []
 
     def doctor(self) -> DoctorRecord | None:
         """The gateway and its processes, or None."""
-        record: DoctorRecord | None = self._read(A_DOCTOR, None)
-        return record
+        return self._read(A_DOCTOR, DoctorRecord)
 
     def snapshot(self) -> FeedLine | None:
         """Everything that runs, or None if no gateway does."""
@@ -161,8 +161,8 @@ class ControlClient:
             response = self.open("GET", A_SNAPSHOT)
         except OSError:
             return None
-        line: FeedLine = response.value()
-        return line if response.status == 200 else None
+        line = response.record(FeedLine)
+        return None if isinstance(line, ErrorResponse) else line
 
     def feed(self) -> Iterator[FeedLine]:
         """The feed's lines as they arrive, until the gateway ends.
@@ -171,7 +171,7 @@ class ControlClient:
             OSError: no gateway runs.
         """
         for line in self.open("GET", A_FEED).lines():
-            yield json.loads(line)
+            yield decoded(line, FeedLine)
 
     def request(self, request_id: str) -> RequestDetail:
         """The record of one request.
@@ -179,10 +179,10 @@ class ControlClient:
         Raises:
             NotServed: it is no longer stored, or no gateway runs.
         """
-        status, value = self.ask("GET", A_REQUEST.format(id=quote(request_id, safe="")))
-        if status != 200:
-            raise NotServed(str(value["detail"]))
-        detail: RequestDetail = value
+        response = self._open_running("GET", A_REQUEST.format(id=quote(request_id, safe="")))
+        detail = response.record(RequestDetail)
+        if isinstance(detail, ErrorResponse):
+            raise NotServed(detail.detail)
         return detail
 
     def failure_of(self, request_id: str) -> ErrorDescription | None:
@@ -195,10 +195,10 @@ class ControlClient:
     def picture(self, alias: str) -> Picture | None:
         """An app as a saved notebook shows it, or None if it does not run."""
         try:
-            status, value = self.ask("GET", f"{A_APPS}/{quote(alias, safe='')}/picture")
+            picture = self._open_running("GET", f"{A_APPS}/{quote(alias, safe='')}/picture").record(Picture)
         except NotServed:
             return None
-        return value if status == 200 else None
+        return None if isinstance(picture, ErrorResponse) else picture
 
     # --- changes ------------------------------------------------------------------------------------------------
     def client_env(self) -> ClientEnv:
@@ -209,14 +209,13 @@ class ControlClient:
             GatewayError: the port could not be opened.
         """
         try:
-            status, value = self.ask_bounded("POST", A_CLIENT_ENV)
+            environment = self.ask_bounded("POST", A_CLIENT_ENV, ClientEnv)
         except OSError:
-            status, value = 409, {"detail": "no gateway is running, so there is nothing to call"}
-        if status == 409:
-            raise NotServed(str(value["detail"]), hint="run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class")
-        if status >= 400:
-            raise GatewayError(str(value["detail"]))
-        environment: ClientEnv = value
+            environment = ErrorResponse("no gateway is running, so there is nothing to call", status=409)
+        if isinstance(environment, ErrorResponse) and environment.status == 409:
+            raise NotServed(environment.detail, hint="run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class")
+        if isinstance(environment, ErrorResponse):
+            raise GatewayError(environment.detail)
         return environment
 
     def scaling(self, alias: str) -> ScalingRecord:
@@ -241,17 +240,13 @@ class ControlClient:
         target = f"{A_APPS}/{quote(alias)}/scaling"
         try:
             if alias in self._own_apps:
-                response = self._connections.open(method, target, (), body)
-                status, value = response.status, response.value()
+                record = self._connections.open(method, target, (), body).record(ScalingRecord)
             else:
-                status, value = self.ask_bounded(method, target, body)
+                record = self.ask_bounded(method, target, ScalingRecord, body)
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to scale") from None
-        if status == 404:
-            raise NotServed(str(value["detail"]))
-        if status >= 400:
-            raise AppRuleBroken(str(value["detail"]), hint=value.get("hint", ""))
-        record: ScalingRecord = value
+        if isinstance(record, ErrorResponse):
+            raise (NotServed if record.status == 404 else AppRuleBroken)(record.detail, hint=record.hint)
         return record
 
     def start(self, alias: str) -> None:
@@ -261,11 +256,11 @@ class ControlClient:
             NotServed: there is no gateway, or no such app whose owner is still running.
         """
         try:
-            status, value = self.ask_bounded("POST", f"{A_APPS}/{quote(alias)}/start")
+            answer = self.ask_bounded("POST", f"{A_APPS}/{quote(alias)}/start", dict[str, object])
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to start") from None
-        if status >= 400:
-            raise NotServed(str(value["detail"]))
+        if isinstance(answer, ErrorResponse):
+            raise NotServed(answer.detail)
 
     def stop_app(self, alias: str, *, kill: bool, wait: bool) -> None:
         """Stop an app; with *wait*, return when its last runner has ended.
@@ -285,12 +280,12 @@ class ControlClient:
 
     def _delete(self, target: str) -> None:
         try:
-            status, value = self.ask_bounded("DELETE", target)
+            answer = self.ask_bounded("DELETE", target, dict[str, object])
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to stop") from None
-        if status == 404:
-            raise NotServed(str(value["detail"]))
+        if isinstance(answer, ErrorResponse) and answer.status == 404:
+            raise NotServed(answer.detail)
 
     def shutdown(self) -> None:
         """Make the gateway drain everything and exit."""
-        self.ask_bounded("POST", A_SHUTDOWN)
+        self.ask_bounded("POST", A_SHUTDOWN, dict[str, object])

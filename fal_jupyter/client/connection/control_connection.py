@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from fal_jupyter.client.connection import http
 from fal_jupyter.domain.errors import GatewayError
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
+
+T = TypeVar("T")
 
 
 class ControlConnection:
@@ -72,17 +75,51 @@ class ControlConnection:
         return b""
 
 
-def checked(status: int, value: object) -> Any:
-    """Return *value*, the JSON of a response.
+class AppHolder(msgspec.Struct, frozen=True):
+    """The owner of an app that another one would publish."""
+
+    name: str
+    pid: int
+
+
+class ErrorResponse(msgspec.Struct, frozen=True):
+    """A response of the control plane with a status of 400 or more: what its JSON says."""
+
+    detail: str = ""
+    hint: str = ""
+    error_type: str = ""
+    holder: AppHolder | None = None
+    status: int = 0
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """Decode JSON that the gateway sent.
 
     Raises:
-        GatewayError: it reports a failure of the gateway.
+        ValueError: *body* is not JSON.
+        GatewayError: *body* is not a *kind*.
     """
-    if status == 500 and isinstance(value, dict) and value.get("error_type") == "internal_error":
-        raise GatewayError(value["detail"], hint=value.get("hint", ""))
-    return value
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise GatewayError(
+            f"the gateway's response is not what this version of fal_jupyter expects: {error}",
+            hint="end the gateway (fal-jupyter down) and run the app's cell again",
+        ) from None
+    except msgspec.DecodeError as error:  # before msgspec 0.21 it is no ValueError
+        raise ValueError(str(error)) from None
 
 
-def decoded(status: int, body: bytes) -> Any:
-    """Return the value of a response's body (:func:`checked`)."""
-    return checked(status, json.loads(body))
+def record_or_error(status: int, body: bytes, kind: type[T]) -> T | ErrorResponse:
+    """Decode a response of the control plane.
+
+    Raises:
+        ValueError: *body* is not JSON.
+        GatewayError: the gateway failed, or the response is not a *kind*.
+    """
+    if status < 400:
+        return decoded(body, kind)
+    error = msgspec.structs.replace(decoded(body, ErrorResponse), status=status)
+    if status == 500 and error.error_type == "internal_error":
+        raise GatewayError(error.detail, hint=error.hint)
+    return error

@@ -9,13 +9,24 @@ import socket
 from collections.abc import Sequence
 
 from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection.control_connection import ErrorResponse, decoded
 from fal_jupyter.client.connection.flows import run
 from fal_jupyter.client.connection.response import read_whole
 from fal_jupyter.client.connection.waiting import silent
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.processes import ends_within
-from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, LeaseAsked, LeaseGranted
+from fal_jupyter.protocol.api import (
+    A_APPS,
+    A_HELLO,
+    A_LEASES,
+    ENDING,
+    PROTOCOL,
+    AppRecord,
+    Hello,
+    LeaseAsked,
+    LeaseGranted,
+)
 from fal_jupyter.settings import Settings
 
 PATIENCE = 15.0
@@ -104,14 +115,15 @@ def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
         with connect.dial(settings) as sock:
             gateway = connect.peer_pid(sock)
             requests = (http.request("GET", target) for target in (A_HELLO, A_APPS))
-            hello, published = [json.loads(run(read_whole(sock, request, PATIENCE))[1]) for request in requests]
-        if not {*apps} <= {app["alias"] for app in published}:
+            hello, published = [run(read_whole(sock, request, PATIENCE))[1] for request in requests]
+        if not {*apps} <= {app["alias"] for app in decoded(published, list[AppRecord])}:
             raise GatewayUnreachable(message)
+        port = decoded(hello, Hello)["port"]
     except GatewayStopped:
         raise
     except (OSError, ValueError, GatewayError):
         raise GatewayUnreachable(message, hint="call an app in that process: a new gateway is started there") from None
-    return Borrowed(gateway, f"http://127.0.0.1:{hello['port']}", _pidfd_of(gateway))
+    return Borrowed(gateway, f"http://127.0.0.1:{port}", _pidfd_of(gateway))
 
 
 def _pidfd_of(pid: int) -> int:
@@ -151,25 +163,24 @@ def _granted(sock: socket.socket, lease_request: LeaseAsked) -> LeaseGranted:
     request = http.request("POST", A_LEASES, json.dumps(lease_request).encode())
     try:
         connection, body = run(read_whole(sock, request, PATIENCE, until=lambda body: b"\n" in body))
-        answer = json.loads(body)
+        if connection.status == 200:
+            return decoded(body, LeaseGranted)
+        error = decoded(body, ErrorResponse)
     except TimeoutError:
         raise silent(gateway, PATIENCE) from None
     except ConnectionError:
         raise GatewayEnding("the gateway ended while a lease was requested") from None
     except ValueError:
         raise NotAGateway from None
-    if connection.status == 200:
-        granted: LeaseGranted = answer
-        return granted
-    detail = answer.get("detail", "")
-    if answer.get("error_type") == ENDING:
+    detail = error.detail
+    if error.error_type == ENDING:
         raise GatewayEnding(detail)
-    if answer.get("error_type") == "port_taken":
+    if error.error_type == "port_taken":
         first, _, hint = detail.partition("\n")
         raise PortTaken(first, hint=hint)
-    if answer.get("error_type") == "version_skew":
+    if error.error_type == "version_skew":
         raise VersionSkew(
             f"the gateway (process {gateway}) is of another version of fal_jupyter: {detail}",
             hint=f"end it and the apps that it serves with: kill {gateway}, or set FAL_JUPYTER_STATE to another directory",
         )
-    raise GatewayUnreachable(f"the gateway refused the lease: {detail}", hint=answer.get("hint", ""))
+    raise GatewayUnreachable(f"the gateway refused the lease: {detail}", hint=error.hint)

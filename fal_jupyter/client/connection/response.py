@@ -5,14 +5,16 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from typing import Any
+from typing import TypeVar
 
 from fal_jupyter.client.connection import connect, http
-from fal_jupyter.client.connection.control_connection import ControlConnection, decoded
+from fal_jupyter.client.connection.control_connection import ControlConnection, ErrorResponse, record_or_error
 from fal_jupyter.client.connection.flows import Flow, Item, Stream, in_thread, iterate, iterate_async, run
 from fal_jupyter.client.connection.socket_io import receive, send
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent
 from fal_jupyter.domain.errors import GatewayError
+
+T = TypeVar("T")
 
 
 class Response:
@@ -90,13 +92,14 @@ class Response:
         """
         return run(self.receive_all())
 
-    def value(self) -> Any:
-        """Wait for the whole body and decode it as JSON.
+    def record(self, kind: type[T]) -> T | ErrorResponse:
+        """Wait for the whole body and decode it.
 
         Raises:
-            GatewayError: the connection was lost, or the gateway failed.
+            GatewayError: the connection was lost, the gateway failed, or the body is not a *kind*.
+            ValueError: the body is not JSON.
         """
-        return decoded(self.status, self.read())
+        return record_or_error(self.status, self.read(), kind)
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the body as they arrive; an unfinished last line is omitted.

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fal_jupyter.domain.runners.runner import State
+from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.auth.leases import LeaseHolder
-from fal_jupyter.protocol.api import AppRecord, RunnerRecord
+from fal_jupyter.protocol.api import AppRecord, EndpointState, RunnerRecord
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.engine.engine import Engine
@@ -33,6 +34,14 @@ def runner_records(engine: Engine, owner: str) -> list[RunnerRecord]:
     ]
 
 
+def endpoint_states(spec: AppSpec) -> list[EndpointState]:
+    """The endpoints of a class, as panels and programs read them."""
+    return [
+        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
+        for e in spec.endpoints
+    ]
+
+
 def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: LeaseHolder) -> AppRecord | None:
     """One published app; None if the fleet has no such app any more."""
     record = engine.fleet_app(app.alias)
@@ -50,7 +59,7 @@ def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: L
         auth=spec.auth,
         revision=app.last,
         serving=record.serving,
-        endpoints=[asdict(e) for e in spec.endpoints],
+        endpoints=endpoint_states(spec),
         runners={state: states.count(state) for state in State if state in states},
         waiting=len(record.waiting),
         in_flight=len(record.in_flight),

@@ -13,11 +13,11 @@ from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.auth.leases import LeaseHolder
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage
 from fal_jupyter.gateway.engine.engine import Engine
+from fal_jupyter.gateway.engine.listings import endpoint_states
 from fal_jupyter.gateway.engine.request_history import AppHistory, wall_ms
 from fal_jupyter.protocol.feed import (
     AppState,
     DeviceState,
-    EndpointState,
     Failure,
     GatewayState,
     HostState,
@@ -43,10 +43,7 @@ def app_state(
     newest, now = published.newest, time.monotonic()
     serving = published.revisions.get(record.serving)  # whose setup time is shown until the newest one has one
     history = engine.history.apps.get(published.alias, _NOTHING)
-    endpoints = [
-        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
-        for e in newest.spec.endpoints
-    ]
+    endpoints = endpoint_states(newest.spec)
     return AppState(
         app=f"{gateway['owner']}/{published.alias}",
         alias=published.alias,

@@ -12,7 +12,8 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal import describe
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard
-from fal_jupyter.protocol.feed import AppState, Build, EndpointState, Picture, Stats, Timeline
+from fal_jupyter.protocol.api import EndpointState
+from fal_jupyter.protocol.feed import AppState, Build, Picture, Stats, Timeline
 
 if TYPE_CHECKING:
     from fal_jupyter.notebook.session import NotebookSession

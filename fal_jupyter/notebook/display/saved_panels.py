@@ -46,10 +46,10 @@ from fal_jupyter.notebook.style import (
     phases_of,
     text,
 )
+from fal_jupyter.protocol.api import EndpointState
 from fal_jupyter.protocol.feed import (
     NAMED_PHASE_MS,
     AppState,
-    EndpointState,
     Lane,
     Picture,
     RequestState,

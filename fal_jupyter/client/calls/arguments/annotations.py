@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fal_jupyter.client.calls import forms
 from fal_jupyter.client.calls.type_aliases import is_type_alias, unaliased
+from fal_jupyter.shipping.hints import hints_one_by_one
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,16 +25,7 @@ def hints_of(function: Callable[..., object]) -> dict[str, object]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
-        names = getattr(function, "__globals__", {})
-        return {name: _looked_up(hint, names) for name, hint in getattr(function, "__annotations__", {}).items()}
-
-
-def _looked_up(hint: object, names: Mapping[str, object]) -> object:
-    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
-    try:
-        return typing.get_type_hints(alone, include_extras=True)["hint"]
-    except Exception:
-        return hint
+        return hints_one_by_one(function, getattr(function, "__globals__", {}))
 
 
 def _is_mark(value: object) -> typing.TypeGuard[FieldInfo]:
