@@ -74,6 +74,43 @@ export function tryPanel(root, host, options, signal) {
 }
 
 class TryPanel {
+  /** @type {any} */
+  schema = null;
+
+  /** the revision that the schema is of */
+  schemaOf = 0;
+  asking = false;
+
+  /** the state of the app when its schema could not be fetched: it is fetched again when that changes */
+  refused = "";
+
+  /** @type {import("../form/form_field.mjs").Control | null} */
+  form = null;
+
+  /** @type {import("../form/form_field.mjs").Control | null} */
+  query = null;
+  takes = endpointSchema({}, "/");
+
+  /** @type {Input | null} what the form shall be filled with once it is there */
+  wanted = null;
+
+  /** @type {string | null} */
+  running = null;
+  shown = "";
+
+  /** @type {AbortController | null} of the answer that is read now */
+  reading = null;
+
+  /** @type {Trial | null} */
+  current = null;
+
+  /** @type {Trial | null} the result before */
+  former = null;
+  comparing = false;
+
+  /** the revision by which the results were marked */
+  marked = 0;
+
   /**
    * @param {HTMLElement} root
    * @param {import("../types.d.ts").Host} host
@@ -85,43 +122,10 @@ class TryPanel {
     this.host = host;
     this.alias = alias;
     this.signal = signal;
-
-    /** @type {any} */
-    this.schema = null;
-    this.schemaOf = 0;
-    this.asking = false;
-
-    /** how the app stood when its schema could not be had: it is asked again when that changes */
-    this.refused = "";
-
-    /** @type {import("../form/form_field.mjs").Control | null} */
-    this.form = null;
-
-    /** @type {import("../form/form_field.mjs").Control | null} */
-    this.query = null;
-    this.takes = endpointSchema({}, "/");
     this.draft =
       this.host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(this.alias);
     this.path = this.draft.path;
     this.touched = this.draft.forms.size > 0; // what a card of the app had before is not written over
-
-    /** @type {Input | null} what the form shall be filled with once it is there */
-    this.wanted = null;
-
-    /** @type {string | null} */
-    this.running = null;
-    this.shown = "";
-
-    /** @type {AbortController | null} the answer that is read now */
-    this.reading = null;
-
-    /** @type {Trial | null} */
-    this.current = null;
-
-    /** @type {Trial | null} the result before */
-    this.former = null;
-    this.comparing = false;
-    this.marked = 0; // the revision by which the results were marked
     this.draft.changed = () => ((this.touched = true), setText(this.told, ""), this.markResults());
     this.signal.addEventListener("abort", () => this.draft.forms.size && keepDraft(this.alias, this.draft));
 
