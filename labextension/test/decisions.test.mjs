@@ -4,6 +4,7 @@ import { firstTab, showsClock } from "../../fal_jupyter/widgets/static/card/card
 import { pickedWords } from "../../fal_jupyter/widgets/static/form/form_file.mjs";
 import { requestFacts } from "../../fal_jupyter/widgets/static/inspector/inspector.mjs";
 import { configAdvice, optionNote, usableActions } from "../../fal_jupyter/widgets/static/scaling/config.mjs";
+import { movedByKey, shownSpan } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 import { noFormWords } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeRequest, madeRunner } from "./made.mjs";
 
@@ -179,5 +180,43 @@ describe("the Config tab", () => {
     expect(configAdvice(madeApp("hello"), 2, false)).toBe("Fix 2 values to apply");
     expect(configAdvice(madeApp("hello"), 0, false)).toContain("until the kernel ends");
     expect(configAdvice(madeApp("hello", { owner_kind: "program" }), 0, false)).toBe("No runner restarts.");
+  });
+});
+
+describe("the timeline", () => {
+  const range = { from: 0, to: 1000 };
+  const still = { cross: null, brush: null, range };
+
+  test("shows the chosen window, less where the app is younger, but at least ten seconds", () => {
+    expect(shownSpan(600000, 300000, 100000)).toEqual({ from: 300000, to: 600000 });
+    expect(shownSpan(600000, 300000, 400000)).toEqual({ from: 400000, to: 600000 });
+    expect(shownSpan(600000, 300000, 599000)).toEqual({ from: 590000, to: 600000 });
+    expect(shownSpan(600000, 300000)).toEqual({ from: 590000, to: 600000 });
+  });
+
+  test("moves its cross-hair by arrow keys, from its end on and not beyond it", () => {
+    expect(movedByKey({ key: "ArrowLeft", shiftKey: false }, still)).toEqual({ cross: 990 });
+    expect(movedByKey({ key: "ArrowRight", shiftKey: false }, still)).toEqual({ cross: 1000 });
+    expect(movedByKey({ key: "ArrowLeft", shiftKey: false }, { ...still, cross: 4 })).toEqual({ cross: 0 });
+  });
+
+  test("marks a span with Shift, whose far end stays", () => {
+    const left = { key: "ArrowLeft", shiftKey: true };
+    expect(movedByKey(left, { ...still, cross: 500 })).toEqual({ cross: 490, span: { from: 490, to: 500 } });
+    expect(movedByKey(left, { ...still, cross: 490, brush: { from: 490, to: 500 } })).toEqual({
+      cross: 480,
+      span: { from: 480, to: 500 },
+    });
+    expect(movedByKey(left, { ...still, cross: 500, brush: { from: 400, to: 500 } })).toEqual({
+      cross: 490,
+      span: { from: 400, to: 490 },
+    });
+  });
+
+  test("clears both with Escape, and leaves other keys to the page", () => {
+    const pressed = { key: "Escape", shiftKey: false };
+    expect(movedByKey(pressed, { ...still, cross: 5 })).toEqual({ cross: null, span: null });
+    expect(movedByKey(pressed, still)).toBeNull();
+    expect(movedByKey({ key: "a", shiftKey: false }, still)).toBeNull();
   });
 });

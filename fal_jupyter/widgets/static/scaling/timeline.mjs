@@ -11,6 +11,7 @@ import { requestsPanel } from "../requests/requests.mjs";
 import { usagePanel } from "./usage.mjs";
 
 /** @typedef {import("../types.d.ts").Decision} Decision */
+/** @typedef {{from: number, to: number}} Span times in milliseconds */
 
 /** @type {[string, number][]} */
 const WINDOWS = [
@@ -44,6 +45,59 @@ export function sentenceView(text) {
     .map((part, at) => (at % 2 ? h("span", { class: "fj-mono" }, part) : part));
 }
 
+/** @param {number} one @param {number} two @returns {Span} */
+function spanBetween(one, two) {
+  return { from: Math.min(one, two), to: Math.max(one, two) };
+}
+
+/**
+ * Where a key moves the cross-hair; with Shift the span from its other end is marked. Null for a key that does nothing.
+ * @param {{key: string, shiftKey: boolean}} event
+ * @param {{cross: number | null, brush: Span | null, range: Span}} chart
+ * @returns {{cross: number | null, span?: Span | null} | null} `span`: what is marked now; absent where that stays
+ */
+export function movedByKey({ key, shiftKey }, { cross, brush, range }) {
+  if (key === "Escape") return cross !== null || brush ? { cross: null, span: null } : null;
+  const direction = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (!direction) return null;
+  const start = cross ?? range.to;
+  const step = (range.to - range.from) / 100;
+  const moved = Math.min(range.to, Math.max(range.from, start + direction * step));
+  if (!shiftKey) return { cross: moved };
+  if (!brush) return { cross: moved, span: spanBetween(start, moved) };
+  const anchor = Math.abs(start - brush.from) < Math.abs(start - brush.to) ? brush.to : brush.from;
+  return { cross: moved, span: spanBetween(anchor, moved) };
+}
+
+/**
+ * The times that the chart shows: the chosen window, less where the first point is younger, but at least ten seconds.
+ * @param {number} to
+ * @param {number} chosen milliseconds
+ * @param {number | undefined} first time of the first point
+ * @returns {Span}
+ */
+export function shownSpan(to, chosen, first = to) {
+  return { from: Math.max(to - chosen, Math.min(first, to - 10000)), to };
+}
+
+/** The states of runners with their symbols and patterns. @param {string} prefix of the ids of its patterns */
+function stateLegend(prefix) {
+  return h(
+    "span",
+    { class: "fj-legend" },
+    SHOWN_STATES.map((state) => {
+      const look = stateLook(state);
+      const swatch = svg(
+        "svg",
+        { class: "fj-swatch", viewBox: "0 0 16 9", "aria-hidden": "true" },
+        state === "PENDING" ? patternsOf(`${prefix}-l`) : null,
+        stateArea(state, `${prefix}-l`, "rect", { x: 0.5, y: 0.5, width: 15, height: 8 }),
+      );
+      return h("span", null, glyph(look.shape, look.tone), swatch, look.word);
+    }),
+  );
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -55,6 +109,42 @@ export function timelinePanel(root, host, options, signal) {
 }
 
 class TimelinePanel {
+  width = 0;
+  chosenWindow = WINDOWS[1][1];
+
+  /** @type {{to: number, timeline: import("../types.d.ts").Timeline | undefined} | null} what a pause froze */
+  frozen = null;
+  asTable = false;
+
+  /** @type {Decision | null} */
+  chosen = null;
+
+  /** @type {Decision | null} */
+  hovered = null;
+
+  /** @type {number | null} the time at the cross-hair */
+  cross = null;
+
+  /** @type {Span | null} the marked span */
+  brush = null;
+  range = { from: 0, to: 1 };
+
+  /** @type {{several: Decision[]}[]} the marks in the picture */
+  placed = [];
+
+  /** the gateway's clock less this machine's, in milliseconds */
+  skew = 0;
+
+  /** @type {{redraw: () => void} | null} of memory, CPU and GPU */
+  charts = null;
+  prefix = newId();
+
+  /** the animation frame that draws next; 0 for none */
+  asked = 0;
+
+  /** @type {{stop: AbortController, redraw: () => void, title: Element} | null} the requests of the marked span */
+  below = null;
+
   /**
    * @param {HTMLElement} root
    * @param {import("../types.d.ts").Host} host
@@ -65,94 +155,6 @@ class TimelinePanel {
     this.host = host;
     this.alias = alias;
     this.signal = signal;
-    this.width = 0;
-    this.chosenWindow = WINDOWS[1][1];
-
-    /** @type {{to: number, timeline: import("../types.d.ts").Timeline | undefined} | null} what a pause froze */
-    this.frozen = null;
-    this.asTable = false;
-
-    /** @type {Decision | null} */
-    this.chosen = null;
-
-    /** @type {Decision | null} */
-    this.hovered = null;
-
-    /** @type {number | null} */
-    this.cross = null;
-
-    /** @type {{from: number, to: number} | null} */
-    this.brush = null;
-
-    /** @type {number | null} where a brush began */
-    let brushFrom = null;
-    this.range = { from: 0, to: 1 };
-
-    /** @type {{several: Decision[]}[]} the marks in the picture */
-    this.placed = [];
-    this.skew = 0;
-
-    /** @type {{redraw: () => void} | null} */
-    let charts = null;
-    this.prefix = newId();
-    const legend = h(
-      "span",
-      { class: "fj-legend" },
-      SHOWN_STATES.map((state) => {
-        const look = stateLook(state);
-        const swatch = svg(
-          "svg",
-          { class: "fj-swatch", viewBox: "0 0 16 9", "aria-hidden": "true" },
-          state === "PENDING" ? patternsOf(`${this.prefix}-l`) : null,
-          stateArea(state, `${this.prefix}-l`, "rect", { x: 0.5, y: 0.5, width: 15, height: 8 }),
-        );
-        return h("span", null, glyph(look.shape, look.tone), swatch, look.word);
-      }),
-    );
-    const windows = h(
-      "span",
-      { role: "group", "aria-label": "how long a time", style: { display: "inline-flex" } },
-      WINDOWS.map(([word, ms]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "fj-choice",
-            dataset: { ms },
-            "aria-pressed": String(ms === this.chosenWindow),
-            onclick: () => {
-              this.chosenWindow = ms;
-              for (const one of windows.children)
-                one.setAttribute("aria-pressed", String(Number(one.dataset.ms) === ms));
-              this.draw();
-              charts?.redraw();
-            },
-          },
-          word,
-        ),
-      ),
-    );
-    const pause = iconButton(
-      "pause",
-      "Pause",
-      () => {
-        this.frozen = this.frozen ? null : { to: this.now(), timeline: this.host.store.view.timelines.get(this.alias) };
-        pause.setAttribute("aria-pressed", String(Boolean(this.frozen)));
-        replace(pause, glyph(this.frozen ? "play" : "pause"));
-        this.draw();
-      },
-      { "aria-pressed": "false" },
-    );
-    const table = iconButton(
-      "table",
-      "Show the same data as a table",
-      () => {
-        this.asTable = !this.asTable;
-        table.setAttribute("aria-pressed", String(this.asTable));
-        this.draw();
-      },
-      { "aria-pressed": "false" },
-    );
     this.standing = h("span", { class: "fj-muted fj-third" });
     this.empty = h("p", { class: "fj-empty" });
     this.picture = svg("svg", { class: "fj-chart", tabindex: "0", role: "group", "aria-roledescription": "timeline" });
@@ -170,83 +172,128 @@ class TimelinePanel {
       { class: "fj-by-endpoint", open: true },
       h("summary", null, "Memory, CPU and GPU of its runners"),
     );
-    root.append(
-      h(
-        "div",
-        { class: "fj-bar-row" },
-        legend,
-        h("span", { class: "fj-space" }),
-        h("span", { class: "fj-nowrap" }, this.standing, windows, pause, table),
-      ),
-      this.chart,
-      this.readout,
-      usage,
-      this.marked,
-    );
-    this.asked = 0;
+    root.append(this.toolbar(), this.chart, this.readout, usage, this.marked);
     this.signal.addEventListener("abort", () => cancelAnimationFrame(this.asked));
+    this.followPointer();
+    setProperty(this.picture, "onkeydown", this.pressKey);
+    this.followTime(root);
+    this.draw();
+    this.charts = usagePanel(usage, this.host, { alias: this.alias, span: () => this.range }, this.signal);
+  }
+
+  toolbar() {
+    return h(
+      "div",
+      { class: "fj-bar-row" },
+      stateLegend(this.prefix),
+      h("span", { class: "fj-space" }),
+      h(
+        "span",
+        { class: "fj-nowrap" },
+        this.standing,
+        this.windowChoices(),
+        this.toggle("pause", "Pause", (button) => {
+          this.frozen = this.frozen
+            ? null
+            : { to: this.now(), timeline: this.host.store.view.timelines.get(this.alias) };
+          replace(button, glyph(this.frozen ? "play" : "pause"));
+          return Boolean(this.frozen);
+        }),
+        this.toggle("table", "Show the same data as a table", () => (this.asTable = !this.asTable)),
+      ),
+    );
+  }
+
+  /**
+   * A button that stays pressed.
+   * @param {string} shape
+   * @param {string} name
+   * @param {(button: HTMLElement) => boolean} press returns whether it is pressed now
+   */
+  toggle(shape, name, press) {
+    const button = iconButton(
+      shape,
+      name,
+      () => {
+        button.setAttribute("aria-pressed", String(press(button)));
+        this.draw();
+      },
+      { "aria-pressed": "false" },
+    );
+    return button;
+  }
+
+  windowChoices() {
+    const choices = WINDOWS.map(([word, ms]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "fj-choice",
+          dataset: { ms },
+          "aria-pressed": String(ms === this.chosenWindow),
+          onclick: () => {
+            this.chosenWindow = ms;
+            for (const one of choices) one.setAttribute("aria-pressed", String(Number(one.dataset.ms) === ms));
+            this.draw();
+            this.charts?.redraw();
+          },
+        },
+        word,
+      ),
+    );
+    return h("span", { role: "group", "aria-label": "how long a time", style: { display: "inline-flex" } }, choices);
+  }
+
+  /** The pointer moves the cross-hair, and marks a span by dragging. */
+  followPointer() {
+    /** @type {number | null} where dragging began */
+    let from = null;
     setProperty(this.picture, "onpointermove", (/** @type {PointerEvent} */ event) => {
       this.cross = this.timeAt(event);
-      if (brushFrom !== null)
-        this.brush = { from: Math.min(brushFrom, this.cross), to: Math.max(brushFrom, this.cross) };
+      if (from !== null) this.brush = spanBetween(from, this.cross);
       this.soon();
     });
-    setProperty(this.picture, "onpointerleave", () => {
+    const leave = () => {
       this.cross = null;
       this.soon();
-    });
+    };
+    setProperty(this.picture, "onpointerleave", leave);
+    setProperty(this.picture, "onblur", leave);
     setProperty(this.picture, "onpointerdown", (/** @type {PointerEvent} */ event) => {
       if (event.button !== 0 || (event.target instanceof Element && event.target.closest(".fj-mark"))) return;
-      brushFrom = this.timeAt(event);
+      from = this.timeAt(event);
       this.picture.setPointerCapture?.(event.pointerId);
     });
     setProperty(this.picture, "onpointerup", (/** @type {PointerEvent} */ event) => {
-      if (brushFrom === null) return;
-      const end = this.timeAt(event);
-      const span = { from: Math.min(brushFrom, end), to: Math.max(brushFrom, end) };
-      brushFrom = null;
+      if (from === null) return;
+      const span = spanBetween(from, this.timeAt(event));
+      from = null;
       this.mark(span.to - span.from > (this.range.to - this.range.from) / 150 ? span : null);
     });
-    setProperty(this.picture, "onpointercancel", () => (brushFrom = null));
-    setProperty(this.picture, "onkeydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.target !== this.picture) return;
-      const step = (this.range.to - this.range.from) / 100;
-      const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (way) {
-        const start = this.cross ?? this.range.to;
-        this.cross = Math.min(this.range.to, Math.max(this.range.from, start + way * step));
-        if (event.shiftKey) {
-          const anchor = this.brush
-            ? Math.abs(start - this.brush.from) < Math.abs(start - this.brush.to)
-              ? this.brush.to
-              : this.brush.from
-            : start;
-          this.mark({ from: Math.min(anchor, this.cross), to: Math.max(anchor, this.cross) });
-        }
-        this.soon();
-      } else if (event.key === "Escape" && (this.cross !== null || this.brush)) {
-        this.cross = null;
-        this.mark(null);
-      } else return;
-      event.preventDefault();
-      event.stopPropagation();
-    });
-    setProperty(this.picture, "onblur", () => {
-      this.cross = null;
-      this.soon();
-    });
+    setProperty(this.picture, "onpointercancel", () => (from = null));
+  }
 
-    // --- the requests of the marked span
-    /** @type {{stop: AbortController, redraw: () => void, title: Element} | null} */
-    this.below = null;
+  pressKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.target !== this.picture) return;
+    const move = movedByKey(event, this);
+    if (!move) return;
+    this.cross = move.cross;
+    if (move.span !== undefined) this.mark(move.span);
+    this.soon();
+    event.preventDefault();
+    event.stopPropagation();
+  };
 
+  /** Redraw on changes, at another width, and every second, since time moves on while nothing happens. */
+  followTime(/** @type {HTMLElement} */ root) {
     const look = scheduler(root, this.signal, () => {
       if (!this.frozen) this.draw();
     });
     const tick = scheduler(root, this.signal, () => {
       if (this.frozen) return;
       this.draw();
-      charts?.redraw();
+      this.charts?.redraw();
     });
     const watched = this.host.store.watch((view) => {
       if (view.link === "live") this.skew = view.time - Date.now();
@@ -259,7 +306,6 @@ class TimelinePanel {
             () => this.chart.clientWidth && Math.abs(this.chart.clientWidth - this.width) > 2 && this.soon(),
           );
     observer?.observe(this.chart);
-    // the time moves on while nothing happens
     const ticking = setInterval(() => this.host.store.view.link === "live" && tick(), 1000);
     this.signal.addEventListener("abort", () => {
       watched();
@@ -267,8 +313,6 @@ class TimelinePanel {
       observer?.disconnect();
       replace(root);
     });
-    this.draw();
-    charts = usagePanel(usage, this.host, { alias: this.alias, span: () => this.range }, this.signal);
   }
 
   /** The gateway's clock: this machine's need not agree with it. */
@@ -285,18 +329,17 @@ class TimelinePanel {
     const there = Boolean(timeline?.points.length);
     this.width = Math.max(300, this.chart.clientWidth || 720);
     const to = this.frozen ? this.frozen.to : this.now();
-    const first = timeline?.points[0]?.[0] ?? to;
-    this.range = { from: Math.max(to - this.chosenWindow, Math.min(first, to - 10000)), to };
+    this.range = shownSpan(to, this.chosenWindow, timeline?.points[0]?.[0]);
     this.empty.hidden = there;
     setProperty(this.picture, "style", { display: there && !this.asTable ? "block" : "none" });
     this.list.hidden = !there || !this.asTable;
-    const stands =
+    const status =
       view.link === "live"
         ? this.frozen
           ? `paused at ${clock(this.frozen.to, false)}`
           : "live, 4 updates/s"
         : `ends at ${clock(view.time, false)}`;
-    update(this.standing, view.link === "lost" ? [glyph("warning", "fj-failed"), " "] : null, stands);
+    update(this.standing, view.link === "lost" ? [glyph("warning", "fj-failed"), " "] : null, status);
     if (!timeline || !there) {
       update(
         this.empty,
