@@ -153,7 +153,7 @@ async def gateway() -> list[tuple[str, float]]:
         left, right = socket.socketpair()
 
         def connection(make: Callable[[request_cycle.RequestResponseCycle], Any]) -> server.HttpConnection:
-            made = server.HttpListener(make, 30, 60, 10).connection()
+            made = server.HttpListener(lambda cycle, _: make(cycle), 30, 60, 10).connection()
             made.connection_made(Transport(left))  # type: ignore[arg-type]
             return made
 

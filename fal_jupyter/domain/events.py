@@ -7,11 +7,23 @@ The engine passes each event with the monotonic time (integer nanoseconds) to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar, dataclass_transform
 
 from fal_jupyter.domain.cancellation import How
 from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.spec import AppSpec, Scaling
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def made_for_each_request(cls: type[T]) -> type[T]:
+    """Make a dataclass to whose attributes nobody assigns: the type checker says so.
+
+    The other events and commands are frozen at run time too, which makes an instance four times as dear.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class LeaseEnded:
     lease: str
 
 
-@dataclass(frozen=True, slots=True)
+@made_for_each_request
 class RequestArrived:
     """A request with a valid key arrived; a small body is already complete.
 
@@ -103,7 +115,7 @@ class RequestAborted:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@made_for_each_request
 class RequestFinished:
     """The runner sent the last byte of the response. *replace*: the runner must be replaced (fal: a 503 ends it)."""
 
@@ -238,7 +250,7 @@ class StartRunner:
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@made_for_each_request
 class DispatchRequest:
     """Send the request's bytes to the runner."""
 

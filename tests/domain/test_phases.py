@@ -51,7 +51,7 @@ def test_an_app_is_in_one_phase_at_a_time(phase: AppPhase) -> None:
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(RequestPhase, RequestPhase)))
 def test_a_request_moves_by_its_table_or_not_at_all(source: RequestPhase, target: RequestPhase) -> None:
-    request = FleetRequest("q", "hello", 0, source)
+    request = FleetRequest("q", "hello", 0, phase=source)
     if target in REQUEST_MOVES[source]:
         request.move(target)
         assert request.phase is target

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.http.connection.deadlines import Awaited, ReadDeadlines
 from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
+from fal_jupyter.gateway.http.connection.request_parser import ParsedHead
 from fal_jupyter.gateway.http.connection.response_framing import ResponseFraming
 from fal_jupyter.gateway.http.connection.states import (
     CONNECTION,
@@ -226,7 +227,7 @@ class Server:
         self.loop, self.handlers = loop, list[Handler]()
         self.ours, self.theirs = socket.socketpair()
 
-        def new_handler(cycle: RequestResponseCycle) -> Handler:
+        def new_handler(cycle: RequestResponseCycle, _head: ParsedHead) -> Handler:
             self.handlers.append(handler(cycle))
             prepare(self.handlers[-1])
             return self.handlers[-1]

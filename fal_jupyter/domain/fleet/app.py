@@ -149,7 +149,7 @@ class FleetApp:
 
     def is_settled(self, now: int) -> bool:
         """True when one more free slot, or one request less, requires no action except a later check of idle runners."""
-        if self.waiting or self.serving != self.revision or self.backoff.failures or self.phase is _LAUNCHING:
+        if self.waiting.arrivals or self.serving != self.revision or self.backoff.failures or self.phase is _LAUNCHING:
             return False
         for runner in self.runners.values():
             if runner.state not in READY or runner.revision != self.revision:

@@ -163,7 +163,7 @@ class Fleet:
                 commands += self._stops.drain(app, runner, now)
             elif not runner.requests:
                 runner.enter(State.IDLE, now)
-        if app.waiting:
+        if app.waiting.arrivals:
             commands += self._dispatcher.dispatch_waiting(app, now)
         if runner.state not in READY or not app.is_settled(now):
             return commands + self._autoscaler.decide(app, now)

@@ -13,12 +13,17 @@ class Timed(Protocol):
 
 
 class Timers:
-    """A heap with lazy deletion: stale entries are skipped, and removed when there are many."""
+    """A heap with lazy deletion: stale entries are skipped, and removed when there are many.
+
+    Attributes:
+        earliest: the earliest time that is set.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timed]] = []
         self._turn = 0
         self._on = 0
+        self.earliest: int | None = None
 
     def set(self, owner: Timed, at: int | None) -> None:
         """Set the owner's timer, or (None) cancel it."""
@@ -26,22 +31,17 @@ class Timers:
             return
         self._on += (at is not None) - (owner.wake_at is not None)
         owner.wake_at = at
-        if at is None:
-            return
-        self._turn += 1
-        heapq.heappush(self._heap, (at, self._turn, owner))
-        if len(self._heap) > 2 * self._on + 64:
-            newest = {id(entry[2]): entry for entry in sorted(self._heap) if entry[2].wake_at == entry[0]}
-            self._heap = list(newest.values())
-            heapq.heapify(self._heap)
-
-    @property
-    def earliest(self) -> int | None:
-        """The earliest time that is set."""
+        if at is not None:
+            self._turn += 1
+            heapq.heappush(self._heap, (at, self._turn, owner))
+            if len(self._heap) > 2 * self._on + 64:
+                newest = {id(entry[2]): entry for entry in sorted(self._heap) if entry[2].wake_at == entry[0]}
+                self._heap = list(newest.values())
+                heapq.heapify(self._heap)
         heap = self._heap
         while heap and heap[0][2].wake_at != heap[0][0]:
             heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        self.earliest = heap[0][0] if heap else None
 
     def __len__(self) -> int:
         """Entries on the heap, including stale ones."""

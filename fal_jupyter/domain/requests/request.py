@@ -52,15 +52,15 @@ class FleetRequest:
     id: str
     alias: str
     arrived: int
-    phase: RequestPhase = RequestPhase.WAITING
-    runner_id: str = ""
-    dispatched: int = 0
     long_lived: bool = False
     queued: bool = False
     low: bool = False
     start_by: int = 0
     limited_by_caller: bool = False
     hint: str = ""
+    phase: RequestPhase = RequestPhase.WAITING
+    runner_id: str = ""
+    dispatched: int = 0
 
     @staticmethod
     def of(event: RequestArrived, start_within: float, now: int) -> FleetRequest:
@@ -70,12 +70,12 @@ class FleetRequest:
             event.request_id,
             event.alias,
             now,
-            long_lived=event.long_lived,
-            queued=event.queued,
-            low=event.low,
-            start_by=now + nanoseconds(within) if within else 0,
-            limited_by_caller=event.start_within > 0,
-            hint=event.hint,
+            event.long_lived,
+            event.queued,
+            event.low,
+            now + nanoseconds(within) if within else 0,
+            event.start_within > 0,
+            event.hint,
         )
 
     def move(self, phase: RequestPhase) -> None:

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 
 from fal_jupyter.domain.requests.request import FleetRequest
 
 
 class WaitQueue(MutableMapping[str, FleetRequest]):
-    """Waiting requests by id. A request's attributes must not change while it is in the queue."""
+    """Waiting requests by id. A request's attributes must not change while it is in the queue.
+
+    Attributes:
+        arrivals: when they arrived (monotonic nanoseconds), ascending. The internal list: do not keep or change it. The hot path checks it
+            in place of the queue's own length, which costs a call.
+    """
 
     def __init__(self) -> None:
         self._all: OrderedDict[str, FleetRequest] = OrderedDict()
         self._normal: OrderedDict[str, FleetRequest] = OrderedDict()  # without those of low priority
         self._callers: OrderedDict[str, FleetRequest] = OrderedDict()  # those whose caller waits on a connection
-        self._arrivals: list[int] = []
+        self.arrivals: list[int] = []
         self._starts: list[tuple[int, str]] = []
-
-    @property
-    def arrivals(self) -> Sequence[int]:
-        """When they arrived (monotonic nanoseconds), ascending. The internal list: do not keep or change it."""
-        return self._arrivals
 
     @property
     def next(self) -> FleetRequest:
@@ -65,7 +65,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
         waiting = list(self._all.values())
         assert list(self._normal.values()) == [r for r in waiting if not r.low]
         assert list(self._callers.values()) == [r for r in waiting if not r.queued]
-        assert self._arrivals == sorted(r.arrived for r in waiting)
+        assert self.arrivals == sorted(r.arrived for r in waiting)
         assert self._starts == sorted((r.start_by, r.id) for r in waiting if r.start_by)
 
     def __getitem__(self, request_id: str) -> FleetRequest:
@@ -74,7 +74,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
     def __setitem__(self, request_id: str, request: FleetRequest) -> None:
         self.pop(request_id, None)
         self._all[request_id] = request
-        insort(self._arrivals, request.arrived)
+        insort(self.arrivals, request.arrived)
         if not request.low:
             self._normal[request_id] = request
         if not request.queued:
@@ -86,7 +86,7 @@ class WaitQueue(MutableMapping[str, FleetRequest]):
         request = self._all.pop(request_id)
         self._normal.pop(request_id, None)
         self._callers.pop(request_id, None)
-        del self._arrivals[bisect_left(self._arrivals, request.arrived)]
+        del self.arrivals[bisect_left(self.arrivals, request.arrived)]
         if request.start_by:
             del self._starts[bisect_left(self._starts, (request.start_by, request_id))]
 

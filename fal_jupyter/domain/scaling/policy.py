@@ -147,16 +147,21 @@ def retry_at(failures: int, last_failure: int) -> int:
 
 def target(scaling: Scaling, volume: int, pending_first_runner: int = 0) -> int:
     """Runners needed for *volume* requests (in flight and waiting), within the app's limits."""
-    need, buffer = _called_for(scaling, volume)
-    return min(scaling.max_concurrency, max(scaling.floor, pending_first_runner, need + buffer))
+    needed = _occupied(scaling, volume) + _buffer(scaling, volume)
+    return min(scaling.max_concurrency, max(scaling.min_concurrency, scaling.warm, pending_first_runner, needed))
 
 
-def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
-    """Runners that *volume* requests occupy, and the ones kept ready in addition."""
+def _occupied(scaling: Scaling, volume: int) -> int:
+    """Runners that *volume* requests occupy."""
+    return -(-volume // scaling.max_multiplexing)
+
+
+def _buffer(scaling: Scaling, volume: int) -> int:
+    """Runners that are kept ready in addition to those that *volume* requests occupy."""
     buffer = scaling.concurrency_buffer
     if scaling.concurrency_buffer_perc:
         buffer = max(buffer, -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing)))
-    return -(-volume // scaling.max_multiplexing), buffer
+    return buffer
 
 
 class _DecisionSteps:
@@ -334,7 +339,8 @@ class _DecisionSteps:
         self.reasons.append(f"{failed}, so one is tried at a time")
 
     def _demand(self) -> Demand:
-        need, buffer = _called_for(self.scaling, self.in_flight + self.mature)
+        volume = self.in_flight + self.mature
+        need, buffer = _occupied(self.scaling, volume), _buffer(self.scaling, volume)
         longest = self.now - self.obs.waiting[0] if self.mature else 0
         return Demand(
             self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.pending_first_runner

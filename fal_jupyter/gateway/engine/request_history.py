@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+    from fal_jupyter.gateway.requests.request_description import RequestDescription
+    from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
     from fal_jupyter.protocol.api import ErrorDescription
 
 log = logging.getLogger("fal_jupyter.engine")
@@ -75,28 +77,51 @@ def state_of(request: ProxiedRequest) -> RequestState:
     )
 
 
-class RecordedRequest:
+class RecordedRequest(msgspec.Struct, eq=False, gc=False):
     """One request that has ended."""
 
-    __slots__ = (
-        "alias", "bytes_in", "bytes_out", "cold", "content_type", "description", "detail", "displays", "error", "id",
-        "request_body", "response_body", "revision", "runner", "size", "status", "timestamps",
-    )  # fmt: skip
+    id: str
+    alias: str
+    description: RequestDescription
+    timestamps: RequestTimestamps
+    cold: bool
+    status: int
+    revision: int
+    runner: str
+    bytes_in: int
+    bytes_out: int
+    content_type: str
+    error: ErrorDescription | None
+    detail: str
+    request_body: bytes
+    response_body: bytes
+    displays: list[tuple[str, bytes, str]]
+    size: int
 
-    def __init__(self, request: ProxiedRequest, now: float) -> None:
-        record = request.record
-        self.id, self.alias, self.description = request.id, request.alias, request.description
-        self.timestamps = timestamps = request.clock.at(now)
-        self.cold = timestamps.starting > 0 or (timestamps.cold and not request.dispatched)
-        self.status = record.status or CANCELLED
-        self.revision, self.runner = request.revision, request.runner_id
-        self.bytes_in, self.bytes_out = request.body.bytes_received, record.bytes_sent
-        self.content_type = record.content_type
-        self.error: ErrorDescription | None = record.error
-        self.detail = record.detail
-        self.request_body, self.response_body = request.body.sample, record.body()
-        self.displays = record.displays
-        self.size = len(self.request_body) + len(self.response_body) + record.displays_size
+    @staticmethod
+    def of(request: ProxiedRequest, now: float) -> RecordedRequest:
+        """Record a request that ended at *now*."""
+        record, body, timestamps = request.record, request.body, request.clock.at(now)
+        request_body, response_body = body.sample, record.body()
+        return RecordedRequest(
+            request.id,
+            request.alias,
+            request.description,
+            timestamps,
+            timestamps.starting > 0 or (timestamps.cold and not request.dispatched),
+            record.status or CANCELLED,
+            request.revision,
+            request.runner_id,
+            body.bytes_received,
+            record.bytes_sent,
+            record.content_type,
+            record.error,
+            record.detail,
+            request_body,
+            response_body,
+            record.displays,
+            len(request_body) + len(response_body) + record.displays_size,
+        )
 
     def state(self) -> RequestState:
         """As panels show it."""
@@ -306,8 +331,9 @@ class RequestHistory:
     def ended(self, request: ProxiedRequest) -> None:
         """Record a request that has ended just now."""
         now = time.monotonic()
-        recorded = RecordedRequest(request, now)
-        log.debug("request %s", recorded)
+        recorded = RecordedRequest.of(request, now)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("request %s", recorded)
         app = self._of(recorded.alias)
         app.count(recorded, int(now + _WALL))
         app.requests.append(recorded)
@@ -342,7 +368,8 @@ class RequestHistory:
         if self._bodies.pop(recorded.id, None) is not None:
             self._bytes -= recorded.size
             recorded.request_body = recorded.response_body = b""
-            recorded.displays = [(kind, b"", text) for kind, _, text in recorded.displays]
+            if recorded.displays:
+                recorded.displays = [(kind, b"", text) for kind, _, text in recorded.displays]
             recorded.size = 0
 
     def take_new(self, running: set[str]) -> tuple[list[RecordedRequest], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fal_jupyter.gateway.http.response_writer import failure_body
 
 _BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n")
@@ -13,11 +15,6 @@ class EventStream:
     def __init__(self) -> None:
         self._tail = b"\n\n"  # nothing yet: an event may begin
 
-    @staticmethod
-    def is_one(content_type: str) -> bool:
-        """Tell whether a body of *content_type* is a stream of events."""
-        return content_type.partition(";")[0].strip().lower() == "text/event-stream"
-
     def feed(self, data: bytes) -> None:
         """Take what goes out."""
         if data:
@@ -28,3 +25,9 @@ class EventStream:
         if not self._tail.endswith(_BLANK_LINES):
             return b""
         return b"event: error\ndata: " + failure_body(request_id, error_type, detail) + b"\n\n"
+
+
+@lru_cache(maxsize=64)
+def is_event_stream(content_type: str) -> bool:
+    """Tell whether a body of *content_type* is a stream of events."""
+    return content_type.partition(";")[0].strip().lower() == "text/event-stream"

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol, overload
+from typing import Protocol
 
 LINGER = 10.0  # seconds for which an answered caller may continue to send its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
 
 
-class RequestHeaders:
-    """The headers of a request: pairs in order; repeated ones read as one, joined by commas. Names are in lower case, also to ask for."""
+class RequestHeaders(dict[str, str]):
+    """The headers of a request by name; repeated ones read as one, joined by commas. Names are in lower case, also to ask for.
 
-    __slots__ = ("_by_name", "pairs")
+    Attributes:
+        pairs: all of them, in order.
+    """
+
+    __slots__ = ("pairs",)
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
         self.pairs = pairs
-        self._by_name = dict(pairs)
-        if len(self._by_name) < len(pairs):
-            self._by_name = {}
+        if len(self) < len(pairs):
+            self.clear()
             for name, value in pairs:
-                self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
-
-    @overload
-    def get(self, name: str) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str) -> str: ...
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The value of that name."""
-        return self._by_name.get(name, default)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+                self[name] = f"{self[name]},{value}" if name in self else value
 
 
 class IncomingRequest(Protocol):

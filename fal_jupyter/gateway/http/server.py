@@ -51,7 +51,7 @@ class HttpListener:
     """What the connections of one port or socket share.
 
     Attributes:
-        new_handler: makes the handler of a connection's next request.
+        new_handler: makes the handler of a connection's next request, by its head.
         read_timeout: seconds in which a head has to be complete, and a body has to continue.
         idle_timeout: seconds for which a connection may be open without a request.
         max_connections: maximum open connections; beyond it, 503.
@@ -60,7 +60,7 @@ class HttpListener:
         admits: says of a new connection's socket whether its peer may connect at all.
     """
 
-    new_handler: Callable[[RequestResponseCycle], IncomingRequest]
+    new_handler: Callable[[RequestResponseCycle, ParsedHead], IncomingRequest]
     read_timeout: float
     idle_timeout: float
     max_connections: int
@@ -227,19 +227,20 @@ class HttpConnection(asyncio.Protocol):
             self._cycle.end_of_request()
 
     def _begin(self, head: ParsedHead) -> RequestResponseCycle:
+        headers = head.headers
         if self.role is None:
-            self.role = head.headers.get(H_ROLE, "")
+            self.role = headers.get(H_ROLE, "")
         framing = ResponseFraming(head.keep_alive, head.http10, head.method == "HEAD")
         cycle = RequestResponseCycle(self, self._writes, framing, head.handshake)
-        handler = cycle.handler = self._listener.new_handler(cycle)
+        handler = cycle.handler = self._listener.new_handler(cycle, head)
         self._deadlines.begin_body()
         self._cycle = cycle
         try:
-            handler.begin(head.method, head.target, head.headers)
+            handler.begin(head.method, head.target, headers)
         except Exception:
             self._cycle = None  # its handler does not have it
             raise
-        if "expect" in head.headers and head.headers.get("expect", "").lower() == "100-continue" and not head.http10:
+        if "expect" in headers and headers["expect"].lower() == "100-continue" and not head.http10:
             self._loop.call_soon(self._continue, cycle)  # after a handler that decides by the head alone
         return cycle
 

@@ -60,7 +60,7 @@ class Listeners:
         reserve = RESERVED_DESCRIPTORS if limit > 2 * RESERVED_DESCRIPTORS else limit // 4
         most, top = limit - reserve, limit - reserve // 2
         self._tcp_listener = HttpListener(
-            lambda c: RequestRouter(routes.tcp, c, routes.public, None, stopping),
+            RequestRouter(routes.tcp, routes.public, None, stopping).handler,
             settings.read_timeout,
             settings.idle_timeout,
             most,
@@ -68,7 +68,7 @@ class Listeners:
             max_descriptor=top,
         )
         self._unix_listener = HttpListener(
-            lambda c: RequestRouter(routes.unix, c, routes.trusted, routes.control, stopping),
+            RequestRouter(routes.unix, routes.trusted, routes.control, stopping).handler,
             settings.read_timeout,
             settings.idle_timeout,
             most,

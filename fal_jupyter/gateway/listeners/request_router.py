@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 from tornado.web import Application
 
 from fal_jupyter.gateway.api.admin import MAX_PUBLISH
 from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
+from fal_jupyter.gateway.http.connection.request_parser import ParsedHead
 from fal_jupyter.gateway.http.cors import Preflight
-from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
+from fal_jupyter.gateway.http.messages import IncomingRequest
 from fal_jupyter.gateway.http.proxy_target import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.http.proxy_target import refusal as proxy_refusal
 from fal_jupyter.gateway.http.tornado_bridge import BodyLimit, TornadoRequest
@@ -30,80 +30,51 @@ _WHILE_DRAINING = (CDN, REST)  # running requests upload there
 
 
 class RequestRouter:
-    """A request of a listener: the data plane's, the control plane's (on the Unix socket) or the public handlers'."""
+    """Gives each request of a listener its handler: the data plane's, the control plane's (on the Unix socket) or the public ones."""
 
-    __slots__ = ("_admin", "_connection", "_front", "_inner", "_public", "_stopping")
+    __slots__ = ("_admin", "_front", "_public", "_stopping")
 
     def __init__(
-        self,
-        front: DataPlane,
-        connection: RequestResponseCycle,
-        public: Application,
-        admin: Application | None,
-        stopping: asyncio.Event,
+        self, front: DataPlane, public: Application, admin: Application | None, stopping: asyncio.Event
     ) -> None:
-        self._front, self._connection, self._public, self._admin = front, connection, public, admin
-        self._stopping = stopping
-        self._inner: IncomingRequest
+        self._front, self._public, self._admin, self._stopping = front, public, admin, stopping
 
-    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+    def handler(self, cycle: RequestResponseCycle, head: ParsedHead) -> IncomingRequest:
+        """Give the handler of a request, which begins with *head*; the target of one for a proxy becomes that behind the proxy."""
+        front, target, headers = self._front, head.target, head.headers
         own: str | None = target
         target_header: str | None = None
         if self._stopping.is_set() and not target.startswith(_WHILE_DRAINING):
-            self._inner = RefusedRequest(self._front, self._connection, 503, ENDING, ENDING_SENTENCE)
-            self._inner.begin(method, target, headers)
-            return
+            return RefusedRequest(front, cycle, 503, ENDING, ENDING_SENTENCE)
         if not target.startswith(RUN) and is_proxied(target):
             target_header = headers.get(H_TARGET)
             own = own_target(target_header or "")
-        if self._front.origins is not None and is_own_host(headers.get("host", ""), self._front.ports):
-            welcome = self._front.origins.welcome(method, own or target, headers)
+        if front.origins is not None and is_own_host(headers.get("host", ""), front.ports):
+            welcome = front.origins.welcome(head.method, own or target, headers)
             if welcome is not None and welcome.preflight is not None:
-                self._inner = Preflight(self._connection, welcome.preflight)
-                return
-            self._connection.rewrite = welcome.headers if welcome is not None else None
+                return Preflight(cycle, welcome.preflight)
+            cycle.rewrite = welcome.headers if welcome is not None else None
         if own is None:
-            self._inner = RefusedRequest(
-                self._front, self._connection, 400, "bad_request", proxy_refusal(target_header)
-            )
-            self._inner.begin(method, target, headers)
-            return
-        target = own
-        if target.startswith(RUN):
-            self._inner = DataPlaneRequest(self._front, self._connection)
-        elif target.startswith(SPEAK):
+            return RefusedRequest(front, cycle, 400, "bad_request", proxy_refusal(target_header))
+        head.target = own
+        if own.startswith(RUN):
+            return DataPlaneRequest(front, cycle)
+        if own.startswith(SPEAK):
             from fal_jupyter.gateway.requests.websocket_bridge import (  # start-up
                 WebSocketBridge,  # with a library of its own, which hardly any gateway needs
             )
 
-            self._inner = WebSocketBridge(self._front, self._connection)
-        elif self._admin is not None and target.startswith(ADMIN) and self._has_control(method, target):
-            self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
-        else:
-            self._inner = self._handled(target)
-        self._inner.begin(method, target, headers)
-
-    def _has_control(self, method: str, target: str) -> bool:
-        """True on the owner's own connections, and for what panels may ask on theirs."""
-        role, path = self._connection.role, target.partition("?")[0]
-        return not role or (role == "panel" and admin_target(method, path.removeprefix(ADMIN)) is not None)
-
-    def _handled(self, target: str) -> IncomingRequest:
-        settings = self._front.settings
+            return WebSocketBridge(front, cycle)
+        if self._admin is not None and own.startswith(ADMIN) and _has_control(cycle.role, head.method, own):
+            return TornadoRequest(self._admin, cycle, _PUBLICATION)
+        settings = front.settings
         whole = streamed = BodyLimit(settings.max_body, limit_sentence(settings))
-        if target.startswith(CDN):  # files are never in memory
+        if own.startswith(CDN):  # files are never in memory
             streamed = BodyLimit(settings.max_file, file_limit_sentence(settings))
-        return TornadoRequest(self._public, self._connection, whole, streamed)
+        return TornadoRequest(self._public, cycle, whole, streamed)
 
-    @property
-    def upgrades(self) -> bool:
-        return self._inner.upgrades
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self._inner.data_received(chunk)
-
-    def finish(self) -> None:
-        self._inner.finish()
-
-    def on_connection_close(self) -> None:
-        self._inner.on_connection_close()
+def _has_control(role: str, method: str, target: str) -> bool:
+    """True on the owner's own connections, and for what panels may ask on theirs."""
+    path = target.partition("?")[0]
+    return not role or (role == "panel" and admin_target(method, path.removeprefix(ADMIN)) is not None)

@@ -46,8 +46,8 @@ class RequestDescription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             self.alias,
             self.id,
             self.websocket,
-            queued=self.origin == "queue",
-            low=self.low_priority,
-            start_within=self.start_within,
-            hint=self.hint,
+            self.origin == "queue",
+            self.low_priority,
+            self.start_within,
+            self.hint,
         )

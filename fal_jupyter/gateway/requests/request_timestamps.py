@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 import msgspec
 
 from fal_jupyter.protocol.api import Timing
 
 
-class RequestTimestamps(NamedTuple):
+class RequestTimestamps(msgspec.Struct, frozen=True, gc=False):
     """The moments of a request in monotonic seconds (0: not yet); *starting* are seconds that it waited for a runner's start."""
 
     began: float
@@ -87,9 +86,8 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
     def at(self, now: float) -> RequestTimestamps:
         """Return the moments so far, up to the end of the answer if it has ended."""
         until = self.ended or now
-        first_byte = min(
-            self.first_byte, until
-        )  # a runner may answer after the gateway has (a timeout, a cancellation)
+        # a runner may answer after the gateway has (a timeout, a cancellation)
+        first_byte = self.first_byte if self.first_byte < until else until
         return RequestTimestamps(
             self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, first_byte, until
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fal_jupyter.gateway.http.event_stream import EventStream
+from fal_jupyter.gateway.http.event_stream import EventStream, is_event_stream
 from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
 from fal_jupyter.protocol.api import BODILESS, H_ERROR_TYPE, H_REQUEST_ID, H_REVISION, H_RUNNER
 
@@ -29,7 +29,7 @@ class ResponseRelay(msgspec.Struct, eq=False):
 
     def set_content_type(self, content_type: str) -> None:
         """Note the content type that the app gives its body."""
-        self._events = EventStream() if EventStream.is_one(content_type) else None
+        self._events = EventStream() if is_event_stream(content_type) else None
 
     def respond(self, status: int, headers: list[tuple[str, str]], body: bytes, *, whole: bool) -> None:
         """Send the head and the first (with *whole*: the whole, whose length *headers* lack) body; *headers* is changed."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from fal_jupyter.gateway.http.response_writer import FAILED, failure
 
 HEAD_LIMIT = 64 * 1024  # bytes
-STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
+STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {text}" for status, text in responses.items()}
 
 
 class Refusal(NamedTuple):
@@ -20,8 +20,8 @@ class Refusal(NamedTuple):
     def to_bytes(self) -> bytes:
         """The response, in fal's shape."""
         headers, body = failure(self.status, "internal_error" if self.status >= 500 else "bad_request", self.detail)
-        lines = [f"{name}: {value}\r\n" for name, value in (*headers, ("connection", "close"))]
-        return f"{STATUS_LINES[self.status]}{''.join(lines)}\r\n".encode() + body
+        lines = [STATUS_LINES[self.status], *map(": ".join, headers), "connection: close", "", ""]
+        return "\r\n".join(lines).encode() + body
 
 
 class RequestRefused(Exception):

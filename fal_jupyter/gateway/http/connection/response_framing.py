@@ -22,6 +22,7 @@ class BodyFraming(StrEnum):
 
 _NONE, _LENGTH, _CHUNKED = BodyFraming.NONE, BodyFraming.LENGTH, BodyFraming.CHUNKED
 _UNTIL_CLOSE = BodyFraming.UNTIL_CLOSE
+_END_OF_HEAD = ("", "")
 
 
 class ResponseFraming(msgspec.Struct, eq=False, gc=False):
@@ -49,8 +50,7 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         if "connection" in values and ("connection", "close") in headers:
             self.keep_alive = False
             headers = [pair for pair in headers if pair != ("connection", "close")]
-        lines = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in headers]
+        lines = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown", *map(": ".join, headers)]
         body, length = _UNTIL_CLOSE, values.get("content-length", "")
         if is_number(length):
             body, self._remaining = _LENGTH, int(length)
@@ -61,14 +61,14 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
                 self.keep_alive = False
             else:
                 body = _CHUNKED
-                lines.append("transfer-encoding: chunked\r\n")
+                lines.append("transfer-encoding: chunked")
         self._body = body
         if not self.keep_alive and status != 101:
-            lines.append("connection: close\r\n")
+            lines.append("connection: close")
         elif self.http10:
-            lines.append("connection: keep-alive\r\n")
-        lines.append("\r\n")
-        head = "".join(lines).encode("latin-1", "replace")
+            lines.append("connection: keep-alive")
+        lines += _END_OF_HEAD
+        head = "\r\n".join(lines).encode("latin-1", "replace")
         return head + self.body(first) if first else head
 
     def body(self, data: bytes) -> bytes:
