@@ -11,7 +11,7 @@ from http.client import responses
 from typing import Final, cast
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated, stream_request_body
 
@@ -22,6 +22,7 @@ from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.guard import AccessDenied, GuardedHandler, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
+from fal_jupyter.server.proxy_states import ANSWER, RECEIVE, AnswerEvent, AnswerState, ReceiveEvent, ReceiveState
 from fal_jupyter.server.targets import DATA, is_ambiguous, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, UpstreamConnection, ended
@@ -29,7 +30,36 @@ from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, Upstrea
 NO_BOUND: Final = 1 << 62
 LINGER: Final = 10.0  # seconds for a client that was answered early to send the rest of its body
 SMALL: Final = 64 * 1024  # a body of that size is here with its head, or soon
+CHUNKED: Final = "chunked"
 SOON: Final = 0.005  # seconds that a head waits for it
+
+
+def check_upgrade(headers: HTTPHeaders, role: str) -> None:
+    """Refuse a handshake that has a body: whoever takes it for one would read the body as another request.
+
+    Args:
+        role: of the connection to the gateway.
+
+    Raises:
+        AccessDenied: no such handshake may go there.
+    """
+    if "websocket" not in headers.get("Upgrade", "").lower():
+        return
+    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0"):
+        raise AccessDenied(400, "bad_request", "a WebSocket handshake must not have a body")
+    if role != "data":
+        raise AccessDenied(400, "bad_request", "there is no WebSocket at this address")
+
+
+def body_length(request: HTTPServerRequest) -> str | None:
+    """The length of a request's body as the gateway is told it: digits, :data:`CHUNKED`, or None for a request that has no body."""
+    headers = request.headers
+    if "Transfer-Encoding" in headers:
+        return CHUNKED
+    content_length = headers.get("Content-Length")
+    if content_length is not None:
+        return content_length.partition(",")[0].strip()  # Tornado refuses those that differ
+    return "0" if request.method in ("POST", "PUT", "PATCH") else None
 
 
 class Passing(GuardedHandler):
@@ -43,7 +73,8 @@ class Passing(GuardedHandler):
         self._unsent_head = b""
         self._head_timer: asyncio.TimerHandle | None = None
         self._answer: tuple[ResponseStartLine, HTTPHeaders] | None = None
-        self._chunked = self._received = self._answered = self._begun = self._disconnected = False
+        self._receive_state, self._answer_state = ReceiveState.RECEIVING, AnswerState.PENDING
+        self._chunked = False
         self._linger: asyncio.TimerHandle | None = None
         self._target = ""
         self._replay_buffer: bytearray | None = (
@@ -74,23 +105,13 @@ class Passing(GuardedHandler):
             await super().prepare()
             self._wire.set_max_body_size(self._max_body or NO_BOUND)
             self._target = self.target()
-            self._check_upgrade()
+            check_upgrade(self.request.headers, self.role)
             await self._open()
         except HTTPError as error:
             headers = self.request.headers
             if "Expect" in headers or not ("Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"):
                 raise
             self._respond(error.status_code, error_body(*explain(error)))  # while its body is still coming
-
-    def _check_upgrade(self) -> None:
-        """Refuse a handshake that has a body: whoever takes it for one would read the body as another request."""
-        headers = self.request.headers
-        if "websocket" not in headers.get("Upgrade", "").lower():
-            return
-        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0"):
-            raise AccessDenied(400, "bad_request", "a WebSocket handshake must not have a body")
-        if self.role != "data":
-            raise AccessDenied(400, "bad_request", "there is no WebSocket at this address")
 
     async def _open(self) -> None:
         try:
@@ -100,7 +121,8 @@ class Passing(GuardedHandler):
             raise AccessDenied(503, "no_gateway", error.message) from None
         connection.begin(self, self.request.method or "", last=self.is_websocket)
         self._gateway = connection.gateway
-        length = None if self.is_websocket else self._length()
+        length = None if self.is_websocket else body_length(self.request)
+        self._chunked = length == CHUNKED
         head = self._head(length)
         expected = "Expect" in self.request.headers
         if length is None or (length.isdigit() and int(length) <= SMALL and not expected):
@@ -117,16 +139,6 @@ class Passing(GuardedHandler):
             if len(self._replay_buffer) > MOST_UNREAD:
                 self._replay_buffer = None
         return self._connection.write(data) if self._connection is not None else None
-
-    def _length(self) -> str | None:
-        headers = self.request.headers
-        if "Transfer-Encoding" in headers:
-            self._chunked = True
-            return "chunked"
-        content_length = headers.get("Content-Length")
-        if content_length is not None:
-            return content_length.partition(",")[0].strip()  # Tornado refuses those that differ
-        return "0" if self.request.method in ("POST", "PUT", "PATCH") else None
 
     def _head(self, length: str | None) -> bytes:
         query = without_secrets(self.request.query)
@@ -165,17 +177,28 @@ class Passing(GuardedHandler):
 
     def _body_complete(self) -> None:
         """The request has been read to its end."""
-        self._received = True
+        self._receive_state = RECEIVE[self._receive_state][ReceiveEvent.BODY_ENDED]
         if self._connection is not None or self._again is not None:
             self._send_head()
             if self._chunked:
                 self._pass(b"0\r\n\r\n")
             if self._connection is not None:
                 self._connection.complete()
-        elif self._answered:
+        elif self._answer_state is AnswerState.COMPLETE:
             self._finish()
 
     # --- outwards -----------------------------------------------------------------------------------------------
+    @property
+    def _is_received(self) -> bool:
+        return self._receive_state is ReceiveState.RECEIVED
+
+    @property
+    def _is_disconnected(self) -> bool:
+        return self._answer_state is AnswerState.DISCONNECTED
+
+    def _move(self, event: AnswerEvent) -> None:
+        self._answer_state = ANSWER[self._answer_state][event]
+
     @property
     def _wire(self) -> HTTP1Connection:
         return cast(HTTP1Connection, self.request.connection)
@@ -183,7 +206,7 @@ class Passing(GuardedHandler):
     def began(self, status: int, headers: list[tuple[str, str]]) -> None:
         """The answer's head."""
         if status == 101:
-            if self.is_websocket and self._received:
+            if self.is_websocket and self._is_received:
                 self._switch(headers)
             elif self._connection is not None:  # no upgrade was requested
                 self._connection.drop()
@@ -201,7 +224,7 @@ class Passing(GuardedHandler):
         """A piece of the answer's body."""
         if self._answer is not None:
             (start, headers), self._answer = self._answer, None
-            self._begun = True
+            self._move(AnswerEvent.HEAD_SENT)
             sent = self._wire.write_headers(start, headers, data)
         else:
             sent = self._wire.write(data)
@@ -217,22 +240,23 @@ class Passing(GuardedHandler):
         """No more data for now: send a head that has no body yet."""
         if self._answer is not None:
             (start, headers), self._answer = self._answer, None
-            self._begun = True
+            self._move(AnswerEvent.HEAD_SENT)
             self._wire.write_headers(start, headers)
 
     def ended(self) -> None:
         """The answer is complete."""
         self.settled()
-        self._connection, self._answered = None, True
-        if self._received:
+        self._connection = None
+        self._move(AnswerEvent.ENDED)
+        if self._is_received:
             self._finish()
-        elif not self._disconnected:  # hanging up on one that still sends would destroy its answer
+        elif not self._is_disconnected:  # hanging up on one that still sends would destroy its answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
     def lost(self, why: ConnectionLost) -> None:
         """The gateway disconnected mid-response, or is stopped."""
         self._connection, self._answer = None, None
-        if self._begun or self._disconnected:
+        if self._answer_state is not AnswerState.PENDING:
             self._cut()
         elif why.unread and self._replay_buffer is not None and self._gateways_left:
             self._gateways_left -= 1
@@ -253,21 +277,21 @@ class Passing(GuardedHandler):
             connection = await self._upstream.connect()
         except GatewayUnreachable:
             self._again = None
-            if not self._disconnected:
+            if not self._is_disconnected:
                 self._refuse(error)
             return
         self._again = None
         if (
-            self._disconnected or self._replay_buffer is None
+            self._is_disconnected or self._replay_buffer is None
         ):  # the caller left, or has sent more than can be sent twice
             connection.drop()
-            if not self._disconnected:
+            if not self._is_disconnected:
                 self._refuse(error)
             return
         self._connection, self._gateway = connection, connection.gateway
         connection.begin(self, self.request.method or "", last=self.is_websocket)
         connection.write(bytes(self._replay_buffer))
-        if self._received:
+        if self._is_received:
             connection.complete()
 
     def _respond(self, status: int, data: bytes) -> None:
@@ -276,14 +300,14 @@ class Passing(GuardedHandler):
         headers = HTTPHeaders({"Content-Type": "application/json", "Content-Length": str(len(data))})
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Cache-Control"] = "no-store"
-        self._begun = True
+        self._move(AnswerEvent.HEAD_SENT)
         self._wire.write_headers(ResponseStartLine("HTTP/1.1", status, responses.get(status, "Unknown")), headers, data)
         self.ended()
 
     def _finish(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
-        if self._finished or self._disconnected:
+        if self._finished or self._is_disconnected:
             return
         self._headers_written = True
         try:
@@ -293,7 +317,7 @@ class Passing(GuardedHandler):
 
     def _cut(self) -> None:
         """Close the connection, so that the client sees an incomplete response."""
-        self._disconnected = True
+        self._move(AnswerEvent.CONNECTION_CLOSED)
         stream = self._wire.stream
         if stream is not None:
             stream.close()
@@ -314,7 +338,7 @@ class Passing(GuardedHandler):
     def on_connection_close(self) -> None:
         """The client disconnected: cancel its request."""
         super().on_connection_close()
-        self._disconnected = True
+        self._move(AnswerEvent.CONNECTION_CLOSED)
         self._forget_timer()
         if self._linger is not None:
             self._linger.cancel()

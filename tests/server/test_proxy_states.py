@@ -1,0 +1,39 @@
+"""The states of a request that the proxy passes on, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from fal_jupyter.domain.transitions import IllegalTransition
+from fal_jupyter.server.proxy_states import ANSWER, RECEIVE, AnswerEvent, AnswerState, ReceiveEvent, ReceiveState
+
+TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
+    (RECEIVE, ReceiveState, ReceiveEvent, ReceiveState.RECEIVING),
+    (ANSWER, AnswerState, AnswerEvent, AnswerState.PENDING),
+]
+
+
+@pytest.mark.parametrize(("table", "states", "events", "first"), TABLES, ids=["receive", "answer"])
+def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
+    table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]], states: type[StrEnum], events: type[StrEnum], first: StrEnum
+) -> None:
+    assert set(table) == set(states)
+    reached, new = set(), {first}
+    while new:
+        reached |= new
+        new = {after for state in new for after in table[state].values()} - reached
+    assert reached == set(states)
+    assert {event for row in table.values() for event in row} == set(events)
+    for state in states:
+        for event in set(events) - set(table[state]):
+            with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state {state}"):
+                table[state][event]
+
+
+def test_an_answer_is_complete_once_and_nothing_follows_a_closed_connection() -> None:
+    assert set(ANSWER[AnswerState.COMPLETE]) == {AnswerEvent.CONNECTION_CLOSED}
+    assert set(ANSWER[AnswerState.DISCONNECTED].values()) == {AnswerState.DISCONNECTED}
