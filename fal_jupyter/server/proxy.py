@@ -22,7 +22,14 @@ from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.guard import AccessDenied, GuardedHandler, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
-from fal_jupyter.server.proxy_states import ANSWER, RECEIVE, AnswerEvent, AnswerState, ReceiveEvent, ReceiveState
+from fal_jupyter.server.proxy_states import (
+    ANSWER,
+    RECEIVE,
+    PassedAnswerEvent,
+    PassedAnswerState,
+    PassedRequestEvent,
+    PassedRequestState,
+)
 from fal_jupyter.server.targets import DATA, is_ambiguous, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, UpstreamConnection, ended
@@ -73,7 +80,7 @@ class Passing(GuardedHandler):
         self._unsent_head = b""
         self._head_timer: asyncio.TimerHandle | None = None
         self._answer: tuple[ResponseStartLine, HTTPHeaders] | None = None
-        self._receive_state, self._answer_state = ReceiveState.RECEIVING, AnswerState.PENDING
+        self._receive_state, self._answer_state = PassedRequestState.RECEIVING, PassedAnswerState.PENDING
         self._chunked = False
         self._linger: asyncio.TimerHandle | None = None
         self._target = ""
@@ -177,26 +184,26 @@ class Passing(GuardedHandler):
 
     def _body_complete(self) -> None:
         """The request has been read to its end."""
-        self._receive_state = RECEIVE[self._receive_state][ReceiveEvent.BODY_ENDED]
+        self._receive_state = RECEIVE[self._receive_state][PassedRequestEvent.BODY_ENDED]
         if self._connection is not None or self._again is not None:
             self._send_head()
             if self._chunked:
                 self._pass(b"0\r\n\r\n")
             if self._connection is not None:
                 self._connection.complete()
-        elif self._answer_state is AnswerState.COMPLETE:
+        elif self._answer_state is PassedAnswerState.COMPLETE:
             self._finish()
 
     # --- outwards -----------------------------------------------------------------------------------------------
     @property
     def _is_received(self) -> bool:
-        return self._receive_state is ReceiveState.RECEIVED
+        return self._receive_state is PassedRequestState.RECEIVED
 
     @property
     def _is_disconnected(self) -> bool:
-        return self._answer_state is AnswerState.DISCONNECTED
+        return self._answer_state is PassedAnswerState.DISCONNECTED
 
-    def _move(self, event: AnswerEvent) -> None:
+    def _move(self, event: PassedAnswerEvent) -> None:
         self._answer_state = ANSWER[self._answer_state][event]
 
     @property
@@ -224,7 +231,7 @@ class Passing(GuardedHandler):
         """A piece of the answer's body."""
         if self._answer is not None:
             (start, headers), self._answer = self._answer, None
-            self._move(AnswerEvent.HEAD_SENT)
+            self._move(PassedAnswerEvent.HEAD_SENT)
             sent = self._wire.write_headers(start, headers, data)
         else:
             sent = self._wire.write(data)
@@ -240,14 +247,14 @@ class Passing(GuardedHandler):
         """No more data for now: send a head that has no body yet."""
         if self._answer is not None:
             (start, headers), self._answer = self._answer, None
-            self._move(AnswerEvent.HEAD_SENT)
+            self._move(PassedAnswerEvent.HEAD_SENT)
             self._wire.write_headers(start, headers)
 
     def ended(self) -> None:
         """The answer is complete."""
         self.settled()
         self._connection = None
-        self._move(AnswerEvent.ENDED)
+        self._move(PassedAnswerEvent.ENDED)
         if self._is_received:
             self._finish()
         elif not self._is_disconnected:  # hanging up on one that still sends would destroy its answer
@@ -256,7 +263,7 @@ class Passing(GuardedHandler):
     def lost(self, why: ConnectionLost) -> None:
         """The gateway disconnected mid-response, or is stopped."""
         self._connection, self._answer = None, None
-        if self._answer_state is not AnswerState.PENDING:
+        if self._answer_state is not PassedAnswerState.PENDING:
             self._cut()
         elif why.unread and self._replay_buffer is not None and self._gateways_left:
             self._gateways_left -= 1
@@ -300,7 +307,7 @@ class Passing(GuardedHandler):
         headers = HTTPHeaders({"Content-Type": "application/json", "Content-Length": str(len(data))})
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Cache-Control"] = "no-store"
-        self._move(AnswerEvent.HEAD_SENT)
+        self._move(PassedAnswerEvent.HEAD_SENT)
         self._wire.write_headers(ResponseStartLine("HTTP/1.1", status, responses.get(status, "Unknown")), headers, data)
         self.ended()
 
@@ -317,7 +324,7 @@ class Passing(GuardedHandler):
 
     def _cut(self) -> None:
         """Close the connection, so that the client sees an incomplete response."""
-        self._move(AnswerEvent.CONNECTION_CLOSED)
+        self._move(PassedAnswerEvent.CONNECTION_CLOSED)
         stream = self._wire.stream
         if stream is not None:
             stream.close()
@@ -338,7 +345,7 @@ class Passing(GuardedHandler):
     def on_connection_close(self) -> None:
         """The client disconnected: cancel its request."""
         super().on_connection_close()
-        self._move(AnswerEvent.CONNECTION_CLOSED)
+        self._move(PassedAnswerEvent.CONNECTION_CLOSED)
         self._forget_timer()
         if self._linger is not None:
             self._linger.cancel()

@@ -8,20 +8,20 @@ from typing import Final
 from fal_jupyter.domain.transitions import transition_table
 
 
-class ReceiveState(StrEnum):
+class PassedRequestState(StrEnum):
     """How far the client's request has been read."""
 
     RECEIVING = "receiving"
     RECEIVED = "received"
 
 
-class ReceiveEvent(StrEnum):
+class PassedRequestEvent(StrEnum):
     """What moves a request that is being read."""
 
     BODY_ENDED = "body ended"
 
 
-class AnswerState(StrEnum):
+class PassedAnswerState(StrEnum):
     """How far the request has been answered."""
 
     PENDING = "pending"
@@ -30,7 +30,7 @@ class AnswerState(StrEnum):
     DISCONNECTED = "disconnected"  # the client left, or its connection was closed in the middle of the answer
 
 
-class AnswerEvent(StrEnum):
+class PassedAnswerEvent(StrEnum):
     """What moves an answer."""
 
     HEAD_SENT = "head sent"
@@ -40,28 +40,28 @@ class AnswerEvent(StrEnum):
 
 RECEIVE: Final = transition_table(
     {
-        ReceiveState.RECEIVING: {ReceiveEvent.BODY_ENDED: ReceiveState.RECEIVED},
-        ReceiveState.RECEIVED: {},
+        PassedRequestState.RECEIVING: {PassedRequestEvent.BODY_ENDED: PassedRequestState.RECEIVED},
+        PassedRequestState.RECEIVED: {},
     }
 )
 
 ANSWER: Final = transition_table(
     {
-        AnswerState.PENDING: {
-            AnswerEvent.HEAD_SENT: AnswerState.STREAMING,
-            AnswerEvent.CONNECTION_CLOSED: AnswerState.DISCONNECTED,
+        PassedAnswerState.PENDING: {
+            PassedAnswerEvent.HEAD_SENT: PassedAnswerState.STREAMING,
+            PassedAnswerEvent.CONNECTION_CLOSED: PassedAnswerState.DISCONNECTED,
         },
-        AnswerState.STREAMING: {
-            AnswerEvent.ENDED: AnswerState.COMPLETE,
-            AnswerEvent.CONNECTION_CLOSED: AnswerState.DISCONNECTED,
+        PassedAnswerState.STREAMING: {
+            PassedAnswerEvent.ENDED: PassedAnswerState.COMPLETE,
+            PassedAnswerEvent.CONNECTION_CLOSED: PassedAnswerState.DISCONNECTED,
         },
         # the client may still be sending its request
-        AnswerState.COMPLETE: {AnswerEvent.CONNECTION_CLOSED: AnswerState.DISCONNECTED},
+        PassedAnswerState.COMPLETE: {PassedAnswerEvent.CONNECTION_CLOSED: PassedAnswerState.DISCONNECTED},
         # who answers may not know yet; a connection that we close is reported as closed, too
-        AnswerState.DISCONNECTED: {
-            AnswerEvent.HEAD_SENT: AnswerState.DISCONNECTED,
-            AnswerEvent.ENDED: AnswerState.DISCONNECTED,
-            AnswerEvent.CONNECTION_CLOSED: AnswerState.DISCONNECTED,
+        PassedAnswerState.DISCONNECTED: {
+            PassedAnswerEvent.HEAD_SENT: PassedAnswerState.DISCONNECTED,
+            PassedAnswerEvent.ENDED: PassedAnswerState.DISCONNECTED,
+            PassedAnswerEvent.CONNECTION_CLOSED: PassedAnswerState.DISCONNECTED,
         },
     }
 )

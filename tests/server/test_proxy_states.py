@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from fal_jupyter.domain.transitions import IllegalTransition
-from fal_jupyter.server.proxy_states import ANSWER, RECEIVE, AnswerEvent, AnswerState, ReceiveEvent, ReceiveState
+from fal_jupyter.server.proxy_states import (
+    ANSWER,
+    RECEIVE,
+    PassedAnswerEvent,
+    PassedAnswerState,
+    PassedRequestEvent,
+    PassedRequestState,
+)
 
 TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
-    (RECEIVE, ReceiveState, ReceiveEvent, ReceiveState.RECEIVING),
-    (ANSWER, AnswerState, AnswerEvent, AnswerState.PENDING),
+    (RECEIVE, PassedRequestState, PassedRequestEvent, PassedRequestState.RECEIVING),
+    (ANSWER, PassedAnswerState, PassedAnswerEvent, PassedAnswerState.PENDING),
 ]
 
 
@@ -35,5 +42,5 @@ def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
 
 
 def test_an_answer_is_complete_once_and_nothing_follows_a_closed_connection() -> None:
-    assert set(ANSWER[AnswerState.COMPLETE]) == {AnswerEvent.CONNECTION_CLOSED}
-    assert set(ANSWER[AnswerState.DISCONNECTED].values()) == {AnswerState.DISCONNECTED}
+    assert set(ANSWER[PassedAnswerState.COMPLETE]) == {PassedAnswerEvent.CONNECTION_CLOSED}
+    assert set(ANSWER[PassedAnswerState.DISCONNECTED].values()) == {PassedAnswerState.DISCONNECTED}
