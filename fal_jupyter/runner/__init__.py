@@ -1,1 +1,1 @@
-"""The room where user code lives: template (warm fork source), guard, channel, host, endpoints, capture."""
+"""Runner processes, in which user code runs: template (warm fork source), guard, channel, lifecycle, endpoints, capture."""

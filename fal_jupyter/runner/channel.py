@@ -1,8 +1,8 @@
 """The runner's end of its socketpair: frames out from any thread, frames in on the loop.
 
-Sending never blocks the event loop nor user code: what the socket does not take at once is written by a thread of
-its own. Bodies are bounded by the credit of their streams; output has a bound here: beyond it lines are dropped and
-counted, so that a flood costs neither time nor memory.
+Sending blocks neither the event loop nor user code: data that the socket does not accept immediately is written by a separate
+thread. Bodies are bounded by the credit of their streams; output is bounded here: beyond the limit lines are dropped and
+counted, so that excessive output costs neither time nor memory.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class RunnerChannel:
 
     def _forked(self) -> None:
         self._lock.release()
-        self._closed = self._in_child = True  # it must not speak for its parent, nor hold its connection open
+        self._closed = self._in_child = True  # it must neither send for its parent nor keep its connection open
         self.sock.close()
 
     @property
     def backlog(self) -> int:
-        """Bytes that the gateway has not taken yet."""
+        """Bytes that the gateway has not read yet."""
         return self._pending_bytes
 
     def send(self, data: bytes, payload: memoryview | None = None) -> None:
-        """Send one or more whole frames, or one frame's head and payload; they keep their order."""
+        """Send one or more complete frames, or one frame's head and payload; they keep their order."""
         with self._lock:
             if self._closed:
                 if self._in_child:
@@ -109,7 +109,7 @@ class RunnerChannel:
 
     def receive(self) -> list[Frame]:
         """Return the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
-        end_returned_child()  # it runs its parent's loop
+        end_returned_child()  # a forked child that runs its parent's loop
         try:
             size = self.sock.recv_into(self._arena)
         except BlockingIOError:
@@ -121,12 +121,12 @@ class RunnerChannel:
         return list(self._decoder.feed(self._arena[:size]))
 
     def flush(self, seconds: float) -> None:
-        """Wait until all is written, *seconds* at most; for the last words of a process."""
+        """Wait until everything is written, *seconds* at most; for the last output of a process."""
         with self._lock:
             self._drained.wait_for(lambda: self._closed or not self._pending, seconds)
 
     def wait_for_frame(self, predicate: Callable[[Frame], bool]) -> Frame:
-        """Block until a frame that *predicate* accepts is here (used before there is a loop)."""
+        """Block until a frame that *predicate* accepts arrives (used before there is a loop)."""
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         while True:
@@ -137,7 +137,7 @@ class RunnerChannel:
 
 
 def die() -> NoReturn:
-    """The gateway is gone: end this process and its children, but for those that clean up after them; the template takes the rest."""
+    """The gateway has ended: end this process and its children, except helpers that clean up; the template ends the others."""
     try:
         end_orphans(())
     finally:

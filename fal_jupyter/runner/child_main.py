@@ -1,6 +1,6 @@
-"""``__main__`` of the processes that a runner's user code spawns: it has the names that the runner's has, and ``import fal`` works.
+"""``__main__`` of the processes that a runner's user code spawns: it has the names of the runner's ``__main__``, and ``import fal`` works.
 
-Run by ``multiprocessing`` (and what follows its protocol) under the name ``__mp_main__``, after it has set ``sys.path``.
+Run by ``multiprocessing`` (and libraries that use its protocol) under the name ``__mp_main__``, after it has set ``sys.path``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fal_jupyter.runner.process.children import LOAD_VARIABLE, enter_main
 
 
 def names_of_the_runner() -> dict[str, object]:
-    """Load what the runner was loaded with; returns the names of its ``__main__``."""
+    """Load the runner's code; returns the names of its ``__main__``."""
     head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
     head: LoadHead = msgspec.json.decode(head_json)
     enter_imports(head)

@@ -1,4 +1,4 @@
-"""What a runner does before anything else: it cannot outlive its template, and its own children cannot escape it."""
+"""First steps of a runner: it cannot outlive its template, and its own children cannot escape it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fal_jupyter.processes import PR_SET_PDEATHSIG, become_subreaper, prctl
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGKILL when *parent*'s main thread ends; end at once if it already has.
+    """Make the kernel send SIGKILL when *parent*'s main thread ends; end immediately if it already has.
 
-    The signal follows the thread that forked, so the template forks from its only thread.
+    The signal is tied to the thread that forked, so the template forks from its only thread.
     """
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -21,7 +21,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def arm(parent: int) -> None:
-    """Make this process a runner: own session, dies with its template, keeps its orphans, default signals.
+    """Make this process a runner: own session, killed with its template, adopts its orphans, default signals.
 
     SIGINT is ignored: a Jupyter interrupt is for the kernel; calls are cancelled through the gateway.
     """
@@ -33,16 +33,16 @@ def arm(parent: int) -> None:
         signal.signal(number, signal.SIG_DFL if number != signal.SIGPIPE else signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # an abort is for its stacks, not for a core file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # SIGABRT is used for stack dumps, not for core files
 
 
 def show_stacks_on_abort() -> None:
-    """On SIGABRT write the stacks of all threads to file descriptor 2 (the output pipe), then die of it."""
+    """On SIGABRT write the stacks of all threads to file descriptor 2 (the output pipe), then end by the signal."""
     faulthandler.enable(file=2, all_threads=True)
 
 
 def close_other_descriptors(keep: set[int]) -> None:
-    """Close every descriptor but 0, 1, 2 and *keep*: a fork carries the sockets of its siblings otherwise."""
+    """Close every descriptor but 0, 1, 2 and *keep*: otherwise a fork inherits the sockets of its siblings."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         if fd > 2 and fd not in keep:

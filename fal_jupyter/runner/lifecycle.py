@@ -1,7 +1,7 @@
-"""The life of one runner: load, setup, serve, teardown.
+"""The lifecycle of one runner: load, setup, serve, teardown.
 
 Order (fal's lifespan): environment → import of the class → instance → application → ``setup()`` on the main thread
-(async: on the loop) → requests → ``handle_exit()`` → what is in flight → ``teardown()`` → exit.
+(async: on the loop) → requests → ``handle_exit()`` → requests in flight → ``teardown()`` → exit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RUNNER_VARIABLE = "FAL_JUPYTER_RUNNER"
 
 
 def main(sock: socket.socket) -> int:
-    """Be a runner on *sock* until the gateway says otherwise; returns the exit status."""
+    """Run a runner on *sock* until the gateway ends it; returns the exit status."""
     channel = RunnerChannel(sock)
     channel.send(frames.encode(Kind.HELLO, 0, _encode({"protocol": PROTOCOL, "pid": os.getpid()})))
     frame = channel.wait_for_frame(lambda f: f.kind in (Kind.LOAD, Kind.SHUTDOWN))
@@ -59,7 +59,7 @@ def main(sock: socket.socket) -> int:
 
 
 class RunnerLifecycle:
-    """One live instance of the user's class, and its way through life."""
+    """One instance of the user's class, and its lifecycle."""
 
     def __init__(self, channel: RunnerChannel, output: capture.OutputCapture, head: LoadHead, load: bytes) -> None:
         self.channel, self.output, self.head, self._load = channel, output, head, load
@@ -111,13 +111,13 @@ class RunnerLifecycle:
             runner.close()
 
     def _escaped(self, error: BaseException) -> None:
-        """A task of user code ended by an exception that leaves the event loop: ``sys.exit()`` ends the runner, as in an endpoint."""
+        """A task of user code raised an exception that leaves the event loop: ``sys.exit()`` ends the runner, as in an endpoint."""
         assert self.server is not None
         if issubclass(type(error), SystemExit):
             self.server.exit_requested.set(f"a task of the app called sys.exit({failures.code_of(error)})")
             return
         print(
-            f"fal_jupyter: a task of the app ended by this:\n{failures.describe(error, 'request')['text']}",
+            f"fal_jupyter: a task of the app raised:\n{failures.describe(error, 'request')['text']}",
             file=sys.stderr,
         )
 
@@ -129,7 +129,7 @@ class RunnerLifecycle:
             failures.note(described, message)
         self.channel.send(frames.encode(Kind.FAILED, 0, failures.encode(described)))
         self.channel.flush(2)
-        return 3  # what uvicorn's process ends with when the lifespan fails
+        return 3  # uvicorn's exit status when the lifespan fails
 
     async def _serve(self, server: RequestServer) -> int:
         loop = asyncio.get_running_loop()
@@ -166,7 +166,7 @@ class RunnerLifecycle:
     async def _leave(self, server: RequestServer) -> int:
         try:
             result = self.instance.handle_exit()
-            if inspect.isawaitable(result):  # fal never awaits it, so that nothing of an async one runs there (C24)
+            if inspect.isawaitable(result):  # fal never awaits it, so an async one does not run there (C24)
                 await result
         except BaseException as error:
             print(f"Error in handle_exit: {failures.text_of(error)}", file=sys.stderr)
@@ -201,7 +201,7 @@ def _enter_context() -> None:
 
 
 def enter_environment(head: LoadHead) -> None:
-    """Become what the kernel was when the cell ran: variables, working directory, path; and put ``fal`` in place."""
+    """Recreate the kernel's state when the cell ran: variables, working directory, path; and install ``fal``."""
     environment = head["environment"]
     own = settings.read().environment() | ({settings.CDN_VARIABLE: head["cdn"]} if head["cdn"] else {})
     os.environ.clear()
@@ -219,14 +219,14 @@ def enter_environment(head: LoadHead) -> None:
     front_end_variables.leave_behind(os.environ, isolated=bool(environment["isolated"]))
     if environment["isolated"]:
         front_end_variables.enter_environment_of(sys.prefix, os.environ)
-    tempfile.tempdir = None  # the template may have looked already
+    tempfile.tempdir = None  # the template may have cached it
     if head["authority"]:
         trust.trust(head["authority"])
     enter_imports(head)
 
 
 def enter_imports(head: LoadHead) -> None:
-    """Put in place what user code imports: ``fal``, the app's own modules, and a ``fal_client`` that uploads here."""
+    """Install what user code imports: ``fal``, the app's own modules, and a ``fal_client`` that uploads to the gateway."""
     from fal_jupyter import fal, shipping  # start-up
 
     fal.install()
@@ -235,13 +235,13 @@ def enter_imports(head: LoadHead) -> None:
 
 
 def load_class(head: LoadHead, payload: bytes) -> Any:
-    """Return the user's class, out of a pickle of ours or out of its file."""
+    """Return the user's class, from our pickle or from its file."""
     try:
         return _load_class(head, payload)
     except ModuleNotFoundError as error:
         if head["environment"]["isolated"]:
             error.add_note(
-                f"{head['class_name']} runs in an environment of its own, which has what its requirements name and no more: "
+                f"{head['class_name']} runs in an isolated environment, which has only the packages of its requirements: "
                 f"add the package of {error.name!r} to them, or serve it with --env kernel."
             )
         raise
@@ -265,7 +265,7 @@ def _class_of(served: object) -> Any:
 
 
 def _raise_threads() -> None:
-    """Give back the threads that the template did without."""
+    """Restore the thread counts that the template reduced."""
     cores = len(os.sched_getaffinity(0))
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "set_num_threads"):  # a module of that name need not be PyTorch
@@ -278,6 +278,6 @@ def _raise_threads() -> None:
 
 
 def _wish(cores: int, *variables: str) -> int:
-    """The number of threads that the first of these variables that has one asks for, as the libraries read them; else *cores*."""
+    """The number of threads in the first of these variables that is set, as the libraries read them; else *cores*."""
     values = (os.environ.get(variable, "") for variable in variables)
     return next((int(number) for number in values if number.isdecimal() and int(number) > 0), cores)

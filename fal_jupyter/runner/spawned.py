@@ -1,7 +1,7 @@
 """A runner that is not forked: ``python -P -m fal_jupyter.runner.spawned TEMPLATE_PID CHANNEL_FD``.
 
-For templates that found themselves with more than one thread (a ``sitecustomize`` or a ``.pth`` file that starts one): a fork
-would have only the one that forked, and the locks that the others held.
+For templates with more than one thread (a ``sitecustomize`` or a ``.pth`` file that starts one): a fork
+would have only the forking thread, and the locks that the others held.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fal_jupyter.runner import guard
 
 
 def main() -> None:
-    """Arm the guard, then be an ordinary runner."""
+    """Install the guard, then run an ordinary runner."""
     parent, channel = int(sys.argv[1]), int(sys.argv[2])
     guard.arm(parent)
     guard.close_other_descriptors({channel})

@@ -1,19 +1,19 @@
 """The warm fork source and supervisor: ``python -P -m fal_jupyter.runner.template FD``, one process for each interpreter (and for each
-set of variables that act when a process starts, ``LD_LIBRARY_PATH``, ``OMP_NUM_THREADS`` …: its runners have them by the fork).
+set of variables that take effect when a process starts, ``LD_LIBRARY_PATH``, ``OMP_NUM_THREADS`` …, which its runners inherit).
 
-It imports what every runner needs, stays single-threaded, and forks runners on order. It is a child subreaper, so
-that whatever user code leaves behind falls to it when a runner ends; and it ends its whole tree when the gateway is
-gone (end of the control socket).
+It imports what every runner needs, stays single-threaded, and forks runners on request. It is a child subreaper, so
+that it adopts processes that user code leaves behind when a runner ends; and it ends its process tree when the gateway
+ends (end of the control socket).
 
-Control socket: AF_UNIX SOCK_SEQPACKET, one JSON object a packet.
+Control socket: AF_UNIX SOCK_SEQPACKET, one JSON object per packet.
 
 gateway → template
-    ``{"op": "fork", "runner_id", "preload": [module…], "memory"}`` (bytes that it may have, 0: all) with two descriptors: the runner's end of its
+    ``{"op": "fork", "runner_id", "preload": [module…], "memory"}`` (limit in bytes, 0: none) with two descriptors: the runner's end of its
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
     ``{"event": "up", "pid", "imports_ms", "installed", "no_data"}`` (the fields of :class:`fal_jupyter.installed.Installed`; why ``/data`` is not mounted) · ``{"event": "forked", "runner_id", "pid"}`` ·
-    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "over_memory", "runner_id", "used"}`` (it is killed) · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
-    its orphans are gone by then)
+    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "over_memory", "runner_id", "used"}`` (it was killed) · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
+    its orphans have ended by then)
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Template:
     def __init__(self, control: socket.socket, environ: dict[str, str], no_data: str) -> None:
         self.control, self.environ, self.no_data = control, environ, no_data
         self.runners: dict[int, str] = {}
-        self.cleaners: dict[int, float] = {}  # orphans that still clean up, and until when they may
+        self.cleaners: dict[int, float] = {}  # orphans that are still cleaning up, and their deadlines
         self.generators = CopiedGenerators()
         self.memory = MemoryLimits()
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -87,13 +87,13 @@ class Template:
 
     def run(self) -> None:
         began = time.monotonic()
-        installed = asdict(installed_here())  # before the imports: what changes during them has changed
+        installed = asdict(installed_here())  # before the imports: changes during them count as changes
         for name in BASE_IMPORTS:
             self._import(name)
         imports_ms = round((time.monotonic() - began) * 1000, 1)
         log.debug("template %s is up: imports took %s ms", os.getpid(), imports_ms)
         self._send_event(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
-        trust.default_authorities()  # runners have them by the fork
+        trust.default_authorities()  # inherited by runners
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)
@@ -112,18 +112,18 @@ class Template:
         try:
             importlib.import_module(name)
         except ImportError:
-            pass  # an optional one (uvloop): the runner does without, too
+            pass  # an optional one (uvloop), which the runner does not need either
 
     def _send_event(self, **event: object) -> None:
         try:
             self.control.send(json.dumps(event).encode())
         except OSError:
-            pass  # the gateway is gone; the end of the socket is about to be read
+            pass  # the gateway has ended; the end of the socket is read next
 
     def _order(self) -> bool:
         try:
             packet, fds, _, _ = socket.recv_fds(self.control, 65536, 2)
-        except ConnectionResetError:  # it ended before it had read what we told it
+        except ConnectionResetError:  # it ended before it had read our message
             return False
         if not packet:
             return False
@@ -208,7 +208,7 @@ class Template:
             self.memory.forget(pid)
 
     def _milliseconds_left(self) -> float | None:
-        """Milliseconds until something is due; None: nothing is."""
+        """Milliseconds until the next deadline; None: there is none."""
         timeouts = [deadline - time.monotonic() for deadline in self.cleaners.values()]
         if (look := self.memory.seconds_left()) is not None:
             timeouts.append(look)
@@ -247,15 +247,15 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
 def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
     folder = os.environ.pop(PLACE_VARIABLE, "")
-    why_not = data_mount.enter(folder) if folder else ""  # before prctl: new credentials take its settings away
+    why_not = data_mount.enter(folder) if folder else ""  # before prctl: new credentials reset its settings
     become_subreaper()
     prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # a stopped template must see the end of its gateway, too
     set_file_limit(int(sys.argv[2]))
     environ = dict(os.environ)
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # otherwise numpy starts a thread, which a fork would lose
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    logs.log_to_stderr(settings.read())  # runners have it by the fork
+    logs.log_to_stderr(settings.read())  # inherited by runners
     Template(control, environ, why_not).run()
 
 

@@ -93,4 +93,4 @@ def test_where_it_cannot_be_mounted_the_error_says_why_and_what_to_write(tmp_pat
         assert app.request("/", {"text": "lost"}).status == 500
         told = command(state, "logs", "literal").stdout
     assert "/data is not the persistent folder here: [Errno" in told
-    assert "fal.toolkit.FAL_PERSISTENT_DIR is" in told
+    assert "use fal.toolkit.FAL_PERSISTENT_DIR" in told

@@ -167,7 +167,7 @@ def test_closing_passes_both_ways(talker: Served) -> None:
     async def speak() -> list[Any]:
         assert await close_of(talker, "/told") == (4001, "told")
         assert await close_of(talker, "/no-code") == (1005, "")
-        assert await close_of(talker, "/breaks") == (1011, "the app's own server broke off")
+        assert await close_of(talker, "/breaks") == (1011, "the app's own server closed the connection")
         async with talk(talker, "/closes") as ws:
             await ws.close(4321, "mine")
         ws = await talk(talker, "/closes")

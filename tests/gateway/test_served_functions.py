@@ -114,7 +114,7 @@ def test_a_function_with_a_port_serves_by_its_own_server(shared_state: Path, fil
 
         busy = command(shared_state, "serve", f"{file}::leaves")
         assert busy.returncode == 1
-        assert f"leaves is to listen on port {port}, which another process of this machine has" in busy.stderr
+        assert f"leaves cannot listen on port {port}: another process on this machine uses it" in busy.stderr
 
         assert app.request("/die", method="GET").status in (502, 503)
         answers = (app.request("/", method="GET") for _ in range(50))  # what meets the runner that ends is a 503

@@ -141,7 +141,7 @@ def test_a_picture_that_cannot_be_made_fails_no_request(shows: Kernel) -> None:
     cell = shows.run("print(Shows.fails())").ok()
 
     assert [line for line in cell.text.splitlines() if line in ("odd", "done")] == ["odd", "done"]
-    assert "[fal_jupyter: the picture of a Odd cannot be made: ValueError: no picture]" in cell.text
+    assert "[fal_jupyter: the picture of a Odd cannot be rendered: ValueError: no picture]" in cell.text
 
 
 def test_the_text_of_a_picture_has_no_secrets(shows: Kernel) -> None:

@@ -80,8 +80,8 @@ def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() 
 @pytest.mark.parametrize(
     ("hint", "told", "instead"),
     [
-        (list, "go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
-        (tuple | None, "go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
+        (list, "go(): the annotation of 'x' has no type for its items", "write x: list[str]"),
+        (tuple | None, "go(): the annotation of 'x' has no type for its items", "write x: list[str]"),
         (Annotated[int, fastapi.Form()], "go() takes a form or a file", "pip install python-multipart"),
         (fastapi.UploadFile, "go() takes a form or a file", "pip install python-multipart"),
     ],

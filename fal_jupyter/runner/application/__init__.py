@@ -1,1 +1,1 @@
-"""The live instance as an ASGI application: routes, parameters, errors, realtime."""
+"""The app's instance as an ASGI application: routes, parameters, errors, realtime."""

@@ -1,4 +1,4 @@
-"""Bodies that user code yields: the event loop turns between two pieces, and their errors become the request's."""
+"""Streams response bodies that user code yields: yields to the event loop between pieces, and reports errors for the request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ async def guarded(
 ) -> AsyncIterator[Any]:
     """Yield the pieces of an async iterable of user code.
 
-    A generator that never awaits would keep the loop from reading that its caller has left, so the loop gets a turn after
-    each piece. What is no Exception is replaced by what *as_failure* gives. The iterator is closed when its reader leaves.
+    A generator that never awaits would keep the loop from noticing a disconnect, so this yields to the loop after
+    each piece. A BaseException is replaced by the result of *as_failure*. The iterator is closed when its reader disconnects.
 
     Args:
-        charset: encodes what is not bytes, as Starlette would, which asks the piece for its class.
+        charset: encodes pieces that are not bytes, as Starlette would; Starlette reads the piece's ``__class__``.
     """
     try:
         async for piece in pieces:

@@ -1,6 +1,6 @@
-"""The live instance as the ASGI application that fal would build: one FastAPI route an endpoint, built-in ``/health``.
+"""Builds the ASGI application that fal would build for an instance: one FastAPI route per endpoint, built-in ``/health``.
 
-Rules and texts are those of the real package where it was measured (fal 1.83 on FastAPI 0.136); no CORS headers,
+Rules and messages are those of the real package as measured (fal 1.83 on FastAPI 0.136), without CORS headers,
 since by default no web page may call a local app.
 """
 
@@ -35,15 +35,15 @@ from fal_jupyter.runner.process.children import end_returned_child
 
 
 class RequestCancelled(BaseException):
-    """Raised in a sync endpoint's thread when its owner cancelled the call. Not an Exception: user code lets it pass."""
+    """Raised in a sync endpoint's thread when its owner cancelled the call. Not an Exception, so that user code does not catch it."""
 
 
 @dataclass(slots=True)
 class EndpointCall:
-    """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit.
+    """State of one call, read by the request server: the user's exception or result, and a requested exit.
 
-    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52). *answering*: the answer has begun. *endpoint* is the user's
-    function, *disconnected* whether the caller has left.
+    *unhandled*: the exception is unexpected, so its answer is sent without hints (C52). *answering*: the answer has begun. *endpoint* is the user's
+    function, *disconnected* whether the caller has disconnected.
     """
 
     error: ErrorDescription | None = None
@@ -66,18 +66,18 @@ class EndpointCall:
             self._thread = threading.get_ident()
 
     def leave_thread(self) -> None:
-        """The user's sync code is over: an exception that is on its way to this thread must not reach its next request."""
+        """The user's sync code has ended: an exception pending for this thread must not reach its next request."""
         with self._lock:
             if self._cancelled:
                 _raise_in(self._thread, None)
             self._thread = 0
 
     def is_cancelled(self) -> bool:
-        """True if a CancelledError may be ours: the call was cancelled, or its caller left. Any other is user code's own."""
+        """True if a CancelledError may be ours: the call was cancelled, or its caller disconnected. Any other was raised by user code."""
         return self._cancelled or self.disconnected
 
     def cancel(self) -> bool:
-        """Raise :class:`RequestCancelled` in the thread of a sync endpoint; False when there is none now."""
+        """Raise :class:`RequestCancelled` in the thread of a sync endpoint; False if there is none at the moment."""
         with self._lock:
             self._cancelled = True
             if self._thread:
@@ -86,7 +86,7 @@ class EndpointCall:
 
 
 def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Let CPython raise *kind* in another thread at its next bytecode, or take such a wish back."""
+    """Make CPython raise *kind* in another thread at its next bytecode, or cancel that."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind) if kind else None)
 
 
@@ -94,17 +94,17 @@ current_call: ContextVar[EndpointCall | None] = ContextVar("fal_jupyter_call", d
 
 
 class UserAbort(Exception):
-    """A BaseException of user code as an ordinary one: the real one would end the event loop, not the request."""
+    """A BaseException of user code as an ordinary exception: the original would end the event loop, not the request."""
 
 
 def note(error: BaseException) -> None:
     """Describe an exception of the current request's user code for its owner. Never raises.
 
-    Classes are compared with ``type``: ``isinstance`` asks the exception's own ``__class__``.
+    Classes are compared with ``type``: ``isinstance`` reads the exception's own ``__class__``.
     """
     call = current_call.get()
     kind = type(error)
-    if call is None or issubclass(kind, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
+    if call is None or issubclass(kind, ClientDisconnect):  # a disconnect is not a failure of the endpoint
         return
     call.error = failures.describe(error, "request", call.endpoint)
     if message := limits.over_memory(error):
@@ -125,7 +125,7 @@ def _is_honest(error: BaseException) -> bool:
 
 
 def _carried(error: BaseException) -> BaseException:
-    """Return what leaves a worker thread in place of user code's *error*: itself, unless it lies about its class."""
+    """Return the exception that leaves a worker thread for user code's *error*: itself, unless its ``__class__`` is not its class."""
     if _is_honest(error):
         return error
     note(error)
@@ -133,10 +133,10 @@ def _carried(error: BaseException) -> BaseException:
 
 
 def as_failure(error: BaseException) -> BaseException:
-    """Return what to raise in place of user code's *error*: an ordinary Exception, or a cancellation of ours, is itself.
+    """Return the exception to raise for user code's *error*: itself if it is an ordinary Exception or our own cancellation.
 
-    A CancelledError that nobody here asked for (a task that user code cancelled and awaits) is an error like any other: let
-    through, it would end the request's task, or a task group's, without an answer.
+    A CancelledError that we did not cause (a task that user code cancelled and awaits) is an ordinary error: otherwise
+    it would end the request's task, or a task group's, without an answer.
     """
     if issubclass(type(error), Exception) and _is_honest(error):
         return error  # described when it arrives
@@ -164,7 +164,7 @@ def _returned(result: Any, endpoint: Any) -> Any:
 
 
 def _watched(endpoint: Callable[..., object]) -> Callable[..., object]:
-    """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
+    """The endpoint, with its exception or result recorded in the call; generators are observed while they are sent."""
     if inspect.isasyncgenfunction(endpoint):
         return _watched_async_generator(endpoint)
     if inspect.isgeneratorfunction(endpoint):
@@ -244,7 +244,7 @@ async def _unhandled(request: Request, error: Exception) -> JSONResponse:
 
 
 def _of_answer(call: EndpointCall, error: Exception) -> ErrorDescription:
-    """Describe what went wrong outside of the endpoint: most often with what it returned."""
+    """Describe an error outside of the endpoint: usually in serializing its result."""
     if not call.returned or isinstance(call.result, Response):
         return failures.describe(error, "request", call.endpoint)
     if issubclass(type(error), ResponseValidationError):
@@ -259,7 +259,7 @@ def build(instance: Any) -> FastAPI:
     """Build the application of *instance*.
 
     Raises:
-        Exception: whatever FastAPI says of an endpoint's signature (an annotation that is no type, for one).
+        Exception: any error of FastAPI about an endpoint's signature (for example, an annotation that is not a type).
     """
     worker_threads.guard(_carried)
     app = FastAPI(lifespan=instance.lifespan)

@@ -1,4 +1,4 @@
-"""What an exception answers: status, headers and body as fal 1.83.0 makes them (docs/contract.md, C59 to C79)."""
+"""Responses to exceptions: status, headers and body as in fal 1.83.0 (docs/contract.md, C59 to C79)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ANSWERS = (HTTPException, AppException, FieldException, RequestCancelledExcepti
 
 
 def is_answer(error: Exception) -> bool:
-    """True if an endpoint answers by *error* on purpose: no failure that its owner has to look into."""
-    kind = type(error)  # isinstance would ask the exception's own __class__
+    """True if an endpoint raises *error* as its answer, so its owner need not look into it."""
+    kind = type(error)  # isinstance would read the exception's own __class__
     return issubclass(kind, _ANSWERS) and not issubclass(kind, GPUException)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Add all of them but the one of whatever is left, which :mod:`fal_jupyter.runner.application.endpoints` has."""
+    """Add all handlers except the catch-all one, which is in :mod:`fal_jupyter.runner.application.endpoints`."""
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(AppException, _app_exception)
     app.add_exception_handler(FieldException, _field_exception)
@@ -34,7 +34,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:
-    """Unknown paths cost nothing; a message of the app's own stays, without its headers (C61, C62)."""
+    """Unknown paths are not billed; the app's own message is kept, without its headers (C61, C62)."""
     assert isinstance(error, HTTPException)
     if error.detail != "Not Found":
         return JSONResponse({"detail": error.detail}, 404)
@@ -49,7 +49,7 @@ async def _app_exception(request: Request, error: Exception) -> JSONResponse:
 async def _field_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FieldException)
     headers = {}
-    if error.billable_units:  # whole numbers as they are, all others with eight decimals (C66)
+    if error.billable_units:  # integers unchanged, all others with eight decimals (C66)
         decimals = 0 if isinstance(error.billable_units, int) else 8
         headers[UNITS] = f"{float(error.billable_units):.{decimals}f}"
     return JSONResponse(error.to_pydantic_format(), error.status_code, headers)
@@ -60,7 +60,7 @@ async def _cancelled(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """The input is wrong; what JSON cannot hold of it is told in words (C78)."""
+    """The input is invalid; values that JSON cannot hold are described as text (C78)."""
     assert isinstance(error, RequestValidationError)
     detail = jsonable_encoder(error.errors(), custom_encoder=_IN_WORDS)
     return JSONResponse({"detail": detail}, 422, {UNITS: "0"})
@@ -81,7 +81,7 @@ _IN_WORDS: dict[Any, Any] = {
 
 
 def unhandled(error: Exception) -> JSONResponse:
-    """Answer an exception that nobody meant: 503 where a GPU is to blame, so that the runner is replaced."""
+    """Answer an unexpected exception: 503 if it is a GPU error, so that the runner is replaced."""
     gpu_error = as_gpu_exception(error)
     if gpu_error is not None:
         return JSONResponse({"detail": gpu_error.message}, gpu_error.status_code)

@@ -1,8 +1,8 @@
-"""An exception of user code as strings: the user's traceback, none of our frames. Nothing is ever pickled here.
+"""Describes an exception of user code as strings: the user's traceback, without our frames. Nothing is pickled here.
 
-User code is not trusted to describe itself: attributes are read with the descriptors of ``BaseException`` and ``type``, and
-whatever runs code of the user's (``__str__``, ``__notes__``) may raise or return anything. :func:`describe` never raises, and
-its cost and length are bounded whatever the exception holds.
+User code is not trusted: attributes are read with the descriptors of ``BaseException`` and ``type``, and
+anything that runs user code (``__str__``, ``__notes__``) may raise or return anything. :func:`describe` never raises, and
+its cost and length are bounded.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _PLUMBING = (
     _PACKAGE_DIRECTORY,
     *(os.path.dirname(str(module.__file__)) + os.sep for module in _LIBRARIES),
     os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
-    "uvloop" + os.sep,  # compiled: its frames name files as they were built
+    "uvloop" + os.sep,  # compiled: its frames name files of the build machine
 )
 MAX_FRAMES = 60  # in ErrorDescription.frames
 MAX_CHAIN = 20  # exceptions of one __cause__ or __context__ chain that are shown: the first and the last ones
 MAX_GROUP = 15  # exceptions of one group, as in the traceback module
 MAX_DEPTH = 10  # groups within groups, as in the traceback module
 MAX_EXCEPTIONS = 200  # in one description, all chains and groups together
-_MAX_LINKS = 100_000  # of a chain that are followed
+_MAX_LINKS = 100_000  # links of a chain that are followed
 _MAX_STACK = 100  # frames shown at each end of a longer stack
-_MAX_MESSAGE = 16_000  # characters; these four together stay below one frame, whatever JSON makes of the characters
+_MAX_MESSAGE = 16_000  # characters; these four together fit into one frame, however JSON escapes them
 _MAX_TEXT = 120_000
 _MAX_LINE = 500
 _MAX_NAME = 300
 MAX_LOOKED_AT = 100_000  # values of a result that are searched for NaN
-_OPEN_OF_IPYTHON = "_modified_open"  # what a notebook's ``open`` is
+_OPEN_OF_IPYTHON = "_modified_open"  # the name of IPython's wrapper of ``open``
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 _TRACEBACK = "Traceback (most recent call last):\n"
@@ -59,9 +59,9 @@ _encode = msgspec.json.encode
 
 
 def describe(error: BaseException, phase: str, endpoint: object = None) -> ErrorDescription:
-    """Describe *error* as Python would print it, from the first frame that is the user's on. Never raises.
+    """Describe *error* as Python would print it, from the user's first frame on. Never raises.
 
-    *endpoint* is the function whose definition is shown where no frame of the traceback is the user's.
+    *endpoint* is the function whose definition is shown if the traceback has no user frame.
     """
     try:
         stack = _stack_of(error, endpoint)
@@ -86,7 +86,7 @@ def describe(error: BaseException, phase: str, endpoint: object = None) -> Error
 
 
 def encode(error: ErrorDescription) -> bytes:
-    """Return *error* as JSON that fits into one frame: its texts are cut, never the JSON."""
+    """Return *error* as JSON that fits into one frame: its texts are truncated, never the JSON."""
     return _encode(
         ErrorDescription(
             type=plain(error["type"], _MAX_NAME),
@@ -109,7 +109,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """Return ``str(error)`` as a string that can be encoded; a sentence where its ``__str__`` fails. Never raises."""
+    """Return ``str(error)`` as a string that can be encoded; a placeholder if its ``__str__`` fails. Never raises."""
     try:
         return plain(str(error), _MAX_MESSAGE)
     except BaseException:
@@ -117,7 +117,7 @@ def text_of(error: BaseException) -> str:
 
 
 def name_of(error: BaseException) -> str:
-    """Return the qualified name of *error*'s class as Python prints it, whatever the class says of itself. Never raises."""
+    """Return the qualified name of *error*'s class as Python prints it, bypassing overrides of the class. Never raises."""
     try:
         kind = type(error)
         name = type.__dict__["__qualname__"].__get__(kind)
@@ -138,7 +138,7 @@ def code_of(error: BaseException) -> str:
 
 
 def describe_wrong_answer(error: BaseException, endpoint: object, result: object) -> ErrorDescription:
-    """Describe an answer that its endpoint's annotation does not take: where the endpoint is, what it says, what came."""
+    """Describe a result that does not match its endpoint's annotation: the endpoint's location, the annotation, the result."""
     described = describe(error, "request", endpoint)
     try:
         annotation = getattr(endpoint, "__annotations__", {}).get("return")
@@ -149,7 +149,7 @@ def describe_wrong_answer(error: BaseException, endpoint: object, result: object
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
         name = getattr(endpoint, "__qualname__", "the endpoint")
         message = plain(
-            f"{name} returned {repr(result)[:200]} (a {type(result).__name__}), which its annotation -> {type_name} does not take: {wrong}{more}",
+            f"{name} returned {repr(result)[:200]} (a {type(result).__name__}), which does not match its annotation -> {type_name}: {wrong}{more}",
             _MAX_MESSAGE,
         )
         stack = "".join(_stack_of(error, endpoint).format())
@@ -166,23 +166,23 @@ def _wrong_part(item: Any) -> str:
 
 
 def note(error: ErrorDescription, sentence: str) -> None:
-    """Add what is known of this machine to the description of an error that it caused."""
+    """Add information about this machine to the description of an error that it caused."""
     error["message"] = f"{error['message']} ({sentence})" if error["message"] else sentence
     error["text"] = f"{error['text'].rstrip()}\n{sentence[0].upper()}{sentence[1:]}."
 
 
 def sentence(kind: str, message: str, phase: str) -> ErrorDescription:
-    """A description without a traceback, for what went wrong after the user's code returned."""
+    """A description without a traceback, for errors after the user's code returned."""
     return ErrorDescription(type=kind, message=message, text=f"{kind}: {message}\n", frames=[], phase=phase)
 
 
-# --- what Python itself knows of an exception ---------------------------------------------------------------------
+# --- attributes of exceptions ------------------------------------------------------------------------------------
 def _own(error: BaseException, name: str) -> Any:
     return BaseException.__dict__[name].__get__(error)
 
 
 def _former(error: BaseException) -> tuple[BaseException | None, str]:
-    """Return the exception that is printed before *error*, and the words between the two."""
+    """Return the exception that is printed before *error*, and the line between the two."""
     if (cause := _own(error, "__cause__")) is not None:
         return cause, _CAUSE
     if _own(error, "__suppress_context__"):
@@ -203,7 +203,7 @@ def _lines(error: BaseException, endpoint: object = None) -> Iterator[str]:
 
 
 def _chain(error: BaseException, endpoint: object, depth: int, seen: set[int], room: list[int]) -> Iterator[str]:
-    """The lines of *error* and of what led to it, oldest first; the middle of a long chain is left out."""
+    """The lines of *error* and of its causes, oldest first; the middle of a long chain is left out."""
     links: list[tuple[BaseException, str]] = []
     newest: BaseException | None = error
     words = ""
@@ -251,10 +251,10 @@ def _section(error: BaseException, endpoint: object, depth: int, seen: set[int],
 
 
 def _stack_of(error: BaseException, endpoint: object) -> traceback.StackSummary:
-    """The frames of *error* that are the user's, or where *endpoint* is defined if there are none."""
+    """The user's frames of *error*, or the definition of *endpoint* if there are none."""
     try:
         stack = _users(traceback.StackSummary.extract(iter(_frames(_own(error, "__traceback__")))))
-    except BaseException:  # a module's __loader__ whose get_source() fails, for one
+    except BaseException:  # for example, a module's __loader__ whose get_source() fails
         return traceback.StackSummary()
     if not any(not frame.filename.startswith(_PLUMBING) for frame in stack):
         code = getattr(getattr(endpoint, "__func__", endpoint), "__code__", None)
@@ -312,7 +312,7 @@ def _last_lines(error: BaseException) -> list[str]:
 
 
 def _alone(error: BaseException) -> BaseException:
-    """The same built-in exception without what led to it."""
+    """The same built-in exception without its causes."""
     new = BaseException.__new__(type(error), *_own(error, "args"))
     new.args = _own(error, "args")
     for name in ("name", "obj", "name_from", "path", "msg"):
@@ -322,7 +322,7 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def _of_syntax_error(error: BaseException) -> list[str]:
-    """As Python shows it, with every attribute that is not of its type left out."""
+    """As Python shows it, without attributes of the wrong type."""
 
     def attribute(name: str, kind: type) -> Any:
         value: Any = getattr(error, name, None)
@@ -353,7 +353,7 @@ def _notes(error: BaseException) -> list[str]:
 
 # --- values that JSON cannot hold -----------------------------------------------------------------------------------
 def find_unjsonable(value: object, path: str = "result") -> str:
-    """Say where *value* holds what JSON cannot, or ``""``: ``"result['x'] is NaN"``."""
+    """Describe where *value* holds something that JSON cannot, or ``""``: ``"result['x'] is NaN"``."""
     if value is None or isinstance(value, str | bool | int):
         return ""
     if isinstance(value, float):
@@ -390,7 +390,7 @@ def _odd(value: object, path: str) -> str:
 
 
 def count_non_finite(result: object) -> dict[str, int]:
-    """Count the NaN and infinite floats of a result by their place, a list as one place: ``{"scores": 3}``.
+    """Count the NaN and infinite floats of a result by location, a list as one location: ``{"scores": 3}``.
 
     Looks at :data:`MAX_LOOKED_AT` values at most; a container of user code that cannot be walked counts as empty.
     """

@@ -1,4 +1,4 @@
-"""What FastAPI says of an endpoint's signature, with the endpoint and the parameter in it."""
+"""Explains FastAPI's errors about an endpoint's signature, naming the endpoint and the parameter."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NEEDED = "python-multipart"
 
 @contextlib.contextmanager
 def signature_named(method: Callable[..., object]) -> Iterator[None]:
-    """Name *method* and what is wrong where FastAPI cannot add it as a route.
+    """Name *method* and the problem if FastAPI cannot add it as a route.
 
-    FastAPI takes a bare ``list`` for a form, too, and prints three lines of its own first.
+    FastAPI also treats a bare ``list`` as a form, and prints three lines first.
 
     Raises:
-        AppRuleBroken: in place of what FastAPI or pydantic raises.
+        AppRuleBroken: instead of an exception of FastAPI or pydantic.
     """
     logger = logging.getLogger("fastapi")
     was, logger.disabled = logger.disabled, True
@@ -35,10 +35,12 @@ def signature_named(method: Callable[..., object]) -> Iterator[None]:
         hints = getattr(method, "__annotations__", {})
         bare = [parameter for parameter, hint in hints.items() if parameter != "return" and _is_bare(hint)]
         if bare and hasattr(hints[bare[0]], "_fields"):
-            message = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI takes for a form"
+            message = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI treats as a form"
             raise AppRuleBroken(message, hint="make it a pydantic model or a dataclass, or take a list of it") from None
         if bare:
-            message = f"{name}(): the annotation of {bare[0]!r} does not say what its items are, so FastAPI takes it for a form"
+            message = (
+                f"{name}(): the annotation of {bare[0]!r} has no type for its items, so FastAPI treats it as a form"
+            )
             raise AppRuleBroken(message, hint=f"write {bare[0]}: list[str], or another type of items") from None
         message = (
             f"{name}() takes a form or a file, which FastAPI reads with the package {_NEEDED}, and it is not installed"
@@ -49,11 +51,11 @@ def signature_named(method: Callable[..., object]) -> Iterator[None]:
 
 
 def _unreadable(name: str, method: Callable[..., object], error: Exception) -> AppRuleBroken:
-    """Say which annotation FastAPI cannot read: the one of which pydantic makes nothing, or that FastAPI's text names."""
+    """Name the annotation that FastAPI cannot read: the one that pydantic rejects, or that FastAPI's message names."""
     reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
     kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
     if field := _field_default(method):
-        message = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI takes in an annotation only ({reason})"
+        message = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI accepts only in an annotation ({reason})"
         written = _written(hints[field]) if field in hints else "str"
         return AppRuleBroken(
             message, hint=f"write {field}: Annotated[{written}, Field(…)], with the field that is its default now"
@@ -61,10 +63,8 @@ def _unreadable(name: str, method: Callable[..., object], error: Exception) -> A
     at = next((parameter for parameter, hint in hints.items() if not _is_readable(hint)), "")
     at = at or next((parameter for parameter in hints if f"'{parameter}'" in reason or f"`{parameter}`" in reason), "")
     if at == "return":
-        message = f"{name}(): FastAPI cannot make a response of {_written(hints[at])}, which its return is annotated with ({kind}: {reason})"
-        return AppRuleBroken(
-            message, hint="annotate it with a pydantic model, a dataclass or dict, or leave the return out"
-        )
+        message = f"{name}(): FastAPI cannot make a response of {_written(hints[at])}, its return annotation ({kind}: {reason})"
+        return AppRuleBroken(message, hint="annotate it with a pydantic model, a dataclass or dict, or leave it out")
     if at:
         message = f"{name}(): FastAPI cannot read the annotation of {at!r}, {_written(hints[at])} ({kind}: {reason})"
         return AppRuleBroken(message, hint=f"annotate {at} with a pydantic model, a dataclass or a type of JSON")
@@ -72,7 +72,7 @@ def _unreadable(name: str, method: Callable[..., object], error: Exception) -> A
 
 
 def _field_default(method: Callable[..., object]) -> str:
-    """Return the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
+    """Return the parameter with pydantic's ``Field``, or a subclass from fal, as its default; "" if there is none."""
     import fastapi.params  # start-up
     from pydantic.fields import FieldInfo  # start-up
 

@@ -1,6 +1,6 @@
-"""The application's lifespan where the class has its own, driven over ASGI as uvicorn drives it.
+"""Runs a custom lifespan of the class, over ASGI as uvicorn does.
 
-Apps that leave :meth:`fal.App.lifespan` alone do not come here: their ``setup()`` runs on the main thread without a
+Apps that do not override :meth:`fal.App.lifespan` do not use this: their ``setup()`` runs on the main thread without a
 running event loop, so that it can call ``asyncio.run``.
 """
 
@@ -15,13 +15,13 @@ from fal_jupyter.fal.app import App
 
 
 def is_default(app: FastAPI, instance: Any) -> bool:
-    """Tell whether the lifespan of *app* is no more than ``setup()`` and ``teardown()``."""
+    """True if the lifespan of *app* is only ``setup()`` and ``teardown()``."""
     own = getattr(instance.lifespan, "__func__", None) is App.lifespan
     return own and app.router.lifespan_context == instance.lifespan
 
 
 class Lifespan:
-    """One task from startup to shutdown: context managers and task groups have to end in the task that began them.
+    """One task from startup to shutdown: context managers and task groups must be left in the task that entered them.
 
     Attributes:
         state: what the lifespan yielded; each request gets a copy as ``request.state``.
@@ -38,7 +38,7 @@ class Lifespan:
         """Run the lifespan up to its ``yield``.
 
         Raises:
-            BaseException: what user code raised before it.
+            BaseException: raised by user code before it.
             RuntimeError: it ended without an exception before it.
         """
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -53,7 +53,7 @@ class Lifespan:
         """Run the rest.
 
         Raises:
-            BaseException: what user code raised in it.
+            BaseException: raised by user code in it.
         """
         assert self._task is not None
         self._ending.set()

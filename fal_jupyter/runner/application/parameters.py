@@ -1,8 +1,8 @@
-"""Plain parameters from a JSON body: what the page's own examples need and the bare FastAPI application does not give.
+"""Plain parameters from a JSON body: required by fal's own examples, but not supported by a plain FastAPI application.
 
 ``generate(self, prompt: str, steps: int = 30)`` reads its parameters from the query in FastAPI (and so in fal's
 package, measured: 422 for a JSON body), while fal's clients send JSON bodies. So an endpoint without body parameters
-takes what the query lacks from a JSON object body, by name, with the same validation; the query wins. A single
+takes parameters missing in the query from a JSON object body, by name, with the same validation; the query takes precedence. A single
 parameter without annotation gets the whole JSON body when the body has no key of its name.
 """
 
@@ -26,8 +26,8 @@ _MISSING = object()
 
 
 class _Validated:
-    """A value of the body on its way through FastAPI, which takes None, or a list without items, for a parameter that was not
-    given, and asks whatever is meant to be a list for its length."""
+    """Wraps a value of the body for FastAPI, which treats None, or an empty list, as a missing parameter,
+    and takes the length of any value for a list parameter."""
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -37,16 +37,16 @@ class _Validated:
 
 
 class _FromBody(ModelField):
-    """A query parameter's field that validates a value of the body as it is."""
+    """A query parameter's field that validates a value of the body unchanged."""
 
     def validate(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super().validate(value.value if isinstance(value, _Validated) else value, *args, **kwargs)
 
 
 class _BodyField(ModelField):
-    """A body parameter's field that takes ``null`` for "not given", whichever FastAPI is installed.
+    """A body parameter's field that treats ``null`` as "not given", with any version of FastAPI.
 
-    The FastAPI that fal 1.83.0 holds (0.136) does so; later ones validate it as a value.
+    The FastAPI that fal 1.83.0 requires (0.136) does so; later ones validate it as a value.
     """
 
     def validate(self, value: Any, values: Any = None, *, loc: Any = ()) -> Any:
@@ -102,7 +102,7 @@ def takes_whole_body(route: APIRoute) -> bool:
 
 
 class _Merged(QueryParams):
-    """Query parameters, and the body's JSON values for what they lack."""
+    """Query parameters, completed by the body's JSON values."""
 
     def __init__(self, query: QueryParams, values: dict[str, object]) -> None:
         super().__init__(query)
@@ -167,7 +167,7 @@ def _relocated(error: RequestValidationError, values: dict[str, object]) -> Requ
 
 
 def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
-    """Add the optional JSON body to an operation whose plain parameters may come from it."""
+    """Add the optional JSON body to an operation whose plain parameters may be in it."""
     parameters = [p for p in operation.get("parameters", ()) if p.get("in") == "query"]
     if route.body_field is not None or not parameters:
         return
@@ -179,7 +179,7 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
     if required := [p["name"] for p in parameters if p.get("required")]:
         schema["required"] = required
     for parameter in parameters:
-        parameter["required"] = False  # it may come from the body instead
+        parameter["required"] = False  # it may be in the body instead
     operation["requestBody"] = {
         "description": "The same parameters as a JSON object; the query wins.",
         "content": {"application/json": {"schema": schema}},
@@ -187,7 +187,7 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
 
 
 def wraps_bound(endpoint: Callable[..., object]) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: that of the bound method counts."""
+    """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: the bound method's signature is used."""
 
     def decorate(wrapper: Callable[..., object]) -> Callable[..., object]:
         functools.update_wrapper(wrapper, endpoint)

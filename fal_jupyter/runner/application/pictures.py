@@ -1,4 +1,4 @@
-"""PIL pictures that an endpoint returns, as files: an addition of ours, the real package answers 500 (docs/contract.md, C121)."""
+"""Converts PIL pictures that an endpoint returns to files. This is an extension; the real package answers 500 (docs/contract.md, C121)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Realtime sessions: a websocket's messages to a method's inputs and its outputs back (docs/contract.md, C84 to C100).
+"""Realtime sessions: converts WebSocket messages to a method's inputs, and its outputs to messages (docs/contract.md, C84 to C100).
 
 Results are binary frames (msgpack), errors are text frames of JSON; after an error, and at a session's end, the socket closes
-with 1000. Outputs come in the order of their making (the real package may let one overtake another, C92).
+with 1000. Outputs are sent in the order in which they were produced (in the real package one may overtake another, C92).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from starlette.websockets import WebSocketDisconnect
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.runner.application import failures
 
-MOST_WAITING = 1000  # inputs; whoever sends more is not read until some are done
-LEAST_BUFFERING, MOST_BUFFERING = 1, 60  # what a caller's max_buffering may be
+MOST_WAITING = 1000  # inputs; reading pauses beyond this
+LEAST_BUFFERING, MOST_BUFFERING = 1, 60  # allowed range of a caller's max_buffering
 _END = object()
 TIMEOUT = {"type": "x-fal-error", "error": "TIMEOUT", "reason": "no inputs, reconnect when needed!"}
 
 
 def unpack(message: bytes) -> Any:
     """Read msgpack."""
-    import msgpack  # late: most apps have no realtime endpoint; start-up
+    import msgpack  # most apps have no realtime endpoint; start-up
 
     return msgpack.unpackb(message, raw=False)
 
@@ -71,7 +71,7 @@ def route_of(
                 session.end()
             await websocket.close()
         except WebSocketDisconnect:
-            pass  # it has left: an ordinary end
+            pass  # the caller disconnected: a normal end
 
     return realtime
 
@@ -81,7 +81,7 @@ def _internal_error(error: BaseException) -> dict[str, str]:
 
 
 class RunnerRealtimeSession:
-    """One open socket: inputs are read as they come, and wait in the order of their coming."""
+    """One open socket: inputs are read as they arrive, and wait in order."""
 
     def __init__(self, websocket: WebSocket, method: Callable[..., object], options: RealtimeOptions) -> None:
         self.websocket, self.method, self.options = websocket, method, options
@@ -102,7 +102,7 @@ class RunnerRealtimeSession:
         return min(limits, default=None)
 
     async def _read(self) -> None:
-        """Take inputs in until the caller leaves, sends nothing for too long, or sends what is none."""
+        """Read inputs until the caller disconnects, sends nothing for too long, or sends an invalid one."""
         try:
             while True:
                 async with asyncio.timeout(self.options.session_timeout):
@@ -110,7 +110,7 @@ class RunnerRealtimeSession:
                 value = self._decode(raw)
                 self._waiting.append(self._make(**value) if self._make else value)
                 self._changed.set()
-                await asyncio.sleep(0)  # who waits for an input gets this one, before another can take its place
+                await asyncio.sleep(0)  # lets the waiting reader take this one, before the next arrives
                 while self._waiting.maxlen is None and len(self._waiting) >= MOST_WAITING:
                     self._room.clear()
                     await self._room.wait()
@@ -128,8 +128,8 @@ class RunnerRealtimeSession:
         """Return the next input, or ``_END`` when none came for session_timeout.
 
         Raises:
-            WebSocketDisconnect: the caller left, and no input waits any more.
-            Exception: an input could not be read; those before it have been given.
+            WebSocketDisconnect: the caller disconnected, and all inputs were returned.
+            Exception: an input could not be read; those before it were returned.
         """
         while not self._waiting:
             if isinstance(self._ended, BaseException):
@@ -142,7 +142,7 @@ class RunnerRealtimeSession:
         return self._waiting.popleft()
 
     def more_for(self, first: object) -> list[object]:
-        """Return the waiting inputs that go together with *first*, as many as a batch may hold."""
+        """Return the waiting inputs that can be batched with *first*, up to the batch size."""
         batch = [first]
         while self._waiting and len(batch) < self.options.max_batch_size:
             if hasattr(first, "can_batch") and not first.can_batch(self._waiting[0], len(batch)):
@@ -152,7 +152,7 @@ class RunnerRealtimeSession:
         return batch
 
     async def inputs(self) -> AsyncIterator[object]:
-        """Iterate over the inputs until the caller leaves or falls silent."""
+        """Iterate over the inputs until the caller disconnects or the session times out."""
         while True:
             try:
                 value = await self.next_input()
@@ -184,7 +184,7 @@ class RunnerRealtimeSession:
             raise TypeError(f"Can't send message of type {type(message)}")
 
     async def emit_all(self, outputs: Any) -> None:
-        """Send every output of an iterator as it comes; a caller that leaves ends it."""
+        """Send every output of an iterator as it is produced; a disconnect ends it."""
         iterator = outputs if hasattr(outputs, "__aiter__") else _in_threads(outputs)
         producing = asyncio.ensure_future(self._produce(iterator))
         leaving = asyncio.ensure_future(self._disconnected())
@@ -207,13 +207,13 @@ class RunnerRealtimeSession:
                 await iterator.aclose()
 
     async def _disconnected(self) -> None:
-        """Wait until the caller is gone (inputs that come meanwhile are for somebody else)."""
+        """Wait until the caller disconnects (inputs in the meantime are left for other readers)."""
         await asyncio.wait({self._reader})
         if not isinstance(self._ended, WebSocketDisconnect):
             await asyncio.Event().wait()
 
     async def send_message(self, message: dict[str, str]) -> None:
-        """Send a message of ours, as text."""
+        """Send a message of the gateway's protocol, as text."""
         await self.websocket.send_text(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 
 

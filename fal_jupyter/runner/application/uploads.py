@@ -1,6 +1,6 @@
-"""Uploads of ``fal_client`` in a runner go to the local CDN where its calls go to the gateway.
+"""Redirects uploads of ``fal_client`` in a runner to the local CDN, if its calls go to the gateway.
 
-Their addresses follow no variable: the module's two names are set when it is imported.
+No variable sets their URLs, so the module's two names are set when it is imported.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def add_websocket_routes(
     """Add the websocket routes among *routes* to *app*; *as_failure* and *note* describe what they raise for the owner.
 
     Raises:
-        ValueError: a raw endpoint is no coroutine function, or takes no websocket.
+        ValueError: a raw endpoint is not a coroutine function, or has no WebSocket parameter.
     """
     added = []
     for signature, method in routes:
@@ -45,13 +45,13 @@ def add_websocket_routes(
 
 
 def _watched(method: Callable[..., Any], as_failure: AsFailure, note: Noted) -> Callable[..., Any]:
-    """The endpoint, with its exception noted for the owner."""
+    """The endpoint, with its exception recorded for the owner."""
 
     @wraps_bound(method)
     async def watched(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)
-        except WebSocketDisconnect:  # the caller has left: no failure of the endpoint
+        except WebSocketDisconnect:  # the caller disconnected: not a failure of the endpoint
             return None
         except Exception as error:
             note(error)
@@ -72,7 +72,7 @@ def _check(path: str, method: Any) -> None:
     ]
     try:
         hints: dict[str, Any] = typing.get_type_hints(raw)
-    except Exception:  # a name that is not there: the annotations as they are written then
+    except Exception:  # an unresolvable name: use the annotations as written
         hints = dict(getattr(raw, "__annotations__", {}))
     missing = [] if inspect.iscoroutinefunction(raw) else ["be defined with async def"]
     if not any(_is_websocket(hints.get(name)) for name in names):
@@ -145,7 +145,7 @@ def _schema_name(schemas: dict[str, Any], model: Any) -> str:
     """Register the schema of a message's type under the type's own name, as fal does; returns the name, or ``""`` where there is no type.
 
     Raises:
-        TypeError: the type has no name (``A | B``), or pydantic makes no schema of it: fal cannot build such an app either.
+        TypeError: the type has no name (``A | B``), or pydantic has no schema for it: fal cannot build such an app either.
     """
     if model is None:
         return ""

@@ -1,6 +1,6 @@
-"""Exceptions of user code in anyio's worker threads (dependencies, generators, background tasks): none of them may stop the event loop.
+"""Exceptions of user code in anyio's worker threads (dependencies, generators, background tasks): makes sure that they cannot stop the event loop.
 
-anyio hands an exception over in a callback of the loop, where it asks the exception for its class. If that raises, the awaiting
+anyio passes an exception on in a callback of the loop, where it reads the exception's ``__class__``. If that raises, the awaiting
 request hangs, or the loop ends.
 """
 
@@ -14,7 +14,7 @@ import anyio.to_thread
 
 
 def guard(carried: Callable[[BaseException], BaseException]) -> None:
-    """Let what libraries run by ``anyio.to_thread.run_sync`` raise only what *carried* gives for it; a second call does nothing.
+    """Pass exceptions of ``anyio.to_thread.run_sync`` through *carried*; a second call does nothing.
 
     Starlette and FastAPI look the function up in its module at each call.
     """

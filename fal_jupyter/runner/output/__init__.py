@@ -1,1 +1,1 @@
-"""What user code prints and displays."""
+"""Captures what user code prints and displays."""

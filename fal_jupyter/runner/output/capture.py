@@ -1,7 +1,7 @@
-"""What user code prints: to the request that printed it, in order, and never at the price of the request.
+"""Captures what user code prints, per request and in order, without slowing the request.
 
 ``sys.stdout`` and ``sys.stderr`` become :class:`Output`: text goes out as OUTPUT frames of the current request's
-stream (a context variable, which sync endpoints' threads inherit); a thread without one belongs to the only request
+stream (a context variable, which sync endpoints' threads inherit); output of a thread without one belongs to the only request
 in flight, or to none. File descriptors 1 and 2 stay a pipe that the gateway reads, for C code and child processes.
 """
 
@@ -34,7 +34,7 @@ current_stream: ContextVar[int] = ContextVar("fal_jupyter_stream", default=0)
 
 
 class _Unsent:
-    """What one request (or nobody) has printed and not been sent yet: of one standard stream, since order matters."""
+    """Unsent output of one request (or of none) on one standard stream."""
 
     __slots__ = ("size", "texts", "which")
 
@@ -45,7 +45,7 @@ class _Unsent:
 
 
 class _Dropped:
-    """What was printed too fast: counted, but for its last words, which say most."""
+    """Dropped output: counted, except for its last characters, which are the most informative."""
 
     __slots__ = ("last", "lines", "size", "which")
 
@@ -61,7 +61,7 @@ class _Dropped:
 
 
 class OutputCapture:
-    """Collects text and sends it in whole lines, so that those of requests at work at once stay lines; one for the process."""
+    """Collects text and sends complete lines, so that output of concurrent requests does not mix within a line; one per process."""
 
     def __init__(self, channel: RunnerChannel) -> None:
         self._channel = channel
@@ -91,7 +91,7 @@ class OutputCapture:
                 self._send_lines(stream, unsent)
 
     def write_message(self, stream: int, text: str) -> None:
-        """Send words of ours to a request's owner (0: to nobody's, the log has them), from any thread."""
+        """Send our own message to a request's owner (0: only to the log), from any thread."""
         with self._lock:
             self._frame(stream, STDERR, text)
 
@@ -102,9 +102,9 @@ class OutputCapture:
             self.write_message(stream, text)
 
     def show(self, kind: str, data: bytes, text: str) -> bool:
-        """Send a picture of media type *kind* to the owner of the request at work here, after what was printed before it.
+        """Send a picture of media type *kind* to the owner of the current request, after earlier output.
 
-        False if there is no request. A picture that is too large, one too many or too fast is replaced by text.
+        False if there is no request. A picture that is too large, exceeds the number allowed, or comes too fast, is replaced by text.
         """
         stream = self._stream_here()
         if not stream:
@@ -129,7 +129,7 @@ class OutputCapture:
         return True
 
     def flush(self) -> None:
-        """Send what has been collected here: of the request at work in this thread, or of nobody's."""
+        """Send the collected output of the current request of this thread, or of none."""
         stream = self._stream_here()
         with self._lock:
             if (unsent := self._unsent.get(stream)) is not None:
@@ -145,7 +145,7 @@ class OutputCapture:
         text = "".join(unsent.texts)
         end = text.rfind("\n") + 1
         if not end and len(text) >= COALESCE:
-            end = len(text)  # who prints no line ends has no lines
+            end = len(text)  # output without line ends is sent as it is
         if end:
             rest = text[end:]
             unsent.texts[:], unsent.size = [rest] if rest else [], len(rest)
@@ -178,7 +178,7 @@ class OutputCapture:
         self._channel.send(frames.encode(Kind.OUTPUT, stream, data))
 
     def end_request(self, stream: int) -> None:
-        """Send the last words of a request before its answer does."""
+        """Send the remaining output of a request before its answer."""
         if not self._unsent and not self._dropped and not self._shown:
             return
         with self._lock:
@@ -194,7 +194,7 @@ class _Bytes(io.RawIOBase):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two writes
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be split between two writes
         self._lock = threading.Lock()
 
     @property
@@ -249,7 +249,7 @@ class Output(io.TextIOBase):
         line_buffering: bool | None = None,
         write_through: bool | None = None,
     ) -> None:
-        """Take what ``io.TextIOWrapper.reconfigure`` takes. What is printed travels as UTF-8 in any case.
+        """Accept the arguments of ``io.TextIOWrapper.reconfigure``. Output is always sent as UTF-8.
 
         Raises:
             LookupError: there is no such encoding.
@@ -288,7 +288,7 @@ class Output(io.TextIOBase):
 
 
 class _NoInput(io.TextIOBase):
-    """``sys.stdin`` of a runner: nobody sits there."""
+    """``sys.stdin`` of a runner: there is no input."""
 
     encoding = "utf-8"
     errors = "strict"
@@ -300,7 +300,7 @@ class _NoInput(io.TextIOBase):
         _refuse("reading sys.stdin")
 
     def reconfigure(self, **options: object) -> None:
-        """Take what ``io.TextIOWrapper.reconfigure`` takes; there is nothing to read."""
+        """Accept the arguments of ``io.TextIOWrapper.reconfigure``; there is nothing to read."""
 
     def readable(self) -> bool:
         return True
@@ -317,7 +317,7 @@ class _NoInput(io.TextIOBase):
 
 def _refuse(what: str) -> NoReturn:
     raise RuntimeError(
-        f"{what} cannot work in an endpoint: it runs in a runner process where nobody can type. "
+        f"{what} cannot work in an endpoint: it runs in a runner process without input. "
         "Pass the value as an argument of the call instead."
     )
 
@@ -329,12 +329,12 @@ def _no_input(prompt: object = "") -> NoReturn:
 def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:
     raise RuntimeError(
         "breakpoint() cannot work in an endpoint: it runs in a runner process without a terminal. "
-        "Print what you want to see, or try the code in a cell of its own."
+        "Print the values instead, or run the code in a cell."
     )
 
 
 def install(channel: RunnerChannel) -> OutputCapture:
-    """Put the capture in place of the standard streams; return it."""
+    """Replace the standard streams by the capture; return it."""
     capture = OutputCapture(channel)
     sys.stdout = Output(capture, STDOUT)
     sys.stderr = Output(capture, STDERR)

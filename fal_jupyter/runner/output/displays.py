@@ -1,8 +1,8 @@
-"""What user code displays in a runner: ``IPython.display.display``, ``plt.show()`` of the inline backend, ``Image.show()`` of PIL.
+"""Captures what user code displays in a runner: ``IPython.display.display``, ``plt.show()`` of the inline backend, ``Image.show()`` of PIL.
 
-Pictures go to the request's owner and appear below the calling cell. Other callers and the log have the text that a plain
-process would print. Pictures are PNG, JPEG, GIF or WebP: HTML, SVG and JavaScript are shown as text, since what an
-endpoint displays may be made of what a stranger sent.
+Pictures are sent to the request's owner and appear below the calling cell. Other callers and the log get the text that a plain
+process would print. Pictures are PNG, JPEG, GIF or WebP: HTML, SVG and JavaScript are shown as text, since an
+endpoint may display untrusted input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _METHODS = {"_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg"}
 
 
 def install(capture: OutputCapture) -> None:
-    """Let displays of this process go to *capture*, as soon as the modules that display are imported."""
+    """Send displays of this process to *capture*, as soon as the displaying modules are imported."""
     displays = _Displays(capture)
     after_import("IPython.core.display_functions", displays.adopt_ipython)
     after_import("PIL.ImageShow", displays.adopt_pil)
@@ -34,7 +34,7 @@ class _Displays:
         self._pid = os.getpid()
 
     def adopt_ipython(self, module: Any) -> None:
-        """Replace the two functions that all other names of them are taken from."""
+        """Replace the two functions from which all other names are imported."""
         print_all, publish = module.display, module.publish_display_data
 
         def display(*objects: object, raw: bool = False, **options: object) -> Any:
@@ -51,7 +51,7 @@ class _Displays:
             setattr(module, real.__name__, mine)
 
     def adopt_pil(self, module: Any) -> None:
-        """Put a viewer before those that start a program of the desktop."""
+        """Register a viewer ahead of those that start a desktop program."""
         module._viewers.insert(0, self)
 
     def show(self, image: object, **_: object) -> bool:
@@ -61,9 +61,9 @@ class _Displays:
         return True
 
     def _show(self, value: Any, *, as_bundle: bool) -> bool:
-        """Send a picture; False if there is none, or no request whose owner could see it.
+        """Send a picture; False if there is none, or no request with an owner.
 
-        On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
+        As on fal and in a notebook, a picture that cannot be rendered is not an error: its text is shown.
         """
         if os.getpid() != self._pid:  # a child that user code forked
             return False
@@ -71,7 +71,9 @@ class _Displays:
             picture = _of_bundle(value) if as_bundle else _picture_of(value)
         except Exception as error:
             message = f"{type(error).__name__}: {error}"[:300]
-            print(f"[fal_jupyter: the picture of a {type(value).__name__} cannot be made: {message}]", file=sys.stderr)
+            print(
+                f"[fal_jupyter: the picture of a {type(value).__name__} cannot be rendered: {message}]", file=sys.stderr
+            )
             return False
         if picture is None:
             return False
@@ -102,7 +104,7 @@ def _called(value: object, name: str) -> object:
         return None
     try:
         result = method()
-    except NotImplementedError:  # how a class of IPython's says that it has none
+    except NotImplementedError:  # raised by IPython's classes that have none
         return None
     return result[0] if isinstance(result, tuple) and result else result  # (data, metadata)
 
@@ -117,7 +119,7 @@ def _of_bundle(bundle: object) -> tuple[str, bytes] | None:
 
 
 def _bytes_of(data: object) -> bytes | None:
-    """Bytes as they are, text as Base64."""
+    """Bytes unchanged; text is decoded from Base64."""
     if isinstance(data, bytes):
         return data or None
     if not isinstance(data, str):

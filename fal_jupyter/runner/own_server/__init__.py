@@ -1,1 +1,1 @@
-"""Functions that run a server of their own (``exposed_port``)."""
+"""Functions that run their own server (``exposed_port``)."""

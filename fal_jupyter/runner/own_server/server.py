@@ -1,7 +1,7 @@
-"""A function that runs a server of its own (``fal.function(exposed_port=…)``): a child process of the runner, which passes
-requests on to its port.
+"""Runs a function that has its own server (``fal.function(exposed_port=…)``) in a child process of the runner, and proxies
+requests to its port.
 
-The port is the one that the function's code names, on this machine: it cannot be moved, so at most one such server has it.
+The port is fixed in the function's code, so at most one such server can run on this machine.
 The child ends with its runner, and the runner with its child: the next request gets a new one.
 """
 
@@ -46,7 +46,7 @@ class OwnServer:
         self._child = multiprocessing.get_context("fork").Process(target=_run, args=(function, os.getpid()))
 
     def start(self) -> None:
-        """Run the function and wait until something listens on its port. The time is ``startup_timeout``'s to bound.
+        """Run the function and wait until something listens on its port. ``startup_timeout`` limits the time.
 
         Raises:
             RuntimeError: another process has the port, or the function ended before anything listened.
@@ -54,8 +54,8 @@ class OwnServer:
         name = self._function.__name__
         if self._listens():
             raise RuntimeError(
-                f"{name} is to listen on port {self._port}, which another process of this machine has: "
-                "stop that one first, or give the function (and exposed_port) another port"
+                f"{name} cannot listen on port {self._port}: another process on this machine uses it; "
+                "stop that process, or change the port of the function (and exposed_port)"
             )
         self._child.start()
         pause = 0.01
@@ -92,7 +92,7 @@ class OwnServer:
         self._child.kill()
 
     async def answer(self, request: Request) -> Response:
-        """Pass *request* on and give the answer, piece by piece as it comes. A body is passed on when it is complete."""
+        """Forward *request* and stream the answer. A body is forwarded when it is complete."""
         body = await request.body()
         target = request.scope["raw_path"].decode("latin-1")
         if request.url.query:
@@ -106,9 +106,9 @@ class OwnServer:
             raise
         except (OSError, http.client.HTTPException) as error:
             forwarded.hang_up()
-            message = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
+            message = f"the server on port {self._port} sent no answer: {type(error).__name__}: {error}"
             print(message, file=sys.stderr)
-            return PlainTextResponse("the app's own server gave no answer", 502)
+            return PlainTextResponse("the app's own server sent no answer", 502)
         answer = StreamingResponse(forwarded.pieces(response), response.status)
         answer.raw_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -118,12 +118,12 @@ class OwnServer:
         return answer
 
     async def forward_websocket(self, caller: WebSocket) -> None:
-        """Pass the messages of a websocket on, both ways."""
+        """Forward the messages of a WebSocket in both directions."""
         await websockets.pass_on(caller, self._port, OF_THIS_CONNECTION)
 
 
 def add_routes(app: FastAPI, server: Callable[[], OwnServer]) -> None:
-    """Add a route for every path and method, and for websockets, that passes requests on."""
+    """Add a route for every path and method, and for WebSockets, that forwards requests."""
 
     async def forward(request: Request) -> Response:
         return await server().answer(request)
@@ -136,7 +136,7 @@ def add_routes(app: FastAPI, server: Callable[[], OwnServer]) -> None:
 
 
 class _ForwardedRequest:
-    """One request to the server on *port*, asked and answered in worker threads."""
+    """One request to the server on *port*, performed in worker threads."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -160,7 +160,7 @@ class _ForwardedRequest:
         return self._connection.getresponse()
 
     async def pieces(self, response: http.client.HTTPResponse) -> AsyncIterator[bytes]:
-        """Yield the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
+        """Yield the answer as it arrives. When the reader stops, the connection is closed, even while the server sends nothing."""
         try:
             while piece := await run_sync(response.read1, CHUNK, abandon_on_cancel=True):
                 yield piece
@@ -168,7 +168,7 @@ class _ForwardedRequest:
             self.hang_up()
 
     def hang_up(self) -> None:
-        """End the request, from any thread: a shutdown wakes the one that waits for the server, and tells the server."""
+        """End the request, from any thread: a shutdown of the socket wakes the waiting thread, and notifies the server."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -177,7 +177,7 @@ class _ForwardedRequest:
 
 
 def _run(function: Callable[..., object], runner: int) -> None:
-    """In the child: run the function in the main thread, as a program of its own."""
+    """In the child: run the function in the main thread, as a separate program."""
     die_with_parent(runner)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     result = function()

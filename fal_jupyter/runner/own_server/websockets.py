@@ -1,5 +1,5 @@
-"""Websockets of a function's own server (:mod:`fal_jupyter.runner.own_server.server`): one connection to the caller and one to the server, between
-which messages are passed on. Pings are answered by each side's own connection.
+"""Websockets of a function's own server (:mod:`fal_jupyter.runner.own_server.server`): forwards
+messages between a connection to the caller and one to the server. Each connection answers pings itself.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from fal_jupyter.runner.requests.websockets import MAX_MESSAGE
 
 _OF_A_HANDSHAKE = "sec-websocket-"
 _MADE_ANEW = frozenset({"host", "date", "server"})
-_BROKEN_OFF = "the app's own server broke off"
+_BROKEN_OFF = "the app's own server closed the connection"
 
 
 class _Connect(connect):
-    """Follows no redirection: where it leads is for the caller to decide."""
+    """Does not follow redirects: the caller decides."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[str]) -> None:
-    """Open the websocket that *caller* asks for at the server on *port*, and pass messages on until one of them closes.
+    """Open the WebSocket that *caller* requests at the server on *port*, and forward messages until one of them closes.
 
     Args:
-        of_one_connection: lower-case names of headers that are not passed on.
+        of_one_connection: lower-case names of hop-by-hop headers, which are not forwarded.
     """
     left_out = {*of_one_connection, *_MADE_ANEW}
 
@@ -72,9 +72,9 @@ async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[st
         await caller.send_denial_response(denial)
         return
     except (OSError, InvalidHandshake, EOFError) as error:
-        message = f"the server on port {port} opened no websocket at {target}: {type(error).__name__}: {error}"
+        message = f"the server on port {port} did not accept a WebSocket at {target}: {type(error).__name__}: {error}"
         print(message, file=sys.stderr)
-        await caller.send_denial_response(PlainTextResponse("the app's own server opened no websocket", 502))
+        await caller.send_denial_response(PlainTextResponse("the app's own server did not accept the WebSocket", 502))
         return
     try:
         assert server.response is not None
@@ -82,11 +82,11 @@ async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[st
         await caller.accept(server.subprotocol, [(name.encode(), value.encode("latin-1")) for name, value in headers])
         await _pump_both_ways(caller, server)
     finally:
-        server.transport.abort()  # nothing is left to say, unless this was cancelled
+        server.transport.abort()  # already closed, unless this was cancelled
 
 
 async def _pump_both_ways(caller: WebSocket, server: ClientConnection) -> None:
-    """Pass messages on both ways; whoever closes first ends both."""
+    """Forward messages in both directions; when one side closes, both end."""
     ways = {asyncio.create_task(_from_caller(caller, server)), asyncio.create_task(_from_server(caller, server))}
     try:
         done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -101,10 +101,10 @@ async def _pump_both_ways(caller: WebSocket, server: ClientConnection) -> None:
 async def _from_caller(caller: WebSocket, server: ClientConnection) -> None:
     while (message := await caller.receive())["type"] == "websocket.receive":
         data = message.get("bytes")
-        with contextlib.suppress(WebSocketException):  # the server has closed, and the other way says so
+        with contextlib.suppress(WebSocketException):  # the server has closed, which the other direction reports
             await server.send(message["text"] if data is None else data)
     if message["code"] == CloseCode.ABNORMAL_CLOSURE:
-        return  # without a word: so is the end of the other connection
+        return  # silently, like the end of the other connection
     code = None if message["code"] == CloseCode.NO_STATUS_RCVD else message["code"]
     await server.close(code, message.get("reason") or "")  # type: ignore[arg-type]  # None: no code in the frame
 

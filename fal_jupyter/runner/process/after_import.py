@@ -1,4 +1,4 @@
-"""Completes modules of libraries when user code imports them: nothing is imported for that."""
+"""Runs hooks after user code imports a library's module; the hooks themselves import nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Hook = Callable[[ModuleType], None]
 
 
 def after_import(name: str, hook: Hook) -> None:
-    """Call *hook* with the module *name* right after its import, or now where it is imported already."""
+    """Call *hook* with the module *name* right after its import, or now if it is already imported."""
     _finder.hooks[name] = hook
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
@@ -20,7 +20,7 @@ def after_import(name: str, hook: Hook) -> None:
 
 
 class _Finder:
-    """Finds modules where they are, and lets their hooks run after them."""
+    """Finds modules in the usual way, and runs their hooks after their import."""
 
     def __init__(self) -> None:
         self.hooks: dict[str, Hook] = {}

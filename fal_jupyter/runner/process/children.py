@@ -1,10 +1,10 @@
-"""What child processes of user code inherit from a runner, and must not use.
+"""Handles what child processes of user code inherit from a runner but must not use.
 
-A forked child gets the event loop's signal wake-up descriptor: its signals would wake (and stop) the runner. It also gets the code that
-called the endpoint: a child that returns from there would go on serving requests beside its parent.
+A forked child gets the event loop's signal wake-up descriptor: its signals would wake (and stop) the runner. It also inherits the call stack
+of the endpoint: a child that returns from there would continue to serve requests beside its parent.
 
-A spawned child (``multiprocessing``'s spawn and forkserver contexts, joblib's loky) starts from nothing and imports the parent's
-``__main__``: :mod:`fal_jupyter.runner.child_main` stands for it, and rebuilds what the runner was loaded with.
+A spawned child (``multiprocessing``'s spawn and forkserver contexts, joblib's loky) starts with a new interpreter and imports the parent's
+``__main__``: :mod:`fal_jupyter.runner.child_main` replaces it, and loads the runner's code.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _local = threading.local()
 
 
 def isolate_children() -> None:
-    """Let children that user code forks from now on have signals of their own.
+    """Reset the signals of children that user code forks from now on.
 
-    SIGTERM is held back from the fork until the child has its own disposition, for ``start(); terminate()``.
+    SIGTERM is blocked from the fork until the child has its own disposition, for ``start(); terminate()``.
     """
     os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_forked)
 
@@ -44,12 +44,12 @@ def _forked() -> None:
     global _is_child
     _is_child = True
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the loop's; other handlers are of user code and stay
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # replaces the loop's handler; handlers of user code stay
     _release_signals()
 
 
 def end_returned_child(error: BaseException | None = None) -> None:
-    """End this process if it is a forked child: it came back from the user code that forked it, by *error* if any."""
+    """End this process if it is a forked child: it returned from the user code that forked it, or raised *error*."""
     if not _is_child:
         return
     status = 0
@@ -66,9 +66,9 @@ def end_returned_child(error: BaseException | None = None) -> None:
 
 
 def finish() -> None:
-    """Let ``multiprocessing`` remove its semaphores, pools and folders, as it does when an ordinary Python process ends.
+    """Make ``multiprocessing`` remove its semaphores, pools and folders, as at the exit of an ordinary Python process.
 
-    What takes longer than ``FINISHING`` seconds is left: the process ends, and its children with it.
+    After ``FINISHING`` seconds the process ends anyway, and its children with it.
     """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -78,7 +78,7 @@ def finish() -> None:
 
 
 def enter_main() -> None:
-    """Give user code a ``__main__`` of its own in place of the process's, where what is shipped from a notebook finds its names."""
+    """Replace ``__main__`` for user code, so that objects shipped from a notebook find their names there."""
     main = types.ModuleType("__main__")
     main.__spec__ = ModuleSpec(SPAWNED, None)
     main.__dict__["__builtins__"] = __builtins__
@@ -86,7 +86,7 @@ def enter_main() -> None:
 
 
 def offer_load(load: bytes | memoryview) -> None:
-    """Let spawned children read what this runner was loaded with, from memory of this process."""
+    """Let spawned children read this runner's code from a memory file of this process."""
     fd = os.memfd_create("fal_jupyter_load")
     view = memoryview(load)
     while view:

@@ -1,8 +1,8 @@
-"""A literal ``/data``: the persistent folder at the path that it has on fal, in a mount namespace of the template and its runners.
+"""Mounts the persistent folder at ``/data``, its path on fal, in a mount namespace of the template and its runners.
 
-Needs a process of one thread, and either CAP_SYS_ADMIN or a kernel that gives user namespaces to everybody. An ordinary user cannot make
-a directory in ``/``, so the namespace gets a root of its own: a read-only tmpfs with a bind mount of everything in ``/``, and ``data``
-beside it (what bubblewrap does). A ``/data`` that the machine has already stays as it is.
+Needs a single-threaded process, and either CAP_SYS_ADMIN or a kernel that allows unprivileged user namespaces. An ordinary user cannot create
+a directory in ``/``, so the namespace gets its own root: a read-only tmpfs with a bind mount of everything in ``/``, and ``data``
+beside it (what bubblewrap does). An existing ``/data`` is not changed.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ refusal = (
 
 
 def missing(error: BaseException) -> str:
-    """Return a sentence where *error* is of a file below a ``/data`` that could not be mounted, or ``""``."""
+    """Return a message if *error* is about a file below a ``/data`` that could not be mounted, else ``""``."""
     if not refusal or not issubclass(type(error), OSError):
         return ""
     name = OSError.filename.__get__(error)  # type: ignore[attr-defined]  # not what its class says of itself
     if type(name) is not str or not (name + "/").startswith(DATA + "/"):
         return ""
-    return f"{DATA} is not the persistent folder here: {refusal}; fal.toolkit.FAL_PERSISTENT_DIR is"
+    return f"{DATA} is not the persistent folder here: {refusal}; use fal.toolkit.FAL_PERSISTENT_DIR"
 
 
 def enter(folder: str) -> str:
-    """Mount *folder*, and remember why it cannot be; see :func:`mount_data`."""
+    """Mount *folder*, and record the reason of a failure; see :func:`mount_data`."""
     global refusal
     refusal = mount_data(folder)
     return refusal
 
 
 def mount_data(folder: str) -> str:
-    """Let this process, and those that it forks from now on, see *folder* at ``/data``; returns why not, or ``""``.
+    """Mount *folder* at ``/data`` for this process and its future forks; returns the reason of a failure, or ``""``.
 
-    A child tries it first: a process in which a step failed would be left with half a root.
+    A child tries it first, since a failed step would leave a process with an incomplete root.
     """
     if os.path.lexists(DATA):
         return f"{DATA} exists on this machine"
@@ -80,8 +80,8 @@ def mount_data(folder: str) -> str:
 
 def _enter(folder: str) -> None:
     _unshare()
-    _mount("none", "/", None, _MS_REC | _MS_SLAVE)  # what is mounted later on the machine comes, nothing goes back
-    _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=0755")  # any directory would do: it is left at once
+    _mount("none", "/", None, _MS_REC | _MS_SLAVE)  # later mounts of the machine are propagated here, but not back
+    _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=0755")  # any directory: it is left immediately
     os.mkdir("/tmp/old", 0o755)
     os.mkdir("/tmp/new", 0o755)
     _mount("/tmp/new", "/tmp/new", None, _MS_BIND)
@@ -92,7 +92,7 @@ def _enter(folder: str) -> None:
     os.mkdir(f"/new{DATA}")
     _mount(f"/old{folder}", f"/new{DATA}", None, _MS_BIND | _MS_REC)
     os.chdir("/new")
-    _pivot(".", ".")  # the old root is below the new one now, and goes with the next line
+    _pivot(".", ".")  # the old root is now stacked below the new one, and is unmounted next
     _call(_libc.umount2, b".", _MNT_DETACH)
     os.chdir("/")
     _mount("none", "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
@@ -107,7 +107,7 @@ def _unshare() -> None:
     _call(_libc.unshare, _CLONE_NEWNS | _CLONE_NEWUSER)
     for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         Path(f"/proc/self/{file}").write_text(text)
-    prctl(_PR_SET_DUMPABLE, 1)  # the new credentials took it away: children read what we hold below /proc
+    prctl(_PR_SET_DUMPABLE, 1)  # reset by the new credentials: children read our files below /proc
 
 
 def _take_along(entry: os.DirEntry[str]) -> None:

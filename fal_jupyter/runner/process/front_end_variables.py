@@ -1,4 +1,4 @@
-"""Variables by which a front end names what it has: they do not enter environments that lack it."""
+"""Removes variables of a front end that name things missing in a runner's environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OF_ITS_ENVIRONMENT = ("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV_PROMPT"
 
 
 def leave_behind(environment: MutableMapping[str, str], *, isolated: bool) -> None:
-    """Take away what names modules that cannot be imported here and, in an isolated environment, the kernel's environment and front end.
+    """Remove variables that name modules that cannot be imported here and, in an isolated environment, the kernel's environment and front end.
 
-    Matplotlib fails at its import where ``MPLBACKEND`` names a missing module.
+    Importing Matplotlib fails if ``MPLBACKEND`` names a missing module.
     """
     backend, breakpoint_ = environment.get(_BACKEND, ""), environment.get(_BREAKPOINT, "")
     if backend.startswith("module://") and _is_missing(backend.removeprefix("module://")):
@@ -27,7 +27,7 @@ def leave_behind(environment: MutableMapping[str, str], *, isolated: bool) -> No
 
 
 def enter_environment_of(prefix: str, environment: MutableMapping[str, str]) -> None:
-    """Let commands that user code starts come from the isolated environment at *prefix*, too."""
+    """Put the commands of the isolated environment at *prefix* on ``PATH``."""
     environment["VIRTUAL_ENV"] = prefix
     environment["PATH"] = f"{prefix}/bin{os.pathsep}{environment.get('PATH', os.defpath)}"
 

@@ -1,4 +1,4 @@
-"""What a machine type leaves a runner: its GPUs, its cores and their threads, its memory. Set before any user import."""
+"""Applies a machine type's limits to a runner: GPUs, cores, threads and memory. Set before any user import."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _type = ""
 
 
 def pin(machine: Machine, environment: MutableMapping[str, str]) -> None:
-    """Show CUDA the runner's own devices only; a CPU machine has none. Nothing declared: nothing is hidden."""
+    """Make only the runner's own devices visible to CUDA; a CPU machine has none. Without a machine type nothing is hidden."""
     if machine["devices"] or machine["type"]:
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(machine["devices"])
 
 
 def confine(machine: Machine, environment: MutableMapping[str, str]) -> None:
-    """Keep to the machine type's cores and memory.
+    """Apply the machine type's cores and memory.
 
     Memory is limited by RLIMIT_DATA: RLIMIT_AS counts address space, of which torch reserves far more than it uses.
     """
@@ -42,7 +42,7 @@ def confine(machine: Machine, environment: MutableMapping[str, str]) -> None:
 
 
 def over_memory(error: BaseException) -> str:
-    """Return a sentence with limit and peak where *error* is memory that the limit refused, or ``""``."""
+    """Return a message with limit and peak if *error* was caused by the memory limit, else ``""``."""
     if not _limit:
         return ""
     kind = type(error)
@@ -56,12 +56,12 @@ def over_memory(error: BaseException) -> str:
     if not refused:
         return ""
     return (
-        f"the runner ran over the memory of machine type {_type}: the limit is {_limit / _MB:,.0f} MB, "
+        f"the runner exceeded the memory of machine type {_type}: the limit is {_limit / _MB:,.0f} MB, "
         f"its peak was {math.ceil(_peak() / _MB):,} MB"
     )
 
 
 def _peak() -> int:
-    """The most memory that this process had resident, in bytes."""
+    """Peak resident memory of this process, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024

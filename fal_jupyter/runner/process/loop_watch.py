@@ -1,7 +1,7 @@
-"""Says which request stops the event loop for the others: a thread that asks the loop for a sign of life.
+"""Reports which request blocks the event loop for the others, by a thread that pings the loop.
 
-It looks only while several requests are in the runner. The gateway ends a runner whose loop does not turn for longer
-(:mod:`fal_jupyter.domain.fleet.fleet`); this is what tells the owner why.
+It runs only while several requests are in the runner. The gateway ends a runner whose loop is blocked for longer
+(:mod:`fal_jupyter.domain.fleet.fleet`); this tells the owner why.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class LoopWatch:
     """Watches the loop of the thread that makes it.
 
     Args:
-        report: called from the watching thread with the task that is at work (None: unknown), the place of user code
-            (``file:line in function``, or ``""``) and for how many seconds the loop has not turned.
+        report: called from the watching thread with the running task (None: unknown), the location in user code
+            (``file:line in function``, or ``""``) and for how many seconds the loop has been blocked.
     """
 
     def __init__(self, report: Callable[[asyncio.Task[object] | None, str, float], None]) -> None:
@@ -36,7 +36,7 @@ class LoopWatch:
         self._watcher: threading.Thread | None = None
 
     def several(self, yes: bool) -> None:
-        """Several requests are at work, or not any more."""
+        """Start or stop watching: whether several requests are running."""
         if not yes:
             self._several.clear()
             return
@@ -53,7 +53,7 @@ class LoopWatch:
             try:
                 self._loop.call_soon_threadsafe(turned.set)
             except RuntimeError:
-                return  # the loop is over
+                return  # the loop has ended
             if not turned.wait(BLOCKED_AFTER):
                 task = asyncio.current_task(self._loop)
                 frame = sys._current_frames().get(self._thread)

@@ -1,4 +1,4 @@
-"""Which event loop a runner has: uvloop's, or asyncio's own where user code patches its loop.
+"""Chooses a runner's event loop: uvloop's, or asyncio's own if user code patches its loop.
 
 ``nest_asyncio.apply()`` makes a running loop reentrant, which only a loop written in Python can be. The choice is made when the loop is
 first needed: after the import of the class, and after a ``setup()`` that is not async.
@@ -21,7 +21,7 @@ class LoopRunner:
     """An ``asyncio.Runner`` that is made at its first use.
 
     Args:
-        requested: ``auto`` finds out whether the loop must be asyncio's own. sources: the user's code, to look into.
+        requested: ``auto`` detects whether the loop must be asyncio's own. sources: the user's code, which is searched for that.
     """
 
     def __init__(self, requested: Literal["auto", "asyncio", "uvloop"], sources: Iterable[str]) -> None:
@@ -37,19 +37,19 @@ class LoopRunner:
     def run(self, main: Coroutine[object, object, int], escaped: Callable[[BaseException], None]) -> int:
         """Run *main* to its end.
 
-        asyncio lets a KeyboardInterrupt or SystemExit of any task out of its loop. Such a task has failed, *escaped* gets the exception,
-        and the loop goes on.
+        asyncio lets a KeyboardInterrupt or SystemExit of any task out of its loop. Such a task has failed, *escaped* is called with the exception,
+        and the loop continues.
         """
         loop = self.get().get_loop()
         task = loop.create_task(main)
         _complete(loop, task, escaped)
         _complete(
             loop, loop.create_task(asyncio.sleep(0)), escaped
-        )  # the loop is closed next: uvloop may have a stop left
+        )  # the loop is closed next: uvloop may have a pending stop
         return task.result()
 
     def close(self) -> None:
-        """Cancel what is left, and close the loop."""
+        """Cancel remaining tasks, and close the loop."""
         with suppress(
             RuntimeError
         ):  # uvloop may stop once more after an exception that escaped; the process ends anyway

@@ -1,8 +1,8 @@
-"""Ends runners whose trees have more memory than their machine type.
+"""Finds runners whose process trees exceed the memory of their machine type.
 
-``RLIMIT_DATA`` (:mod:`fal_jupyter.runner.process.limits`) refuses private memory to one process, with a ``MemoryError`` that names a line. It sees
-neither shared memory (``SharedMemory``, ``memfd``, anonymous shared mappings, PyTorch's) nor that children have memory, too. This module
-looks at resident memory from outside; pages of files do not count.
+``RLIMIT_DATA`` (:mod:`fal_jupyter.runner.process.limits`) refuses private memory to one process, with a ``MemoryError`` that names a line. It covers
+neither shared memory (``SharedMemory``, ``memfd``, anonymous shared mappings, PyTorch's) nor the memory of children. This module
+measures resident memory from outside; file-backed pages do not count.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _PROPORTIONAL = re.compile(r"^(?:Pss_Anon|Pss_Shmem):\s*(\d+) kB", re.M)
 
 
 class MemoryLimits:
-    """The limits of living runners in bytes, by pid."""
+    """The limits of running runners in bytes, by pid."""
 
     def __init__(self) -> None:
         self._limits: dict[int, int] = {}
         self._next = 0.0
 
     def add(self, pid: int, limit: int) -> None:
-        """Watch a runner; a *limit* of 0 is none."""
+        """Watch a runner; a *limit* of 0 means unlimited."""
         if limit:
             self._limits[pid] = limit
 
@@ -39,7 +39,7 @@ class MemoryLimits:
         return max(0.0, self._next - time.monotonic()) if self._limits else None
 
     def exceeded(self) -> dict[int, int]:
-        """Return the bytes in use of each runner over its limit, by pid; looks twice a second at most."""
+        """Return the bytes in use of each runner over its limit, by pid; measures at most twice a second."""
         now = time.monotonic()
         if not self._limits or now < self._next:
             return {}
@@ -49,7 +49,7 @@ class MemoryLimits:
 
 
 def _used(pid: int, limit: int) -> int:
-    """The memory of *pid* and its descendants. That pages of several are counted once costs more, and is done where it decides."""
+    """The memory of *pid* and its descendants. Counting shared pages once is expensive, so it is done only near the limit."""
     tree = [pid]
     for process in tree:
         tree += children_of(process)
@@ -63,5 +63,5 @@ def _sum_of(file: str, lines: re.Pattern[str]) -> int:
     try:
         text = Path(file).read_text()
     except OSError:
-        return 0  # gone meanwhile
+        return 0  # ended meanwhile
     return 1024 * sum(map(int, lines.findall(text)))

@@ -1,10 +1,10 @@
-"""Random state that a fork copies: every runner draws numbers of its own, as a fresh process would.
+"""Reseeds random generators after a fork, so that every runner draws its own numbers, as a new process would.
 
-Python's own ``random`` module, ``uuid``, ``secrets``, ``tempfile`` and OpenSSL already reseed or notice the fork themselves. NumPy's legacy
+Python's own ``random`` module, ``uuid``, ``secrets``, ``tempfile`` and OpenSSL already reseed or detect the fork themselves. NumPy's legacy
 state and PyTorch's CPU generator do not, nor do generators that a module made when the template imported it (``sitecustomize``, ``.pth``
 files). PyTorch makes its CUDA generators when CUDA is first used, which is after the fork, and seeds them at random.
 
-Seeds that user code sets (at import, in ``setup()``) come later and win. The hash seed of ``str`` stays that of the template: Python
+Seeds that user code sets (at import, in ``setup()``) are applied later and take effect. The hash seed of ``str`` stays that of the template: Python
 fixes it when a process starts.
 """
 
@@ -26,7 +26,7 @@ class CopiedGenerators:
         self._modules = 0
 
     def look(self) -> None:
-        """Find them; called before a fork, and costs nothing while no module has been imported since."""
+        """Find them; called before a fork, and cheap if no module was imported since."""
         if len(sys.modules) == self._modules:
             return
         self._modules = len(sys.modules)
@@ -36,7 +36,7 @@ class CopiedGenerators:
         self._generators = [value for value in gc.get_objects() if isinstance(value, kinds)]
 
     def reseed(self) -> None:
-        """Return each of them a new seed from the operating system; called in the forked child."""
+        """Seed each of them from the operating system; called in the forked child."""
         for generator in self._generators:
             if not isinstance(generator, random.SystemRandom):
                 _reseed(generator)

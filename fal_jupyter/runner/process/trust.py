@@ -1,4 +1,4 @@
-"""Lets TLS clients in a runner, and in the processes that it starts, trust the gateway's TLS port besides what they trusted before."""
+"""Lets TLS clients in a runner, and in the processes that it starts, trust the gateway's TLS port in addition to the usual authorities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 
 
 def trust(authority: str) -> None:
-    """Name one file with all authorities in ``SSL_CERT_FILE``. It is memory of this process: nothing is left when it ends.
+    """Set ``SSL_CERT_FILE`` to one file with all authorities. It is a memory file, so nothing is left when the process ends.
 
     Args:
         authority: file of the gateway's authority; one that cannot be read changes nothing.
@@ -31,7 +31,7 @@ def trust(authority: str) -> None:
 
 @functools.cache
 def default_authorities() -> bytes:
-    """What clients trust where the user chose nothing: OpenSSL's authorities and certifi's, each once. Takes some milliseconds."""
+    """The default authorities: OpenSSL's and certifi's, without duplicates. Takes some milliseconds."""
     files = [ssl.get_default_verify_paths().openssl_cafile]
     certifi = importlib.util.find_spec("certifi")
     if certifi is not None and certifi.origin:

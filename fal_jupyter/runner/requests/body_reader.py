@@ -1,4 +1,4 @@
-"""The body of one request on its way to the application: chunks as they arrive, credit back to the gateway as they are read."""
+"""The body of one request: chunks as they arrive, and credit for the gateway as they are read."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fal_jupyter.runner.application.endpoints import EndpointCall
 from fal_jupyter.runner.channel import RunnerChannel
 
 Message = MutableMapping[str, Any]
-"""A message of ASGI."""
+"""An ASGI message."""
 
 
 class BodyReaderState(enum.StrEnum):
-    """How far a request body is."""
+    """State of a request body."""
 
     RECEIVING = "receiving"
     RECEIVED = "received"  # all of it has arrived
-    READ = "read"  # the application has its end
+    READ = "read"  # the application has read its end
 
 
 _NEXT = {
@@ -33,7 +33,7 @@ _NEXT = {
 
 
 class BodyReader:
-    """The body of one request; :meth:`receive` is what ASGI wants."""
+    """The body of one request; :meth:`receive` is an ASGI ``receive``."""
 
     __slots__ = ("_call", "_channel", "_chunks", "_stream", "_unacknowledged", "_waiter", "state")
 
@@ -60,12 +60,12 @@ class BodyReader:
         return completes
 
     def wake(self) -> None:
-        """Let a waiting :meth:`receive` look again."""
+        """Wake a waiting :meth:`receive`."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def arrived_at_once(self) -> bytes | None:
-        """Return the body if it arrived in one piece; it stays to be read."""
+        """Return the body if it arrived in one piece; it can still be read."""
         return self._chunks[0] if self.state is not BodyReaderState.RECEIVING and len(self._chunks) == 1 else None
 
     async def receive(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class BodyReader:
             await self._waiter
 
     async def collect(self, length: int) -> bytearray | None:
-        """Read the whole body, of which *length* bytes are announced (0: unknown); None when the caller hung up."""
+        """Read the whole body, of which *length* bytes are announced (0: unknown); None if the caller disconnected."""
         body, at, more = bytearray(length), 0, True  # one buffer: joining chunks would need the memory twice
         while more:
             message = await self.receive()
@@ -104,6 +104,6 @@ class BodyReader:
         return body
 
     def put_back(self, body: bytes) -> None:
-        """Leave a body that was collected as if it had come at once."""
+        """Put a collected body back, as one chunk."""
         self._chunks.append(body)
         self._move(BodyReaderState.RECEIVED)

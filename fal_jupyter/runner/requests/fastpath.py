@@ -1,9 +1,9 @@
-"""The short way of plain JSON endpoints: from the frame's bytes to the method and back, without ASGI in between.
+"""The fast path of plain JSON endpoints: from the frame's bytes to the method and back, without ASGI in between.
 
-It takes the very steps that FastAPI would take, with FastAPI's own fields (the same parser, validation and serialiser),
-and leaves out what cannot matter for such an endpoint: routing, request objects, dependency solving, exit stacks. A
-request that is not exactly of that kind, or whose body is not valid, goes the long way from its beginning, so every
-refusal is FastAPI's own. ``tests/runner/test_fastpath.py`` holds the two ways against each other, byte for byte.
+It performs the same steps as FastAPI, with FastAPI's own fields (the same parser, validation and serialiser),
+and skips what such an endpoint does not use: routing, request objects, dependency solving, exit stacks. Any other
+request, or one with an invalid body, takes the normal path from its beginning, so every
+refusal is FastAPI's own. ``tests/runner/test_fastpath.py`` compares the two paths byte for byte.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MISSING = object()
 
 
 class FastEndpoint:
-    """One endpoint that can be reached the short way."""
+    """One endpoint that supports the fast path."""
 
     def __init__(self, route: APIRoute) -> None:
         self.route = route
@@ -60,13 +60,13 @@ class FastEndpoint:
         }
 
     def may_take(self, content_type: str, query: str) -> bool:
-        """False if the long way has to decide, whatever the body."""
+        """False if the request needs the normal path, regardless of its body."""
         if not self.reads_body:
             return True
         return content_type.lower() in _JSON and not (self._plain and query)
 
     def arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
-        """Return the method's arguments, or None if the long way has to decide: a validator may raise anything, an HTTPException too."""
+        """Return the method's arguments, or None if the normal path has to decide: a validator may raise anything, including an HTTPException."""
         try:
             return self._arguments(body)
         except Exception:
@@ -79,8 +79,8 @@ class FastEndpoint:
             return None
         if self._validate_json is not None and self._body is not None:
             valid = self._validate_json(body)
-            return None if valid is None else {self._body.name: valid}  # null is a missing body
-        # what begins so is UTF-8: json.loads would find out by itself, more slowly
+            return None if valid is None else {self._body.name: valid}  # null means a missing body
+        # such a body is UTF-8: json.loads would detect that, more slowly
         plain = body[0] == 0x7B and body[1:2] not in (b"", b"\0")
         value = json.loads(body.decode("utf-8", "surrogatepass") if plain else body)
         if self._body is not None:
@@ -109,7 +109,7 @@ class FastEndpoint:
         """Call the method; returns the JSON of its result, or the response that it made itself.
 
         Raises:
-            Exception: whatever the method raises, or what the serialiser says of its result.
+            Exception: any exception of the method, or of serializing its result.
         """
         if self._is_coroutine:
             return self._content(await self._call(**arguments))
@@ -130,7 +130,7 @@ class FastEndpoint:
 
 
 def fast_endpoints(app: FastAPI) -> dict[str, FastEndpoint]:
-    """Return the endpoints of *app* that can be reached the short way, by path."""
+    """Return the endpoints of *app* that support the fast path, by path."""
     if app.user_middleware or app.dependency_overrides or app.router.dependencies:
         return {}
     return {
@@ -185,10 +185,10 @@ _DIVERGING_KEYS = (
 
 
 def validates_json_identically(field: Any) -> bool:
-    """True if pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
+    """True if pydantic gives the same result for JSON bytes as for the value of ``json.loads``.
 
-    That is so for text, whole numbers, truth values and lists and plain models of them. Floats, unions, sets and what has
-    validators of its own may tell the two apart, so they are parsed as FastAPI does it.
+    This holds for strings, integers, booleans, and lists and plain models of them. Floats, unions, sets and types with
+    custom validators may differ, so they are parsed as in FastAPI.
     """
     try:
         return not field.field_info.discriminator and _is_identical(field._type_adapter.core_schema)
@@ -212,7 +212,7 @@ _NO_SCHEMAS = ("metadata", "config", "cls", "expected", "members", "default")
 
 
 def _nodes(schema: object, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
-    """Every node of a pydantic core schema. Fields and choices stand under the user's names, which mean nothing here."""
+    """Every node of a pydantic core schema. Fields and choices are keyed by the user's names, which are ignored."""
     if isinstance(schema, list | tuple):
         for part in schema:
             yield from _nodes(part, skip)
@@ -234,7 +234,7 @@ _NO_FLOATS = frozenset(
 
 
 def may_hold_floats(field: Any) -> bool:
-    """False when a response of this type certainly holds no number that could be NaN or infinite."""
+    """False if a response of this type cannot contain NaN or infinity."""
     try:
         return _has_floats(field._type_adapter.core_schema)
     except (AttributeError, RecursionError):
@@ -262,7 +262,7 @@ def _holds_sequence(annotation: object) -> bool:
 
 
 def handler_of(app: FastAPI, error: Exception) -> Callable[..., Any]:
-    """Return the handler that Starlette would choose for *error*: by status, by class, else the one of all the rest."""
+    """Return the handler that Starlette would choose for *error*: by status, by class, else the catch-all one."""
     handlers: dict[Any, Callable[..., Any]] = app.exception_handlers
     if issubclass(type(error), HTTPException) and (status := getattr(error, "status_code", None)) in handlers:
         return handlers[status]

@@ -1,4 +1,4 @@
-"""All requests of one runner: frames to ASGI calls, one task a request, by the short way where there is one."""
+"""Serves all requests of one runner: frames to ASGI calls, one task per request, by the fast path where possible."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RequestServer:
         self._watch: LoopWatch | None = None
 
     def handle(self, frame: Frame) -> None:
-        """Take a frame of a request."""
+        """Handle a frame of a request."""
         if frame.kind == Kind.REQUEST:
             self._begin(frame)
             return
@@ -94,7 +94,7 @@ class RequestServer:
         task.add_done_callback(self.tasks.discard)
 
     async def _run(self, stream: Stream) -> None:
-        """The whole task of one request: it ends with an answer whatever happens below, in user code or ours."""
+        """The whole task of one request: it always ends with an answer, whatever happens in user code or ours."""
         try:
             await self._answer(stream)
         except BaseException as error:
@@ -116,11 +116,11 @@ class RequestServer:
         head = stream.head
         if not self._limited:
             limiter = anyio.to_thread.current_default_thread_limiter()
-            limiter.total_tokens = max(limiter.total_tokens, self._multiplex + 1)  # and the app's health check
+            limiter.total_tokens = max(limiter.total_tokens, self._multiplex + 1)  # plus the app's health check
             self._limited = True
         current_stream.set(stream.id)
         current_call.set(stream.call)
-        if head.method != WEBSOCKET:  # there the context is the empty one, as in the real package
+        if head.method != WEBSOCKET:  # its context is empty, as in the real package
             stream.context = context.Pending(partial(_request_context, head.headers))
             context.enter_request(stream.context)
         try:
@@ -143,8 +143,8 @@ class RequestServer:
                 stream.broke(error)
         else:
             if not stream.is_started:
-                stream.broke(RuntimeError("the application gave no answer"))
-            elif not stream.is_complete and stream.call.exit is None:  # it stopped sending: its caller hung up
+                stream.broke(RuntimeError("the application sent no answer"))
+            elif not stream.is_complete and stream.call.exit is None:  # it stopped sending: its caller disconnected
                 self.capture.end_request(stream.id)
                 await stream.settle()
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
@@ -152,13 +152,13 @@ class RequestServer:
             self.capture.end_request(stream.id)
 
     def _report_late_error(self, stream: Stream, error: BaseException) -> None:
-        """Log what user code raised when its answer was complete (background tasks): no caller waits for it any more."""
+        """Log what user code raised when its answer was complete (background tasks): no caller waits for it."""
         described = failures.describe(error, "request", stream.call.endpoint)
         head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
         self.capture.write_message(0, f"{head}\n{described['text'].rstrip()}\n")
 
     def _blocked(self, task: asyncio.Task[object] | None, location: str, seconds: float) -> None:
-        """Tell the owner which request stops the loop (called from the watching thread)."""
+        """Report the request that blocks the loop to its owner (called from the watching thread)."""
         blocker = next((s for s in list(self.streams.values()) if s.task is task), None)
         subject = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
         where = f" at {location}" if location else ""
@@ -169,7 +169,7 @@ class RequestServer:
         )
 
     async def _refuse_policy(self, stream: Stream) -> bool:
-        """Answer a request whose upload policy cannot be used; a websocket may have none at all (C58)."""
+        """Answer a request with an invalid upload policy; a WebSocket must not have any (C58)."""
         if stream.head.method == WEBSOCKET:
             await stream.send({"type": "websocket.close", "code": 1008})
             return True
@@ -182,7 +182,7 @@ class RequestServer:
         return False
 
     async def _short_way(self, stream: Stream) -> bool:
-        """Answer a plain JSON request without ASGI; False if it has to go the long way (nothing has been done then)."""
+        """Answer a plain JSON request without ASGI; False if it needs the normal path (then nothing was done)."""
         head = stream.head
         fast = self._fast.get(head.path) if head.method == "POST" else None
         if fast is None:
@@ -223,12 +223,12 @@ class RequestServer:
         return True
 
     async def _handled(self, request: Request, error: Exception) -> Response:
-        """Return the response that the application's own handlers make of *error*."""
+        """Return the response of the application's own handlers to *error*."""
         try:
             response: Any = handler_of(self.app, error)(request, error)
             handled: Response = await response if inspect.isawaitable(response) else response
             return handled
-        except Exception as second:  # the handler failed: the one of all the rest tells its caller nothing
+        except Exception as second:  # the handler failed: the catch-all one gives no details
             last: Any = self.app.exception_handlers[Exception](request, second)
             fallback: Response = await last
             return fallback
@@ -256,7 +256,7 @@ class RequestServer:
         return send
 
     async def drained(self) -> None:
-        """Wait until every request is answered, and every websocket closed."""
+        """Wait until every request is answered, and every WebSocket closed."""
         for stream in list(self.streams.values()):
             stream.go_away()
         while self.tasks:
@@ -267,7 +267,7 @@ def _fits_a_header(hint: str) -> bool:
     try:
         hint.encode("latin-1")
     except UnicodeEncodeError:
-        print(f"The hint {hint!r} is left out: a header cannot carry it", file=sys.stderr)
+        print(f"The hint {hint!r} is ignored: a header cannot hold it", file=sys.stderr)
         return False
     return True
 
@@ -298,19 +298,19 @@ def _base_hints() -> object:
 
 
 class _ExitRequest:
-    """Why user code asked the process to exit, once it has. May be made before its loop runs."""
+    """Why user code asked the process to exit, once it has. May be created before its loop runs."""
 
     def __init__(self) -> None:
         self._reason = ""
         self._event = asyncio.Event()
 
     def set(self, reason: str) -> None:
-        """Note the first reason."""
+        """Record the first reason."""
         if not self._event.is_set():
             self._reason = reason
             self._event.set()
 
     async def wait(self) -> str:
-        """Wait for the request, and give its reason."""
+        """Wait for the request, and return its reason."""
         await self._event.wait()
         return self._reason

@@ -1,4 +1,4 @@
-"""One request on its way through the application: frames to ASGI messages and back, one frame a small answer, credit for long bodies."""
+"""One request in the application: frames to ASGI messages and back, one frame for a small answer, credit for long bodies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ decode_head = msgspec.json.Decoder(RequestHead).decode
 
 
 class RunState(enum.StrEnum):
-    """How far the task of a request is."""
+    """State of a request's task."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -48,7 +48,7 @@ class RunState(enum.StrEnum):
 
 
 class AnswerState(enum.StrEnum):
-    """How far the answer to a request is."""
+    """State of a request's answer."""
 
     PENDING = "pending"
     STARTED = "started"  # its head is sent
@@ -63,13 +63,13 @@ _NEXT = {
 
 
 class Stream:
-    """One request on its way through the application.
+    """One request in the application.
 
     Attributes:
-        began: when all of the request was here, by the clock that all processes of a machine share; 0 before.
+        began: when the request was complete, by the system-wide monotonic clock; 0 before.
         start: the application's ``http.response.start``, which waits for the first piece of the body.
-        credit: bytes of the answer that the gateway takes now.
-        state: what the lifespan of the application gave, for ASGI's ``state``.
+        credit: bytes of the answer that the gateway currently accepts.
+        state: the state that the application's lifespan yielded, for ASGI's ``state``.
     """
 
     __slots__ = (
@@ -124,19 +124,19 @@ class Stream:
             "query_string": head.query.encode("latin-1", "replace"),
             "root_path": "",
             "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
-            "client": (LOOPBACK, 0),  # every caller is on this machine; its port says nothing behind the gateway
+            "client": (LOOPBACK, 0),  # every caller is on this machine; its port is meaningless behind the gateway
             "server": self._server(),
             "state": self.state.copy(),
         }
 
     def _server(self) -> tuple[str, int]:
-        """The address that the caller asked for, as uvicorn gives the one that it is bound to."""
+        """The address that the caller used, where uvicorn has the one that it is bound to."""
         host, _, port = self.header("host").rpartition(":")
         return (host or LOOPBACK, int(port)) if port.isascii() and port.isdigit() and len(port) < 6 else (LOOPBACK, 80)
 
     # --- the request --------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
-        """Take a piece of the request's body."""
+        """Add a piece of the request's body."""
         if self.body.push(data, end=end):
             self.began = time.monotonic()
 
@@ -168,16 +168,16 @@ class Stream:
             self._credit_waiter.set_result(None)
 
     def go_away(self) -> None:
-        """The runner is about to leave; an ordinary request is waited for."""
+        """The runner is shutting down; an ordinary request is allowed to finish."""
 
     async def settle(self) -> None:
-        """The application is done without an end of its answer: finish what has to be."""
+        """The application returned without completing its answer: complete it."""
 
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
         in_thread = self.call.cancel()
         if self._run is RunState.CREATED:
-            self._run = RunState.CANCELLED  # a task that is cancelled before it runs would never send its end
+            self._run = RunState.CANCELLED  # a task that is cancelled before it runs would never end its stream
         elif self._run is RunState.RUNNING and not in_thread and self.task is not None:
             self.task.cancel()
 
@@ -186,11 +186,11 @@ class Stream:
         return self._first_values.get(name, "")
 
     def has_policy(self) -> bool:
-        """True if the caller says where uploads shall go."""
+        """True if the caller sets the destination of uploads."""
         return POLICY in self._first_values
 
     def new_token(self) -> str:
-        """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
+        """The CDN token with which user code replaced the caller's, or ``""`` (C32)."""
         if self.context is None or (request_context := self.context.current) is None or self.call.unhandled:
             return ""
         token = request_context.headers.get(CDN_TOKEN)
@@ -241,11 +241,11 @@ class Stream:
         await self._send_body(body)
         if not more:
             self._move(AnswerState.COMPLETE)
-            self.capture.end_request(self.id)  # a last line without an end belongs to the request, too
+            self.capture.end_request(self.id)  # an unfinished last line belongs to the request, too
             self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     def answer_json(self, content: bytes) -> None:
-        """Send a whole, short and good answer at once: what :meth:`send` makes of it, byte for byte."""
+        """Send a complete, short and successful answer in one frame, byte for byte as :meth:`send` would."""
         self._move(AnswerState.COMPLETE)
         self._before_answer()
         head = (
@@ -272,12 +272,12 @@ class Stream:
                 self.channel.send(frames.head_of(Kind.BODY, self.id, piece), piece)
 
     def add_credit(self, credit: int) -> None:
-        """The gateway takes *credit* bytes more."""
+        """The gateway accepts *credit* more bytes."""
         self.credit += credit
         self._wake_writer()
 
     def note_non_finite(self) -> None:
-        """Print one line under the owner's cell, once for each place: NaN and the infinities of a result are ``null`` in fal's JSON."""
+        """Print one line below the owner's cell, once per location: NaN and the infinities of a result are ``null`` in fal's JSON."""
         if not self.call.returned:
             return
         for path, count in failures.count_non_finite(self.call.result).items():
@@ -286,7 +286,7 @@ class Stream:
             self.capture.write_message_once(self.id, (self.head.path, path), text)
 
     def _report_exit(self) -> None:
-        """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""
+        """User code requested the process's exit: its callers get 503 from the fleet, the owner the reason."""
         if self._answer is AnswerState.PENDING:
             self._move(AnswerState.STARTED)
             self._before_answer()
@@ -298,7 +298,7 @@ class Stream:
             self.channel.send(frames.encode(Kind.ERROR, self.id, failures.encode(self.call.error)))
 
     def broke(self, error: BaseException) -> None:
-        """The application raised: after its answer began, the caller can only be told that it broke off."""
+        """The application raised: if its answer has begun, the caller can only be notified that it was cut off."""
         if self.call.exit is not None:
             self._report_exit()
             return
@@ -316,7 +316,7 @@ class Stream:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
     def fail(self) -> None:
-        """Answer with constants, where something of ours failed and nothing else can be trusted."""
+        """Answer with constants after an internal error, when nothing else can be relied on."""
         if self.is_complete:
             return
         is_first = self._answer is AnswerState.PENDING
@@ -329,7 +329,7 @@ class Stream:
         self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
 
     def give_up(self) -> None:
-        """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""
+        """End the stream of a cancelled request: nothing reads it, and the gateway frees its slot."""
         self.capture.end_request(self.id)
         if self._answer is AnswerState.PENDING:
             head = _encode({"status": 499, "headers": [], "began": self.began})
@@ -339,14 +339,14 @@ class Stream:
 
 
 def may_hide_nan(body: bytes) -> bool:
-    """True if a body has what NaN and the infinities become, or are."""
+    """True if a body may contain NaN or infinity, or ``null`` in place of them."""
     return b"null" in body or b"NaN" in body or b"Infinity" in body
 
 
 def make_relative(headers: list[Any], path: str) -> None:
-    """Make the address of a redirection from *path* to the same with (or without) a slash at its end relative.
+    """Make a redirect from *path* to the same path with (or without) a trailing slash relative.
 
-    The application knows nothing of the address that it is served at, so an absolute one leads nowhere.
+    The application does not know its public URL, so an absolute one would be wrong.
     """
     for at, (name, value) in enumerate(headers):
         if name.lower() != b"location":

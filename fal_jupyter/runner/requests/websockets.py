@@ -1,6 +1,6 @@
-"""A websocket as one stream: its bytes come and go as bodies, its protocol (RFC 6455) ends here, the application sees ASGI messages.
+"""A WebSocket as one stream: its bytes are transferred as bodies, its protocol (RFC 6455) is handled here, the application uses ASGI messages.
 
-What comes is taken in as it comes, so that pings are answered and a close is heard while user code is at work elsewhere.
+Data is processed as it arrives, so that pings are answered and a close is noticed while user code is busy.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fal_jupyter.runner.requests.request_stream import AnswerState, Stream
 
 _encode = msgspec.json.encode
 MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009
-CLOSING = 10.0  # seconds that the other side has to answer a close
-LEAVING = 2.0  # the same, when the runner is about to leave
-GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
+CLOSING = 10.0  # seconds that the peer has to answer a close
+LEAVING = 2.0  # the same, when the runner is shutting down
+GOING_AWAY = 1012  # "service restart": the client should reconnect, to the new revision
 
 
 class WebSocketStream(Stream):
-    """One websocket on its way through the application."""
+    """One WebSocket in the application."""
 
     __slots__ = ("_accepted", "_closing", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_response_start", "_turn", "_unacknowledged", "_waiter")  # fmt: skip
 
@@ -42,7 +42,7 @@ class WebSocketStream(Stream):
         self._opcode: Opcode | None = None
         self._turn = asyncio.Lock()
         self._late: list[bytes] = []
-        self._left = asyncio.Event()  # the other side has closed, or is gone
+        self._left = asyncio.Event()  # the peer has closed or disconnected
         self._accepted = self._closing = False
         self._unacknowledged = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -73,7 +73,7 @@ class WebSocketStream(Stream):
         if not self._messages:
             self._acknowledge()
         if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._left.is_set():
-            self._left.set()  # or what it sent was no websocket's, and nothing more of it is heard
+            self._left.set()  # or it sent an invalid frame, and nothing more is read
             self._put_message({"type": "websocket.disconnect", **self._closed_with()})
         self._wake_reader()
 
@@ -84,7 +84,7 @@ class WebSocketStream(Stream):
             self._parts.append(bytes(frame.data))
         else:
             return
-        if not frame.fin or self._closing:  # what crosses our close has no reader any more
+        if not frame.fin or self._closing:  # nothing reads what arrives after our close
             return
         data, text, self._opcode = b"".join(self._parts), self._opcode is Opcode.TEXT, None
         self._parts = []
@@ -94,7 +94,7 @@ class WebSocketStream(Stream):
         try:
             self._put_message({"type": "websocket.receive", "text": data.decode()})
         except UnicodeDecodeError:
-            self._protocol.fail(1007, "a text message was no UTF-8")
+            self._protocol.fail(1007, "a text message was not UTF-8")
 
     def _put_message(self, message: dict[str, object]) -> None:
         self._messages.append(message)
@@ -104,7 +104,7 @@ class WebSocketStream(Stream):
         return {"code": close.code, "reason": close.reason} if close else {"code": 1006, "reason": ""}
 
     def _acknowledge(self) -> None:
-        """Let the gateway send more: nothing that came waits for user code."""
+        """Let the gateway send more: no data is waiting for user code."""
         if self._unacknowledged >= WINDOW // 4:
             self.channel.send(frames.encode_window(self.id, self._unacknowledged))
             self._unacknowledged = 0
@@ -114,14 +114,14 @@ class WebSocketStream(Stream):
             self._waiter.set_result(None)
 
     def cancel(self) -> None:
-        """The caller's connection is gone."""
+        """The caller's connection was lost."""
         if not self._left.is_set():
             self._put_message({"type": "websocket.disconnect", "code": 1006, "reason": ""})
         self._left.set()
         super().cancel()
 
     def go_away(self) -> None:
-        """The runner is about to leave: say so to both ends."""
+        """The runner is shutting down: notify both ends."""
         if self._accepted and self._protocol.state is State.OPEN:
             self._protocol.send_close(GOING_AWAY, "the app is restarting")
             self._answer_control()
@@ -185,14 +185,14 @@ class WebSocketStream(Stream):
 
     def _send_message(self, message: Message) -> None:
         if self._protocol.state is not State.OPEN:
-            return  # who has left hears nothing more; the application learns of it where it reads
+            return  # the caller has disconnected; the application notices when it reads
         if (data := message.get("bytes")) is not None:
             self._protocol.send_binary(bytes(data))
         else:
             self._protocol.send_text((message.get("text") or "").encode())
 
     async def _close(self, code: int, reason: str) -> None:
-        """The closing handshake: ours goes out, theirs is waited for."""
+        """The closing handshake: send our close, wait for the peer's."""
         self._before_answer()
         if self._protocol.state is State.OPEN:
             try:
@@ -206,12 +206,12 @@ class WebSocketStream(Stream):
         self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     async def settle(self) -> None:
-        """Its caller was told that we go away: it shall hear that, whatever it sends meanwhile."""
+        """The caller was notified of the shutdown: deliver that close, whatever it sends meanwhile."""
         if self._protocol.close_sent:
             await self._until_left(LEAVING)
 
     async def _until_left(self, seconds: float) -> None:
-        """Wait for the other side's close; what it sent, and sends until then, has no reader any more."""
+        """Wait for the peer's close; data until then is discarded."""
         self._closing = True
         self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
         self._acknowledge()
@@ -223,7 +223,7 @@ class WebSocketStream(Stream):
         data = b"".join(self._protocol.data_to_send())
         async with self._turn:
             await self._send_body(data)
-            while self._late:  # answers to pings that came meanwhile: never in the middle of a message
+            while self._late:  # answers to pings received meanwhile: never within a message
                 self._put(self._late.pop(0))
 
     def _answer_control(self) -> None:
