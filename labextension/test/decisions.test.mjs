@@ -3,6 +3,12 @@ import { describe, expect, test } from "vitest";
 import { firstTab, showsClock } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { pickedWords } from "../../fal_jupyter/widgets/static/form/form_file.mjs";
 import { requestFacts } from "../../fal_jupyter/widgets/static/inspector/inspector.mjs";
+import {
+  arrivedSince,
+  rowTexts,
+  summaryWords,
+  timeScale,
+} from "../../fal_jupyter/widgets/static/requests/requests.mjs";
 import { configAdvice, optionNote, usableActions } from "../../fal_jupyter/widgets/static/scaling/config.mjs";
 import { movedByKey, shownSpan } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 import { noFormWords } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
@@ -218,5 +224,41 @@ describe("the timeline", () => {
     expect(movedByKey(pressed, { ...still, cross: 5 })).toEqual({ cross: null, span: null });
     expect(movedByKey(pressed, still)).toBeNull();
     expect(movedByKey({ key: "a", shiftKey: false }, still)).toBeNull();
+  });
+});
+
+describe("the table of requests", () => {
+  const early = madeRequest("a", { began: 1000, total_ms: 30 });
+  const late = madeRequest("b", { began: 2000, total_ms: 45 });
+  const rows = [late, early];
+
+  test("counts what arrived, but no older request that a filter lets through now", () => {
+    const newer = madeRequest("c", { began: 3000 });
+    const older = madeRequest("d", { began: 500 });
+    expect(arrivedSince(rows, [newer, late, early, older])).toBe(1);
+    expect(arrivedSince(rows, [late])).toBe(0);
+  });
+
+  test("has bars on one time axis, on one scale of lengths, or each over its row", () => {
+    expect(timeScale(rows, 9000, { common: true, shared: true })).toEqual({ from: 1000, whole: 1045 });
+    expect(timeScale(rows, 9000, { common: false, shared: true })).toEqual({ from: null, whole: 45 });
+    expect(timeScale(rows, 9000, { common: false, shared: false })).toBeNull();
+    expect(timeScale([], 9000, { common: true, shared: true })).toBeNull();
+  });
+
+  test("names app, runner and revision under the path, as far as there are any", () => {
+    const request = madeRequest("a", { alias: "hello", path: "/draw", runner: "hello-1", revision: 2 });
+    expect(rowTexts(request, false)).toEqual({ path: "/draw", runner: "1", under: ["runner 1", "r2"] });
+    expect(rowTexts(request, true).under[0]).toBe("hello");
+    expect(rowTexts({ ...request, runner: "", revision: 0 }, false)).toEqual({ path: "/draw", runner: "", under: [] });
+  });
+
+  test("says below how many are shown, with the figures of the app", () => {
+    expect(summaryWords(0, 0, "", false)).toContain("No request yet");
+    expect(summaryWords(0, 0, "", true)).toBe("No request in the marked span.");
+    expect(summaryWords(2, 2, "", false)).toBe("2 shown");
+    expect(summaryWords(2, 2, "2 calls", false)).toBe("2 calls");
+    expect(summaryWords(2, 5, "5 calls", false)).toBe("2 of 5 shown · 5 calls");
+    expect(summaryWords(2, 5, "", false)).toBe("2 of 5 shown");
   });
 });

@@ -19,6 +19,11 @@ import {
 import { plainText } from "../text/plain.mjs";
 
 /** @typedef {import("../types.d.ts").RequestState} RequestState */
+/**
+ * The scale of all bars, in milliseconds: their `whole` length, and the time at their left edge; null where each bar
+ * begins with its request.
+ * @typedef {{from: number | null, whole: number}} TimeScale
+ */
 
 const ROWS = 100;
 const FIRST_HEIGHT = 215; // pixels of rows that a card's list has without a scroll bar of its own
@@ -59,6 +64,79 @@ function rowsWithin(requests, height) {
 }
 
 /**
+ * How many requests came since the rows were drawn; older ones that a filter lets through now are none.
+ * @param {RequestState[]} rows at least one, newest first
+ * @param {RequestState[]} matching
+ */
+export function arrivedSince(rows, matching) {
+  const shown = new Set(rows.map((one) => one.id));
+  const oldest = rows[rows.length - 1].began;
+  return matching.filter((one) => !shown.has(one.id) && one.began >= oldest).length;
+}
+
+/**
+ * The scale of the bars; null where each bar fills its row.
+ * @param {RequestState[]} rows
+ * @param {number} now
+ * @param {{common: boolean, shared: boolean}} wanted `common`: one time axis; `shared`: one scale of lengths
+ * @returns {TimeScale | null}
+ */
+export function timeScale(rows, now, { common, shared }) {
+  if (!rows.length || !(common || shared)) return null;
+  if (common) {
+    const from = Math.min(...rows.map((one) => one.began));
+    const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
+    return { from, whole: Math.max(1, until - from) };
+  }
+  const longest = Math.max(1, ...rows.map((one) => totalOf(one, now)));
+  return { from: null, whole: roundUp(longest, 10 ** Math.floor(Math.log10(longest)) / 2) };
+}
+
+/**
+ * The texts of a request's row: its path, its runner, and the line under the path where there is no room for columns.
+ * @param {RequestState} request
+ * @param {boolean} named with the app
+ */
+export function rowTexts({ alias, path, runner, revision }, named) {
+  const runnerText = runner ? plainText(runnerName(runner)).slice(0, 12) : "";
+  return {
+    path: plainText(pathText(path)),
+    runner: runnerText,
+    under: [named ? plainText(alias) : "", runnerText && `runner ${runnerText}`, revision ? `r${revision}` : ""].filter(
+      Boolean,
+    ),
+  };
+}
+
+/**
+ * The sentence under the table: how many are shown, and the figures of the app.
+ * @param {number} shown
+ * @param {number} matching
+ * @param {string} figures
+ * @param {boolean} marked only requests of a marked span are asked for
+ */
+export function summaryWords(shown, matching, figures, marked) {
+  if (!shown)
+    return marked
+      ? "No request in the marked span."
+      : "No request yet. Each call shows up here, with where its time went.";
+  const some = shown < matching ? `${shown} of ${matching} shown` : "";
+  return [some, figures || (some ? "" : `${shown} shown`)].filter(Boolean).join(" · ");
+}
+
+/** @param {RequestState} one @param {number} now @param {TimeScale | null} scale */
+function phaseCell(one, now, scale) {
+  const failure = hasFailed(one) ? plainText(failureWords(one)) : "";
+  return h(
+    "td",
+    { class: "fj-wide", title: phaseWords(one, now) },
+    scale ? phaseBar(one, now, scale.whole, scale.from === null ? 0 : one.began - scale.from) : phaseBar(one, now),
+    failure ? h("div", { class: "fj-failed fj-clamp", title: failure }, failure) : null,
+    wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null,
+  );
+}
+
+/**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
  * @param {{alias?: string, open?: (id: string) => void, span?: () => {from: number, to: number} | null}} options
@@ -72,6 +150,33 @@ export function requestsPanel(root, host, options, signal) {
 }
 
 class RequestsPanel {
+  kind = "all";
+
+  /** one time axis for all bars */
+  common = false;
+
+  /** one scale for the lengths of all bars */
+  shared = true;
+  paused = false;
+
+  /** the pointer is over the table: no row moves under it */
+  hovered = false;
+
+  /** @type {RequestState[]} */
+  rows = [];
+
+  /** @type {string | null} */
+  chosen = null;
+
+  /** @type {Map<string, {request: RequestState, drawnWith: string, element: Element}>} the rows in the page */
+  built = new Map();
+
+  /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
+  active = null;
+
+  /** @type {AbortController | null} */
+  inspecting = null;
+
   /**
    * @param {HTMLElement} root
    * @param {import("../types.d.ts").Host} host
@@ -86,26 +191,6 @@ class RequestsPanel {
     this.span = span;
     this.signal = signal;
     this.most = this.alias && !this.span ? 0 : ROWS; // rows; 0: as many as there is room for without scrolling
-    this.kind = "all";
-    this.common = false;
-    this.shared = true;
-    this.paused = false;
-    this.held = false;
-
-    /** @type {RequestState[]} */
-    this.rows = [];
-
-    /** @type {string | null} */
-    this.chosen = null;
-
-    /** @type {Map<string, {request: RequestState, stands: string, element: Element}>} what is in the page */
-    this.built = new Map();
-
-    /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
-    this.active = null;
-
-    /** @type {AbortController | null} */
-    this.inspecting = null;
     this.filter = h("input", {
       class: "fj-input",
       type: "search",
@@ -120,31 +205,45 @@ class RequestsPanel {
       "aria-label": "which requests",
       style: { display: "inline-flex", gap: "4px" },
     });
-    const axis = h(
+    this.fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => this.draw(true) });
+    this.oneScale = this.toggle("one scale", true, () => (this.shared = !this.shared));
+    this.oneScale.title = "Bars of the same length took the same time; off: each bar fills its row";
+    this.csv = h(
       "button",
-      {
-        type: "button",
-        class: "fj-choice",
-        "aria-pressed": "false",
-        onclick: () => (
-          (this.common = !this.common), axis.setAttribute("aria-pressed", String(this.common)), this.draw(true)
-        ),
-      },
-      "common time axis",
+      { type: "button", class: "fj-choice", title: "Save these requests as a CSV file", onclick: () => this.save() },
+      "CSV",
     );
-    this.oneScale = h(
-      "button",
+    this.bodyRows = h("tbody", null);
+    this.scaleText = h("span", { class: "fj-muted", style: { fontWeight: "400" } });
+    this.summary = h("div", { class: "fj-bar-row" });
+    this.scroll = h(
+      "div",
       {
-        type: "button",
-        class: "fj-choice",
-        "aria-pressed": "true",
-        title: "Bars of the same length took the same time; off: each bar fills its row",
-        onclick: () => (
-          (this.shared = !this.shared), this.oneScale.setAttribute("aria-pressed", String(this.shared)), this.draw(true)
-        ),
+        class: "fj-scroll",
+        onpointerenter: () => (this.hovered = true),
+        onpointerleave: () => ((this.hovered = false), this.draw(false)),
       },
-      "one scale",
+      this.table(),
     );
+    this.detail = h("div", { class: "fj-detail" });
+    this.endpoints = h("div", { class: "fj-scroll", style: { maxHeight: "220px" } });
+    this.endpointsNamed = h("summary", null);
+    this.byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, this.endpointsNamed, this.endpoints);
+    root.append(
+      this.toolbar(),
+      this.byEndpoint,
+      h(
+        "div",
+        { class: "fj-requests-both" },
+        h("div", { class: "fj-requests-list" }, this.scroll, this.summary),
+        this.detail,
+      ),
+    );
+    this.listen(root);
+    this.draw(true);
+  }
+
+  toolbar() {
     const pause = iconButton(
       "pause",
       "Pause",
@@ -155,9 +254,41 @@ class RequestsPanel {
         this.draw(true)
       ),
     );
-    this.fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => this.draw(true) });
-    this.bodyRows = h("tbody", null);
-    this.scaleTold = h("span", { class: "fj-muted", style: { fontWeight: "400" } });
+    return h(
+      "div",
+      { class: "fj-bar-row" },
+      this.kinds,
+      this.filter,
+      h("span", { class: "fj-space" }),
+      this.fresh,
+      this.oneScale,
+      this.toggle("common time axis", false, () => (this.common = !this.common)),
+      this.csv,
+      pause,
+    );
+  }
+
+  /**
+   * A button that stays pressed.
+   * @param {string} name
+   * @param {boolean} pressed
+   * @param {() => boolean} press returns whether it is pressed now
+   */
+  toggle(name, pressed, press) {
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        "aria-pressed": String(pressed),
+        onclick: () => (button.setAttribute("aria-pressed", String(press())), this.draw(true)),
+      },
+      name,
+    );
+    return button;
+  }
+
+  table() {
     const heads = [
       ["", "fj-c-state"],
       ["Started", "fj-c-began"],
@@ -168,78 +299,25 @@ class RequestsPanel {
       ["Runner", "fj-c-runner fj-roomy"],
       ["Rev", "fj-c-rev fj-roomy"],
     ];
-    const table = h(
+    const cells = heads.map(([name, kind]) =>
+      h(
+        "th",
+        { scope: "col", class: kind === "fj-wide" ? "fj-wide fj-cut" : kind },
+        name || h("span", { class: "fj-visually-hidden" }, "State"),
+        kind === "fj-wide" ? this.scaleText : null,
+      ),
+    );
+    return h(
       "table",
       { class: "fj-table fj-requests" },
       h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
-      h(
-        "thead",
-        null,
-        h(
-          "tr",
-          null,
-          heads.map(([name, kindOf]) =>
-            h(
-              "th",
-              { scope: "col", class: kindOf === "fj-wide" ? "fj-wide fj-cut" : kindOf },
-              name || h("span", { class: "fj-visually-hidden" }, "State"),
-              kindOf === "fj-wide" ? this.scaleTold : null,
-            ),
-          ),
-        ),
-      ),
+      h("thead", null, h("tr", null, cells)),
       this.bodyRows,
     );
-    this.summary = h("div", { class: "fj-bar-row" });
-    this.scroll = h(
-      "div",
-      {
-        class: "fj-scroll",
-        onpointerenter: () => (this.held = true),
-        onpointerleave: () => ((this.held = false), this.draw(false)),
-      },
-      table,
-    );
-    this.detail = h("div", { class: "fj-detail" });
-    this.endpoints = h("div", { class: "fj-scroll", style: { maxHeight: "220px" } });
-    this.endpointsNamed = h("summary", null);
-    this.byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, this.endpointsNamed, this.endpoints);
-    this.csv = h(
-      "button",
-      {
-        type: "button",
-        class: "fj-choice",
-        title: "Save these requests as a CSV file",
-        onclick: () =>
-          saveText(
-            `${this.alias || "fal"}-requests.csv`,
-            "text/csv",
-            requestsCsv(this.chosenHere(), this.host.store.view.time),
-          ),
-      },
-      "CSV",
-    );
-    root.append(
-      h(
-        "div",
-        { class: "fj-bar-row" },
-        this.kinds,
-        this.filter,
-        h("span", { class: "fj-space" }),
-        this.fresh,
-        this.oneScale,
-        axis,
-        this.csv,
-        pause,
-      ),
-      this.byEndpoint,
-      h(
-        "div",
-        { class: "fj-requests-both" },
-        h("div", { class: "fj-requests-list" }, this.scroll, this.summary),
-        this.detail,
-      ),
-    );
+  }
+
+  /** Redraw on changes and while bars of unfinished requests grow; Escape closes the inspector. */
+  listen(/** @type {HTMLElement} */ root) {
     root.addEventListener(
       "keydown",
       (event) => {
@@ -252,11 +330,14 @@ class RequestsPanel {
     );
     const look = scheduler(root, this.signal, () => this.draw(false));
     this.signal.addEventListener("abort", this.host.store.watch(look));
-    // bars of requests on their way grow
     const running = setInterval(() => this.rows.some((one) => one.state !== "done") && look(), 250);
     this.signal.addEventListener("abort", () => clearInterval(running));
     this.signal.addEventListener("abort", () => replace(root));
-    this.draw(true);
+  }
+
+  save() {
+    const text = requestsCsv(this.chosenHere(), this.host.store.view.time);
+    saveText(`${this.alias || "fal"}-requests.csv`, "text/csv", text);
   }
 
   /** All that the filter lets through, also what is not in the page. */
@@ -314,20 +395,12 @@ class RequestsPanel {
   row(
     /** @type {RequestState} */ one,
     /** @type {number} */ now,
-    /** @type {{from: number | null, whole: number} | null} */ scale,
+    /** @type {TimeScale | null} */ scale,
     /** @type {string | null} */ tab,
   ) {
     const look = requestLook(one);
-    const failed = hasFailed(one);
-    const path = plainText(pathText(one.path));
-    const runner = one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "";
     const device = devicesOf(this.host.store.view, one.alias, one.runner);
-    const under = [
-      this.alias ? "" : plainText(one.alias),
-      runner && `runner ${runner}`,
-      one.revision ? `r${one.revision}` : "",
-    ];
-    const total = totalOf(one, now);
+    const { path, runner, under } = rowTexts(one, !this.alias);
     const cells = [
       h(
         "td",
@@ -345,25 +418,16 @@ class RequestsPanel {
         "td",
         { class: "fj-cut", title: path },
         h("span", { class: "fj-mono" }, path),
-        h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under)),
+        h("div", { class: "fj-label fj-narrow", title: under.join(" · ") }, joinedTexts(under)),
         h("div", { class: "fj-label fj-tight" }, clock(one.began)),
       ),
-      h(
-        "td",
-        { class: "fj-wide", title: phaseWords(one, now) },
-        scale ? phaseBar(one, now, scale.whole, scale.from === null ? 0 : one.began - scale.from) : phaseBar(one, now),
-        failed
-          ? h("div", { class: "fj-failed fj-clamp", title: plainText(failureWords(one)) }, plainText(failureWords(one)))
-          : wasCancelled(one)
-            ? h("div", { class: "fj-muted" }, "cancelled")
-            : null,
-      ),
+      phaseCell(one, now, scale),
       h(
         "td",
         { class: "fj-number" },
         one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null,
         " ",
-        h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total)),
+        h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(totalOf(one, now))),
       ),
       h(
         "td",
@@ -389,113 +453,98 @@ class RequestsPanel {
   }
 
   draw(/** @type {boolean} */ asked) {
-    const marked = this.span?.() ?? null;
-    const found = this.chosenHere();
-    const busyHere = this.held || this.scroll.contains(document.activeElement);
-    if ((this.paused || busyHere) && !asked && this.rows.length) {
-      const known = new Map(found.map((one) => [one.id, one]));
-      const here = new Set(this.rows.map((one) => one.id));
-      const oldest = this.rows[this.rows.length - 1].began;
-      const news = found.filter((one) => !here.has(one.id) && one.began >= oldest).length;
-      this.fresh.hidden = !news;
-      setText(this.fresh, `${news} new`);
+    const matching = this.chosenHere();
+    const busy = this.hovered || this.scroll.contains(document.activeElement);
+    if ((this.paused || busy) && !asked && this.rows.length) {
+      const arrived = arrivedSince(this.rows, matching);
+      this.fresh.hidden = !arrived;
+      setText(this.fresh, `${arrived} new`);
       if (this.paused) return;
-      this.rows = this.rows.map((old) => known.get(old.id) ?? old); // no row moves under the pointer
+      const current = new Map(matching.map((one) => [one.id, one]));
+      this.rows = this.rows.map((one) => current.get(one.id) ?? one); // no row moves under the pointer
     } else {
-      this.rows = found.slice(0, this.most || rowsWithin(found, FIRST_HEIGHT));
+      this.rows = matching.slice(0, this.most || rowsWithin(matching, FIRST_HEIGHT));
       this.fresh.hidden = true;
     }
+    this.drawRows();
+    this.drawKinds();
+    this.drawEndpoints();
+    this.csv.disabled = !matching.length;
+    this.drawSummary(matching.length);
+  }
+
+  drawRows() {
     const now = this.host.kind === "saved" ? this.host.store.view.time : Date.now();
-    const from = Math.min(...this.rows.map((one) => one.began));
-    const until = Math.max(...this.rows.map((one) => one.began + totalOf(one, now)));
-    const longest = Math.max(1, ...this.rows.map((each) => totalOf(each, now)));
-    /** @type {{from: number | null, whole: number} | null} */
-    const scale = !this.rows.length
-      ? null
-      : this.common || marked
-        ? { from, whole: Math.max(1, until - from) }
-        : this.shared
-          ? { from: null, whole: roundUp(longest, 10 ** Math.floor(Math.log10(longest)) / 2) }
-          : null;
-    setText(this.scaleTold, scale ? ` · 0 to ${duration(scale.whole)}` : "");
-    if (this.scaleTold.parentElement)
-      this.scaleTold.parentElement.title = this.scaleTold.parentElement.textContent ?? "";
-    this.oneScale.disabled = this.common || Boolean(marked);
+    const marked = Boolean(this.span?.());
+    const scale = timeScale(this.rows, now, { common: this.common || marked, shared: this.shared });
+    setText(this.scaleText, scale ? ` · 0 to ${duration(scale.whole)}` : "");
+    if (this.scaleText.parentElement)
+      this.scaleText.parentElement.title = this.scaleText.parentElement.textContent ?? "";
+    this.oneScale.disabled = this.common || marked;
     // a row that ended and is shown as before stays as it is: only what changed is built
     const tab = this.rows.some((one) => one.id === this.active) ? this.active : this.rows[0]?.id;
-    const stands = this.rows.map(
+    const drawnWith = this.rows.map(
       (one) => `${one.id === this.chosen} ${one.id === tab} ${scale ? `${scale.from} ${scale.whole}` : ""}`,
     );
-    const wanted = this.rows.map((one, at) => {
+    const elements = this.rows.map((one, at) => {
       const before = this.built.get(one.id);
-      return before && one.state === "done" && before.request === one && before.stands === stands[at]
+      return before && one.state === "done" && before.request === one && before.drawnWith === drawnWith[at]
         ? before.element
         : this.row(one, now, scale, tab ?? null);
     });
-    update(this.bodyRows, wanted);
+    update(this.bodyRows, elements);
     this.built = new Map(
       this.rows.map((request, at) => [
         request.id,
-        { request, stands: stands[at], element: this.bodyRows.children[at] },
+        { request, drawnWith: drawnWith[at], element: this.bodyRows.children[at] },
       ]),
     );
-    update(
-      this.kinds,
-      ["all", "failed", "cold", "cancelled"].map((name) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "fj-choice",
-            "aria-pressed": String(name === this.kind),
-            onclick: () => ((this.kind = name), this.draw(true)),
-          },
-          name,
-        ),
+  }
+
+  drawKinds() {
+    const choices = ["all", "failed", "cold", "cancelled"].map((name) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "fj-choice",
+          "aria-pressed": String(name === this.kind),
+          onclick: () => ((this.kind = name), this.draw(true)),
+        },
+        name,
       ),
     );
-    const here = this.host.store.view.apps.find((one) => one.alias === this.alias);
-    const stats = here?.stats;
-    const figures = stats?.calls
-      ? figuresWords(stats, Boolean(this.alias) && (here?.by_endpoint?.length ?? 0) > 1)
-      : "";
-    const called = this.alias && !this.span ? (here?.by_endpoint ?? []) : [];
+    update(this.kinds, choices);
+  }
+
+  app() {
+    return this.host.store.view.apps.find((one) => one.alias === this.alias);
+  }
+
+  drawEndpoints() {
+    const called = this.alias && !this.span ? (this.app()?.by_endpoint ?? []) : [];
     this.byEndpoint.hidden = !called.length;
-    if (called.length) {
-      setText(this.endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);
-      update(
-        this.endpoints,
-        endpointTable(called, (path) => ((this.filter.value = path), this.draw(true))),
-      );
-    }
-    this.csv.disabled = !found.length;
+    if (!called.length) return;
+    setText(this.endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);
+    update(
+      this.endpoints,
+      endpointTable(called, (path) => ((this.filter.value = path), this.draw(true))),
+    );
+  }
+
+  drawSummary(/** @type {number} */ matching) {
+    const app = this.app();
+    const figures = app?.stats?.calls ? figuresWords(app.stats, (app.by_endpoint?.length ?? 0) > 1) : "";
+    const words = summaryWords(this.rows.length, matching, figures, Boolean(this.span?.()));
+    const older = h(
+      "button",
+      { type: "button", class: "fj-choice", onclick: () => ((this.most = ROWS), this.draw(true)) },
+      "Show older ones",
+    );
     update(
       this.summary,
-      this.rows.length
-        ? h(
-            "span",
-            null,
-            [
-              this.rows.length < found.length ? `${this.rows.length} of ${found.length} shown` : "",
-              figures || (this.rows.length < found.length ? "" : `${this.rows.length} shown`),
-            ]
-              .filter(Boolean)
-              .join(" · "),
-          )
-        : h(
-            "span",
-            { class: "fj-muted" },
-            marked
-              ? "No request in the marked span."
-              : "No request yet. Each call shows up here, with where its time went.",
-          ),
-      !this.most && this.rows.length < found.length
-        ? h(
-            "button",
-            { type: "button", class: "fj-choice", onclick: () => ((this.most = ROWS), this.draw(true)) },
-            "Show older ones",
-          )
-        : null,
+      h("span", this.rows.length ? null : { class: "fj-muted" }, words),
+      !this.most && this.rows.length < matching ? older : null,
       h("span", { class: "fj-space" }),
       this.rows.length ? phaseLegend() : null,
     );
