@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
 
 _RECORDS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 Stamp = list[int] | None
@@ -21,6 +20,8 @@ Stamp = list[int] | None
 
 def version() -> str:
     """Return the version of this package; ``"0"`` where it is not installed but only on the path."""
+    from importlib import metadata  # start-up: what it imports costs more than all else here
+
     try:
         return metadata.version("fal_jupyter")
     except metadata.PackageNotFoundError:

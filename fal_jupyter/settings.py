@@ -10,7 +10,6 @@ import getpass
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,8 +209,12 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
     private = [env.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"]  # a cron job has the second, too
-    temp = "/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir()  # not TMPDIR, which gateways need not share
-    return (*(Path(path) for path in dict.fromkeys(private) if path.startswith("/")), Path(temp))
+    folders = [path for path in dict.fromkeys(private) if path.startswith("/")]
+    if os.access("/tmp", os.W_OK):  # not TMPDIR, which gateways need not share
+        return (*map(Path, folders), Path("/tmp"))
+    import tempfile  # start-up
+
+    return (*map(Path, folders), Path(tempfile.gettempdir()))
 
 
 def _default_state() -> str:

@@ -296,6 +296,23 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert json.loads(answer.stdout) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        (
+            "import fal_jupyter; fal_jupyter.load_ipython_extension",
+            "pydantic fastapi numpy PIL fal_jupyter.fal.toolkit",
+        ),
+        ("import fal_jupyter.runner.template", "importlib.metadata email tempfile difflib"),
+        ("import fal_jupyter.cli.main", "importlib.metadata email tempfile difflib asyncio"),
+    ],
+)
+def test_what_a_user_waits_for_loads_nothing_that_it_does_not_need(code: str, heavy: str) -> None:
+    code = f"import sys; before = set(sys.modules); {code}; print(*set(sys.modules) - before)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert set(answer.stdout.split()) & set(heavy.split()) == set()
+
+
 LINES_OF_A_CLASS, ATTRIBUTES_OF_A_CLASS, LINES_OF_A_FUNCTION = 300, 20, 60
 LARGER = {  # exceptions may shrink only
     "ProxiedRequest": (329, 20),  # next to move out: the runner's side

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -17,6 +16,8 @@ def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str
     plain = _folded(word)
     if plain in folded:
         return folded[plain] if folded[plain] != word else ""
+    import difflib  # start-up
+
     near = difflib.get_close_matches(plain, folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else ""
 

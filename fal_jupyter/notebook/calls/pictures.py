@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Iterator
 
 from fal_jupyter.commands.numbers import plural
-from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
 
 MAX_SHOWN = 8
 MAX_DEPTH = 4
@@ -66,6 +65,7 @@ class Pictures:
     def bundles(self) -> list[dict[str, str]]:
         """Return the MIME bundles to display: images as base64, players for audio and video."""
         from fal_jupyter.fal.toolkit.image.image import MAX_SHOWN_BYTES  # start-up
+        from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
 
         bundles = []
         for media_type, url in self._media:

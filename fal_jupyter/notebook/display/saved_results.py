@@ -11,8 +11,6 @@ from urllib.parse import parse_qsl
 
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
-from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
-from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail
 from fal_jupyter.notebook.calls.pictures import IMAGES
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
 
@@ -98,6 +96,8 @@ def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lam
     if not 200 <= request["status"] < 300:
         return None
 
+    from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail  # start-up
+
     pictures: list[Display] = []
     others: list[str] = []
     for kind, data, name in _media(detail, read_body):
@@ -162,6 +162,8 @@ def _media(detail: RequestDetail, read_body: Callable[[], bytes | None]) -> Iter
         data = base64.b64decode(body["base64"]) if body is not None and not body["truncated"] else read_body()
         yield kind, data if data else None, ""
         return
+    from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
+
     for file_type, address, name in itertools.islice(files_in(value_of(body)), 24):
         yield file_type, local_bytes(address, MAX_IMAGE_BYTES) if file_type in IMAGES else None, name
 
