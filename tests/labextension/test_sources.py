@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import json
 import re
 import shutil
@@ -43,6 +44,41 @@ def test_no_line_is_wider_than_160_columns() -> None:
         if len(line) > 160
     ]
     assert wide == []
+
+
+def imported_modules(folder: Path) -> dict[str, set[str]]:
+    """Return what each module of *folder* imports from it; imports of types count."""
+    files = {path for path in folder.rglob("*.*") if path.suffix in {".ts", ".mjs"} and "shared" not in path.parts}
+    imports: dict[str, set[str]] = {}
+    for path in files:
+        text = path.read_text()
+        # "import … from", "export … from", import() of code, and import() of types in comments
+        named = re.findall(r'(?:\bfrom |\bimport\(|^import )"(\.[^"]+)"', text, re.M)
+        targets = {(path.parent / name).resolve() for name in named}
+        known = {target for name in targets for target in (name, name.with_name(f"{name.name}.ts")) if target in files}
+        imports[str(path.relative_to(folder))] = {str(target.relative_to(folder)) for target in known} - {
+            str(path.relative_to(folder))
+        }
+    return imports
+
+
+@pytest.mark.parametrize("folder", [FRONT / "src", SHARED], ids=["extension", "panels"])
+def test_no_modules_import_one_another_in_a_circle(folder: Path) -> None:
+    imports = imported_modules(folder)
+    assert sum(map(len, imports.values())) > 60
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_every_function_of_the_front_end_has_at_most_60_lines() -> None:
+    """Biome counts; only tests are excepted."""
+    config = json.loads((FRONT / "biome.json").read_text())
+    rule = "noExcessiveLinesPerFunction"
+    assert config["linter"]["rules"]["complexity"][rule] == {"level": "error", "options": {"maxLines": 60}}
+    excepted = [one["includes"] for one in config["overrides"] if rule in one["linter"]["rules"]["complexity"]]
+    assert excepted == [["**/test/**"]]
 
 
 def test_package_and_extension_have_one_version() -> None:

@@ -83,15 +83,8 @@ function wholeFiles(value) {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, wholeFiles(one)]));
 }
 
-/**
- * One call of one endpoint.
- * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string,
- *   method?: string, query?: Record<string, any>, encoding?: string, way?: string, yields?: boolean, model?: string,
- *   signature?: string, names?: string[]}} Call `encoding` is the media type that the endpoint takes; `url` is the
- *   prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`;
- *   `yields`: its answer is a line of JSON for each value; `model` is a parameter whose fields are not known; `names`
- *   of all endpoints
- */
+/** @typedef {import("./call.d.ts").Call} Call */
+/** @typedef {import("./call.d.ts").PreparedCall} PreparedCall */
 
 /** How a call is made, with its word. */
 export const WAYS = { run: "run", queue: "queue", stream: "stream", session: "realtime" };
@@ -154,11 +147,6 @@ function needed(mark, key, files, model) {
 }
 
 /**
- * @typedef {Call & {value: any, method: string, way: string, form: boolean, made: boolean, files: FileInput[], query:
- *   Record<string, any>, below: string, base: string}} Facts
- */
-
-/**
  * Whether a field has the name of the model that holds it: as a keyword it would be the whole model.
  * @param {string} signature
  * @param {Record<string, any>} value
@@ -168,7 +156,7 @@ function isHidden(signature, value) {
   return name in value && !/^(str|int|float|bool|list|dict|bytes|tuple|set|Any|None)$/.test(type);
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 function cellOf({
   className,
   endpoint,
@@ -215,7 +203,7 @@ function cellOf({
   return programLines(read, pythonCall(`${className}.${endpoint}`, args));
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 function pythonOf({ app, path, value, method, way, files, made, key, below, base }) {
   const at = below.replace(/^\//, "");
   const args = [pythonWord(app), `arguments=${written(value, PYTHON, ",", "    ")}`];
@@ -259,7 +247,7 @@ function pythonOf({ app, path, value, method, way, files, made, key, below, base
   );
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 function javascriptOf({ app, path, value, method, way, files, made, key, below, base }) {
   const hosts = [
     ["https://fal.run", "/run"],
@@ -321,7 +309,7 @@ function javascriptOf({ app, path, value, method, way, files, made, key, below, 
   );
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 function curlOf({ url, app, path, value, method, way, form, files: within, made, key, below, base }) {
   const auth = `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`;
   const target =

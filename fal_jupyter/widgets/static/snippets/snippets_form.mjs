@@ -16,7 +16,7 @@ import {
   written,
 } from "../text/literals.mjs";
 
-/** @typedef {import("./snippets.mjs").Facts} Facts */
+/** @typedef {import("./call.d.ts").PreparedCall} PreparedCall */
 /**
  * One field: a list's items are fields of the same name.
  * @typedef {{name: string, text?: string, file?: FileInput}} FormEntry
@@ -53,14 +53,14 @@ export function formEntries(value) {
 /** How a cell writes a file of a form. @type {import("../text/literals.mjs").Grammar} */
 export const FORM_CELL = { ...PYTHON, file: (file) => `Path(${pythonWord(file.name)})` };
 
-/** @param {Facts} call @returns {string} where it is posted */
+/** @param {PreparedCall} call @returns {string} where it is posted */
 function formTarget({ way, base, app, url, path, below }) {
   return way === "queue"
     ? `${base}/queue/${app}${below}`
     : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 export function formPython(call) {
   const { value, method, way, made, key, base, app } = call;
   const entries = formEntries(value);
@@ -104,7 +104,7 @@ export function formPython(call) {
   );
 }
 
-/** @param {Facts} call */
+/** @param {PreparedCall} call */
 export function formJavascript(call) {
   const { value, method, way, made, key, base, app } = call;
   const entries = formEntries(value);

@@ -13,10 +13,10 @@ const PLAIN_JAVASCRIPT = {
   file: (file) => `await data(${JSON.stringify(file.name)}, ${JSON.stringify(file.type)})`,
 };
 
-/** @param {import("./snippets.mjs").Facts} call */
+/** @param {import("./call.d.ts").PreparedCall} call */
 const linesTarget = ({ url, path, below }) => `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
 
-/** @param {import("./snippets.mjs").Facts} call */
+/** @param {import("./call.d.ts").PreparedCall} call */
 export function linesPython(call) {
   const { value, method, files, made, key } = call;
   const file = files.length > 0;
@@ -43,7 +43,7 @@ export function linesPython(call) {
   );
 }
 
-/** @param {import("./snippets.mjs").Facts} call */
+/** @param {import("./call.d.ts").PreparedCall} call */
 export function linesJavascript(call) {
   const { value, method, files, made, key } = call;
   return programLines(
