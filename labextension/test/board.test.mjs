@@ -134,7 +134,7 @@ describe("requests as CSV", () => {
       .split("\r\n");
     expect(lines[0]).toMatch(/^id,app,method,path,began,state,status,total_ms,queue_ms/);
     expect(lines[1]).toBe(
-      "a,hello,POST,/café,1970-01-01T00:00:01.000Z,done,200,45,10,0,1,30,4,false,hello-1,1,cell,2,2,",
+      "a,hello,POST,/café,1970-01-01T00:00:01.000Z,succeeded,200,45,10,0,1,30,4,false,hello-1,1,cell,2,2,",
     );
     expect(lines[2]).toContain(",cancelled,499,");
     expect(lines[3]).toContain(",failed,500,");

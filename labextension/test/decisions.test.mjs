@@ -87,7 +87,7 @@ describe("the facts of a request", () => {
 
   test("compare the request's revision with the one that serves", () => {
     const app = madeApp("hello", { serving: 2, revision: 3 });
-    expect(facts({ revision: 1 }, [app]).Revision).toBe("r1 before r2");
+    expect(facts({ revision: 1 }, [app]).Revision).toBe("r1, now r2");
     expect(facts({ revision: 2 }, [app]).Revision).toBe("r2 current");
     expect(facts({ revision: 3 }, [app]).Revision).toBe("r3");
     expect(facts({ revision: 3 }, []).Revision).toBe("r3");

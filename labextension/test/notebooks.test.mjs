@@ -38,15 +38,20 @@ function cellOf(model) {
 }
 
 /** The notebooks of a page, and what opens a view of one. */
-function page() {
+function page(commands) {
   let extension;
-  const notebooks = new Notebooks({ docRegistry: { addWidgetExtension: (_, one) => (extension = one) } });
+  const notebooks = new Notebooks({
+    docRegistry: { addWidgetExtension: (_, one) => (extension = one) },
+    shell: { activateById: () => {} },
+    commands,
+  });
   const open = async (...models) => {
     const cells = { changed: signal() };
     const content = { widgets: models.map(cellOf), model: { cells } };
-    const closed = extension.createNew({ content, context: { ready: Promise.resolve() } });
+    const panel = { content, context: { ready: Promise.resolve() }, node: document.createElement("div") };
+    const closed = extension.createNew(panel);
     await Promise.resolve();
-    return { cells, closed, content };
+    return { cells, closed, content, panel };
   };
   return { notebooks, open };
 }
@@ -80,5 +85,32 @@ describe("a second view of a notebook", () => {
     prompt.textContent = "[4]:";
     await expect.poll(() => model.outputs.all.at(-1), { timeout: 5000 }).toBe(card);
     expect(model.outputs.all).toHaveLength(2);
+  });
+});
+
+describe("a cell that a button runs", () => {
+  it("stays where it is seen, and is scrolled to where it is not", async () => {
+    const scrolls = [];
+    const content = () => opened.content;
+    const { notebooks, open } = page({
+      execute: async () => content().scrollToItem(content().activeCellIndex, "smart"),
+    });
+    const opened = await open({ ...modelOf(), sharedModel: { getSource: () => "1" } });
+    content().scrollToItem = async (...all) => scrolls.push(all);
+    content().scrollToCell = async (cell) => scrolls.push(cell);
+    const [cell] = content().widgets;
+    const at = (node, top, bottom) => (node.getBoundingClientRect = () => ({ top, bottom, height: bottom - top }));
+    at(opened.panel.node, 0, 500);
+
+    at(cell.node, -900, 300);
+    await notebooks.run({ panel: opened.panel, cell });
+    expect(scrolls).toEqual([]);
+
+    at(cell.node, -900, -100);
+    await notebooks.run({ panel: opened.panel, cell });
+    expect(scrolls).toEqual([cell]);
+
+    await content().scrollToItem(0, "smart");
+    expect(scrolls).toEqual([cell, [0, "smart"]]);
   });
 });

@@ -145,6 +145,8 @@ describe("data", () => {
       shownNumber(4294967295),
     ]).toEqual(["3.14159", "0.333333", "0.3", "3.33333e-10", "4294967295"]);
     expect(jsonView({ pi: Math.PI }).querySelector(".fj-value").title).toBe("3.141592653589793");
+    const told = [Math.PI, 0.1 + 0.2, 1.5].map((one) => jsonView({ one }).querySelector(".fj-value").textContent);
+    expect(told).toEqual(["3.14159…", "0.3", "1.5"]); // digits that are left out are announced
     const seed = parsedJson('{"seed": 12345678901234567890, "x": 0.12345678901234567}');
     if (typeof seed.seed === "bigint")
       expect([jsonView(seed).textContent.includes("12345678901234567890"), writtenJson(seed)]).toEqual([
@@ -278,6 +280,8 @@ describe("streams", () => {
     expect(view.element.querySelector("[role=status]").textContent).toBe(
       "3 events \u00b7 first after 412 ms \u00b7 2.0 events/s",
     );
+    pressed(view.element, "Events").click(); // one rate, whatever is shown of it
+    expect(view.element.querySelector("[role=status]").textContent).toContain("412 ms \u00b7 2.0 events/s");
   });
 
   test("text has one of the usual names; events without one are listed", () => {
@@ -507,7 +511,7 @@ describe("outputs", () => {
     let wanted = null;
     root.addEventListener("fj-edit-request", (event) => (event.preventDefault(), (wanted = event.detail)));
     pressed(first, "Reuse").click();
-    expect(wanted).toEqual({ alias: "hello", id: "a" });
+    expect(wanted).toEqual({ alias: "hello", id: "a", seed: 42 });
     panel.abort();
   });
 

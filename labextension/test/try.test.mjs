@@ -344,7 +344,7 @@ describe("panel", () => {
   });
 
   /** A host whose calls are answered when a test opens their gate. */
-  function held(line, { input = null, logs = () => [] } = {}) {
+  function held(line, { input = null, logs = () => [], path: called = "/upload" } = {}) {
     let calls = 0;
     const host = madeHost(line, (_method, path) => {
       if (path.endsWith("/schema")) return DOCUMENT;
@@ -354,7 +354,7 @@ describe("panel", () => {
       }
       const id = path.split("/")[1];
       return {
-        request: madeRequest(id, { path: "/upload", origin: "panel" }),
+        request: madeRequest(id, { path: called, origin: "panel" }),
         input,
         output: null,
         error: null,
@@ -518,8 +518,14 @@ describe("panel", () => {
       "r3",
       "r4",
     ]);
-    pressed("Compare");
+    root.querySelector("select").value = "/upload"; // a result of another endpoint has nothing in common with these
+    root.querySelector("select").dispatchEvent(new Event("change"));
+    type(root.querySelector('.fj-fields [aria-label^="address of"]'), "https://example.org/a.png");
+    pressed("Run");
+    await open("r5");
+    await until(() => root.textContent.includes('of: "r5"'));
     expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
+    expect([...root.querySelectorAll("button")].some((one) => one.textContent === "Compare")).toBe(false);
   });
 
   const kept = (value, more = {}) => ({
@@ -546,6 +552,17 @@ describe("panel", () => {
     pressed("Run");
     await until(() => sent(host).length);
     expect(sent(host)[0]).toEqual({ url: "https://example.org/b.png" });
+  });
+
+  test("an output is used again with the seed that made it, also where its input left that to chance", async () => {
+    const input = { photo_url: "https://example.org/a.png", image: { url: "https://example.org/a.png" } };
+    const host = held(madeLine({ apps: [app()] }), { input: kept(input), path: "/paint" });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    onEditRequest(root, "hello", panel.edit, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    const detail = { alias: "hello", id: "x1", seed: 4217 };
+    root.dispatchEvent(new CustomEvent("fj-edit-request", { bubbles: true, cancelable: true, detail }));
+    await until(() => box("seed").value === "4217");
   });
 
   test("an input that was cut off is no input", async () => {

@@ -234,8 +234,10 @@ def test_a_runner_that_is_unloaded_at_work_answers_first(world: World) -> None:
     world.serve(warm=1)
     world.handle(RequestArrived("hello", "q1"))
 
+    assert world.fleet.apps["hello"].has_supply
     assert world.handle(AppUnloaded("hello")) == []
     assert world.state("hello-1") is State.DRAINING
+    assert not world.fleet.apps["hello"].has_supply  # so that a start by hand is not lost
     assert world.handle(RequestFinished("q1")) == [StopRunner("hello-1", "its last request is answered")]
 
 

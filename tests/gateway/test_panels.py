@@ -445,6 +445,25 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     assert any(decision["kind"] == "down" for decision in line["timelines"]["wide"]["decisions"])
 
 
+def test_an_unloaded_app_is_started_by_hand_while_its_former_runner_still_works(
+    wide: Served, client: Client, feed: Follower, tmp_path: Path
+) -> None:
+    def states(line: FeedLine) -> list[str]:
+        return sorted(runner["state"] for runner in app_in(line)["runners"])
+
+    gate = tmp_path / "gate"
+    try:
+        assert wide.request("/", {"name": "Ada"}).status == 200
+        at_work = call(client, "/wait", {"gate": str(gate)})
+        feed.until(lambda line: any(one["id"] == at_work and one["state"] == "running" for one in line["requests"]))
+        client.control.ask("POST", "/admin/apps/wide/unload")
+        feed.until(lambda line: "apps" in line and states(line) == ["DRAINING"])
+        assert client.control.ask("POST", "/admin/apps/wide/start")[0] == 200
+        feed.until(lambda line: "apps" in line and states(line) == ["DRAINING", "IDLE"])
+    finally:
+        gate.touch()
+
+
 def test_a_request_that_waits_on_after_a_start_waits_in_the_queue(
     wide: Served, client: Client, feed: Follower, tmp_path: Path
 ) -> None:

@@ -91,6 +91,11 @@ class FleetApp:
         return READY.isdisjoint([runner.state for runner in self.runners.values()])
 
     @property
+    def has_supply(self) -> bool:
+        """True where a runner can take a request, now or once it has started; those that are ending cannot."""
+        return any(runner.state in SUPPLY and not runner.killed for runner in self.runners.values())
+
+    @property
     def is_launching(self) -> bool:
         """True while a publication waits for its first runner."""
         return self.phase is _LAUNCHING

@@ -187,9 +187,12 @@ class Deployments:
         return app.last
 
     def wake(self, alias: str) -> None:
-        """Start one runner of an app that has none, as the next request would; ``keep_alive`` ends it where none comes."""
+        """Start one runner of an app that has none but such as are ending, as the next request would.
+
+        ``keep_alive`` ends the runner where no request comes.
+        """
         app, record = self.published[alias], self._fleet.apps[alias]
-        if not record.runners:
+        if not record.has_supply:
             newest = app.newest
             acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
             self._report(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
 
 MAX_NESTING: Final = 3  # depth of nested models whose fields are counted
+_LONG_TEXT: Final = re.compile("prompt|text|body|query", re.IGNORECASE)  # as form/form.mjs has it
+_TEXT_ROWS: Final = 1.6
+_FILE_ROWS: Final = 2.4
+_DESCRIPTION_ROWS: Final = 0.7
 _WORDS = {"IDLE": "ready", "RUNNING": "ready", "PENDING": "starting", "SETUP": "starting"}
 
 
@@ -101,28 +106,37 @@ def of_dry_run(
 
 
 def rows_of(methods: Mapping[str, Callable[..., object]], spec: AppSpec) -> int:
-    """Return the number of rows in the form of the first endpoint, to reserve the card's height; 0 without a form."""
+    """Return the rows in the form of the first endpoint, to reserve the card's height; 0 without a form.
+
+    A row is as high as a number's: other fields count for as many as they need.
+    """
     first = next((item.name for item in spec.endpoints if item.protocol == "http"), "")
     method = methods.get(first)
     if method is None:
         return 0
     try:
         hints = get_type_hints(method, include_extras=False)
-        names = [name for name in inspect.signature(method).parameters if name != "self"]
-        return sum(_rows(hints.get(name), MAX_NESTING) for name in names)
+        parameters = [one for one in inspect.signature(method).parameters.values() if one.name != "self"]
+        return round(sum(_rows(one.name, hints.get(one.name), one.default, MAX_NESTING) for one in parameters))
     except Exception:  # unreadable annotations are reported where they matter
         return 0
 
 
-def _rows(annotation: object, depth_left: int) -> int:
-    """Return the rows of one value: those of a model's fields, none for values that FastAPI injects, else one."""
+def _rows(name: str, annotation: object, field: object, depth_left: int) -> float:
+    """Return the rows of one value: those of a model's fields, none for values that FastAPI injects."""
+    described = _DESCRIPTION_ROWS if getattr(field, "description", None) else 0
     members = [item for item in get_args(annotation) if item is not type(None)]
     if get_origin(annotation) in (Union, UnionType) and len(members) < len(get_args(annotation)):
-        return 1  # an optional model is collapsed
+        return 1 + described  # an optional model is collapsed
+    if _is_file(annotation):
+        return _FILE_ROWS + described
     fields = getattr(annotation, "model_fields", None)
-    if isinstance(fields, dict) and depth_left and not _is_file(annotation):
-        return sum(_rows(field.annotation, depth_left - 1) for field in fields.values()) + (depth_left < MAX_NESTING)
-    return 0 if getattr(annotation, "__module__", "").startswith(("starlette.", "fastapi.")) else 1
+    if isinstance(fields, dict) and depth_left:
+        nested = depth_left < MAX_NESTING
+        return sum(_rows(key, item.annotation, item, depth_left - 1) for key, item in fields.items()) + nested
+    if getattr(annotation, "__module__", "").startswith(("starlette.", "fastapi.")):
+        return 0
+    return (_TEXT_ROWS if annotation is str and _LONG_TEXT.search(name) else 1) + described
 
 
 def _is_file(annotation: object) -> bool:

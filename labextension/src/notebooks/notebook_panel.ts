@@ -40,6 +40,7 @@ interface Content extends Widget {
   deselectAll?(): void;
   model: { cells: { changed: ISignal<unknown, unknown> } } | null;
   scrollToCell?(cell: Cell): Promise<void>;
+  scrollToItem?(index: number, ...more: unknown[]): Promise<void>;
 }
 export interface NotebookPanel extends Widget {
   content: Content;

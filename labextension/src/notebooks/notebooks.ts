@@ -25,6 +25,31 @@ export interface NotebookObserver {
   changed?(): void;
 }
 
+/**
+ * JupyterLab scrolls to the top of a cell that it runs; below a long cell that takes the card away whose button was
+ * pressed. Its next scroll to the cell of that index is left out; what is returned ends this.
+ */
+function withoutNextScroll(content: NotebookPanel["content"], index: number): () => void {
+  const scroll = content.scrollToItem;
+  if (!scroll) {
+    return () => {};
+  }
+  const ours: typeof scroll = (wanted, ...more) => {
+    if (wanted !== index) {
+      return scroll.call(content, wanted, ...more);
+    }
+    end();
+    return Promise.resolve();
+  };
+  const end = () => {
+    if (content.scrollToItem === ours) {
+      content.scrollToItem = scroll;
+    }
+  };
+  content.scrollToItem = ours;
+  return end;
+}
+
 export class Notebooks {
   constructor(private readonly app: JupyterFrontEnd) {
     app.docRegistry.addWidgetExtension("Notebook", {
@@ -161,10 +186,23 @@ export class Notebooks {
     return null;
   }
 
-  private async show({ panel, cell }: CellLocation): Promise<void> {
+  private async show(location: CellLocation): Promise<void> {
+    this.activate(location);
+    await location.panel.content.scrollToCell?.(location.cell);
+  }
+
+  /** Make a cell the active one, and scroll to it only where nothing of it is in view: a press of its card moves nothing. */
+  private async activateInView(location: CellLocation): Promise<void> {
+    this.activate(location);
+    const [cell, view] = [location.cell.node, location.panel.node].map((node) => node.getBoundingClientRect());
+    if (cell.bottom <= view.top || cell.top >= view.bottom || !cell.height) {
+      await location.panel.content.scrollToCell?.(location.cell);
+    }
+  }
+
+  private activate({ panel, cell }: CellLocation): void {
     this.app.shell.activateById(panel.id);
     panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
-    await panel.content.scrollToCell?.(cell);
   }
 
   /**
@@ -173,13 +211,19 @@ export class Notebooks {
    */
   async run(found: CellLocation): Promise<void> {
     const { commands } = this.app;
-    await this.show(found);
+    await this.activateInView(found);
     if (isAppCell(sourceOf(found.cell))) {
       await loadExtension(found.panel.sessionContext, () => commands.execute("notebook:change-kernel"));
-      await this.show(found); // the user may have gone elsewhere meanwhile, and what runs is the active cell
+      await this.activateInView(found); // the user may have gone elsewhere meanwhile, and what runs is the active cell
     }
-    found.panel.content.deselectAll?.();
-    await commands.execute("notebook:run-cell");
+    const { content } = found.panel;
+    content.deselectAll?.();
+    const scrollAgain = withoutNextScroll(content, content.activeCellIndex);
+    try {
+      await commands.execute("notebook:run-cell");
+    } finally {
+      scrollAgain();
+    }
   }
 
   private add(panel: NotebookPanel): IDisposable {

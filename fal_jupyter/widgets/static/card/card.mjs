@@ -130,12 +130,12 @@ export function askWithin(place) {
 }
 
 /**
- * Heights of cards that were taken away, by app: a new one of the same app begins with it.
- * @type {Map<string, number>}
+ * Tabs and their heights of cards that were taken away, by app: a new one of the same app begins with it.
+ * @type {Map<string, {tab: string, height: number}>}
  */
 const heights = new Map();
 
-const ROOM = { least: 208, most: 520, beside: 158, row: 35, line: 18, characters: 64 };
+const ROOM = { least: 208, most: 560, beside: 116, row: 34, line: 18, characters: 64 };
 
 /**
  * The height of the Try tab, by what is known before there is a form: a form that needs more scrolls, so that nothing
@@ -238,8 +238,9 @@ class CardPanel {
     this.built = new Map();
 
     this.heldFor = ""; // the state at which the height is held
+    this.tryRoom = { body: 0, panel: 0 }; // heights of the Try tab when it was left
 
-    /** @type {{call: (path?: string) => any, edit: (id: string) => void}} */
+    /** @type {{call: (path?: string) => any, edit: (id: string, seed?: any) => void}} */
     this.trying = { call: () => null, edit: () => undefined };
     this.tabs = tabList(TABS, this.tab, (name) => this.showTab(name));
     this.tabs.panel.append(this.states.stage);
@@ -286,13 +287,7 @@ class CardPanel {
   }
 
   showTab(/** @type {string} */ name) {
-    if (this.tab !== name && this.body.offsetHeight) {
-      // a shorter tab does not pull up what is below, nor does the next run of the cell
-      heights.set(this.alias, this.body.offsetHeight);
-      this.heldFor = "";
-      this.body.style.removeProperty("--fj-held");
-      this.body.style.minHeight = `${this.body.offsetHeight}px`;
-    }
+    if (this.tab !== name) this.changeRoom(name);
     for (const one of this.built.values()) one.hidden = true;
     const place = this.built.get(name) ?? this.build(name);
     if (!this.built.has(name)) {
@@ -311,7 +306,7 @@ class CardPanel {
     onEditRequest(
       this.frame,
       this.alias,
-      (id) => (this.tabs.list.querySelector('[data-tab="try"]')?.click(), this.trying.edit(id)),
+      (id, seed) => (this.tabs.list.querySelector('[data-tab="try"]')?.click(), this.trying.edit(id, seed)),
       this.signal,
     );
     this.signal.addEventListener("abort", this.host.store.watch(this.look));
@@ -405,10 +400,11 @@ class CardPanel {
 
   /** The next run of the cell begins with this height; at another width it says nothing. */
   keepHeight() {
-    if (heights.has(this.alias)) this.body.style.minHeight = `${heights.get(this.alias)}px`;
+    const before = heights.get(this.alias);
+    if (before?.tab === this.tab) this.body.style.minHeight = `${before.height}px`;
     this.signal.addEventListener(
       "abort",
-      () => this.body.offsetHeight && heights.set(this.alias, this.body.offsetHeight),
+      () => this.body.offsetHeight && heights.set(this.alias, { tab: this.tab, height: this.body.offsetHeight }),
     );
     if (typeof ResizeObserver === "undefined") return;
     let width = 0;
@@ -416,21 +412,44 @@ class CardPanel {
       const now = this.body.offsetWidth;
       if (width && now && now !== width) {
         heights.delete(this.alias);
-        this.body.style.minHeight = "";
-        this.body.style.removeProperty("--fj-held");
+        this.release();
       }
       width = now || width;
     });
     observer.observe(this.body);
     this.signal.addEventListener("abort", () => observer.disconnect());
+    // what the user does himself may move what is below; only the form's absence keeps its room
+    this.body.addEventListener("click", () => !this.states.replacesForm(this.app()) && this.release(), true);
+  }
+
+  /**
+   * Each tab has the height that it needs. Try has that of its form also while the form is away: an app that is started
+   * again must not push down what is below. @param {string} name the tab that is shown next
+   */
+  changeRoom(name) {
+    if (this.tab === "try") this.tryRoom = { body: this.body.offsetHeight, panel: this.tabs.panel.offsetHeight };
+    this.release();
+    if (name === "try" && this.tryRoom.body && this.states.replacesForm(this.app())) this.holdRoom(this.tryRoom);
+  }
+
+  holdRoom(/** @type {{body: number, panel: number}} */ { body, panel }) {
+    this.body.style.minHeight = `${body}px`;
+    this.body.style.setProperty("--fj-held", `${panel}px`);
+  }
+
+  /** Give up the height that is held or was reserved for the form. */
+  release() {
+    if (this.built.has("try") && !this.states.replacesForm(this.app()))
+      this.body.style.setProperty("--fj-room", `${ROOM.least}px`);
+    this.heldFor = "";
+    this.body.style.minHeight = "";
+    this.body.style.removeProperty("--fj-held");
   }
 
   /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */
   hold = (state) => {
-    if (this.heldFor && this.heldFor !== state && this.body.offsetHeight) {
-      this.body.style.minHeight = `${this.body.offsetHeight}px`;
-      this.body.style.setProperty("--fj-held", `${this.tabs.panel.offsetHeight}px`);
-    }
+    if (this.heldFor && this.heldFor !== state && this.body.offsetHeight)
+      this.holdRoom({ body: this.body.offsetHeight, panel: this.tabs.panel.offsetHeight });
     this.heldFor = state;
   };
 

@@ -32,6 +32,9 @@ export function writtenJson(value, space) {
   return JSON.stringify(value, (_, one) => (typeof one === "bigint" ? String(one) : one), space) ?? "null";
 }
 
+/** What is left of a sum of decimals, such as 0.1 + 0.2, relative to it. */
+const NOISE = 1e-14;
+
 /** A number as it is read: whole ones whole, others with six digits. @param {number | bigint} value */
 export function shownNumber(value) {
   return typeof value === "bigint" || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
@@ -119,7 +122,12 @@ function scalar(value) {
 /** @param {number | bigint} value */
 function numberView(value) {
   const shown = shownNumber(value);
-  return h("span", { class: "fj-value", title: shown === String(value) ? null : String(value) }, shown);
+  const cut = typeof value === "number" && Math.abs(Number(shown) - value) > NOISE * Math.abs(value);
+  return h(
+    "span",
+    { class: "fj-value", title: shown === String(value) ? null : String(value) },
+    cut ? `${shown}…` : shown,
+  );
 }
 
 /** @param {Record<string, any>[]} rows */

@@ -100,7 +100,7 @@ function callerWords(request, app) {
 function revisionAge(revision, app) {
   if (!app) return "";
   if (revision === (app.serving || app.revision)) return " current";
-  return revision > app.serving ? "" : ` before r${app.serving}`;
+  return revision > app.serving ? "" : `, now r${app.serving}`;
 }
 
 /** @param {import("../types.d.ts").RequestState} request */

@@ -73,6 +73,19 @@ export function inputWords(input) {
   return plainText(words.join(" · "));
 }
 
+/** The seed in a call's input or output, undefined where there is none. @param {any} value */
+function seedOf(value) {
+  const seed = value && typeof value === "object" ? value.seed : undefined;
+  return seed === null || typeof seed === "object" ? undefined : seed;
+}
+
+/** An input without the seed that stands beside it already. @param {any} input @param {any} seed */
+function withoutSeed(input, seed) {
+  if (seed === undefined || seedOf(input) !== seed) return input;
+  const { seed: _, ...rest } = input;
+  return rest;
+}
+
 /** How many outputs are shown, and of how many answers, where not each of them has one. @param {number} outputs @param {number} answers */
 function outputsWords(outputs, answers) {
   if (!outputs) return "";
@@ -126,13 +139,13 @@ class GalleryPanel {
     this.draw();
   }
 
-  reuse(/** @type {string} */ id) {
+  reuse(/** @type {string} */ id, /** @type {any} */ seed) {
     const taken = !this.root.dispatchEvent(
       new CustomEvent("fj-edit-request", {
         bubbles: true,
         composed: true,
         cancelable: true,
-        detail: { alias: this.alias, id },
+        detail: { alias: this.alias, id, ...(seed === undefined ? {} : { seed }) },
       }),
     );
     setText(this.note, taken ? "" : "Open the notebook of the app to edit this call.");
@@ -143,8 +156,6 @@ class GalleryPanel {
     /** @type {RequestDetail} */
     const detail = await askJson(this.host, "GET", `requests/${request.id}`, { signal: this.signal });
     const input = recordedValue(detail.input)?.value;
-    // of a large one only the beginning is kept
-    const words = detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(input);
     const output = keptValue(detail.output);
     const type = baseType(request.content_type);
     let view = displaysView(detail.displays ?? []);
@@ -154,14 +165,16 @@ class GalleryPanel {
       if (media.length) view = mediaGallery(media, this.host, this.signal);
     }
     if (!view) return null;
-    const seed = output?.seed ?? input?.seed;
+    const seed = seedOf(output) ?? seedOf(input);
     return outputCard(
       request,
       view,
-      words,
-      seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
-      button([glyph("undo"), "Reuse"], () => this.reuse(request.id), {
-        title: "Fill the form of Try with this input",
+      // of a large one only the beginning is kept
+      detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(withoutSeed(input, seed)),
+      seed === undefined ? "" : String(seed),
+      button([glyph("undo"), "Reuse"], () => this.reuse(request.id, seed), {
+        title:
+          seed === undefined ? "Fill the form of Try with this input" : "Fill the form of Try with this input and seed",
         "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}`,
       }),
     );

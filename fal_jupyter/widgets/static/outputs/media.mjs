@@ -217,6 +217,7 @@ function mediumElement(medium, source, loaded, failed) {
         const large = pressed.closest(".fj-tile")?.classList.toggle("fj-large") ?? false;
         pressed.setAttribute("aria-pressed", String(large));
         pressed.title = large ? "Make it small again" : "Enlarge";
+        if (large) pressed.scrollIntoView?.({ block: "nearest" });
       },
     },
     picture,

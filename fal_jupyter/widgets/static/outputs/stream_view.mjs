@@ -72,6 +72,7 @@ class StreamView {
     this.withText = 0;
     this.first = 0;
     this.last = 0;
+    this.times = ""; // first event and rate by the request's own times, once it is over
     this.chosen = "";
     this.pressed = false;
 
@@ -191,14 +192,8 @@ class StreamView {
     this.fresh = [];
     while (this.list.childElementCount > LISTED_EVENTS) this.list.firstElementChild?.remove();
     if (atEnd) this.box.scrollTop = this.box.scrollHeight;
-    const seconds = (this.last - this.first) / 1000;
     if (this.events)
-      setText(
-        this.told,
-        [plural(this.events, "event"), seconds > 0.2 ? rateWords(this.events, seconds) : ""]
-          .filter(Boolean)
-          .join(" · "),
-      );
+      setText(this.told, [plural(this.events, "event"), this.times || this.rateSoFar()].filter(Boolean).join(" · "));
     const cut = {
       text:
         this.joinedSize > this.joined.length
@@ -217,6 +212,12 @@ class StreamView {
       replace(this.media, mediaGallery(found, this.host, this.signal));
     }
   };
+
+  /** Between the first event and the last there is one pause less than events. */
+  rateSoFar() {
+    const seconds = (this.last - this.first) / 1000;
+    return seconds > 0.2 ? rateWords(this.events - 1, seconds) : "";
+  }
 
   later() {
     if (!this.events) return;
@@ -252,16 +253,13 @@ class StreamView {
     if (!this.events) return;
     const seconds = request.stream_ms / 1000;
     this.told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
-    setText(
-      this.told,
-      [
-        plural(this.events, "event"),
-        `first after ${duration(request.total_ms - request.stream_ms)}`,
-        seconds > 0 && this.events > 1 ? rateWords(this.events - 1, seconds) : "",
-      ]
-        .filter(Boolean)
-        .join(" · "),
-    );
+    this.times = [
+      `first after ${duration(request.total_ms - request.stream_ms)}`,
+      seconds > 0 && this.events > 1 ? rateWords(this.events - 1, seconds) : "",
+    ]
+      .filter(Boolean)
+      .join(" · ");
+    this.draw();
   }
 }
 

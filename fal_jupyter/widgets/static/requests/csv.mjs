@@ -1,7 +1,8 @@
 // @ts-check
 /** Requests as a file for a spreadsheet. */
 import { pathText } from "../text/format.mjs";
-import { hasFailed, totalOf, wasCancelled } from "../elements/phases.mjs";
+import { requestLook } from "../elements/glyphs.mjs";
+import { totalOf } from "../elements/phases.mjs";
 
 /** @typedef {import("../types.d.ts").RequestState} RequestState */
 
@@ -12,7 +13,7 @@ const CSV_COLUMNS = [
   ["method", (one) => one.method],
   ["path", (one) => pathText(one.path)],
   ["began", (one) => new Date(one.began).toISOString()],
-  ["state", (one) => (hasFailed(one) ? "failed" : wasCancelled(one) ? "cancelled" : one.state)],
+  ["state", (one) => requestLook(one).word],
   ["status", (one) => one.status || ""],
   ["total_ms", (one) => one.total_ms],
   ["queue_ms", (one) => one.queue_ms],

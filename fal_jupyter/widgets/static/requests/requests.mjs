@@ -302,9 +302,10 @@ class RequestsPanel {
     const cells = heads.map(([name, kind]) =>
       h(
         "th",
-        { scope: "col", class: kind === "fj-wide" ? "fj-wide fj-cut" : kind },
-        name || h("span", { class: "fj-visually-hidden" }, "State"),
-        kind === "fj-wide" ? this.scaleText : null,
+        { scope: "col", class: kind },
+        kind === "fj-wide"
+          ? h("div", { class: "fj-scale-head" }, h("span", { class: "fj-cut" }, name), this.scaleText)
+          : name || h("span", { class: "fj-visually-hidden" }, "State"),
       ),
     );
     return h(
@@ -477,7 +478,7 @@ class RequestsPanel {
     const now = this.host.kind === "saved" ? this.host.store.view.time : Date.now();
     const marked = Boolean(this.span?.());
     const scale = timeScale(this.rows, now, { common: this.common || marked, shared: this.shared });
-    setText(this.scaleText, scale ? ` · 0 to ${duration(scale.whole)}` : "");
+    setText(this.scaleText, scale ? `\u00a0· 0 to ${duration(scale.whole)}` : "");
     if (this.scaleText.parentElement)
       this.scaleText.parentElement.title = this.scaleText.parentElement.textContent ?? "";
     this.oneScale.disabled = this.common || marked;

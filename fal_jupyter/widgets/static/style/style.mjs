@@ -213,6 +213,11 @@ html[theme="light"] .fj,
   min-height: 36px;
   padding: 4px 8px 4px 12px;
 }
+.fj .fj-head-state,
+.fj .fj-running-head > [role="status"] {
+  display: inline-flex;
+  line-height: 20px;
+}
 .fj .fj-head .fj-name {
   font-size: 14px;
   font-weight: 600;

@@ -70,8 +70,15 @@ export const CARD_STYLE = `
   max-height: max(var(--fj-panel), var(--fj-held, 0px));
   overflow: auto;
 }
+.fj .fj-scale-head {
+  display: flex;
+  min-width: 0;
+}
+.fj .fj-scale-head > .fj-muted {
+  flex: none;
+}
 .fj .fj-panel-try:not(.fj-whole) .fj-try-form {
-  max-height: var(--fj-room);
+  max-height: 560px;
   display: flex;
   flex-direction: column;
 }
@@ -93,8 +100,12 @@ export const CARD_STYLE = `
   max-height: none;
 }
 .fj .fj-panel-outputs {
-  height: max(340px, var(--fj-panel));
+  min-height: var(--fj-panel);
+  max-height: max(640px, var(--fj-panel));
   overflow-y: auto;
+}
+.fj .fj-panel-outputs:has(.fj-large) {
+  max-height: none;
 }
 .fj .fj-panel-logs > .fj-log {
   height: max(240px, calc(var(--fj-panel) - 42px));

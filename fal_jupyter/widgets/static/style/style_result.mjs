@@ -71,9 +71,6 @@ export const RESULT_STYLE = `
 .fj .fj-tile.fj-large .fj-tile-button {
   cursor: zoom-out;
 }
-.fj .fj-tile.fj-large .fj-tile-button .fj-media {
-  max-height: none;
-}
 .fj .fj-tile-ask {
   display: flex;
   flex-direction: column;
@@ -186,6 +183,13 @@ export const RESULT_STYLE = `
 }
 .fj .fj-output-card .fj-alone .fj-tile-button .fj-media {
   max-height: 180px;
+}
+.fj .fj-tile.fj-large .fj-tile-button > .fj-media.fj-media {
+  width: 100%;
+  max-height: min(85vh, 1000px);
+}
+.fj .fj-output-card:has(.fj-large) {
+  grid-column: 1 / -1;
 }
 .fj .fj-output-card figcaption > :not(a, .fj-space) {
   display: none;

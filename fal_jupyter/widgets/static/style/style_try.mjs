@@ -223,6 +223,9 @@ export const TRY_STYLE = `
 .fj .fj-comparing {
   grid-template-columns: minmax(220px, 0.8fr) minmax(0, 2fr);
 }
+.fj .fj-comparing .fj-second {
+  display: none;
+}
 .fj .fj-comparing > .fj-trials {
   display: grid;
   grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);

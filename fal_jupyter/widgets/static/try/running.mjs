@@ -12,6 +12,7 @@ import { plainText } from "../text/plain.mjs";
 const TICK = 100; // milliseconds between two looks at the clock …
 const LISTEN = 400; // … and between two at what was printed
 const TAIL = 3;
+const WAITED = 100; // milliseconds of waiting that are worth a word
 const TQDM = /(?:([^\r\n|]*?):?\s*)?(\d{1,3})%\|[^|]*\|\s*([\d.,]+[kMGTP]?)\/([\d.,]+[kMGTP]?)\s*\[([^\]\r\n]*)\]/g;
 
 /**
@@ -158,7 +159,8 @@ class RunningView {
         : app?.queue.some((one) => one.id === this.id)
           ? "waiting"
           : "running";
-    const time = performance.now() - this.began;
+    const waited = request && stands !== "waiting" ? request.queue_ms + request.start_ms + request.transfer_ms : 0;
+    const time = Math.max(0, performance.now() - this.began - waited);
     setText(this.passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
     update(this.state, stateMark(stands, this.ending ? "cancelling" : undefined));
     const first = app?.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
@@ -170,7 +172,7 @@ class RunningView {
         : stands === "waiting"
           ? queueWords(app, this.id)
           : request?.runner
-            ? `on runner ${runnerName(request.runner)}`
+            ? `on runner ${runnerName(request.runner)}${waited >= WAITED ? ` · after ${duration(waited)} of waiting` : ""}`
             : "",
     );
     const bar = progressIn(this.printed);

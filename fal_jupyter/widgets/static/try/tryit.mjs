@@ -35,19 +35,22 @@ const LONG_DOC = 400;
  */
 const madeInputs = new Map();
 
+/** Apps whose form is shown in its whole length, also by their next card. @type {Set<string>} */
+const wholeForms = new Set();
+
 /**
  * Hear who wants a request of an app edited: "Edit and run again" in a request's details sends `fj-edit-request` with
- * `{alias, id}`. The card around it comes first, then any card of that app in the page.
+ * `{alias, id}`, *Reuse* of an output with its `seed` too. The card around it comes first, then any card of that app in the page.
  * @param {HTMLElement} frame
  * @param {string} alias
- * @param {(id: string) => void} edit
+ * @param {(id: string, seed?: any) => void} edit
  * @param {AbortSignal} signal
  */
 export function onEditRequest(frame, alias, edit, signal) {
   const hear = (/** @type {any} */ event) => {
     if (event.defaultPrevented || event.detail?.alias !== alias || !event.detail?.id) return;
     event.preventDefault();
-    edit(String(event.detail.id));
+    edit(String(event.detail.id), event.detail.seed);
   };
   frame.addEventListener("fj-edit-request", hear, { signal });
   document.addEventListener("fj-edit-request", hear, { signal });
@@ -66,7 +69,7 @@ export function noFormWords(state) {
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
  * @returns {{call: (path?: string) => {endpoint: string, path: string, value: any, method: string, query: Record<string,
- *   any>, encoding: string} | null, edit: (id: string) => void}} `call`: what the form of an endpoint holds, of the chosen
+ *   any>, encoding: string} | null, edit: (id: string, seed?: any) => void}} `call`: what the form of an endpoint holds, of the chosen
  *   one without a path, null for a form that was not shown yet; `edit` fills it from a request
  */
 export function tryPanel(root, host, options, signal) {
@@ -149,7 +152,7 @@ class TryPanel {
       title: "Ctrl Enter",
     });
     this.reset = button("Reset", () => this.drawForm({ fresh: true }), { title: "Defaults and examples again" });
-    this.whole = button("All fields", () => this.toggleWhole(), {
+    this.whole = button("Show all fields", () => this.toggleWhole(), {
       class: "fj-choice",
       "aria-pressed": "false",
       title: "Show the form in its whole length",
@@ -212,10 +215,12 @@ class TryPanel {
   toggleWhole() {
     this.root.classList.toggle("fj-whole");
     this.whole.setAttribute("aria-pressed", String(this.isWhole()));
+    wholeForms[this.isWhole() ? "add" : "delete"](this.alias);
   }
 
-  /** Offer "All fields" where the form is longer than its pane. */
+  /** Offer "Show all fields" where the form is longer than its pane. */
   watchLength() {
+    if (wholeForms.has(this.alias)) this.toggleWhole();
     if (typeof ResizeObserver === "undefined") return;
     const observer = new ResizeObserver(() => {
       this.whole.hidden = !this.isWhole() && this.fields.scrollHeight <= this.fields.clientHeight + 1;
@@ -310,12 +315,13 @@ class TryPanel {
       : "The input of that request is neither JSON nor a form.";
   }
 
-  async edit(/** @type {string} */ id) {
+  /** @param {string} id @param {any} [seed] that of the request's answer, for an input that left it to chance */
+  async edit(id, seed) {
     try {
       const detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(id)}`, { signal: this.signal });
       const input = this.inputOf(detail);
       if (typeof input === "string") return setText(this.told, input);
-      this.fill(input);
+      this.fill(withSeed(input, seed, this.schema));
       this.touched = true;
       setText(
         this.told,
@@ -477,7 +483,8 @@ class TryPanel {
   /** One result, or two of them side by side. */
   drawTrials() {
     if (!this.current) return;
-    const two = this.comparing && this.former && this.former !== this.current;
+    const comparable = this.former?.path === this.current.path; // results of two endpoints have nothing in common
+    const two = this.comparing && comparable && this.former && this.former !== this.current;
     const isKept = this.comparing && this.former === this.current;
     this.split.classList.toggle("fj-comparing", Boolean(two));
     const stand = [two ? this.former?.element : null, this.current.element].filter(Boolean);
@@ -488,7 +495,7 @@ class TryPanel {
     this.current.compare(two ? this.former : isKept ? "kept: the next result stands beside it" : null);
     replace(
       this.current.tools,
-      this.former
+      this.former && comparable
         ? button("Compare", () => ((this.comparing = !this.comparing), this.drawTrials(), this.focusTool()), {
             class: "fj-choice",
             "aria-pressed": String(this.comparing),
@@ -647,7 +654,7 @@ class TryPanel {
             }
           : null;
       },
-      edit: (/** @type {string} */ id) => void this.edit(id),
+      edit: (/** @type {string} */ id, /** @type {any} */ seed) => void this.edit(id, seed),
     };
   }
 }
@@ -658,6 +665,22 @@ function inputFields({ value, query }) {
     ...(value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value }),
     ...query,
   };
+}
+
+/**
+ * An input with a seed of its own: that of its answer, where the endpoint takes one and the call gave none.
+ * @param {Input} input
+ * @param {any} seed
+ * @param {any} schema of the app, null where it is not known yet
+ * @returns {Input}
+ */
+function withSeed(input, seed, schema) {
+  if (seed === undefined) return input;
+  const takes = endpointSchema(schema ?? {}, input.path);
+  const lacks = (/** @type {any} */ value) => value.seed === undefined || value.seed === null;
+  if (takes.query.properties.seed && lacks(input.query)) return { ...input, query: { ...input.query, seed } };
+  const fits = input.value && typeof input.value === "object" && !Array.isArray(input.value) && !input.value.url;
+  return fits && lacks(input.value) ? { ...input, value: { ...input.value, seed } } : input;
 }
 
 /** A recorded form without its files, which are chosen again. @param {any} value */
