@@ -1,7 +1,7 @@
-"""Files of the local CDN: bytes by their SHA-256, and a small record for each file that has an address.
+"""Files of the local CDN: contents by their SHA-256, and a small record for each file with a URL.
 
-Several processes write at once (the gateway, and runners whose code saves an image); what is there is always whole, since
-everything is written beside its place and then moved into it. A file's id is 128 random bits: it is all that a reader needs.
+Several processes write concurrently (the gateway, and runners whose code saves an image); files are always complete, since
+everything is written to a temporary file and then renamed. A file's id is 128 random bits: it is all that a reader needs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. Times are wall-clock seconds; *expires* is None if it stays. *access*: who may read it without a key."""
+    """One file. Times are wall-clock seconds; *expires* is None if it does not expire. *access*: who may read it without a key."""
 
     id: str
     file_name: str
@@ -57,7 +57,7 @@ def address_of(base: str, file_id: str, file_name: str) -> str:
 
 
 def safe_name(name: str, otherwise: str = "file") -> str:
-    """Return a file name that is one name and nothing else: no folders, no control characters, not too long."""
+    """Return a safe file name: without folders and control characters, and not too long."""
     plain = _NOT_IN_NAME.sub("_", name.encode("utf-8", "replace").decode()).strip(" .")
     stem, dot, ending = plain.rpartition(".")
     if len(plain) > LONGEST_NAME:
@@ -90,12 +90,12 @@ class StorageUsage(NamedTuple):
 
 
 class StoreFull(OSError):
-    """The files may not have more bytes together."""
+    """The size limit of the store is reached."""
 
     def __init__(self, most: int) -> None:
         super().__init__(
             errno.EDQUOT,
-            f"the files of the local CDN may have {size_text(most)} together (FAL_JUPYTER_CDN_BYTES);"
+            f"the files of the local CDN are limited to {size_text(most)} (FAL_JUPYTER_CDN_BYTES);"
             " remove some with: fal-jupyter files clean --older 7d",
         )
 
@@ -115,8 +115,8 @@ class Writer:
         """Add bytes.
 
         Raises:
-            StoreFull: the files would have more bytes than they may.
-            OSError: they do not fit.
+            StoreFull: the store's limit would be exceeded.
+            OSError: the disk is full.
         """
         self._store.hold(len(data))
         self._reserved += len(data)
@@ -126,24 +126,24 @@ class Writer:
 
     @property
     def sha256(self) -> str:
-        """Of what has been written so far, in hex."""
+        """The SHA-256 of the data written so far, in hex."""
         return self._digest.hexdigest()
 
     def rest(self) -> None:
-        """Nothing more is written to it for now: it needs no open file.
+        """Close the file until more is written.
 
         Raises:
-            OSError: what was written does not fit.
+            OSError: the disk is full.
         """
         self._file.close()
 
     def touch(self) -> None:
-        """Mark it as in use, so that a sweep does not take it for abandoned."""
+        """Mark it as in use, so that a sweep does not treat it as abandoned."""
         with contextlib.suppress(OSError):
             os.utime(self._path)
 
     def copy_from(self, source: Writer) -> None:
-        """Add what another writer has written."""
+        """Append the data of another writer."""
         if not source._file.closed:
             source._file.flush()
         for piece in _pieces(source._path):
@@ -152,7 +152,7 @@ class Writer:
     def finish(
         self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = "", access: Access = "allow"
     ) -> StoredFile:  # fmt: skip
-        """The file is complete: give it an address, or the one that was promised (*file_id*)."""
+        """Complete the file and assign a URL, or the reserved one (*file_id*)."""
         self._file.close()
         stored = self._store._keep(
             self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id, access
@@ -166,18 +166,18 @@ class Writer:
 
     def abort(self) -> None:
         """Forget it."""
-        with contextlib.suppress(OSError):  # what does not fit is forgotten as well
+        with contextlib.suppress(OSError):  # the same cleanup if the disk is full
             self._file.close()
         self._path.unlink(missing_ok=True)
         self._let_go()
 
 
 class FileStore:
-    """The files below *directory*; it is made when it is first needed, for its owner only. *most_bytes* is what they may have together."""
+    """The files below *directory*; created on first use, accessible to its owner only. *most_bytes* is their total limit."""
 
     def __init__(self, directory: Path, most_bytes: int | None = None) -> None:
         self.directory, self.most_bytes = directory, most_bytes
-        self._used = self._writing = 0  # bytes that are kept, as far as is known here, and that this process is writing
+        self._used = self._writing = 0  # bytes stored, as far as known here, and bytes being written by this process
         self._counting = threading.Lock()
 
     def _make(self) -> None:
@@ -187,7 +187,7 @@ class FileStore:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the lock of all processes that keep or remove files; returns its file, which has the sum of the bytes."""
+        """Hold the lock of all processes that add or remove files; returns its file, which contains the total size."""
         lock = os.open(self.directory / "used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -196,7 +196,7 @@ class FileStore:
             os.close(lock)
 
     def _count(self, lock: int, more: int) -> int:
-        """Add to the sum of the bytes, which is counted anew where it is not known; returns it."""
+        """Add to the total size, which is recounted if unknown; returns it."""
         text = os.pread(lock, 32, 0)
         used = int(text) + more if text.isdigit() else sum(status.st_size for status in self._blobs().values())
         data = str(max(0, used)).encode()
@@ -206,10 +206,10 @@ class FileStore:
         return used
 
     def hold(self, more: int) -> None:
-        """Count bytes that are being written (or no more, where *more* is negative).
+        """Count bytes that are being written (or no longer are, if *more* is negative).
 
         Raises:
-            StoreFull: together with what is kept, they would be too many.
+            StoreFull: together with stored bytes, they would exceed the limit.
         """
         with self._counting:
             if more > 0 and self.most_bytes is not None and self._used + self._writing + more > self.most_bytes:
@@ -225,7 +225,7 @@ class FileStore:
 
     # --- writing --------------------------------------------------------------------------------------------------
     def writer(self) -> Writer:
-        """Begin to write a file piece by piece."""
+        """Begin to write a file in pieces."""
         self._make()
         if self.most_bytes is not None:
             with self._locked() as lock:
@@ -236,14 +236,14 @@ class FileStore:
         self, data: bytes | bytearray | memoryview, *, content_type: str, file_name: str, now: float,
         lifetime: float | None = None, file_id: str = "", access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
-        """Keep *data*; *lifetime* in seconds, None: for ever. *file_id* is one that was promised."""
+        """Store *data*; *lifetime* in seconds, None: unlimited. *file_id* is a reserved id."""
         return self._put((data,), content_type, file_name, lifetime, now, file_id, access)
 
     def put_path(
         self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = "",
         access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
-        """Keep a copy of the file at *path*, whatever its size.
+        """Store a copy of the file at *path*, of any size.
 
         Raises:
             OSError: it cannot be read.
@@ -287,7 +287,7 @@ class FileStore:
             is_stored = blob.exists()
             os.replace(written, blob)  # the same bytes twice: the second file replaces the first one
             os.replace(beside, self._record(stored.id))
-            with contextlib.suppress(OSError):  # a full disk; the next sweep counts anew
+            with contextlib.suppress(OSError):  # a full disk; the next sweep recounts
                 self._count(lock, 0 if is_stored else size)
         return stored
 
@@ -309,7 +309,7 @@ class FileStore:
         try:
             record = json.loads(self._record(file_id).read_text())
             return StoredFile(id=file_id, path=self._blob(record["sha256"]), **record)
-        except (OSError, ValueError, TypeError, KeyError):  # a damaged record is no file
+        except (OSError, ValueError, TypeError, KeyError):  # a damaged record counts as missing
             return None
 
     def _ids(self) -> list[str]:
@@ -317,14 +317,14 @@ class FileStore:
             return [name[:-5] for name in sorted(os.listdir(self.directory / "records")) if name.endswith(".json")]
         return []
 
-    # --- forgetting -------------------------------------------------------------------------------------------------
+    # --- removing ---------------------------------------------------------------------------------------------------
     def sweep(self, now: float, remove: Callable[[StoredFile], bool] = lambda stored: False) -> Swept:
-        """Remove what has expired and what *remove* says, bytes that no file names, and what dead writers left."""
+        """Remove expired files and those selected by *remove*, unreferenced contents, and temporary files of ended writers."""
         removed, freed, named, expiries = 0, 0, set(), []
         blobs = self._blobs()
         if self.directory.is_dir():
             with self._locked():
-                pass  # from here on, each of these blobs has its record
+                pass  # from here on, each of these blobs has a record
         for file_id in self._ids():
             stored = self._read(file_id)
             if stored is None or (stored.expires is not None and now >= stored.expires) or remove(stored):
@@ -343,7 +343,7 @@ class FileStore:
         return Swept(removed, freed, min(expiries, default=None))
 
     def _remove_blob(self, blob: Path, status: os.stat_result) -> int:
-        """Remove bytes that no record names, unless they were written again meanwhile; returns how many were removed."""
+        """Remove contents without a record, unless they were written again meanwhile; returns the bytes removed."""
         with self._locked() as lock:
             try:
                 again = blob.stat()
@@ -352,11 +352,11 @@ class FileStore:
             if (again.st_ino, again.st_ctime_ns) != (status.st_ino, status.st_ctime_ns):
                 return 0
             blob.unlink()
-            os.ftruncate(lock, 0)  # unknown: the next process that needs the sum counts anew
+            os.ftruncate(lock, 0)  # unknown: the next process that needs the total recounts
             return status.st_size
 
     def usage(self, now: float) -> StorageUsage:
-        """Count what is there."""
+        """Count the stored bytes."""
         stored = [found for file_id in self._ids() if (found := self._read(file_id)) is not None]
         expired = sum(found.expires is not None and now >= found.expires for found in stored)
         unfinished = 0

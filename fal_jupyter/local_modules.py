@@ -1,4 +1,4 @@
-"""Modules that are files of the user's: which they are, and whether a file was edited since an app or this process read it.
+"""The user's own modules: finds them, and detects whether a file was edited since an app or this process read it.
 
 One ``stat`` per file detects a change; only then is the file read.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Stamp = tuple[int, int]  # time of the last change in nanoseconds, size
-MOST_FILES = 300  # of one app that are looked at
+MOST_FILES = 300  # files of one app that are checked
 LOOK_EVERY = 1.0  # seconds within one cell
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OWN = tuple(
@@ -26,15 +26,15 @@ _OWN = tuple(
 
 
 def is_users(path: str) -> bool:
-    """True for a file of Python source that is neither installed, nor Python's, nor of this package."""
+    """True for a Python source file that is not installed, not part of Python and not of this package."""
     return path.endswith(".py") and not path.startswith(_OWN) and not any(part in path for part in _INSTALLED)
 
 
 def file_of(module: Any) -> str | None:
-    """Return the file of a module of the user's, or None."""
+    """Return the file of a user's module, or None."""
     try:
         path, name = module.__file__, module.__name__
-    except Exception:  # it has none, or is a stand-in for a module that raises what it likes
+    except Exception:  # it has none, or is a proxy that may raise anything
         return None
     return path if isinstance(path, str) and name != "__main__" and is_users(path) else None
 
@@ -67,7 +67,7 @@ class ModuleFile:
 
 def read_module(name: str, path: str) -> tuple[ModuleFile, bytes] | None:
     """Read the file of the module *name*; None if it cannot be read."""
-    stamp = stamp_of(path)  # first: an edit in between is found by its digest
+    stamp = stamp_of(path)  # first: an edit in between is detected by its digest
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -89,9 +89,9 @@ class EditWatch:
         return bool(self._files)
 
     def news(self, app: str, again: str, cell: int = 0) -> list[str]:
-        """Return a sentence on the files that were edited, one on those that were removed, or none.
+        """Return a message about edited files, one about removed files, or none.
 
-        Looks once a second, and at once in a new *cell*. *again* says how the app is served anew: ``run its cell again``.
+        Checks once a second, and immediately in a new *cell*. *again* describes how to serve the app again: ``run its cell again``.
         """
         if not self._files or (cell == self._cell and time.monotonic() < self._next):
             return []
@@ -137,7 +137,7 @@ def _listed(names: list[str]) -> str:
 
 @dataclass(slots=True)
 class _Loaded:
-    """A module of the user's in ``sys.modules``. *spec* is another object after ``importlib.reload``."""
+    """A user's module in ``sys.modules``. *spec* is another object after ``importlib.reload``."""
 
     path: str
     spec: Any
@@ -147,7 +147,7 @@ class _Loaded:
 class LoadedModules:
     """The user's modules that this process has imported, each with its file's stamp at that time.
 
-    Python does not keep that, so :meth:`look` has to be called soon after an import: when a cell ends.
+    Python does not record that, so :meth:`look` must be called soon after an import: when a cell ends.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class LoadedModules:
         self._loaded: dict[str, _Loaded] = {}
 
     def look(self, reloaded: Mapping[str, float] | None = None) -> None:
-        """Note what was imported and reloaded since the last time.
+        """Record what was imported and reloaded since the last call.
 
         Args:
             reloaded: modification times (``st_mtime``) of the files that IPython's autoreload has read, by module.
@@ -191,10 +191,10 @@ loaded = LoadedModules()
 
 
 def warnings_of(files: Iterable[ModuleFile]) -> list[str]:
-    """Return a sentence for each module of *files* whose copy in this process is older than its file."""
+    """Return a message for each module of *files* whose copy in this process is older than its file."""
     return [
-        f"{file.label} changed after this kernel imported it. Runners use the new text; constants, base classes and decorators"
-        f" that a cell took from it are the former ones: run importlib.reload({file.name}) and the cells that import from it"
+        f"{file.label} changed after this kernel imported it. Runners use the new version; constants, base classes and decorators"
+        f" that a cell imported from it are the old ones: run importlib.reload({file.name}) and the cells that import from it"
         " again, or use %autoreload 2"
         for file in files
         if loaded.is_outdated(file.name)

@@ -1,12 +1,12 @@
-"""Rules for every HTTP request that leaves for an address other than the gateway's own socket, whichever library sends it.
+"""Rules for all outbound HTTP requests, except those to the gateway's own socket, with any HTTP library.
 
-* A loopback address is never asked for through a proxy (:func:`is_loopback_url`, :func:`websocket_options`, :func:`httpx_client`).
-* A URL that a caller gave leads to public addresses only, and the connection goes to the address that was checked, whatever the
-  name resolves to by then (:func:`permitted_addresses`, :func:`connect`).
+* A loopback address is never reached through a proxy (:func:`is_loopback_url`, :func:`websocket_options`, :func:`httpx_client`).
+* A URL from a caller may lead to public addresses only, and the connection uses the address that was checked, even if the
+  name resolves to another one later (:func:`permitted_addresses`, :func:`connect`).
 
-The senders differ because their processes do. The gateway's event loop has Tornado's client (webhooks). An app's process has
-``http.client``: its environment is the user's, so it gets no library that the app did not ask for. Where fal's API gives
-``httpx.Response``, httpx sends.
+The HTTP client depends on the process. The gateway's event loop uses Tornado's client (webhooks). An app's process uses
+``http.client``: its environment is the user's, so no library is added that the app does not require. Where fal's API returns
+``httpx.Response``, httpx is used.
 """
 
 from __future__ import annotations

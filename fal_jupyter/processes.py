@@ -1,4 +1,4 @@
-"""What the kernel knows of processes: children, start times, and two requests to it. Linux only."""
+"""Information about processes from the operating system: children, start times, limits. Linux only."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def prctl(option: int, value: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Let orphaned descendants come to this process instead of to init."""
+    """Make this process adopt orphaned descendants, instead of init."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def raise_file_limit(most: int = 65536) -> int:
-    """Let this process open as many files as it may; returns the limit that it had, for children that run user code."""
+    """Raise this process's limit of open files to the maximum; returns the former limit, for children that run user code."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = most if hard == resource.RLIM_INFINITY else min(hard, most)
     if soft < allowed:
@@ -45,7 +45,7 @@ def raise_file_limit(most: int = 65536) -> int:
 
 
 def set_file_limit(soft: int) -> None:
-    """Set the soft limit of open files of this process and its children to come."""
+    """Set the soft limit of open files of this process and its future children."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -77,9 +77,9 @@ def ends_within(pidfd: int, seconds: float) -> bool:
 
 
 def end_orphans(exempt: Collection[int]) -> list[int]:
-    """End every child of this process that is not in *exempt*, and what these leave behind; returns those that still clean up.
+    """End every child of this process that is not in *exempt*, and their orphans; returns those that are still cleaning up.
 
-    These remove the shared memory and the semaphores of others once they have ended, which takes PyTorch's two seconds.
+    The latter remove shared memory and semaphores of ended processes, which takes PyTorch's two seconds.
     """
     while True:
         orphans = [pid for pid in children_of(os.getpid()) if pid not in exempt]
@@ -88,7 +88,7 @@ def end_orphans(exempt: Collection[int]) -> list[int]:
             return orphans
         for act in (lambda pid: os.kill(pid, signal.SIGKILL), lambda pid: os.waitpid(pid, 0)):
             for pid in ended:
-                with contextlib.suppress(ProcessLookupError, ChildProcessError):  # user code waits for its own
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):  # user code waits for its own children
                     act(pid)
 
 
@@ -117,7 +117,7 @@ def _is_cleaner(pid: int) -> bool:
 
 
 def start_time(pid: int) -> int:
-    """Return when *pid* started, in clock ticks since boot (with the pid it names one process for ever); 0 when gone."""
+    """Return the start time of *pid*, in clock ticks since boot (unique together with the pid); 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     except OSError:
@@ -125,7 +125,7 @@ def start_time(pid: int) -> int:
 
 
 def oom_kills() -> int:
-    """Return how many processes the kernel has ended for want of memory since boot; 0 if it does not say."""
+    """Return how many processes the kernel has killed for lack of memory since boot; 0 if unknown."""
     try:
         return int(Path("/proc/vmstat").read_text().partition("\noom_kill ")[2].split()[0])
     except (OSError, IndexError):
@@ -133,11 +133,11 @@ def oom_kills() -> int:
 
 
 def why_refused(error: OSError) -> str:
-    """Say why the machine refused a process or a descriptor, with the limit that was reached."""
+    """Describe why the machine refused a process or a descriptor, with the limit that was reached."""
     reason = error.strerror or str(error)
     limits = {errno.EAGAIN: ("RLIMIT_NPROC", "processes"), errno.EMFILE: ("RLIMIT_NOFILE", "open files")}
     if error.errno not in limits:
         return reason
     name, what = limits[error.errno]
     soft, _ = resource.getrlimit(getattr(resource, name))
-    return f"{reason}: the limit is {'none of ours' if soft == resource.RLIM_INFINITY else soft} {what}"
+    return f"{reason}: the limit is {'unlimited' if soft == resource.RLIM_INFINITY else soft} {what}"

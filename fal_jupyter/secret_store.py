@@ -1,8 +1,8 @@
-"""What its user keeps for apps and callers: secrets and lasting keys, each a file of the state directory of mode 0600.
+"""The user's secrets and persistent API keys, each a file of mode 0600 in the state directory.
 
-A file is replaced whole and under a lock, so that it can be changed with and without a running gateway, by several
-processes at once. Secrets are stored as they are: there is nothing on this machine to encrypt them with that their
-thief would not read as well.
+A file is replaced atomically and under a lock, so that it can be changed with and without a running gateway, by several
+processes at once. Secrets are stored unencrypted: an encryption key on the same machine could be read by the same
+attacker.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SecretStoreDamaged(FalJupyterError):
 
 @dataclass(frozen=True, slots=True)
 class PersistentKey:
-    """A key that lives until it is revoked. *sha256* is of its secret; *created* in Unix seconds."""
+    """A key that is valid until revoked. *sha256* is of its secret; *created* in Unix seconds."""
 
     id: str
     sha256: bytes
@@ -52,7 +52,7 @@ class SecretStore:
         """Every persistent API key, the oldest first.
 
         Raises:
-            SecretStoreDamaged: the file cannot be understood.
+            SecretStoreDamaged: the file cannot be parsed.
         """
         try:
             records = _read(self._keys).values()
@@ -61,7 +61,7 @@ class SecretStore:
             raise SecretStoreDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
 
     def add_key(self, key: str, grant: Grant, name: str) -> PersistentKey:
-        """Keep a key, as its hash."""
+        """Store the hash of a key."""
         persistent = PersistentKey(*id_and_hash(key), grant, name, time.time())
         with _changing(self._keys) as records:
             records[persistent.id] = {
@@ -86,17 +86,17 @@ class SecretStore:
         """Every secret's value by its name.
 
         Raises:
-            SecretStoreDamaged: the file cannot be understood.
+            SecretStoreDamaged: the file cannot be parsed.
         """
         return {str(name): str(value) for name, value in _read(self._secrets).items()}
 
     def set_secrets(self, values: dict[str, str]) -> None:
-        """Keep secrets beside those that are there."""
+        """Add or replace secrets."""
         with _changing(self._secrets) as stored:
             stored.update(values)
 
     def unset_secrets(self, names: Iterable[str]) -> None:
-        """Forget secrets; one that is not there is no failure."""
+        """Remove secrets; a missing one is not an error."""
         with _changing(self._secrets) as stored:
             for name in names:
                 stored.pop(name, None)
@@ -110,7 +110,7 @@ def is_secret_name(name: str) -> bool:
 def _persistent_key(fields: dict[str, Any]) -> PersistentKey:
     preset = (
         fields["preset"] if "preset" in fields else SCOPES[fields["scope"]]
-    )  # a scope: written before there were presets
+    )  # a scope: written by a version without presets
     grant = Grant(preset, tuple(fields.get("permissions", ())))
     return PersistentKey(fields["id"], bytes.fromhex(fields["sha256"]), grant, fields["name"], fields["created"])
 

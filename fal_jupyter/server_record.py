@@ -1,7 +1,7 @@
-"""How a kernel finds its Jupyter server: a small file that our server extension keeps in Jupyter's runtime directory.
+"""Lets a kernel find its Jupyter server: a small file that our server extension writes to Jupyter's runtime directory.
 
-Needs neither Tornado nor jupyter_server, so that a kernel can read it. The file is its owner's alone (0600), replaced by rename,
-and believed only while the process that it names lives: by pid and start time.
+Needs neither Tornado nor jupyter_server, so that a kernel can read it. The file is private (0600), replaced atomically,
+and valid only while the process that it names is running: by pid and start time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class ServerRecord:
     Attributes:
         pid: the server's process.
         start_time: when it started, in clock ticks since boot.
-        base_url: the path that all of its addresses begin with, as in a URL (``/user/a%20b/``).
-        origin: ``scheme://host[:port]`` under which the user's browser reaches it; ``""`` until one came.
+        base_url: the path prefix of all its URLs, percent-encoded (``/user/a%20b/``).
+        origin: ``scheme://host[:port]`` under which the user's browser reaches it; ``""`` before the first request.
         labextension: True if our front-end extension is installed beside the server.
     """
 
@@ -42,12 +42,12 @@ class ServerRecord:
 
 
 def record_path(runtime_dir: Path, pid: int) -> Path:
-    """Where the server *pid* keeps its record."""
+    """Path of the record of the server *pid*."""
     return runtime_dir / f"fal-jupyter-server-{pid}.json"
 
 
 def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
-    """Return the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
+    """Return the record of the running server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
     try:
         fields = json.loads(record_path(runtime_dir, pid).read_bytes())
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def _checked(fields: object) -> ServerRecord | None:
 
 
 def write(runtime_dir: Path, record: ServerRecord) -> None:
-    """Write a server's record, whole or not at all, and remove old ones of servers that were killed.
+    """Write a server's record atomically, and remove old ones of killed servers.
 
     Raises:
         OSError: the directory cannot be written.
@@ -77,7 +77,9 @@ def write(runtime_dir: Path, record: ServerRecord) -> None:
     write_whole(record_path(runtime_dir, record.pid), json.dumps(asdict(record)).encode())
     for path in runtime_dir.glob("fal-jupyter-server-*.json"):
         with contextlib.suppress(OSError, ValueError):
-            old = path.stat().st_mtime < time.time() - OLD  # a recent one may be of another machine with the same home
+            old = (
+                path.stat().st_mtime < time.time() - OLD
+            )  # a recent one may be from another machine with the same home directory
             if old and find(runtime_dir, int(path.stem.rpartition("-")[2])) is None:
                 path.unlink()
 

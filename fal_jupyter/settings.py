@@ -56,28 +56,28 @@ Word = TypeVar("Word", bound=str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one user and one state directory agree on.
+    """Settings of one user and one state directory.
 
     Attributes:
         state: absolute path of the state directory (socket, store, locks, logs); mode 0700.
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
         max_file: largest file that may be uploaded to the local CDN, in bytes.
-        cdn_bytes: how many bytes the files of the local CDN may have together.
-        file_lifetime: seconds after which a file of the local CDN expires whose uploader says nothing of that; None: never.
-        queue_bytes: memory of the queue in bytes: of all requests that are not over, and as much again of answers and logs.
-        queue_length: how many requests the queue takes that are not over.
-        read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
-        send_timeout: seconds in which a caller has to take something of its answer.
+        cdn_bytes: total size limit of the local CDN's files, in bytes.
+        file_lifetime: default lifetime of a file of the local CDN in seconds; None: unlimited.
+        queue_bytes: memory limit of the queue in bytes: for all open requests, and as much again for answers and logs.
+        queue_length: maximum number of open requests in the queue.
+        read_timeout: seconds to complete a request's head, and between two pieces of its body.
+        send_timeout: seconds in which a caller must read some of its answer.
         idle_timeout: seconds that a connection may be open without a request.
-        runtime: directories for what all gateways of the user share (claims on devices), the best first; the last one is everybody's.
-        fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
-        cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
+        runtime: directories for files shared by all gateways of the user (device locks), best first; the last one is world-writable.
+        fake_gpus: simulated GPUs for tests (``2x24GiB:H100``), or ``""``.
+        cdn: base URL of the local CDN, set for runners; ``""`` elsewhere.
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
-        mount_data: runners see the persistent folder at ``/data``; ``auto`` where their code names that path.
-        log_level: from which level on processes log (:mod:`fal_jupyter.logs`); None: not set.
-        record: directory into which the gateway writes its fleet's events and its runners' frames, for debugging; None: it does not.
-        allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
+        mount_data: runners see the persistent folder at ``/data``; ``auto``: if their code names that path.
+        log_level: minimum level of log messages (:mod:`fal_jupyter.logs`); None: not set.
+        record: directory into which the gateway writes its fleet's events and its runners' frames, for debugging; None: disabled.
+        allow_private: callers' URLs (inputs, webhooks) may lead to private networks and this machine.
     """
 
     state: Path
@@ -107,12 +107,12 @@ class Settings:
 
     @property
     def life_lock(self) -> Path:
-        """Held by the living gateway; only its holder may unlink a stale socket."""
+        """Locked by the running gateway; only its holder may unlink a stale socket."""
         return self.state / "gateway.lock"
 
     @property
     def start_lock(self) -> Path:
-        """Held by whoever is starting a gateway."""
+        """Locked by a process that is starting a gateway."""
         return self.state / "start.lock"
 
     @property
@@ -127,7 +127,7 @@ class Settings:
 
     @property
     def data(self) -> Path:
-        """What ``/data`` is in the cloud: a folder that outlives apps and gateways."""
+        """The counterpart of the cloud's ``/data``: a folder that outlives apps and gateways."""
         return self.state / "data"
 
     @property
@@ -137,12 +137,12 @@ class Settings:
 
     @property
     def webhook_key(self) -> Path:
-        """What deliveries to webhooks are signed with; mode 0600."""
+        """The key that signs webhook deliveries; mode 0600."""
         return self.state / "webhook.key"
 
     @property
     def logs(self) -> Path:
-        """Directory of gateway.log; those of apps have a directory of their own in it."""
+        """Directory of gateway.log; the apps' logs are in a subdirectory."""
         return self.state / "logs"
 
     @property
@@ -151,7 +151,7 @@ class Settings:
         return self.logs / "apps"
 
     def environment(self) -> dict[str, str]:
-        """The variables that every process we start carries, so that all agree on these settings."""
+        """The variables passed to every process that we start, so that all use the same settings."""
         carried = {
             STATE_VARIABLE: str(self.state),
             OWNER_VARIABLE: self.owner,
@@ -210,7 +210,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
     private = [env.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"]  # a cron job has the second, too
     folders = [path for path in dict.fromkeys(private) if path.startswith("/")]
-    if os.access("/tmp", os.W_OK):  # not TMPDIR, which gateways need not share
+    if os.access("/tmp", os.W_OK):  # not TMPDIR, which may differ between gateways
         return (*map(Path, folders), Path("/tmp"))
     import tempfile  # start-up
 
@@ -218,13 +218,13 @@ def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _default_state() -> str:
-    import platformdirs  # late: 30 ms that a set FAL_JUPYTER_STATE does not pay; start-up
+    import platformdirs  # 30 ms, not needed if FAL_JUPYTER_STATE is set; start-up
 
     try:
         return platformdirs.user_state_dir("fal_jupyter", appauthor=False)
     except RuntimeError:
         raise BadSetting(
-            f"there is no home directory: HOME is unset, and user {os.getuid()} has no entry in the list of users",
+            f"there is no home directory: HOME is unset, and user {os.getuid()} has no entry in the user database",
             hint=f"set HOME, or {STATE_VARIABLE}, to a folder of your own",
         ) from None
 
@@ -272,10 +272,10 @@ def _slug(name: str) -> str:
 
 
 def mount_data(env: Mapping[str, str]) -> MountData:
-    """Read the one setting that each app may have for itself.
+    """Read the one setting that each app may override.
 
     Raises:
-        BadSetting: it is none of the three.
+        BadSetting: it is not one of the three.
     """
     return _one_of(env, MOUNT_DATA_VARIABLE, MOUNT_DATA)
 
@@ -289,7 +289,7 @@ def _log_level(env: Mapping[str, str]) -> LogLevel | None:
 
 
 def _one_of(env: Mapping[str, str], variable: str, allowed: tuple[Word, ...]) -> Word:
-    """Return one of *allowed*; the first where nothing is set."""
+    """Return one of *allowed*; the first if nothing is set."""
     value = env.get(variable) or allowed[0]
     for word in allowed:
         if value == word:

@@ -1,4 +1,4 @@
-"""The state directory: private to the user or refused, and its socket's address however long its path is."""
+"""The state directory: private to the user or refused, and its socket's address for paths of any length."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_state(state: Path) -> None:
     except FileExistsError:
         raise StateRefused(f"{state} is not a directory", hint=_ANOTHER) from None
     except OSError as error:
-        raise StateRefused(f"the state directory {state} cannot be made: {error.strerror}", hint=_ANOTHER) from None
+        raise StateRefused(f"the state directory {state} cannot be created: {error.strerror}", hint=_ANOTHER) from None
     if not stat.S_ISDIR(status.st_mode):
         raise StateRefused(f"{state} is not a directory", hint=_ANOTHER)
     if status.st_uid != os.getuid():
@@ -39,7 +39,7 @@ def check_state(state: Path) -> None:
 
 
 def _made_private(state: Path) -> bool:
-    """Take the others' rights to a directory that has nothing in it; one with something in it may be shared on purpose."""
+    """Remove other users' permissions on an empty directory; a non-empty one may be shared on purpose."""
     try:
         if any(state.iterdir()):
             return False

@@ -54,10 +54,10 @@ def _create(
     keys_changed()
     return (
         _described(created) | {"key": key},
-        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {created.id}\n"
+        f"{key}\nIt is displayed only once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To revoke it: keys revoke {created.id}\n"
         f"With {grant}, {limits_of(grant)}."
         if grant.rights
-        else f"{key}\nIt is shown this once. {limits_of(grant)}.",
+        else f"{key}\nIt is displayed only once. {limits_of(grant)}.",
     )
 
 
@@ -77,6 +77,6 @@ def _revoke(key_id: str | None, secret_store: SecretStore, keys_changed: Callabl
         raise BadSetting("which key?", hint="keys list shows the ids; then: keys revoke ID", where="keys")
     key_id = key_id.partition(":")[0]  # the complete key is accepted, too
     if not secret_store.remove_key(key_id):
-        raise NotServed(f"there is no lasting key {key_id!r}", hint="keys list")
+        raise NotServed(f"there is no persistent key {key_id!r}", hint="keys list")
     keys_changed()
-    return {"revoked": key_id}, f"{key_id} opens nothing any more."
+    return {"revoked": key_id}, f"{key_id} is no longer valid."

@@ -1,4 +1,4 @@
-"""How numbers are written everywhere a person reads them: one unit, a space before it, about three digits."""
+"""Formats numbers for display: one unit, a space before it, about three digits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MISSING = "–"
 
 
 def milliseconds(value: float | None) -> str:
-    """Write a duration given in milliseconds: ``<0.1 ms``, ``2.1 ms``, ``412 ms``, ``3.24 s``, ``4 m 12 s``, ``0``."""
+    """Format a duration in milliseconds: ``<0.1 ms``, ``2.1 ms``, ``412 ms``, ``3.24 s``, ``4 m 12 s``, ``0``."""
     if value is None or not math.isfinite(value):
         return MISSING
     if value <= 0:
@@ -29,7 +29,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def size(count: float) -> str:
-    """Write a number of bytes in powers of ten: ``214 B``, ``16.8 MB``, ``14.1 GB``."""
+    """Format a number of bytes in powers of ten: ``214 B``, ``16.8 MB``, ``14.1 GB``."""
     value = float(count)
     if value < 999.5:
         return f"{value:.0f} B"
@@ -43,7 +43,7 @@ def size(count: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Write a rate: ``11.8/s``, ``412/s``, ``1.2 k/s``."""
+    """Format a rate: ``11.8/s``, ``412/s``, ``1.2 k/s``."""
     if not math.isfinite(per_second) or per_second < 0:
         return MISSING
     if per_second < 99.95:
@@ -54,12 +54,12 @@ def rate(per_second: float) -> str:
 
 
 def count(number: int) -> str:
-    """Write a whole number with its thousands apart: ``1,204``."""
+    """Format an integer with thousands separators: ``1,204``."""
     return f"{number:,}"
 
 
 def plural(number: int, noun: str) -> str:
-    """Write a number and its noun: ``1 call``, ``1,204 calls``."""
+    """Format a number and its noun: ``1 call``, ``1,204 calls``."""
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
 
 

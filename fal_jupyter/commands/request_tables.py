@@ -1,4 +1,4 @@
-"""Requests as lines of text: when, how they ended, and where their time went."""
+"""Formats requests as lines of text: start, outcome and timings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PHASES = (
 
 
 def word_of(request: RequestState) -> str:
-    """How a request ended, or what it does now, in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
+    """The outcome or state of a request in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
     if request["state"] != "done":
         return request["state"]
     if request["status"] == CANCELLED:
@@ -35,13 +35,13 @@ def clock(wall_ms: float) -> str:
 
 
 def _phases(requests: list[RequestState]) -> list[tuple[str, str]]:
-    """The phases' fields and names; what follows the first byte is a stream only if one of the responses is."""
+    """The phases' fields and names; the phase after the first byte is named a stream only if one of the responses is a stream."""
     streamed = any(is_streamed(request["content_type"]) for request in requests)
     return [*_PHASES, ("stream_ms", "stream" if streamed else "answer")]
 
 
 def as_text(requests: list[RequestState]) -> str:
-    """The table of *requests*, in their order; a phase that took no time in any of them has no column."""
+    """The table of *requests*, in their order; a phase without time in any of them has no column."""
     phases = [(field, name) for field, name in _phases(requests) if any(r[field] >= NAMED_PHASE_MS for r in requests)]  # type: ignore[literal-required]
     errors = any(request["error"] for request in requests)
     rows = [

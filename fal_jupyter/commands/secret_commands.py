@@ -1,7 +1,7 @@
-"""``secrets set|list|unset``: what runners have in their environment, and nobody sees printed.
+"""``secrets set|list|unset``: environment variables of runners whose values are never printed.
 
-A value never has to stand on the command line, where other processes and the shell's history see it: left out, it is
-asked for without an echo, or read from standard input.
+A value need not be given on the command line, where other processes and the shell's history see it: if omitted, it is
+prompted for without echo, or read from standard input.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.secret_store import SecretStore, is_secret_name
 
-SEEN_BY = "Runners that start from now on have it; apps that run already: restart them in their panel."
+SEEN_BY = "Runners that start from now on have it; restart running apps in their panel."
 
 
 def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[object, str]:
-    """Return what was done, as data and as text; values are in neither.
+    """Execute the command and return its result as data and text, without values.
 
     Raises:
         BadSetting: a name or value is missing or cannot be used. NotServed: there is no such secret.
@@ -41,7 +41,7 @@ def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[obj
         name, equals, value = word.partition("=")
         if not is_secret_name(name):
             raise BadSetting(
-                f"{name!r} cannot be a secret's name: it has letters, digits and _, and is none of FAL_JUPYTER_…",
+                f"{name!r} is not a valid name of a secret: use letters, digits and _, without the prefix FAL_JUPYTER_",
                 hint="secrets set HF_TOKEN",
                 where="secrets",
             )
@@ -50,13 +50,13 @@ def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[obj
         values |= _prompt_for(prompted, front)
     for name, value in values.items():
         if not value or "\0" in value:
-            raise BadSetting(f"the secret {name} is empty or has a zero byte in it", where="secrets")
+            raise BadSetting(f"the secret {name} is empty or contains a null byte", where="secrets")
     secret_store.set_secrets(values)
     return {"set": sorted(values)}, f"{', '.join(sorted(values))}: set. {SEEN_BY}"
 
 
 def _prompt_for(names: list[str], front: Front) -> dict[str, str]:
-    """Ask for values: in a notebook and a terminal without an echo, else from standard input (one secret: all of it)."""
+    """Read values: in a notebook and a terminal by a prompt without echo, else from standard input (for one secret: all of it)."""
     if front == "notebook" or sys.stdin.isatty():
         return {name: getpass.getpass(f"{name}: ") for name in names}
     text = sys.stdin.read()
@@ -75,4 +75,4 @@ def _unset(names: list[str], secret_store: SecretStore) -> tuple[object, str]:
     if missing := [name for name in names if name not in stored]:
         raise NotServed(f"there is no secret {missing[0]!r}", hint=hint_for(missing[0], stored, "secrets list"))
     secret_store.unset_secrets(names)
-    return {"unset": names}, f"{', '.join(names)}: gone, for runners that start from now on."
+    return {"unset": names}, f"{', '.join(names)}: removed, for runners that start from now on."

@@ -1,4 +1,4 @@
-"""Plain-text tables, as every verb shows them without ``--json``."""
+"""Plain-text tables, the output of commands without ``--json``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> str:
-    """Lay *rows* out in columns under *heads*; the columns named in *right* are set flush right."""
+    """Format *rows* in columns under *heads*; the columns named in *right* are right-aligned."""
     cells = [[_one_line(str(cell)) for cell in row] for row in rows]
     widths = [max(len(head), *(len(row[i]) for row in cells)) if cells else len(head) for i, head in enumerate(heads)]
     lines = []

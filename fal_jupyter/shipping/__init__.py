@@ -1,6 +1,6 @@
-"""Classes to bytes and back: what a class captures is found, weighed and named before anything travels.
+"""Serializes classes: finds, measures and names what a class captures before anything is sent.
 
-``pack`` runs where the user is, ``unpack`` in the runner. In between the bytes are opaque: nothing else reads them.
+``pack`` runs in the user's process, ``unpack`` in the runner. The bytes are opaque to everything in between.
 """
 
 from fal_jupyter.shipping.captures import Capture

@@ -1,5 +1,5 @@
-"""The parts of an app: what its class takes along, each thing with digest and size; what cannot travel is refused with what to do
-instead."""
+"""The parts of an app: the objects that its class captures, each with digest and size. Objects that cannot be sent are refused with
+a hint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "qu
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One thing of the notebook that the class takes along. *size* is in bytes as pickled, 0 for what goes by name.
+    """One object of the notebook that the class captures. *size* is in bytes as pickled, 0 for objects pickled by reference.
 
     ``kind`` is ``variable``, ``function``, ``class`` or ``module``; ``cell`` is ``"cell [3]"`` or ``""``.
     """
@@ -39,7 +39,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One object of an app: what is known of it, and the reference by which the walk reached it."""
+    """One object of an app, and the reference by which the walk reached it."""
 
     value: object
     capture: Capture
@@ -47,18 +47,18 @@ class Part:
 
     @property
     def label(self) -> str:
-        """Its name in fingerprints: ``function greet``. Two things of one name have one label."""
+        """Its name in fingerprints: ``function greet``. Two objects with the same name have the same label."""
         return f"{self.capture.kind} {self.capture.name}"
 
 
 def parts_of(graph: DependencyGraph, separate: Parts, cell_of: Callable[[str], str]) -> Iterator[Part]:
-    """Yield the parts of a class beside itself, nearest first.
+    """Yield the parts of a class except itself, nearest first.
 
     *separate* are those with digests of their own (:func:`separate_parts`).
 
     Raises:
-        NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
-            hold it.
+        NotPicklable: after the last part, if an object cannot be sent. Of several, the last one is named: earlier ones may only
+            contain it.
     """
     refused = None
     for dependency in graph.dependencies:
@@ -74,7 +74,7 @@ def parts_of(graph: DependencyGraph, separate: Parts, cell_of: Callable[[str], s
 
 
 def separate_parts(graph: DependencyGraph) -> Parts:
-    """Return what has digests of its own. Where two definitions share a label, both count wherever they are met."""
+    """Return the objects with separate digests. Definitions that share a label are included in every digest that reaches them."""
     found = {id(graph.root): f"class {graph.root.__name__}"}
     for dependency in graph.dependencies:
         value = dependency.value
@@ -88,12 +88,12 @@ def separate_parts(graph: DependencyGraph) -> Parts:
 def capture_of(
     dependency: Dependency, cls: type, cell_of: Callable[[str], str], parts: Parts = NO_PARTS
 ) -> Capture | None:
-    """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
+    """Measure one object that *cls* reaches; ``None`` if it is not of the notebook, or part of another object.
 
-    *parts* are those with digests of their own (:func:`separate_parts`).
+    *parts* are those with separate digests (:func:`separate_parts`).
 
     Raises:
-        NotPicklable: it cannot travel.
+        NotPicklable: it cannot be sent.
     """
     name, value, cell = dependency.name, dependency.value, cell_of(dependency.name)
     imported = name == "display" and not dependency.missing  # a runner shows its pictures
@@ -104,7 +104,7 @@ def capture_of(
             else f"take {name} out of {dependency.via}()"
         )
         raise NotPicklable(
-            f"{dependency.via}() uses {name}, which exists in the notebook only",
+            f"{dependency.via}() uses {name}, which exists only in the notebook",
             hint=f"{instead}; or return what you want to see and show it in the notebook",
             where=cls.__name__,
         )
@@ -131,7 +131,7 @@ def _capture_of_value(dependency: Dependency, cls: type, cell: str, parts: Parts
     instead = f"make it inside setup() and keep it as self.{attribute}"
     if owner is not None and library:
         subject = f"{owner.__name__} is a class of {library}, whose record of it is"
-        instead = f"put {owner.__name__} into a module of its own (a .py file beside the notebook) and import it"
+        instead = f"move {owner.__name__} to a module (a .py file beside the notebook) and import it"
     elif dependency.unnamed and "." in dependency.name:
         subject = f"the class attribute {dependency.name} is"
     elif dependency.unnamed:
@@ -161,7 +161,7 @@ def _capture_of_value(dependency: Dependency, cls: type, cell: str, parts: Parts
 
 
 def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:
-    """Return what a value is that pickle would take though it cannot travel, and what to do instead."""
+    """Describe a value that pickle accepts although it cannot be sent, and what to do instead."""
     value = dependency.value
     if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
         name = getattr(value, "name", "?")
@@ -184,12 +184,12 @@ def _is_of_the_shell(value: object) -> bool:
 
 
 def travels_by_name(value: object) -> bool:
-    """True for what a runner finds by its module and name: builtins, functions and objects of libraries."""
+    """True for objects that a runner imports by module and name: builtins, functions and objects of libraries."""
     if is_shared(value):
         return True
     try:
         name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
-    except Exception:  # a proxy of the user's that has nothing to stand for
+    except Exception:  # a user's proxy without a target
         return False
     if not isinstance(name, str) or not isinstance(module, str) or module == "__main__":
         return False
@@ -203,7 +203,7 @@ def _size(value: object) -> int:
     try:
         return len(pickling.dumps(value))
     except Exception:
-        return 0  # what it holds is refused by its own name
+        return 0  # its contents are refused under their own names
 
 
 def reason_of(error: BaseException) -> str:

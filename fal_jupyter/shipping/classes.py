@@ -1,7 +1,7 @@
-"""How classes of the notebook are taken apart for their journey; :mod:`fal_jupyter.shipping.skeletons` puts them together.
+"""Reduces classes of the notebook for pickling; :mod:`fal_jupyter.shipping.skeletons` rebuilds them.
 
-cloudpickle's way is mended where a class loses something on it: slots, qualified names, enumerations with an ``__init__`` or
-``__new__`` or with aliases, classes with keywords. Members that Python or a library derives from others stay behind.
+This fixes cases in which cloudpickle loses something: slots, qualified names, enumerations with an ``__init__`` or
+``__new__`` or with aliases, classes with keywords. Members that Python or a library derives from others are not sent.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ _STRUCT_EXTRAS = ("weakref", "dict", "cache_hash")
 
 
 def is_derived(member: object) -> bool:
-    """True for members that come by themselves where the class is made: descriptors of slots, fields of ctypes."""
+    """True for members that are created with the class: descriptors of slots, fields of ctypes."""
     kind = type(member)
     return kind in _DERIVED or (kind.__module__, kind.__name__) in _DERIVED_BY_LIBRARIES
 
 
 def library_of(cls: type) -> str:
-    """Return the package whose metaclass has made *cls*, or ``""`` where Python itself has."""
+    """Return the package whose metaclass created *cls*, or ``""`` for Python itself."""
     package = skeletons.maker_of(type(cls)).__module__.partition(".")[0]
     return "" if package in sys.stdlib_module_names else package
 
 
 def reduce_class(cls: type) -> tuple[Any, ...]:
-    """Return how *cls* is made anew: what makes it empty, with which arguments, ``(members, slots)``, and what sets them."""
+    """Return how *cls* is rebuilt: the function that creates an empty class, its arguments, ``(members, slots)``, and the function that sets them."""
     if issubclass(cls, enum.Enum):
         return _reduce_enumeration(cls)
     members = own_members(cls)
@@ -64,10 +64,10 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
         class_namespace["__slots__"] = members.pop("__slots__")
     if "__orig_bases__" in members:
         class_namespace["__orig_bases__"] = members["__orig_bases__"]
-    for name in sorted(skeletons.OF_CLASSES & members.keys()):  # in one order, so that equal classes have equal digests
+    for name in sorted(skeletons.OF_CLASSES & members.keys()):  # sorted, so that equal classes have equal digests
         class_namespace[name] = property() if type(members[name]) is property else members.pop(name)
     bases, tracker = cls.__bases__, cloudpickle._get_or_create_tracker_id(cls)
-    derived = types.prepare_class(cls.__name__, cls.__bases__)[0] is type(cls)  # some have no name to be found by
+    derived = types.prepare_class(cls.__name__, cls.__bases__)[0] is type(cls)  # some cannot be found by name
     metaclass = None if derived else type(cls)
     if is_struct(cls):
         fields, options = _struct_fields(cls), _struct_options(cls)
@@ -93,7 +93,7 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
 
 
 def reduce_type_of_ctypes(cls: type) -> tuple[object, ...] | None:
-    """Return how an array, pointer or function type is made anew, which has no name to be found by; None for other classes."""
+    """Return how an array, pointer or function type, which cannot be found by name, is rebuilt; None for other classes."""
     if type(cls).__module__ != "_ctypes" or type(cls).__name__ not in _TYPES_OF_TYPES:
         return None
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls and cls.__module__ != "__main__":
@@ -103,7 +103,7 @@ def reduce_type_of_ctypes(cls: type) -> tuple[object, ...] | None:
 
 
 def own_members(cls: type) -> dict[str, object]:
-    """Return the members of *cls* that have to travel."""
+    """Return the members of *cls* that must be sent."""
     members: dict[str, object] = cloudpickle._class_getstate(cls)[0]
     if (own := vars(cls).get("__dict__")) is not None:  # of a proxy; cloudpickle leaves it out
         members["__dict__"] = own
@@ -173,7 +173,7 @@ def is_struct(cls: type) -> bool:
 
 
 def _struct_fields(cls: Any) -> dict[str, dict[str, object]]:
-    """Return of each own field what ``msgspec.field`` takes: its name in messages, its default."""
+    """Return the arguments of ``msgspec.field`` for each own field: its name in messages, its default."""
     missing = sys.modules["msgspec"].NODEFAULT
     names, defaults = cls.__struct_fields__, cls.__struct_defaults__
     encoded = dict(zip(names, cls.__struct_encode_fields__, strict=True))

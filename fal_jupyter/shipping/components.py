@@ -9,7 +9,7 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def strongly_connected(nodes: Iterable[Node], successors: Callable[[Node], Iterable[Node]]) -> list[list[Node]]:
-    """Return the components of the graph that *nodes* lead to: each after the components that it leads to."""
+    """Return the components reachable from *nodes*, each after the components reachable from it."""
     index: dict[Node, int] = {}
     lowest: dict[Node, int] = {}
     open_nodes: list[Node] = []

@@ -1,4 +1,4 @@
-"""What pickles call on arrival to make values anew: the other half of ``reducers`` and ``pickling``."""
+"""Functions that pickles call to rebuild values: the counterpart of ``reducers`` and ``pickling``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAIN = "__main__"
 
 
 def main_namespace() -> dict[str, object]:
-    """The globals of what comes from the notebook: those of ``__main__`` here."""
+    """The globals of objects from the notebook: those of ``__main__`` here."""
     return vars(sys.modules[_MAIN])
 
 
@@ -25,23 +25,23 @@ def code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[ob
 
 
 def look_up(module: str, name: str) -> object:
-    """A thing of a library, by where it is."""
+    """An object of a library, by module and name."""
     return getattr(importlib.import_module(module), name)
 
 
 def with_keywords(kind: Any, keywords: dict[str, object]) -> object:
-    """An object that is made of keywords."""
+    """An object created from keywords."""
     return kind(**keywords)
 
 
 def set_attributes(target: object, attributes: Mapping[str, object]) -> None:
-    """Give a skeleton what it is made of."""
+    """Fill a skeleton with its contents."""
     for name, value in attributes.items():
         setattr(target, name, value)
 
 
 def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> object:
-    """A TypedDict without keys yet, by the library that made the first."""
+    """A TypedDict without keys yet, by the library of the original."""
     base = importlib.import_module(module).TypedDict
     generic: Any = Generic
     bases = (base, generic[parameters]) if parameters else (base,)
@@ -52,14 +52,14 @@ def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> object
 
 def new_type(name: str, supertype: object) -> object:
     """A ``typing.NewType`` of the notebook."""
-    make: Any = NewType  # type checkers take it for a declaration
+    make: Any = NewType  # type checkers would treat it as a declaration
     created = make(name, supertype)
     created.__module__ = _MAIN
     return created
 
 
 def generic_getitem() -> object:
-    """What makes ``Pair[int]`` of a generic NamedTuple."""
+    """The function that creates ``Pair[int]`` from a generic NamedTuple."""
     generic: Any = Generic
     return generic.__class_getitem__.__func__
 
@@ -70,7 +70,7 @@ def cached(function: object, parameters: dict[str, Any]) -> object:
 
 
 def cached_property(function: Any, name: str | None) -> object:
-    """A ``functools.cached_property``, under the name that its class had given it."""
+    """A ``functools.cached_property``, with its name in the class."""
     created = functools.cached_property(function)
     created.attrname = name
     return created
@@ -90,7 +90,7 @@ def set_dispatcher(dispatcher: Any, state: tuple[dict[type, object], dict[str, o
 
 
 def validated(function: Any, config: Any, validate_return: bool) -> object:
-    """A function under ``pydantic.validate_call``, compiled at its first call: its types may not be whole yet."""
+    """A function under ``pydantic.validate_call``, compiled at its first call: its types may still be incomplete."""
     from pydantic import validate_call  # start-up
 
     deferred: Any = {**config, "defer_build": True}
@@ -123,16 +123,16 @@ def type_parameter(
 
 
 def alias(kind: object, name: str, value: object, parameters: tuple[object, ...]) -> object:
-    """A type alias of the notebook, by the library that made the first."""
+    """A type alias of the notebook, by the library of the original."""
     names = {"__name__": _MAIN, "made": kind, "name": name, "value": value, "parameters": parameters}
     return eval("made(name, value, type_params=parameters)", names)  # its module is that of its caller's globals
 
 
-_parts: dict[int, dict[str, object]] = {}  # globals of native aliases whose value has not arrived yet
+_parts: dict[int, dict[str, object]] = {}  # globals of native aliases whose value is not loaded yet
 
 
 def native_alias(name: str, parameters: tuple[tuple[str, str, int, bool], ...]) -> object:
-    """A type alias that may contain itself, made by a ``type`` statement (Python 3.12), which evaluates its value later.
+    """A type alias that may contain itself, created by a ``type`` statement (Python 3.12), which evaluates its value later.
 
     Args:
         parameters: of each its prefix (``*``, ``**`` or nothing), its name, its number of limits, and whether it has a default.
@@ -153,7 +153,7 @@ def _declaration(index: int, prefix: str, name: str, limits: int, has_default: b
 
 
 def set_native_alias(alias: object, state: tuple[object, list[tuple[object, ...]]]) -> None:
-    """Give an alias its value, and its parameters their bounds, constraints and defaults."""
+    """Set the value of an alias, and the bounds, constraints and defaults of its parameters."""
     namespace = _parts.pop(id(alias))
     namespace["__value"], namespace["__limits"] = state
 

@@ -1,7 +1,7 @@
-"""What a class reaches in the notebook: every global, closure cell, default and base it would take along, in one walk.
+"""Finds everything that a class reaches in the notebook (globals, closure cells, defaults and bases) in one walk.
 
-The walk gives a graph. Its nodes are the objects, by identity; its edges say which object refers to which, how, and in which line.
-Everything else that :func:`fal_jupyter.shipping.pack` needs to know of a class (captures, digests, source files, imports) is read
+The result is a graph. Its nodes are the objects, by identity; its edges are references, with their kind and line.
+Everything else that :func:`fal_jupyter.shipping.pack` needs (captures, digests, source files, imports) is derived
 from this graph.
 """
 
@@ -58,7 +58,7 @@ class EdgeKind(enum.Enum):
 class Edge(typing.NamedTuple):
     """One reference: *source* refers to *target* as *name*.
 
-    ``line`` is that of the first use in the code of *source*, or 0 if the reference is no statement of it.
+    ``line`` is that of the first use in the code of *source*, or 0 if the reference is not in its code.
     """
 
     source: object
@@ -70,13 +70,13 @@ class Edge(typing.NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One thing that user code reaches.
+    """One object that user code reaches.
 
     Attributes:
-        edge: the reference by which it was reached first.
-        via: the function or class that this reference belongs to; a container between them does not count.
-        missing: nothing has that name.
-        unnamed: the class or function itself holds it (an attribute, a default), and the notebook has no name for it.
+        edge: the first reference found to it.
+        via: the function or class of this reference; containers in between are skipped.
+        missing: the name is not defined.
+        unnamed: the class or function itself holds it (an attribute, a default), and no name in the notebook refers to it.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Dependency:
 
     @property
     def attribute_of(self) -> type | None:
-        """The class that has it as an attribute, where that is the only way to name it."""
+        """The class that has it as an attribute, if it has no other name."""
         source = self.edge.source
         return source if self.unnamed and self.edge.kind is EdgeKind.ATTRIBUTE and isinstance(source, type) else None
 
@@ -99,8 +99,8 @@ class DependencyGraph:
 
     Attributes:
         root: the class.
-        dependencies: what it reaches, itself left out, nearest first, each thing once.
-        modules: names of the modules whose classes and functions are met on the way (bases, annotations, decorators).
+        dependencies: the reached objects, without the class itself, nearest first, without duplicates.
+        modules: names of the modules whose classes and functions are reached (bases, annotations, decorators).
     """
 
     root: type
@@ -109,15 +109,15 @@ class DependencyGraph:
     _edges: dict[int, list[Edge]] = field(default_factory=dict)  # by the identity of their source
 
     def add(self, edge: Edge) -> None:
-        """Add an edge. It keeps both of its ends alive, so that no identity is used twice."""
+        """Add an edge. It keeps both ends alive, so that identities stay unique."""
         self._edges.setdefault(id(edge.source), []).append(edge)
 
     def edges_from(self, value: object) -> Sequence[Edge]:
-        """Return the references that *value* itself has."""
+        """Return the references from *value*."""
         return self._edges.get(id(value), ())
 
     def path(self, start: object, end: object) -> list[Edge]:
-        """Return a shortest chain of references from *start* to *end*, or an empty list where there is none."""
+        """Return a shortest chain of references from *start* to *end*, or an empty list if there is none."""
         arrived_by: dict[int, Edge] = {}
         pending = deque([start])
         while pending and id(end) not in arrived_by:
@@ -133,18 +133,18 @@ class DependencyGraph:
         return chain[::-1]
 
     def components(self) -> list[list[int]]:
-        """Return the identities of all objects, in groups whose members reach each other; a group follows what it refers to."""
+        """Return the identities of all objects, grouped by strong connectivity; a group follows the groups that it refers to."""
         return strongly_connected([id(self.root)], self._successors)
 
     def _successors(self, node: int) -> list[int]:
         return [id(edge.target) for edge in self._edges.get(node, ()) if type(edge.target) not in ATOMS]
 
     def deep_digests(self, own: Mapping[int, str]) -> dict[int, str]:
-        """Return for each object the digest of its content and of everything behind it, by identity.
+        """Return the digest of each object's content and of everything reachable from it, by identity.
 
         Args:
-            own: digests of contents, by identity. An object without one adds only what it leads to. Atoms need none: they are part
-                of what refers to them, since equal ones are one object by chance.
+            own: digests of contents, by identity. An object without one adds only what it refers to. Atoms need none: they are part
+                of the referring object, since the identity of equal ones is arbitrary.
         """
         deep: dict[int, str] = {}
         for component in self.components():
@@ -167,7 +167,7 @@ class DependencyGraph:
 
     @functools.cached_property
     def code(self) -> list[types.CodeType]:
-        """The code of the class and of its dependencies, in their order; of classes those of the notebook only."""
+        """The code of the class and of its dependencies, in order; only for classes of the notebook."""
         values = [self.root, *(dependency.value for dependency in self.dependencies)]
         local_values = (value for value in values if not isinstance(value, type) or travels_by_value(value))
         return [function.__code__ for value in local_values for function in own_functions(value)]
@@ -192,7 +192,7 @@ class _Walk:
     def __init__(self, cls: type) -> None:
         self._graph = DependencyGraph(cls)
         self._dependencies: dict[tuple[str, int], Dependency] = {}
-        self._visited: dict[int, object] = {}  # by identity; kept alive, so that no identity is used twice
+        self._visited: dict[int, object] = {}  # by identity; kept alive, so that identities stay unique
         self._pending: deque[tuple[object, str]] = deque()
         self._notebook_names: dict[int, str] = {}
         for name, value in _variables().copy().items():
@@ -247,7 +247,7 @@ class _Walk:
             return
         self._visited[id(function)] = function
         home = function.__globals__.get("__name__")
-        if home != "__main__":  # imported on arrival; what it wraps is the user's
+        if home != "__main__":  # imported in the runner; it wraps a user's function
             self._graph.modules.add(str(home))
             for value in wrapped_by(function):
                 for inner in functions_in(value):
@@ -274,13 +274,13 @@ class _Walk:
             self._enter(Edge(function, wrapped, EdgeKind.WRAPPED))
 
     def _enter(self, edge: Edge) -> None:
-        """Follow an edge to a function at once."""
+        """Follow an edge to a function immediately."""
         self._graph.add(edge)
         if type(edge.target) is types.FunctionType:
             self._visit_function(edge.target)
 
     def _meet(self, edge: Edge, via: str) -> None:
-        """Follow an edge to something without a name of its own, or with one that says what it is."""
+        """Follow an edge to an unnamed object, or to one with its own name."""
         value = edge.target
         if is_code(value) and travels_by_value(value) and typing.get_origin(value) is None:
             self._note(edge, value.__name__, via)
@@ -307,7 +307,7 @@ class _Walk:
             self._postpone(edge, via)
 
     def _postpone(self, edge: Edge, via: str) -> None:
-        """Visit the target later; an atom leads nowhere and is part of what refers to it, unless it has a name."""
+        """Visit the target later; an atom has no references and is part of the referring object, unless it has a name."""
         if edge.name or type(edge.target) not in ATOMS:
             self._graph.add(edge)
             self._pending.append((edge.target, via))
@@ -316,8 +316,8 @@ class _Walk:
         return "" if _is_short_text(value) else self._notebook_names.get(id(value), "")
 
 
-# A copy of these would not act on the first one. Where the notebook has no name for them, they are part of an object that travels
-# as a copy, and made anew with it.
+# A copy of these would not act on the original. If no name in the notebook refers to them, they are part of an object that is sent
+# as a copy, and are rebuilt with it.
 SHARED = (
     *(type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore, threading.Event),
     *(threading.Barrier, threading.Thread, threading.local, queue.Queue, queue.SimpleQueue),
@@ -328,7 +328,7 @@ _LONG = 4096
 
 
 def name_in_notebook(value: object) -> str:
-    """Return the notebook's own name of a thing, or ``""``; equal short texts are one object by chance."""
+    """Return the notebook's name of an object, or ``""``; the identity of equal short strings is arbitrary."""
     if _is_short_text(value):
         return ""
     variables = _variables().copy().items()
@@ -346,5 +346,5 @@ def _variables() -> dict[str, object]:
 def _module_of(cls: type) -> str:
     try:
         return str(cls.__module__)
-    except Exception:  # a metaclass of the user's
+    except Exception:  # a user's metaclass
         return ""

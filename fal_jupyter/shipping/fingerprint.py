@@ -1,4 +1,4 @@
-"""Fingerprints: the parts whose change means that an app is another one, each by name and hash."""
+"""Fingerprints: the parts of an app whose change requires a new revision, each with name and hash."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from fal_jupyter.shipping.reducers import made_by_library, travels_by_value
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
-# Members of classes that Python or a library fills when they are used, or that say where a class stands.
+# Members of classes that Python or a library fills on use, or that hold the location of a class.
 _BY_CHANCE = ("__firstlineno__", "__static_attributes__", "__slotnames__", "__attrs_types_resolved__")
-# Where a model is defined again before its neighbour, pydantic resolves the type of a field to the neighbour's former definition.
+# If a model is redefined before a model that it refers to, pydantic resolves the field's type to the former definition.
 _OF_FIELD_ALONE = (
     "annotation",
     "_original_annotation",
@@ -43,12 +43,12 @@ _OF_FIELD_ALONE = (
 
 
 def digest(data: bytes) -> str:
-    """A short hash, for comparing only."""
+    """A short hash, for comparison only."""
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def fingerprint_of_spec(spec: AppSpec) -> dict[str, str]:
-    """One part an option; those of scaling act on live runners, the others need new ones."""
+    """One part per option; scaling options apply to running runners, the others require new ones."""
     data = spec.to_json()
     parts = {f"{_SCALING}{name}": str(value) for name, value in asdict(spec.scaling).items()}
     parts |= {f"{_SCALING}app_auth": spec.auth, f"{_SCALING}cors": " ".join(spec.cors)}
@@ -59,7 +59,7 @@ def fingerprint_of_spec(spec: AppSpec) -> dict[str, str]:
 
 
 def fingerprint_of_environment(environment: Environment) -> dict[str, str]:
-    """One part an environment variable (hashed, never in clear), the working directory, the path, the interpreter."""
+    """One part per environment variable (hashed, never in clear text), the working directory, the path, the interpreter."""
     parts = {
         f"%env {name}": digest(value.encode("utf-8", "surrogateescape"))
         for name, value in environment["env"].items()
@@ -73,17 +73,17 @@ def fingerprint_of_environment(environment: Environment) -> dict[str, str]:
 
 
 def _is_of_gateway(name: str, env: Mapping[str, str]) -> bool:
-    """True for a gateway's key and its hosts, as ``fal-jupyter env`` gives them: a runner gets its own in their place."""
+    """True for a gateway's key and its hosts, as set by ``fal-jupyter env``: a runner gets its own instead."""
     return (name == "FAL_KEY" or name in client_hosts(0)) and env.get("FAL_KEY", "").startswith(LOCAL_KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What has digests of its own beside the thing that is digested.
+    """Objects with separate digests, apart from the one being digested.
 
     Attributes:
-        labels: of classes and functions, by identity; where they are met, only their labels count.
-        globals: names and identities of what functions of the notebook look up by name.
+        labels: those of classes and functions, by identity; in other digests only their labels are included.
+        globals: names and identities of objects that functions of the notebook look up by name.
     """
 
     labels: Mapping[int, str] = field(default_factory=dict)
@@ -96,43 +96,43 @@ NO_PARTS = Parts()
 def code_digest(definition: type | types.FunctionType, parts: Parts = NO_PARTS) -> str:
     """Digest a function or class of the notebook: its source without comments and white space, and the values in it.
 
-    The code objects stand for the source where there is none. What it reaches by name has digests of its own.
+    Without a source, the code objects are used. Objects that it reaches by name have separate digests.
 
     Args:
-        parts: what counts by itself.
+        parts: objects with separate digests.
     """
     return contents_digest([_source(definition), _Members(definition)], parts)
 
 
 def contents_digest(value: object, parts: Parts = NO_PARTS) -> str:
-    """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
+    """Digest the contents of *value*: equal in every process and for classes redefined by the same source."""
     try:
         return _Contents.digest_of(value, _Scope(parts))
     except Exception:
-        pass  # an object that can be packed only; its bytes may differ where it does not, and then runners are rebuilt
+        pass  # an object that can only be pickled; its bytes may vary, and then runners are rebuilt
     try:
         return digest(pickling.dumps(value))
-    except Exception:  # named where it matters: when it is packed
+    except Exception:  # reported when it is packed
         return digest(repr(type(value)).encode())
 
 
 class _Members:
-    """Stands for what a class or function holds, where the definition itself would count by its name only."""
+    """Wraps the contents of a class or function, which itself would be digested only by name."""
 
     def __init__(self, definition: type | types.FunctionType) -> None:
         self.definition = definition
 
 
 class _Scope:
-    """What one digest knows: other *parts*, what it is inside of, and what stands for the objects that it has met."""
+    """State of one digest: other *parts*, the enclosing objects, and the replacements of objects seen so far."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.done: dict[int, tuple[object, object]] = {}  # by identity: the object, what stands for it
+        self.done: dict[int, tuple[object, object]] = {}  # by identity: the object, its replacement
         self.entered: list[object] = []
 
     def once(self, obj: object, content: Callable[[], object]) -> Any:
-        """Return what stands for *obj*, which may hold itself: inside of itself it is its place among what was entered."""
+        """Return the replacement of *obj*, which may contain itself: a nested occurrence is replaced by its depth."""
         if id(obj) in self.done:
             return self.done[id(obj)][1]
         for depth, other in enumerate(self.entered):
@@ -148,7 +148,7 @@ class _Scope:
 
 
 class _Contents(pickling.Pickler):
-    """Code stands for itself by name and digest, sets are put in order; nothing is ever loaded from its bytes."""
+    """A pickler for digests only: code is replaced by name and digest, sets are sorted; its bytes are never loaded."""
 
     def __init__(self, file: Any, scope: _Scope) -> None:
         super().__init__(file, protocol=5)
@@ -166,7 +166,7 @@ class _Contents(pickling.Pickler):
 
     def persistent_id(self, obj: Any) -> object:
         kind = type(obj)
-        if kind is str:  # as a new object: whether equal texts are one object is chance
+        if kind is str:  # as a new object: the identity of equal strings is arbitrary
             return b"text " + obj.encode("utf-8", "surrogatepass")
         if kind is bytes:
             return b"bytes " + obj
@@ -183,16 +183,16 @@ class _Contents(pickling.Pickler):
         return self._stand_in(obj, kind)
 
     def _stand_in(self, obj: Any, kind: type) -> object:
-        """Return what stands for an object of a library that holds chance: addresses, counters, where it is stored."""
+        """Return the replacement of a library's object that contains varying data: addresses, counters, locations."""
         match f"{kind.__module__}.{kind.__name__}":
             case "pydantic.type_adapter.TypeAdapter":  # addresses in its schema
                 return kind.__name__, self._digest([obj._type, obj._config])
             case "pydantic._internal._decorators.Decorator":  # an address in cls_ref
                 return kind.__name__, obj.cls_var_name, self._digest_of_member(obj.info)
-            case "pydantic.fields.FieldInfo":  # the class's own annotations say its type
+            case "pydantic.fields.FieldInfo":  # its type is in the class's own annotations
                 names = [name for name in kind.__slots__ if name not in _OF_FIELD_ALONE]  # type: ignore[attr-defined]
                 return kind.__name__, self._digest([getattr(obj, name, None) for name in names])
-            case "pydantic.fields.ModelPrivateAttr":  # the rest is filled at the first use
+            case "pydantic.fields.ModelPrivateAttr":  # the other attributes are filled on first use
                 return kind.__name__, self._digest([obj.default, obj.default_factory])
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "Tensor") and isinstance(obj, torch.Tensor):
@@ -212,11 +212,11 @@ class _Contents(pickling.Pickler):
         return kind.__name__, tokens, self._digest([kind, getattr(items, "__dict__", None)])
 
     def _token(self, item: object) -> str:
-        """Return a text that stands for an item of a set; most sets are large and of texts."""
+        """Return a sort key for an item of a set; optimized for large sets of strings."""
         return f"{type(item).__name__} {item!r}" if type(item) in ATOMS else self._digest(item)
 
     def _members(self, definition: type | types.FunctionType) -> dict[str, str]:
-        """Return a digest of each thing that a function or class holds; what does not pickle counts by its type."""
+        """Return a digest of each object that a function or class holds; objects that cannot be pickled are digested by type."""
         if type(definition) is types.FunctionType:
             members = _members_of_function(definition) | self._globals_of(definition)
         else:
@@ -224,7 +224,7 @@ class _Contents(pickling.Pickler):
         return {name: self._digest_of_member(member) for name, member in sorted(members.items())}
 
     def _globals_of(self, function: types.FunctionType) -> dict[str, object]:
-        """Return what a function of the notebook looks up by name and nothing else counts: one that an object of a library holds."""
+        """Return the globals of a function of the notebook that are not digested elsewhere: one held by a library's object."""
         namespace = function.__globals__
         if namespace.get("__name__") != "__main__":
             return {}
@@ -247,7 +247,7 @@ class _Contents(pickling.Pickler):
 
 
 def _travels_as(kind: type, base: type) -> bool:
-    """True if a class leaves to *base* what of its instances travels."""
+    """True if a class inherits the pickling of its instances from *base*."""
     own = ("__reduce__", "__reduce_ex__", "__getstate__")
     return all(getattr(kind, name, None) is getattr(base, name, None) for name in own)
 
@@ -261,7 +261,7 @@ def _without_hook_ids(state: Mapping[str, object]) -> dict[str, object]:
 
 
 def _tensor(torch: Any, tensor: Any) -> tuple[Any, ...]:
-    """Return what stands for a tensor, wherever and however it is stored: its kind, shape and bytes."""
+    """Return the replacement of a tensor, independent of its storage: kind, shape and bytes."""
     kind = ("tensor", str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad)
     if tensor.is_meta:
         return (*kind, "meta")
@@ -284,7 +284,7 @@ def _has_table(tensor: object, name: str) -> bool:
 
 def _members_of_function(function: types.FunctionType) -> dict[str, object]:
     if (made := made_by_library(function)) is not None:
-        return {"made of": made[1:3]}  # its closure holds what the library has compiled, addresses among it
+        return {"made of": made[1:3]}  # its closure holds compiled objects of the library, including addresses
     return vars(function) | {
         "__code__": _code(function.__code__),
         "__doc__": function.__doc__,
@@ -295,7 +295,7 @@ def _members_of_function(function: types.FunctionType) -> dict[str, object]:
 
 
 def _members_of_class(cls: type) -> dict[str, object]:
-    """Return what travels of a class, but for what differs where nothing has changed."""
+    """Return what is sent of a class, without parts that vary without a change."""
     reduced = pickling.Pickler(io.BytesIO()).reducer_override(cls)
     if not isinstance(reduced, tuple):
         return {}
@@ -304,7 +304,7 @@ def _members_of_class(cls: type) -> dict[str, object]:
     states = rest[0] if rest and isinstance(rest[0], tuple) else rest[:1]
     members = {name: member for state in states if isinstance(state, dict) for name, member in state.items()}
     members = {name: member for name, member in members.items() if not (name in _BY_CHANCE or _is_generated(member))}
-    if "_abc_impl" in members:  # the classes that are registered, in the order of their addresses
+    if "_abc_impl" in members:  # registered classes, ordered by address
         members["_abc_impl"] = frozenset(members["_abc_impl"]) - {None}
     if "__attrs_attrs__" in vars(cls):
         members["__attrs_attrs__"] = [
@@ -315,7 +315,7 @@ def _members_of_class(cls: type) -> dict[str, object]:
 
 
 def _is_generated(member: object) -> bool:
-    """True for a method that attrs has written: there is a random number in its hash, and its record of fields says the same."""
+    """True for a method generated by attrs: its hash contains a random number, and its list of fields has the same information."""
     return type(member) is types.FunctionType and member.__code__.co_filename.startswith("<attrs generated")
 
 
@@ -339,7 +339,7 @@ def _source(definition: type | types.FunctionType) -> object:
 
 
 def _find(text: str, definition: Any, line: int) -> ast.AST | None:
-    """Return the definition of that name that *line* is in, the innermost of them."""
+    """Return the innermost definition of that name around *line*."""
     innermost = None
     for node, first in _definitions(text):
         here = first <= line <= (node.end_lineno or first) and (isinstance(definition, type) or first == line)
@@ -350,7 +350,7 @@ def _find(text: str, definition: Any, line: int) -> ast.AST | None:
 
 @functools.lru_cache(maxsize=32)
 def _definitions(text: str) -> list[tuple[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, int]]:
-    """Return the definitions in a cell, outer ones first, and the first line of each, decorators included."""
+    """Return the definitions in a cell, outer ones first, with the first line of each, including decorators."""
     try:
         tree = ast.parse(textwrap.dedent(text))
     except SyntaxError:

@@ -1,8 +1,8 @@
-"""Random generators of the notebook: which are a library's own, and which travel with their state.
+"""Classifies random generators of the notebook: shared ones of a library, and those that are sent with their state.
 
-``from random import randint`` binds a method of the generator that the module keeps for everybody. Pickled by value it would take that
-generator's state along, so every runner would draw the same numbers; the generator of the runner's own module takes its place. A
-generator that user code made is a value like any other and travels with its state.
+``from random import randint`` binds a method of the module's shared generator. Pickled by value it would include that
+generator's state, so every runner would draw the same numbers; it is replaced by the generator of the runner's own module. A
+generator created by user code is an ordinary value and is sent with its state.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _OF_LIBRARIES = (
     ("torch", "default_generator"),
 )
 _METHODS = (types.MethodType, types.BuiltinMethodType)
-_CHOSEN = 64  # bits of a seed that somebody wrote down; what the operating system gives is longer
+_CHOSEN = 64  # bits of a seed written by a person; the operating system's are longer
 
 
 def home_of_generator(value: object) -> tuple[str, str] | None:
-    """Return module and name of a generator that a library keeps for everybody, or None."""
+    """Return module and name of a library's shared generator, or None."""
     for module, name in _OF_LIBRARIES:
         if value is not None and value is getattr(sys.modules.get(module), name, None):
             return module, name
@@ -36,7 +36,7 @@ def is_shared(value: object) -> bool:
 
 
 def travels_with_its_state(value: object) -> bool:
-    """True for a generator of user code that was not given a seed, as far as that can be known."""
+    """True for a generator of user code without an explicit seed, as far as can be detected."""
     if isinstance(value, random.SystemRandom) or home_of_generator(value) is not None:
         return False
     if isinstance(value, random.Random):

@@ -1,4 +1,4 @@
-"""What functions, classes and values hold, read without running user code: code, defaults, closures, contents."""
+"""Reads what functions, classes and values hold, without running user code: code, defaults, closures, contents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_ITEMS = 10_000
 
 
 class CodeReferences:
-    """What a code object, with the code inside it, refers to by name: found in one pass over its instructions.
+    """Names that a code object and its nested code refer to, found in one pass over the instructions.
 
     Attributes:
         global_lines: names looked up as globals, in order, with the line of the first use.
@@ -62,7 +62,7 @@ class CodeReferences:
 
 @functools.lru_cache(maxsize=1024)
 def references_in(code: types.CodeType) -> CodeReferences:
-    """Return what *code* refers to by name; code that is met again is not read again."""
+    """Return what *code* refers to by name; results are cached."""
     return CodeReferences(code)
 
 
@@ -83,7 +83,7 @@ def defaults_of(function: types.FunctionType) -> dict[str, object]:
 
 
 def closure_of(function: types.FunctionType) -> dict[str, object]:
-    """Return the captured variables of a function by name; none of them while one is not bound yet."""
+    """Return the captured variables of a function by name; none if one of them is not bound yet."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     try:
         return {name: cell.cell_contents for name, cell in cells}
@@ -92,7 +92,7 @@ def closure_of(function: types.FunctionType) -> dict[str, object]:
 
 
 def wrapped_by(function: types.FunctionType) -> Iterator[object]:
-    """Yield what a decorator's function may call in its place: ``__wrapped__``, and all that is bound in its closure."""
+    """Yield the functions that a decorated function may call: ``__wrapped__``, and everything in its closure."""
     yield getattr(function, "__wrapped__", None)
     for cell in function.__closure__ or ():
         try:
@@ -102,7 +102,7 @@ def wrapped_by(function: types.FunctionType) -> Iterator[object]:
 
 
 def contents_of(value: object) -> Iterator[object]:
-    """Yield what a value holds, as far as user code may be in it. It may change meanwhile: other threads of the kernel go on."""
+    """Yield the contents of a value that may contain user code. It may change meanwhile, as other threads of the kernel are running."""
     yield from typing.get_args(value)
     if isinstance(value, dict):
         yield from list(itertools.islice(value.values(), _MOST_ITEMS))
@@ -120,7 +120,7 @@ def contents_of(value: object) -> Iterator[object]:
 
 
 def functions_in(member: object) -> Iterator[types.FunctionType]:
-    """Yield the functions that a class member or a value stands for: of methods, properties, caches and other wrappers."""
+    """Yield the functions behind a class member or a value: methods, properties, caches and other wrappers."""
     if type(member) is types.FunctionType:
         yield member
     elif type(member) in _WITHOUT_FUNCTIONS:
@@ -134,13 +134,13 @@ def functions_in(member: object) -> Iterator[types.FunctionType]:
         yield from functions_in(member.func)
     elif not isinstance(member, type):
         for name in ("function", "__wrapped__"):
-            inner = inspect.getattr_static(member, name, None)  # static: an attribute of the user's may run code
+            inner = inspect.getattr_static(member, name, None)  # static: a user's attribute may run code
             if type(inner) is types.FunctionType:
                 yield inner
 
 
 def own_functions(value: object) -> list[types.FunctionType]:
-    """Return the functions whose code is the code of *value*: the methods of a class, properties and wrapped ones among them."""
+    """Return the functions that make up *value*: the methods of a class, including properties and wrapped ones."""
     if not isinstance(value, type):
         return list(functions_in(value))
     return [function for member in vars(value).values() for function in functions_in(member)]

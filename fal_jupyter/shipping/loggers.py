@@ -1,8 +1,8 @@
-"""Loggers of the notebook: pickle sends their name alone, so a runner would lose levels and handlers.
+"""Loggers of the notebook: pickle sends only their name, so a runner would lose levels and handlers.
 
-What is set at a captured logger and at those above it goes along. Handlers that write to standard streams, files or nowhere are made
-anew, and so are those of classes of the notebook; a file is opened for appending. Handlers that hold a connection or a thread stay
-behind, which the cell is told.
+The configuration of a captured logger and of its parents is sent with it. Handlers that write to standard streams, files or nowhere are
+recreated, and so are those of classes of the notebook; a file is opened for appending. Handlers with a connection or a thread are
+not sent, which is reported in the cell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STREAMS = ("stdout", "stderr")
 
 
 def reduce_logger(logger: logging.Logger) -> object:
-    """Return how a logger is found, and what is set at it and above it."""
+    """Return how a logger is found, and the configuration of it and its parents."""
     return (
         find,
         (_name(logger),),
@@ -34,22 +34,22 @@ def reduce_logger(logger: logging.Logger) -> object:
 
 
 def left_behind(logger: logging.Logger) -> Iterator[str]:
-    """Yield a sentence for each handler that stays in the kernel."""
+    """Yield a message for each handler that is not sent."""
     for ancestor in _upwards(logger):
         for handler in ancestor.handlers:
             if not _travels(handler):
                 name = f"logger {ancestor.name!r}" if ancestor.name != "root" else "root logger"
-                yield f"the {name} goes along without its {type(handler).__name__}, which lives in this kernel: add it in setup()"
+                yield f"the {name} is sent without its {type(handler).__name__}, which belongs to this kernel: add it in setup()"
 
 
 def reduce_handler(handler: logging.Handler) -> object:
-    """Return how a handler is made anew.
+    """Return how a handler is recreated.
 
     Raises:
-        pickle.PicklingError: it holds what lives in this process.
+        pickle.PicklingError: it depends on this process.
     """
     if not _travels(handler):
-        raise pickle.PicklingError(f"a {type(handler).__name__}, which lives in this kernel")
+        raise pickle.PicklingError(f"a {type(handler).__name__}, which belongs to this kernel")
     state = {name: value for name, value in vars(handler).items() if name not in ("lock", "stream")}
     if isinstance(handler, logging.FileHandler):
         state |= {"stream": None, "mode": "a"}
@@ -59,12 +59,12 @@ def reduce_handler(handler: logging.Handler) -> object:
 
 
 def find(name: str) -> logging.Logger:
-    """The logger of that name here."""
+    """The local logger of that name."""
     return logging.getLogger(name)
 
 
 def set_up(_: logging.Logger, settings: list[tuple[str, int, bool, bool, list[logging.Handler], list[Any]]]) -> None:
-    """Set what was set at the loggers in the notebook."""
+    """Apply the configuration of the notebook's loggers."""
     for name, level, propagate, disabled, handlers, filters in settings:
         logger = find(name)
         logger.setLevel(level)
@@ -76,14 +76,14 @@ def set_up(_: logging.Logger, settings: list[tuple[str, int, bool, bool, list[lo
 
 
 def empty_handler(kind: type[logging.Handler]) -> logging.Handler:
-    """A handler without anything set."""
+    """A handler without configuration."""
     handler = kind.__new__(kind)
     handler.createLock()
     return handler
 
 
 def set_handler(handler: logging.Handler, state: dict[str, Any]) -> None:
-    """Give a handler what was set at it; standard streams are those of this process."""
+    """Configure a handler; standard streams are those of this process."""
     if state.get("stream") in _STREAMS:
         state["stream"] = getattr(sys, state["stream"])
     vars(handler).update(state)

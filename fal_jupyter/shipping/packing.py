@@ -1,4 +1,4 @@
-"""Packing: a class and all it reaches in the notebook as bytes, with what a publication says of it."""
+"""Packing: serializes a class and everything it reaches in the notebook, with the information for its publication."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A packed class and what is known of it. *files* are the user's modules that runners import."""
+    """A packed class and its description. *files* are the user's modules that runners import."""
 
     payload: bytes
     source: dict[str, str]
@@ -50,17 +50,17 @@ class Shipment:
 def pack(
     cls: type, *, namespace: Mapping[str, object] | None = None, cell_of: Callable[[str], str] = lambda name: ""
 ) -> Shipment:
-    """Pack *cls* by value, with all it reaches in the notebook.
+    """Pack *cls* by value, with everything it reaches in the notebook.
 
     Args:
         cls: a class defined in the notebook, in a script, or in an importable module.
-        namespace: the user's variables; the functions of *cls* know them, so this is for callers without one only.
-        cell_of: gives the cell that bound a name, as ``"cell [3]"``, or ``""``.
+        namespace: the user's variables; needed only if the functions of *cls* do not refer to them.
+        cell_of: returns the cell that bound a name, as ``"cell [3]"``, or ``""``.
 
-    What another thread of the kernel changes just then is read again, a few times.
+    Objects that another thread changes meanwhile are read again, a few times.
 
     Raises:
-        NotPicklable: something cannot travel; the message names it, its cell and what to do instead.
+        NotPicklable: an object cannot be sent; the message names it, its cell and what to do instead.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -80,7 +80,7 @@ def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
     except Exception as error:
         raise NotPicklable(
             f"{cls.__name__} cannot be sent to a runner: {reason_of(error)}",
-            hint="a class attribute or default value holds it: make it inside setup() instead",
+            hint="a class attribute or default value contains it: create it inside setup() instead",
             where=cls.__name__,
         ) from None
     fingerprint = _digests(cls, code_digest(cls, separate), parts)
@@ -108,7 +108,7 @@ def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
 
 
 def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
-    """Return the digest of each part by its label; of several ones together, whatever their order."""
+    """Return the digest of each part by its label; several parts with one label have one digest, independent of order."""
     found: dict[str, list[str]] = {f"class {cls.__name__}": [own]}
     for part in parts:
         if part.capture.digest:
@@ -117,7 +117,7 @@ def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
 
 
 def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[str, str]]:
-    """Yield the names of the notebook that stand for things of libraries (``Model = AutoModel``), each with what tells it from others."""
+    """Yield the names in the notebook that refer to objects of libraries (``Model = AutoModel``), each with an identification."""
     for dependency in dependencies:
         value = dependency.value
         if dependency.missing or dependency.unnamed:
@@ -129,7 +129,7 @@ def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[st
 
 
 def _sources(graph: DependencyGraph) -> dict[str, str]:
-    """Return the text of each cell and file that the code is from."""
+    """Return the text of each cell and file that contains the code."""
     texts: dict[str, str] = {}
     for code in graph.code:
         name = code.co_filename
@@ -139,7 +139,7 @@ def _sources(graph: DependencyGraph) -> dict[str, str]:
 
 
 def _modules(graph: DependencyGraph) -> Iterator[str]:
-    """Yield the names of modules that what travels refers to: captured, referred to by name, or imported in functions."""
+    """Yield the names of modules that the sent code refers to: captured, referred to by name, or imported in functions."""
     for value in (*graph.root.__mro__, *(dependency.value for dependency in graph.dependencies)):
         if (home := home_module(value)) is not None:
             yield home.__name__
@@ -149,8 +149,8 @@ def _modules(graph: DependencyGraph) -> Iterator[str]:
 def _origins(dependencies: Iterable[Dependency], listed: Iterable[ModuleFile]) -> set[str]:
     """Return the modules that captured variables were imported from (``from settings import SIZE``), that are not among *listed*.
 
-    A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
-    ones, those that a cell imports it from; under another name (``from settings import SIZE as N``), the one that a cell names.
+    A plain value has no origin: the user's module that has it under that name is assumed. If there are several,
+    those that a cell imports it from; under another name (``from settings import SIZE as N``), the one that a cell names.
     """
     origins: set[str] = set()
     renamed = list(_renamed_by_cells())
@@ -199,7 +199,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _heaviest(captures: list[Capture]) -> list[Capture]:
-    """Return what to warn of: the things that are heavy, and code only where none of them says why it is."""
+    """Return warnings: about large objects, and about large code only if no object explains it."""
     heavy = [capture for capture in captures if capture.size > HEAVY]
     return [capture for capture in heavy if capture.kind in ("variable", "module")] or heavy
 
@@ -207,8 +207,8 @@ def _heaviest(captures: list[Capture]) -> list[Capture]:
 def _warning_of_size(capture: Capture, cls: type) -> str:
     origin = f" ({capture.cell})" if capture.cell else ""
     return (
-        f"{cls.__name__} takes the notebook's {capture.kind} {capture.name!r}{origin} along: {capture.size / 1e6:.1f} MB "
-        f"({capture.size:,} bytes) in every runner. Load it inside setup() instead."
+        f"{cls.__name__} sends the notebook's {capture.kind} {capture.name!r}{origin} to each runner: {capture.size / 1e6:.1f} MB "
+        f"({capture.size:,} bytes). Load it inside setup() instead."
     )
 
 
@@ -218,11 +218,11 @@ def _warnings_of_loggers(dependencies: Iterable[Dependency]) -> list[str]:
 
 
 def _warnings_of_generators(dependencies: Iterable[Dependency], cell_of: Callable[[str], str]) -> Iterator[str]:
-    """Yield a sentence for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
+    """Yield a message for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
     for dependency in dependencies:
         if travels_with_its_state(dependency.value):
             origin = f" ({cell})" if (cell := cell_of(dependency.name)) else ""
             yield (
-                f"{dependency.name}{origin} is a random generator and travels with its state, so every runner draws the same numbers "
-                "from it: make it in setup() for numbers of each runner's own"
+                f"{dependency.name}{origin} is a random generator that is sent with its state, so every runner draws the same numbers "
+                "from it: create it in setup() to get different numbers in each runner"
             )

@@ -1,12 +1,12 @@
-"""cloudpickle, with the places mended where classes from cells lose something on the way.
+"""cloudpickle, with fixes for classes from cells that would otherwise lose something.
 
-* Pydantic models travel without their compiled core schema, validator and serializer, which hold the sender's types;
-  they are compiled again on arrival, all of them after all have arrived (one compiled earlier would bake in a half-built
+* Pydantic models are sent without their compiled core schema, validator and serializer, which hold the sender's types;
+  they are compiled again in the runner, after all of them are loaded (one compiled earlier would include a half-built
   neighbour: measured on 2.12, a model used twice inside another lost all its data).
-* Annotations are resolved first: on arrival there is no notebook to look a string up in.
-* dataclasses' and FastAPI's sentinels are compared by identity, so they travel by name.
-* What pickle would look up by a name that is not there is made anew (`reducers`, `classes`).
-* An open file is refused; cloudpickle would ship its text as a StringIO without a word.
+* Annotations are resolved first: the runner has no notebook in which to look up a string.
+* dataclasses' and FastAPI's sentinels are compared by identity, so they are sent by name.
+* Objects that pickle would look up by a missing name are rebuilt (`reducers`, `classes`).
+* An open file is refused; cloudpickle would silently ship its text as a StringIO.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _SENTINELS = {
 
 
 class _MainNamespace:
-    """Stands for the globals of what the notebook defined: on arrival those of the receiver's ``__main__``, so that names are found there."""
+    """Placeholder for the globals of the notebook's definitions: in the runner those of its ``__main__``, so that names are found there."""
 
     def __reduce__(self) -> Any:
         return constructors.main_namespace, ()
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """The pickler of shipments. *named* are the functions and classes of the notebook that it has met, by name."""
+    """The pickler of shipments. *named* are the functions and classes of the notebook seen so far, by name."""
 
     def __init__(self, file: io.BytesIO, protocol: int = 5) -> None:
         super().__init__(file, protocol=protocol)
@@ -68,7 +68,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             and name.isidentifier()
             and self._main.get(name, definition) is definition
         ):
-            self.named[name] = definition  # not what a decorator has wrapped, nor what a later cell has redefined
+            self.named[name] = definition  # neither a wrapped function nor one redefined by a later cell
 
     def _function_getnewargs(self, func: types.FunctionType) -> object:
         code, namespace, *rest = super()._function_getnewargs(func)
@@ -78,11 +78,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: object) -> object:
         if (foreign := foreign_home(obj)) is not None:
             return ours_of, foreign
-        if type(obj) is RemoteEndpoint:  # it says that it is a function
+        if type(obj) is RemoteEndpoint:  # its ``__class__`` is that of a function
             return obj.__reduce__()
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
-        if type(obj) is types.CodeType:  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines
+        if (
+            type(obj) is types.CodeType
+        ):  # cloudpickle from 3.1.3 on drops the file name, so tracebacks would have no source lines
             make, arguments = self.dispatch_table[types.CodeType](obj)
             return constructors.code, (obj.co_filename, make, arguments)
         if (sentinel := _sentinel(obj)) is not None:
@@ -107,7 +109,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(obj)
 
     def _reduce_alias(self, alias: Any) -> object:
-        """An alias may hold itself: by name, which is looked up in ``__main__``, or (a ``type`` statement) as it is."""
+        """An alias may contain itself: by name, which is looked up in ``__main__``, or (a ``type`` statement) directly."""
         self._name(alias)
         self.named |= {name: self._main[name] for name in _names_in(alias.__value__) if name in self._main}
         if type(alias) is not getattr(typing, "TypeAliasType", None):
@@ -145,13 +147,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def parametrized_from(cls: type) -> tuple[type, tuple[object, ...]] | None:
-    """Return the generic model and the arguments that pydantic has made *cls* from (``Page[int]``), or None."""
+    """Return the generic model and the arguments from which pydantic created *cls* (``Page[int]``), or None."""
     generic = cls.__dict__.get("__pydantic_generic_metadata__")
     return (generic["origin"], generic["args"]) if generic and generic["origin"] is not None else None
 
 
 def _without_new(obj: object) -> object:
-    """Make an instance anew without the ``__new__`` of its class, which may want arguments; pickle would call it without any."""
+    """Rebuild an instance without the ``__new__`` of its class, which may require arguments; pickle would call it without any."""
     reduced = obj.__reduce_ex__(4)
     if isinstance(reduced, tuple) and reduced[:2] == (_NEW_OBJECT, (type(obj),)):
         return object.__new__, *reduced[1:]
@@ -166,7 +168,7 @@ def _sentinel(obj: object) -> tuple[str, str] | None:
 
 
 def _names_in(hint: object) -> set[str]:
-    """Return the names in the texts that a type holds."""
+    """Return the names in the string annotations of a type."""
     text = getattr(hint, "__forward_arg__", hint)
     if isinstance(text, str):
         try:
@@ -179,7 +181,7 @@ def _names_in(hint: object) -> set[str]:
 
 
 def _complete(cls: type) -> None:
-    """Let a model whose neighbour was defined after it look that up, as pydantic would at its first use."""
+    """Resolve a model's references to models defined after it, as pydantic does on first use."""
     if cls.__dict__.get("__pydantic_complete__") is not False:
         return
     names = vars(sys.modules.get("__main__", types.ModuleType("none")))
@@ -192,7 +194,7 @@ def _complete(cls: type) -> None:
 
 
 def _reduce_typed_dict(cls: type) -> object:
-    """First an empty one, so that it may hold itself, then its keys; those of its bases are among them."""
+    """First an empty one, so that it may refer to itself, then its keys, including those of its bases."""
     state = {name: value for name, value in vars(cls).items() if name.endswith("_keys__") or name in _TYPED_DICT_STATE}
     arguments = (type(cls).__module__, cls.__name__, getattr(cls, "__parameters__", ()))
     return (
@@ -206,17 +208,17 @@ def _reduce_typed_dict(cls: type) -> object:
 
 
 def home_of(kind: Any) -> str | None:
-    """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
-    for name, module in sys.modules.copy().items():  # of list(), garbage collection may come in between, and import
+    """The actual module of a compiled class that claims "builtins" (extension modules that do not set their name)."""
+    for name, module in sys.modules.copy().items():  # list() could trigger garbage collection, and with it imports
         if name.startswith("__") or getattr(module, "__name__", "") != name:
-            continue  # the notebook itself, and other names for it
+            continue  # the notebook itself, and its aliases
         if getattr(module, "__dict__", {}).get(kind.__name__) is kind:
             return name
     return None
 
 
 def resolved(definition: object) -> dict[str, object]:
-    """Return the annotations of a function or class with every string looked up; one by one where one of them fails."""
+    """Return the annotations of a function or class with every string resolved; one by one if one of them fails."""
     names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(definition)}
     try:
         hints = typing.get_type_hints(definition, globalns=None, localns=names, include_extras=True)
@@ -247,7 +249,7 @@ def _resolved_fields(cls: type) -> dict[str, object]:
 
 
 def dumps(value: object) -> bytes:
-    """Pickle *value* by value where it comes from the notebook."""
+    """Pickle *value*, by value if it is from the notebook."""
     return _dumped(value)[0].getvalue()
 
 

@@ -1,7 +1,7 @@
-"""How values that pickle cannot or does not take are made anew in a runner: pickle's ``(callable, arguments, state)``.
+"""Reducers for values that pickle cannot handle: how they are rebuilt in a runner, as pickle's ``(callable, arguments, state)``.
 
 Each reducer covers one type of the standard library, typing or pydantic. Locks, thread-local data and context variables
-have no content that another process could use, so a runner gets new ones; a lock that is held is refused.
+have no content that another process could use, so a runner gets new ones; an acquired lock is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fal_jupyter.shipping import constructors, loggers
 from fal_jupyter.shipping.generators import home_of_generator
 
 _CachedFunction = type(functools.lru_cache(len))
-_dispatcher: Any = functools.singledispatch(len)  # a function; typeshed has it as another class
+_dispatcher: Any = functools.singledispatch(len)  # a function; typeshed declares another class
 _DISPATCHER: types.CodeType = _dispatcher.__code__
 _OWN_OF_DISPATCHER = ("register", "dispatch", "registry", "_clear_cache", "__wrapped__")
 _OWN_OF_VALIDATED = ("raw_function", "__wrapped__")
@@ -39,14 +39,14 @@ TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
 
 def is_local(definition: object) -> bool:
-    """True when *definition* (a class or function) was defined in the notebook or script, so that it travels by value."""
+    """True when *definition* (a class or function) was defined in the notebook or script, so that it is sent by value."""
     return getattr(definition, "__module__", None) in ("__main__", None)
 
 
 def travels_by_value(definition: object) -> bool:
-    """True when *definition* (a class or function) travels by value: it is of the notebook, or nothing can be imported by its name.
+    """True when *definition* (a class or function) is sent by value: it is of the notebook, or cannot be imported by name.
 
-    A class that a library makes on demand (``dataclasses.make_dataclass``) says that it is the library's.
+    A class that a library creates dynamically (``dataclasses.make_dataclass``) claims to belong to the library.
     """
     if is_local(definition):
         return True
@@ -56,10 +56,10 @@ def travels_by_value(definition: object) -> bool:
 
 
 def reduce(obj: Any) -> Any:
-    """Return how *obj* is made anew, or None if pickle and cloudpickle do it well.
+    """Return how *obj* is rebuilt, or None if pickle or cloudpickle handles it.
 
     Raises:
-        pickle.PicklingError: it cannot travel; the message says why.
+        pickle.PicklingError: it cannot be sent; the message gives the reason.
     """
     reducer = _BY_TYPE.get(type(obj))
     if reducer is not None:
@@ -70,8 +70,8 @@ def reduce(obj: Any) -> Any:
         return loggers.reduce_logger(obj)
     if isinstance(obj, logging.Handler):
         return loggers.reduce_handler(obj)
-    if isinstance(obj, _LIVE):  # now that locks travel, pickle would take them apart
-        raise pickle.PicklingError(f"a {type(obj).__name__}, which lives in this kernel")
+    if isinstance(obj, _LIVE):  # since locks can be pickled, pickle would reduce these
+        raise pickle.PicklingError(f"a {type(obj).__name__}, which belongs to this kernel")
     name = type(obj).__name__
     if (name, type(obj).__module__) == ("Meta", "msgspec"):
         keywords = {key: getattr(obj, key) for key in dir(obj) if not key.startswith("_")}
@@ -89,20 +89,20 @@ def reduce(obj: Any) -> Any:
 
 
 def _has_home(parameter: Any) -> bool:
-    """True for a type parameter of a library; those that a class statement declares say "typing" too."""
+    """True for a type parameter of a library; those of a class statement claim the module "typing" too."""
     module = sys.modules.get(getattr(parameter, "__module__", None) or "")
     return not is_local(parameter) and getattr(module, parameter.__name__, None) is parameter
 
 
 def _swapped(kind: Any) -> tuple[object, str] | None:
-    """Return by which attribute of which type *kind*, a type of ctypes in the other byte order, is found."""
+    """Return the type and attribute by which *kind*, a ctypes type in the other byte order, is found."""
     name, _, order = kind.__name__.rpartition("_")
     plain, attribute = getattr(sys.modules["ctypes"], name, kind), f"__ctype_{order}__"
     return (plain, attribute) if plain is not kind and getattr(plain, attribute, None) is kind else None
 
 
 def made_by_library(function: Any) -> tuple[object, ...] | None:
-    """Return how a function that a library made around one of the notebook is made anew; None for other values."""
+    """Return how a library's wrapper of a function of the notebook is rebuilt; None for other values."""
     if not issubclass(type(function), types.FunctionType):
         return None
     if function is getattr(typing.Generic.__class_getitem__, "__func__", None):  # of a generic NamedTuple in 3.11
@@ -122,7 +122,7 @@ def made_by_library(function: Any) -> tuple[object, ...] | None:
 
 
 def functions_around(function: Any) -> Iterator[object]:
-    """Yield what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
+    """Yield objects of the notebook in a library's wrapper: the wrapped function, implementations, closure contents."""
     if function.__code__ is _DISPATCHER:
         yield from function.registry.values()
         return
@@ -135,7 +135,7 @@ def functions_around(function: Any) -> Iterator[object]:
 
 
 def _validation_of(function: types.FunctionType) -> Any:
-    """Return what ``pydantic.validate_call`` keeps in its wrapper's closure, or None."""
+    """Return the object that ``pydantic.validate_call`` stores in its wrapper's closure, or None."""
     if not hasattr(function, "raw_function"):
         return None
     for value in functions_around(function):
@@ -171,15 +171,15 @@ def _reentrant_lock(lock: Any) -> object:
 
 
 def _thread_local(_: threading.local) -> object:
-    return threading.local, ()  # other threads have none of this one's values
+    return threading.local, ()  # its values belong to this thread only
 
 
 def _system_random(_: random.SystemRandom) -> object:
-    return random.SystemRandom, ()  # it has no state, which pickle takes for a fault
+    return random.SystemRandom, ()  # it has no state, which pickle treats as an error
 
 
 def _weak(collection: Any) -> object:
-    """What a weak set or dictionary holds now; it lets go of it as the first one would."""
+    """The current contents of a weak set or dictionary; the copy holds them weakly, too."""
     return type(collection), (list(collection) if isinstance(collection, weakref.WeakSet) else dict(collection),)
 
 
@@ -193,7 +193,7 @@ def _context_variable(variable: contextvars.ContextVar[object]) -> object:
     current = variable.get(missing)
     if current is not missing and not (default and current is default[0]):
         raise pickle.PicklingError(
-            f"the context variable {variable.name!r} with a value of this kernel ({current!r:.60}): "
+            f"the context variable {variable.name!r} with a value that belongs to this kernel ({current!r:.60}): "
             "set it in the endpoint, or give it a default"
         )
     return constructors.context_variable, (variable.name, default)

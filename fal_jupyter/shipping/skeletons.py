@@ -1,8 +1,8 @@
-"""Classes of the notebook on arrival: each is made empty, so that others can refer to it, and gets its members when they have arrived.
+"""Rebuilds classes of the notebook: each is created empty, so that others can refer to it, and gets its members when they are loaded.
 
-What a class did while it was defined (``__init_subclass__``, a metaclass of the notebook) is in the members that arrive, and in
-whatever it registered itself with; so that code does not run a second time. Metaclasses of libraries do run: what they keep of a
-class is their own.
+The effects of code that runs at a class definition (``__init_subclass__``, a metaclass of the notebook) are in the sent members and
+registries, so that code does not run a second time. Metaclasses of libraries do run, since they keep their own records of a
+class.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from cloudpickle import cloudpickle
 
 _HOOKS = ("__init_subclass__", "__pydantic_init_subclass__")
 OF_CLASSES = frozenset({"__class__", "__dict__"})
-"""Members that a class can only have from its beginning: set later, they would be those of the class itself."""
-_ORDERED = ("_anonymous_", "_fields_")  # of ctypes: its metaclass acts when they are set
+"""Members that must be set when a class is created: set later, they would apply to the class itself."""
+_ORDERED = ("_anonymous_", "_fields_")  # ctypes: its metaclass reacts when they are set
 
 
 def empty_class(
     metaclass: type | None, name: str, bases: tuple[type, ...], namespace: dict[str, object], tracker: object
 ) -> type:
-    """A class with nothing but its name, its place and its slots.
+    """A class with only its name, its location and its slots.
 
     Args:
-        metaclass: None for that of the bases.
+        metaclass: None means that of the bases.
 
     Raises:
-        TypeError: the library that made the class cannot make it without its members.
+        TypeError: the library that created the class cannot create it without its members.
     """
     metaclass = metaclass or types.prepare_class(name, bases)[0]
     maker: Any = maker_of(metaclass)
@@ -49,12 +49,12 @@ def empty_class(
 
 
 def maker_of(metaclass: type) -> type:
-    """Return the nearest metaclass of *metaclass* that a library or Python has."""
+    """Return the nearest base of *metaclass* that is from a library or Python."""
     return next(cls for cls in metaclass.__mro__ if cls.__module__ not in ("__main__", None))
 
 
 def dict_of(maker: object, name: str, bases: tuple[type, ...]) -> MutableMapping[str, object]:
-    """Return the namespace in which *maker* wants a class to be defined."""
+    """Return the namespace that *maker* prepares for a class."""
     return maker.__prepare__(name, bases) if hasattr(maker, "__prepare__") else {}
 
 
@@ -80,9 +80,9 @@ def _without_hooks(bases: Sequence[type]) -> Iterator[None]:
 
 def _not_again(name: str, maker: type, error: Exception) -> TypeError:
     return TypeError(
-        f"the class {name} of the notebook cannot be made anew in a runner: {maker.__module__}.{maker.__qualname__} "
-        f"wants all of it at once ({type(error).__name__}: {error}). "
-        f"Put {name} into a module of its own (a .py file beside the notebook) and import it"
+        f"the class {name} of the notebook cannot be rebuilt in a runner: {maker.__module__}.{maker.__qualname__} "
+        f"requires its members at creation ({type(error).__name__}: {error}). "
+        f"Move {name} to a module (a .py file beside the notebook) and import it"
     )
 
 
@@ -92,7 +92,7 @@ def _tracked(tracker: object, created: type) -> type:
 
 
 def set_members(cls: type, state: tuple[dict[str, Any], object]) -> None:
-    """Give a class its members."""
+    """Set the members of a class."""
     members, slots = state
     for name in OF_CLASSES & members.keys():
         definition: property = members.pop(name)
@@ -139,7 +139,7 @@ def enumeration(
     """An enumeration with its members, which have their values.
 
     Args:
-        members: of each name (aliases too) its value, and what a ``__new__`` of the notebook had made of it, without the class.
+        members: by name (including aliases) the value, and the result of a ``__new__`` of the notebook, without the class.
         options: keywords of the class statement.
     """
     maker: Any = maker_of(metaclass)
@@ -163,21 +163,21 @@ def enumeration(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Raw:
-    """What a member was before it had a name: *data* of the type *kind* (or nothing, for ``object``), and its value."""
+    """A member before it is named: *data* of the type *kind* (or nothing, for ``object``), and its value."""
 
     kind: type
     data: object
     value: object
 
     def make(self, cls: type) -> object:
-        """The member anew."""
+        """Create the member."""
         created: Any = object.__new__(cls) if self.kind is object else self.kind.__new__(cls, self.data)
         created._value_ = self.value
         return created
 
 
 def set_enumeration(cls: Any, state: tuple[dict[str, object], object, dict[str, dict[str, object]]]) -> None:
-    """Give an enumeration its methods, and its members the attributes that ``__init__`` or ``__new__`` had given them."""
+    """Set the methods of an enumeration, and the attributes of its members from ``__init__`` or ``__new__``."""
     members, slots, attributes = state
     cloudpickle._class_setstate(cls, (members, slots))
     for name, values in attributes.items():
@@ -194,16 +194,16 @@ def struct(
     options: dict[str, object],
     tracker: object,
 ) -> type:
-    """A ``msgspec.Struct`` with its fields, whose types come later.
+    """A ``msgspec.Struct`` with its fields, whose types are set later.
 
     Args:
-        fields: of each own field what ``msgspec.field`` takes.
+        fields: the arguments of ``msgspec.field`` for each own field.
         options: keywords of the class statement.
     """
     msgspec: Any = importlib.import_module("msgspec")  # the user's
 
     def __post_init__(self: Any) -> None:  # noqa: N807
-        type(self).__post_init__(self)  # the class's own, when it has arrived
+        type(self).__post_init__(self)  # the class's own, once it is loaded
 
     prepared = dict(namespace)
     if prepared.pop("__post_init__", False):

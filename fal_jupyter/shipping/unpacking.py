@@ -1,4 +1,4 @@
-"""The runner's half: bytes to a class, with its cell's source known to tracebacks."""
+"""Unpacks a class in the runner, and registers its cell's source for tracebacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fal_jupyter.shipping.constructors import main_namespace
 from fal_jupyter.shipping.skeletons import set_members
 
 _COMPILED = ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__")
-_arrived: list[type] = []  # pydantic classes whose state has arrived and that are not compiled yet
+_arrived: list[type] = []  # pydantic classes that are loaded but not compiled yet
 
 
 def unpack(payload: bytes, source: Mapping[str, str]) -> object:
@@ -22,26 +22,26 @@ def unpack(payload: bytes, source: Mapping[str, str]) -> object:
     The payload comes from the user's own process over the control socket, never from a caller.
 
     Raises:
-        Exception: what importing a module that the class refers to raises.
+        Exception: any exception of importing a module that the class refers to.
     """
     remember_source(source)
     _arrived.clear()
     unpickler = pickle.Unpickler(io.BytesIO(payload))
     value = unpickler.load()
-    main_namespace().update(unpickler.load())  # what user code pickles by name is looked up there
+    main_namespace().update(unpickler.load())  # names that user code pickles are looked up there
     _compile(_arrived)
     _arrived.clear()
     return value
 
 
 def remember_source(source: Mapping[str, str]) -> None:
-    """Let tracebacks find the cells' lines; without a time stamp ``linecache`` keeps an entry for ever."""
+    """Make the cells' lines available to tracebacks; ``linecache`` never drops an entry without a time stamp."""
     for filename, text in source.items():
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
 
 def set_pydantic_state(cls: type, state: Any) -> None:
-    """Give a class its members; it is compiled when all have arrived."""
+    """Set the members of a class; it is compiled when all are loaded."""
     set_members(cls, state)
     for name in _COMPILED:
         if name in cls.__dict__:  # of the empty skeleton
@@ -54,10 +54,10 @@ def set_pydantic_state(cls: type, state: Any) -> None:
 
 
 def parametrize(origin: Any, args: tuple[object, ...]) -> object:
-    """``Box[int]`` anew, once ``Box`` itself can be."""
+    """Rebuild ``Box[int]``, once ``Box`` itself is complete."""
     _compile([cls for cls in _arrived if cls is origin])
     parametrized: type = operator.getitem(origin, args if len(args) > 1 else args[0])
-    _arrived.append(parametrized)  # its arguments may not be whole yet
+    _arrived.append(parametrized)  # its arguments may still be incomplete
     return parametrized
 
 
@@ -66,7 +66,7 @@ def _compile(classes: list[Any]) -> None:
     from pydantic.dataclasses import rebuild_dataclass  # start-up
 
     for cls in classes:
-        for name in _COMPILED:  # what was compiled before all had arrived
+        for name in _COMPILED:  # attributes compiled before all were loaded
             if name in cls.__dict__:
                 delattr(cls, name)
     for cls in classes:

@@ -103,14 +103,14 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("secrets", "set", "9LIVES=x"), "'9LIVES' cannot be a secret's name"),
-        (("secrets", "set", "FAL_JUPYTER_STATE=/x"), "cannot be a secret's name"),
+        (("secrets", "set", "9LIVES=x"), "'9LIVES' is not a valid name of a secret"),
+        (("secrets", "set", "FAL_JUPYTER_STATE=/x"), "is not a valid name of a secret"),
         (("secrets", "set", "EMPTY="), "the secret EMPTY is empty"),
         (("secrets", "set"), "which secret?"),
         (("secrets", "set", "A", "B"), "standard input has 0 lines for 2 secrets"),
         (("secrets", "unset", "NONE"), "there is no secret 'NONE'"),
         (("keys", "revoke"), "which key?"),
-        (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
+        (("keys", "revoke", "fjk_00000000"), "there is no persistent key 'fjk_00000000'"),
         (("keys", "list", "more"), "unexpected word"),
         (("keys", "list", "--preset", "API"), "--preset is an option of create, not of list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),

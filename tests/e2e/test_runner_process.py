@@ -70,7 +70,7 @@ def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(not
     told = notebook.run(DICE.format(seed=False)).ok().shown
     assert notebook.run(ROLL).ok().text == "[2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]\n"
     assert told.count("is a random generator") == 1
-    assert "warning: RNG (cell [3]) is a random generator and travels with its state" in told
+    assert "warning: RNG (cell [3]) is a random generator that is sent with its state" in told
 
     notebook.run(DICE.format(seed=True)).ok()
     assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]\n"

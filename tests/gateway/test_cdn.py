@@ -158,9 +158,7 @@ def test_the_files_have_a_limit_together_and_are_listed_and_removed_by_a_verb(tm
         assert 3500 < age <= 3600
         status, body, _ = caller.ask("POST", "/cdn/files/upload", b"y" * 401, auth=caller.token())
         assert status == 507
-        assert (
-            "files of the local CDN may have 1000 bytes together (FAL_JUPYTER_CDN_BYTES)" in json.loads(body)["detail"]
-        )
+        assert "files of the local CDN are limited to 1000 bytes (FAL_JUPYTER_CDN_BYTES)" in json.loads(body)["detail"]
         _, base = caller.begin_parts()
         assert [caller.ask("PUT", f"{base}/{n}", b"z" * 150)[0] for n in (1, 2, 3)] == [200, 200, 507]
         used = json.loads(command(caller.state, "files", "usage", "--json").stdout)["cdn"]

@@ -79,7 +79,7 @@ def test_a_class_that_the_file_imports_can_be_served(shared_state: Path, tmp_pat
     [
         ("pkg", "is a folder, not a Python file"),
         ("book.ipynb", "book.ipynb is a notebook; its apps are served from its cells (%%fal_app)"),
-        ("pkg/relative.py", "relative.py runs by its path, as with `fal run`, so it is in no package"),
+        ("pkg/relative.py", "relative.py runs by its path, as with `fal run`, so it is not in a package"),
         ("plain.py::Plain", "plain.py::Plain is not a fal.App, but the class Plain"),
         ("plain.py::number", "plain.py::number is not a fal.App, but of type int"),
         ("latin.py", "latin.py cannot be read: invalid or missing encoding declaration"),

@@ -53,7 +53,7 @@ class Logged(fal.App):
     assert "<DEBUG deep>" in called.text
     assert (tmp_path / "log.txt").read_text() == "deep\n"
     again = notebook.run("%fal panel Logged").ok()
-    assert "the logger 'mine' goes along without its QueueHandler" in again.text + again.shown + again.html
+    assert "the logger 'mine' is sent without its QueueHandler" in again.text + again.shown + again.html
 
 
 def test_a_local_module_that_was_edited_is_a_change_of_the_app(notebook: Kernel) -> None:
@@ -91,6 +91,6 @@ def test_a_process_without_a_home_is_told_what_to_set() -> None:
 
     assert found.returncode != 0
     assert found.stderr == (
-        "fal-jupyter: there is no home directory: HOME is unset, and user 54321 has no entry in the list of users\n"
+        "fal-jupyter: there is no home directory: HOME is unset, and user 54321 has no entry in the user database\n"
         "set HOME, or FAL_JUPYTER_STATE, to a folder of your own\n"
     )

@@ -67,7 +67,7 @@ def test_what_would_fail_is_status_1_and_comes_first(state: Path, tmp_path: Path
         ("broken.py", "broken.py cannot be run (line 3): ZeroDivisionError: division by zero"),
         ("syntax.py", "syntax.py cannot be run (line 2): SyntaxError"),
         ("empty.py", "empty.py has no fal.App class"),
-        ("ended.py", "ended.py ended itself while it was read: SystemExit(3)"),
+        ("ended.py", "ended.py exited while it was loaded: SystemExit(3)"),
         ("empty.py::Nobody", "empty.py has no app 'Nobody'"),
         ("missing.py", "missing.py cannot be read: No such file"),
         ("nothing", "there is no file 'nothing', and no pyproject.toml with [tool.fal.apps]"),

@@ -200,16 +200,16 @@ def test_names_that_are_not_there_and_builtins_are_no_captures(book: Notebook) -
         ("kept(__import__('asyncio').new_event_loop())", "EventLoop", "inside setup()"),
         (
             "(v := __import__('contextvars').ContextVar('c'), v.set(3))[0]",
-            "variable 'c' with a value of this kernel (3)",
+            "variable 'c' with a value that belongs to this kernel (3)",
             "inside setup()",
         ),
         ("__import__('weakref').ref(fal)", "weakref", "inside setup()"),
         ("__import__('sys')._getframe()", "frame", "inside setup()"),
         ("kept(__import__('mmap').mmap(-1, 10))", "mmap", "inside setup()"),
         ("__import__('queue').Queue()", "Queue", "inside setup()"),
-        ("[__import__('threading').Thread()]", "a Thread, which lives in this kernel", "inside setup()"),
-        ("[kept(__import__('subprocess').Popen('true'))]", "a Popen, which lives in this kernel", "inside setup()"),
-        ("[__import__('concurrent.futures').futures.Future()]", "a Future, which lives", "inside setup()"),
+        ("[__import__('threading').Thread()]", "a Thread, which belongs to this kernel", "inside setup()"),
+        ("[kept(__import__('subprocess').Popen('true'))]", "a Popen, which belongs to this kernel", "inside setup()"),
+        ("[__import__('concurrent.futures').futures.Future()]", "a Future, which belongs", "inside setup()"),
         (
             "[(lambda lock: lock.acquire() and lock)(__import__('threading').Lock())]",
             "a lock that is held",
@@ -292,7 +292,7 @@ def test_a_dict_that_another_thread_changes_is_read_again(book: Notebook) -> Non
 def test_what_only_a_notebook_has_is_refused_by_name(book: Notebook, name: str) -> None:
     book.run(hello(f"{name}()"))
 
-    with pytest.raises(NotPicklable, match=rf"hi\(\) uses {name}, which exists in the notebook only"):
+    with pytest.raises(NotPicklable, match=rf"hi\(\) uses {name}, which exists only in the notebook"):
         book.pack()
 
 

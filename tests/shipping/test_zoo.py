@@ -56,11 +56,11 @@ def test_it_answers_after_its_journey_as_before(both: dict[str, tuple[Any, Any]]
     [
         (
             "class Thing(strict_library.Declared):\n    table = 't'",
-            "tests.shipping.strict_library._Strict wants all of it at once (ValueError: Thing has no table)",
+            "tests.shipping.strict_library._Strict requires its members at creation (ValueError: Thing has no table)",
         ),
         (
             "class Thing(strict_library.Keyworded, kind='k'):\n    n = 1",
-            "tests.shipping.strict_library.Keyworded wants all of it at once (TypeError: ",
+            "tests.shipping.strict_library.Keyworded requires its members at creation (TypeError: ",
         ),
     ],
 )
@@ -73,9 +73,9 @@ def test_a_class_that_its_library_cannot_make_anew_is_refused_with_the_reason_an
         (told,) = arrive([Job(book.pack())])
 
     last = told.splitlines()[-1]
-    assert last.startswith("TypeError: the class Thing of the notebook cannot be made anew in a runner: ")
+    assert last.startswith("TypeError: the class Thing of the notebook cannot be rebuilt in a runner: ")
     assert reason in last
-    assert last.endswith("Put Thing into a module of its own (a .py file beside the notebook) and import it")
+    assert last.endswith("Move Thing to a module (a .py file beside the notebook) and import it")
 
 
 def test_what_a_library_keeps_in_its_classes_is_not_advised_to_be_made_in_setup() -> None:
@@ -90,4 +90,4 @@ def test_what_a_library_keeps_in_its_classes_is_not_advised_to_be_made_in_setup(
     assert "Thing is a class of tests, whose record of it is a generator, which cannot be sent to a runner" in str(
         caught.value
     )
-    assert caught.value.hint == "put Thing into a module of its own (a .py file beside the notebook) and import it"
+    assert caught.value.hint == "move Thing to a module (a .py file beside the notebook) and import it"

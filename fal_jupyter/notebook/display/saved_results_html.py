@@ -1,4 +1,4 @@
-"""The pictures of what an app printed and gave: its last lines, its outputs and its newest result, in plain HTML and as text."""
+"""Renders an app's last log lines, its outputs and its newest result as static HTML and as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DRAWN: Final = re.compile(r"image/(png|jpeg|webp)")
 
 # --- logs -------------------------------------------------------------------------------------------------------------
 def level_of(line: str) -> int:
-    """0 debug, 1 info, 2 warning, 3 error; 1 where the line says nothing. As in ``widgets/static/logs.mjs``."""
+    """0 debug, 1 info, 2 warning, 3 error; 1 if the line has no level. As in ``widgets/static/logs.mjs``."""
     if match := _NAMED.search(line) or _PREFIX.search(line):
         return _RANKS.get(match[1].upper(), 3)
     if _RAISED.search(line):
@@ -61,7 +61,7 @@ def _level(word: str, glyph: str, colour: str) -> str:
 
 
 def plain_text_lines(line: str) -> list[str]:
-    """The states of a line that was written over itself (a progress bar), each as plain text."""
+    """The states of a rewritten line (a progress bar), each as plain text."""
     return [plain_text(part) for part in line.split("\r")]
 
 
@@ -176,7 +176,7 @@ def tried(picture: Picture) -> tuple[str, str, str]:
 
 
 def _query_lines(last: RequestDetail) -> list[str]:
-    """Return the arguments that a call has in its query, one a line."""
+    """Return the arguments in a call's query, one per line."""
     return [f"{name} = {value}" for name, value in parse_qsl(last["query"], keep_blank_values=True)]
 
 
@@ -196,7 +196,7 @@ def _raised(error: ErrorDescription) -> str:
 
 
 def body_text(body: Body) -> str:
-    """A body as it can be read: JSON with indents, files inside it by their beginning, cut."""
+    """Format a body for reading: indented JSON, with file contents shortened, truncated."""
     if not body["text"]:
         return ""
     text = body["text"]

@@ -1,4 +1,4 @@
-"""Displays panels in the form that the front end takes, and keeps the pictures of shown cards fresh for whoever saves the notebook."""
+"""Displays panels in the form that the front end supports, and updates the static form of displayed cards for saved notebooks."""
 
 from __future__ import annotations
 

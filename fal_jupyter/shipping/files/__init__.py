@@ -1,1 +1,1 @@
-"""Files of the user's that an app uses: its source, modules that it imports, files that go with it."""
+"""The user's files that an app uses: its source, imported modules, and ``app_files``."""

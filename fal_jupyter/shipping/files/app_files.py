@@ -1,4 +1,4 @@
-"""Which files ``app_files`` means: those that go with an app, by their place below its context folder."""
+"""Finds the files of ``app_files``, by their path below the app's context folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fal_jupyter.domain.errors import AppRuleBroken
 
 @dataclass(frozen=True, slots=True)
 class AppFiles:
-    """What an app takes along: files by their place below the context folder, and where the app itself is in there."""
+    """The files of an app by their path below the context folder, and the app's own path in it."""
 
     files: dict[str, Path]
     place: str
     missing: tuple[str, ...]
 
     def fingerprint(self) -> dict[str, str]:
-        """One part a file."""
+        """One part per file."""
         return {f"app file {name}": _digest(path) for name, path in sorted(self.files.items())}
 
 
@@ -36,8 +36,8 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
     """Find the files of *paths* (fal: C138).
 
     Args:
-        base: folder of the app's file, or where the notebook is. context: ``app_files_context_dir``, relative to it.
-        ignore: regular expressions, searched in each file's place below the context folder.
+        base: folder of the app's file or of the notebook. context: ``app_files_context_dir``, relative to it.
+        ignore: regular expressions, searched in each file's path below the context folder.
 
     Raises:
         AppRuleBroken: a path leads out of the context folder.
@@ -51,7 +51,7 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
         path = root / listed
         if not path.is_dir() and _ignored(os.path.relpath(path, root), patterns):
             continue
-        _name(path, root, listed)  # a way out is refused even where nothing is there
+        _name(path, root, listed)  # a path outside is refused even if it does not exist
         if not path.exists():
             missing.append(listed)
         for file in [path] if path.is_file() else _below(path):
@@ -77,7 +77,7 @@ def _name(path: Path, root: Path, pattern: str) -> str:
     if name.split(os.sep)[0] == os.pardir:
         raise AppRuleBroken(
             f"Parent directory reference is not allowed: {name} for {pattern}",
-            hint="set app_files_context_dir to a folder above it, or leave it out with app_files_ignore",
+            hint="set app_files_context_dir to a folder above it, or exclude it with app_files_ignore",
             where="app_files",
         )
     return name

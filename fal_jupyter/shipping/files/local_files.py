@@ -1,6 +1,6 @@
-"""The user's module files that an app uses: those of what travels, and what these import, also inside of functions.
+"""Finds the user's module files that an app uses: those of its code, and what these import, also within functions.
 
-Nothing is imported to find them. Runners import a module as its file is when they need it.
+Nothing is imported to find them. Runners import a module from its current file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NAME = re.compile(r"(?:^|[(,])\s*([\w.]+)")
 
 
 def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFile]:
-    """Return the files of the user's *modules*, of what *sources* import, and of what these import in turn.
+    """Return the files of the user's *modules*, of the imports in *sources*, and of their imports in turn.
 
-    Installed packages and Python's own modules have none: a template belongs to their state anyway.
+    Installed packages and Python's own modules are not included: a template depends on their state anyway.
     """
     finder = _Finder()
     todo = [*modules, *(name for text in sources for name in imported_names(text, ""))]
@@ -52,7 +52,7 @@ def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFil
 def imported_names(text: str, package: str) -> Iterator[str]:
     """Yield the modules that a source may import, by full name, with the packages around them.
 
-    Found by the look of lines, so a docstring can name one too many, and ``from a import b`` gives both ``a`` and ``a.b``.
+    Matched by line, so a docstring can add a false one, and ``from a import b`` yields both ``a`` and ``a.b``.
     """
     for origin, names, plain in _IMPORT.findall(text):
         if plain:
@@ -81,23 +81,23 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def home_module(value: object) -> ModuleType | None:
-    """Return *value* where it is a module, or the module that it says it is of."""
+    """Return *value* if it is a module, or else the module named in its ``__module__``."""
     if isinstance(value, ModuleType):
         return value
     try:
         return sys.modules.get(value.__module__)
-    except Exception:  # it has none, or is a proxy of the user's that has nothing to stand for
+    except Exception:  # it has none, or is a user's proxy without a target
         return None
 
 
 class _Finder:
-    """Finds modules by name: those that are imported, and others without importing them or their packages."""
+    """Finds modules by name, without importing them or their packages."""
 
     def __init__(self) -> None:
         self._cache: dict[str, tuple[str | None, list[str] | None]] = {}
 
     def find(self, name: str) -> tuple[str | None, list[str] | None]:
-        """Return the module's file (None if it is not the user's), and the folders of its submodules where it is a package."""
+        """Return the module's file (None if it is not the user's), and the folders of its submodules if it is a package."""
         if name not in self._cache:
             self._cache[name] = self._loaded(sys.modules[name]) if name in sys.modules else self._located(name)
         return self._cache[name]
@@ -123,7 +123,7 @@ class _Finder:
                 spec = importlib.machinery.PathFinder.find_spec(name, folders)
             else:
                 return None, None
-        except Exception:  # a finder of the user's raises what it likes
+        except Exception:  # a user's finder may raise anything
             return None, None
         if spec is None:
             return None, None

@@ -1,7 +1,7 @@
-"""``local_python_modules``: their source travels with the app, so that runners have them as they were when it was published.
+"""``local_python_modules``: their source is sent with the app, so that runners have them as they were when it was published.
 
-An edit is a change of the app, seen at its next revision. What is no Python source (data, compiled modules) is found where
-the package is.
+An edit is a change of the app, effective with its next revision. Other files (data, compiled modules) are read from the
+package's folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fal_jupyter.protocol.api import ModuleSource
 def pack_modules(names: Iterable[str]) -> dict[str, ModuleSource]:
     """Return the source of each named module, and of all modules of its package, by full name.
 
-    Names that cannot be found have none; in the real package they are not checked either (measured on 1.83).
+    Names that cannot be found are skipped; the real package does not check them either (measured on 1.83).
     """
     sources: dict[str, ModuleSource] = {}
     for name in dict.fromkeys(name.partition(".")[0] for name in names):
@@ -27,7 +27,7 @@ def pack_modules(names: Iterable[str]) -> dict[str, ModuleSource]:
 
 
 def missing_modules(names: Iterable[str], modules: Mapping[str, ModuleSource]) -> list[str]:
-    """Return those of *names* that *modules* has no source of and that cannot be imported either."""
+    """Return those of *names* that are neither in *modules* nor importable."""
     return [name for name in names if name not in modules and not _importable(name)]
 
 

@@ -1,7 +1,7 @@
 """An app's file: read as Python reads it, run as ``fal run`` does, and searched for its apps.
 
 fal runs the file by ``runpy.run_path`` with the working directory at the end of ``sys.path``: an installed package wins over a
-file of the same name. The file's own folder comes last here, so that modules beside the file are found from everywhere.
+file of the same name. The file's own folder is last, so that modules beside the file are found from any working directory.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from fal_jupyter.fal.classes.function import IsolatedFunction
 
 RUN_PATH = "<run_path>"
-"""What ``runpy.run_path`` calls the module of a file."""
+"""The module name that ``runpy.run_path`` uses."""
 
 
 def read_source(path: Path, *, command: str) -> str:
-    """Return the text of a Python file: a byte order mark and a coding line are obeyed.
+    """Return the text of a Python file, decoded according to a byte order mark or a coding line.
 
     Args:
         command: the command to suggest in an error, as ``fal-jupyter serve``.
@@ -45,7 +45,7 @@ def read_source(path: Path, *, command: str) -> str:
         return importlib.util.decode_source(path.read_bytes())
     except OSError as error:
         raise BadSetting(f"{path} cannot be read: {error.strerror or error}", hint=hint) from None
-    except (UnicodeDecodeError, SyntaxError) as error:  # SyntaxError: its coding line names no encoding
+    except (UnicodeDecodeError, SyntaxError) as error:  # SyntaxError: its coding line names an unknown encoding
         raise BadSetting(f"{path} cannot be read: {error}", hint=hint) from None
 
 
@@ -62,12 +62,12 @@ def run_source(path: Path, text: str, folders: Sequence[str], *, name: str | Non
     """Run a file's text as a module and leave it in ``sys.modules``.
 
     Args:
-        folders: added to the end of ``sys.path`` where they are not on it.
+        folders: added to the end of ``sys.path`` if missing.
         name: name of the module. By default the file's, so that classes of it can be pickled by reference, or
-            ``<run_path>`` where ``import`` would give another module of that name.
+            ``<run_path>`` if ``import`` would find another module of that name.
 
     Raises:
-        BadSetting: the file ends the process. Whatever the file raises.
+        BadSetting: the file exits. Any exception that the file raises.
     """
     sys.path += [folder for folder in folders if folder not in sys.path]
     module = ModuleType(name or _module_name(path))
@@ -84,16 +84,16 @@ def run_source(path: Path, text: str, folders: Sequence[str], *, name: str | Non
 
 
 def _explain(error: BaseException, path: Path) -> None:
-    """Say more of an error than Python does.
+    """Re-raise an error of the file with a more specific message.
 
     Raises:
         BadSetting: *error* is a ``SystemExit``.
     """
     if isinstance(error, SystemExit):
-        raise BadSetting(f"{path.name} ended itself while it was read: SystemExit({error.code!r})") from None
+        raise BadSetting(f"{path.name} exited while it was loaded: SystemExit({error.code!r})") from None
     if isinstance(error, ImportError) and error.name is None and "relative import" in str(error):
         error.add_note(
-            f"{path.name} runs by its path, as with `fal run`, so it is in no package: import by the whole name"
+            f"{path.name} runs by its path, as with `fal run`, so it is not in a package: use absolute imports"
         )
 
 
@@ -114,8 +114,8 @@ def _module_name(path: Path) -> str:
 
 
 def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[App]]:
-    """Return the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
-    are served count, each as the class that serves it."""
+    """Return the apps of a module by name: those that it defines, or those that it imports if it defines none. Served functions
+    are included, each as the class that serves it."""
     every: dict[str, type[App] | IsolatedFunction] = {
         name: value
         for name, value in vars(module).items()
@@ -130,7 +130,7 @@ def _is_subclass(value: object, bases: tuple[type, ...]) -> TypeGuard[type[App]]
 
 
 def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[App]]:
-    """Return the app *name*, or the only one where *name* is ``""``, with its name in the module.
+    """Return the app *name*, or the only one if *name* is ``""``, with its name in the module.
 
     Raises:
         BadSetting: there is none of that name, or not exactly one.
@@ -140,7 +140,7 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
         value: object = vars(module).get(name)
         if is_served(value):
             return name, served_app(value)
-        if _is_subclass(value, bases):  # imported ones count, too
+        if _is_subclass(value, bases):  # including imported ones
             return name, value
         if name in vars(module):
             raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_available(apps))
@@ -153,7 +153,7 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
 
 
 def _available(apps: dict[str, type[App]]) -> str:
-    return f"it has {', '.join(apps)}" if apps else "it has no fal.App class and no function that is served"
+    return f"it has {', '.join(apps)}" if apps else "it has no fal.App class and no served function"
 
 
 def _kind(value: object) -> str:
