@@ -4,7 +4,6 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
-import { withOptions } from "../../fal_jupyter/widgets/static/card/cell_source.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -312,52 +311,4 @@ test("a saved card has no colour of a living state, and runs its cell where ther
   expect(root.querySelector(".fj-head-state .fj-ok")).toBeNull();
   named("Run its cell").click();
   expect(ran).toEqual(["hello"]);
-});
-
-describe("options written into a cell", () => {
-  const CELL =
-    '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n' +
-    '    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n' +
-    "        keep_alive = 9\n";
-
-  test("take the place of what is written, else come behind the docstring", () => {
-    const written = withOptions(CELL, "Hello", {
-      keep_alive: 5,
-      max_concurrency: 4,
-      min_concurrency: 2,
-      request_timeout: 60.5,
-    });
-    expect(written).toBe(
-      CELL.replace("--keep-alive 30", "--keep-alive 5")
-        .replace("max_concurrency=2", "max_concurrency=4")
-        .replace("= 1  # warm", "= 2  # warm")
-        .replace('    """\n    min', '    """\n    request_timeout = 60.5\n    min'),
-    );
-  });
-
-  test("find a header of several lines, and a class without a docstring", () => {
-    expect(
-      withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 }),
-    ).toBe("class A(\n    fal.App,\n):\n    keep_alive = 5\n    # first\n    x = 1\n\nclass B: pass");
-  });
-
-  test("stand apart from a method that follows", () => {
-    expect(withOptions("class A(fal.App):\n    def setup(self):\n        pass", "A", { keep_alive: 5 })).toBe(
-      "class A(fal.App):\n    keep_alive = 5\n\n    def setup(self):\n        pass",
-    );
-    expect(
-      withOptions('class A(fal.App):\n    """Doc."""\n    @fal.endpoint("/")\n    async def a(self): ...', "A", {
-        keep_alive: 5,
-      }),
-    ).toContain('"""Doc."""\n    keep_alive = 5\n\n    @fal');
-    expect(withOptions("class A(fal.App):\n    default = 1\n", "A", { keep_alive: 5 })).toBe(
-      "class A(fal.App):\n    keep_alive = 5\n    default = 1\n",
-    );
-  });
-
-  test("are refused in one sentence where there is no place", () => {
-    expect(() => withOptions("x = 1", "Hello", { keep_alive: 5 })).toThrow("The cell has no class Hello.");
-    expect(() => withOptions("class Hello(fal.App): pass", "Hello", { keep_alive: 5 })).toThrow("in one line");
-    expect(() => withOptions("class Hello(fal.App):\n", "Hello", { keep_alive: 5 })).toThrow("no body");
-  });
 });

@@ -4,7 +4,7 @@ import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
 import type { Widget } from "@lumino/widgets";
 
 import { isAppCell } from "../cards/chip";
-import { withOptions } from "../shared/card/cell_source.mjs";
+import { withOptions } from "./cell_source";
 import { loadExtension } from "./kernel";
 import {
   cardOf,
