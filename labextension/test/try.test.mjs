@@ -3,7 +3,7 @@ import { Blob as NodeBlob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
-import { takeDraft } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
+import { endpointForm, takeDraft } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
@@ -257,6 +257,27 @@ test("an endpoint that takes a form gets one, its files as files", () => {
     named.read(),
   ]).toEqual([true, null, { upload: "data:text/plain;name=a%20b.txt;base64,QQ==" }]);
   expect(encodedBody({ a: "x y", b: 2 }, "application/x-www-form-urlencoded").body).toBe("a=x+y&b=2");
+});
+
+test("bytes in a JSON body are text that its default fills; in a form they are a file", () => {
+  const schema = { type: "object", properties: { data: { type: "string", format: "binary", default: "abc" } } };
+  const post = (kind) => ({ "/": { post: { requestBody: { content: { [kind]: { schema } } } } } });
+  const made = (kind) => endpointForm({ paths: post(kind) }, "/", "(data)", { changed: () => undefined }).form;
+  const json = made("application/json");
+  expect([json.read(), json.problem()]).toEqual([{ data: "abc" }, ""]);
+  expect(json.element.querySelector('input[type="file"]')).toBeNull();
+  expect(made("multipart/form-data").element.querySelector('input[type="file"]')).not.toBeNull();
+});
+
+test("an empty text is an item of a list, where its own bounds allow it", () => {
+  const list = (items) => {
+    const properties = { names: { type: "array", items: { type: "string", ...items } } };
+    const form = objectForm({ type: "object", properties, required: ["names"] }, {}, { changed: () => undefined });
+    pressed("Add an item", form.element);
+    return [form.read(), form.problem()];
+  };
+  expect(list({})).toEqual([{ names: [""] }, ""]);
+  expect(list({ minLength: 1 })[1]).toBe("It is required.");
 });
 
 describe("running", () => {

@@ -7,7 +7,7 @@ import { asText, emptyValue, fieldFrame, fieldRow } from "./form_field.mjs";
 import { fileControl, manyFiles } from "./form_file.mjs";
 import { numberControl } from "./form_number.mjs";
 import { glyph, iconButton } from "../elements/glyphs.mjs";
-import { examplesOf, fitsSchema, mediaKind, problemOf, resolveSchema, schemaTexts, startOf } from "./schema.mjs";
+import { examplesOf, fieldMedia, fitsSchema, problemOf, resolveSchema, schemaTexts, startOf } from "./schema.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /** @typedef {import("./form_field.mjs").Control} Control */
@@ -28,7 +28,7 @@ export function control(given, root, how) {
   const schema = resolveSchema(given, root);
   const depth = how.depth ?? 0;
   const deeper = { ...how, depth: depth + 1 };
-  const media = mediaKind(schema, how.name);
+  const media = fieldMedia(schema, how);
   if (media) return fileControl(schema, media, how);
   if (Array.isArray(schema.enum) || schema.const !== undefined) return choice(schema, how);
   if (depth > DEEPEST) return json(schema, how);
@@ -72,7 +72,9 @@ function text(schema, how) {
   });
   const { element, show } = fieldFrame(input, schema);
   const read = () =>
-    input.value === "" && (how.required || schema.nullable || schema.default === undefined)
+    input.value === "" &&
+    !(how.isItem && !schema.nullable) &&
+    (how.required || schema.nullable || schema.default === undefined)
       ? emptyValue(schema)
       : input.value;
   const problem = () => {
@@ -199,7 +201,7 @@ function list(schema, root, how) {
   const field = String(how.name ?? schema.title ?? "items");
   const name = field.replace(/s$/, "");
   const inner = schema.ui ? { ...schema.items, ui: schema.ui } : schema.items;
-  const media = mediaKind(resolveSchema(inner, root), name);
+  const media = fieldMedia(resolveSchema(inner, root), { name, inJson: how.inJson });
   const place = h("div", { class: "fj-list", id: how.id ?? newId(), role: "group", "aria-label": field });
   const add = (
     /** @type {any} */ value,
@@ -209,7 +211,9 @@ function list(schema, root, how) {
       name,
       depth: how.depth,
       required: true,
+      isItem: true,
       examples: value === undefined && how.examples,
+      inJson: how.inJson,
       changed: how.changed,
     };
     const item = picked
@@ -430,9 +434,10 @@ export function objectForm(schema, root, how) {
         required: required.has(name),
         depth: how.depth,
         examples: how.examples,
+        inJson: how.inJson,
         changed: how.changed,
       });
-      if (!mediaKind(found, name))
+      if (!fieldMedia(found, { name, inJson: how.inJson }))
         one.element.append(
           exampleRow(
             found,

@@ -7,7 +7,7 @@ import { h, newId } from "../elements/dom.mjs";
 import { parametersOf } from "../text/signature.mjs";
 import { control, objectForm } from "./form.mjs";
 import { beginRows, fieldRow } from "./form_field.mjs";
-import { endpointSchema, mediaKind, schemaTexts } from "./schema.mjs";
+import { endpointSchema, isForm, mediaKind, schemaTexts } from "./schema.mjs";
 
 /** @typedef {import("./form_field.mjs").Control} Control */
 /**
@@ -64,7 +64,7 @@ export function endpointForm(schema, path, signature, { changed, former, which =
   const takes = endpointSchema(schema, path);
   const { whole: text } = schemaTexts([takes, signature], schema);
   if (former?.text === text) return former;
-  const how = { changed, required: true, examples: which >= 0 };
+  const how = { changed, required: true, examples: which >= 0, inJson: !isForm(takes.encoding) };
   const example = which >= 0 ? takes.examples[which]?.value : undefined;
   const query = Object.keys(takes.query.properties).length
     ? objectForm(takes.query, schema, { ...how, former: former?.query?.rows })

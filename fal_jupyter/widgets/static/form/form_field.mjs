@@ -17,10 +17,10 @@ import { h, newId, setText } from "../elements/dom.mjs";
  */
 /**
  * How a control is made: `id` of its box, `name` of its field, whether it is `required`, how deep it lies, whether
- * `examples` may fill it; `former`: the rows of an earlier form of the same endpoint, whose values stay where their
- * fields are the same.
- * @typedef {{id?: string, name?: string, required?: boolean, depth?: number, examples?: boolean, changed: () => void,
- *   former?: Rows}} How
+ * `examples` may fill it; `isItem`: of a list, where an empty text is one; `inJson`: it is sent in a JSON body; `former`:
+ * the rows of an earlier form of the same endpoint, whose values stay where their fields are the same.
+ * @typedef {{id?: string, name?: string, required?: boolean, depth?: number, examples?: boolean, isItem?: boolean,
+ *   inJson?: boolean, changed: () => void, former?: Rows}} How
  */
 
 /**

@@ -149,6 +149,15 @@ export function isUpload(schema) {
 }
 
 /**
+ * The kind of file that a field is: as `mediaKind` gives it, but bytes in a JSON body are text.
+ * @param {Schema} schema resolved
+ * @param {{name?: string, inJson?: boolean}} how
+ */
+export function fieldMedia(schema, { name, inJson }) {
+  return inJson && isUpload(schema) ? "" : mediaKind(schema, name);
+}
+
+/**
  * Examples of a schema, as JSON Schema (a list) or OpenAPI 3.0 (one) has them.
  * @param {Schema} schema
  * @returns {any[]}

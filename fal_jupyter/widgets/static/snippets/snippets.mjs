@@ -25,7 +25,7 @@ import {
   written,
 } from "../text/literals.mjs";
 import { recordedValue } from "../inspector/recorded_input.mjs";
-import { endpointSchema, examplesOf, filledPath, isForm, mediaKind, resolveSchema } from "../form/schema.mjs";
+import { endpointSchema, examplesOf, fieldMedia, filledPath, isForm, resolveSchema } from "../form/schema.mjs";
 import { sampleOfSignature } from "./signature_sample.mjs";
 import { FORM_CELL, formCurl, formFiles, formJavascript, formPython } from "./snippets_form.mjs";
 import { linesJavascript, linesPython } from "./snippets_lines.mjs";
@@ -353,15 +353,16 @@ function curlOf({ url, app, path, value, method, way, form, files: within, made,
  * @param {any} root the whole document
  * @param {string} [name] of the field
  * @param {number} [depth]
+ * @param {boolean} [inJson] whether it is sent in a JSON body, where bytes are text
  * @returns {any}
  */
-export function sampleOf(schema, root, name = "", depth = 0) {
+export function sampleOf(schema, root, name = "", depth = 0, inJson = false) {
   const found = resolveSchema(schema, root);
   const [example] = examplesOf(found);
   if (example !== undefined) return example;
   if (found.default !== undefined) return found.default;
   if (found.enum) return found.enum[0];
-  const media = mediaKind(found, name);
+  const media = fieldMedia(found, { name, inJson });
   if (media) {
     const file = new FileInput(...SAMPLE_FILES[media]);
     return found.type === "object" ? { url: file } : file;
@@ -371,10 +372,10 @@ export function sampleOf(schema, root, name = "", depth = 0) {
     const needed = Object.entries(found.properties ?? {}).filter(
       ([key, one]) => found.required?.includes(key) || examplesOf(resolveSchema(one, root)).length,
     );
-    return Object.fromEntries(needed.map(([key, one]) => [key, sampleOf(one, root, key, depth + 1)]));
+    return Object.fromEntries(needed.map(([key, one]) => [key, sampleOf(one, root, key, depth + 1, inJson)]));
   }
   if (found.type === "array")
-    return Array.from({ length: found.minItems ?? 0 }, () => sampleOf(found.items, root, name, depth + 1));
+    return Array.from({ length: found.minItems ?? 0 }, () => sampleOf(found.items, root, name, depth + 1, inJson));
   if (found.type === "integer" || found.type === "number") return found.minimum ?? found.maximum ?? 1;
   return found.type === "boolean" ? false : found.type === "string" ? "x".repeat(found.minLength ?? 0) || "text" : {};
 }
@@ -579,7 +580,9 @@ class SnippetsPanel {
     return {
       endpoint: one.name,
       path: one.path,
-      value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, this.schema)) : {},
+      value: found
+        ? (found.examples[0]?.value ?? sampleOf(found.schema, this.schema, "", 0, !isForm(found.encoding)))
+        : {},
       method: found?.method ?? "POST",
       query,
       encoding: found?.encoding,
