@@ -947,3 +947,27 @@ def test_every_state_of_a_runner_is_noted_with_its_time(world: World) -> None:
     assert [(at, runner.id, state) for at, runner, state in world.fleet.moved] == [
         (world.now, "hello-1", state) for state in (State.PENDING, State.SETUP, State.IDLE)
     ]
+
+
+def test_a_pause_that_no_timeline_shows_is_noted_only_if_its_beginning_has_been_read(world: World) -> None:
+    world.serve()
+    world.fleet.moved.clear()
+
+    def call(after: float) -> None:
+        world.handle(RequestArrived("hello", "a"), after)
+
+    def states() -> list[str]:
+        return [state for _, _, state in world.fleet.moved]
+
+    call(5)
+    for _ in range(3):  # each pause is shorter than 250 ms
+        world.handle(RequestFinished("a"))
+        call(0.2)
+    assert states() == [State.RUNNING]
+    world.handle(RequestFinished("a"))
+    call(0.3)
+    assert states() == [State.RUNNING, State.IDLE, State.RUNNING]
+    world.handle(RequestFinished("a"))
+    world.fleet.moved.clear()
+    call(0)
+    assert states() == [State.RUNNING]

@@ -11,9 +11,9 @@ from fal_jupyter.domain.fleet.cancelling import RequestCancellations
 from fal_jupyter.domain.fleet.fleet_state import Commands, FleetState
 from fal_jupyter.domain.fleet.routing import choose_runner
 from fal_jupyter.domain.requests.request import MAX_WAITING, FleetRequest, RequestPhase
-from fal_jupyter.domain.runners.runner import Runner, State
+from fal_jupyter.domain.runners.runner import Runner
 
-_RUNNING, _IN_FLIGHT = State.RUNNING, RequestPhase.IN_FLIGHT
+_IN_FLIGHT = RequestPhase.IN_FLIGHT
 
 
 class RequestDispatcher:
@@ -27,7 +27,7 @@ class RequestDispatcher:
         request.phase, request.runner_id, request.dispatched = _IN_FLIGHT, runner.id, now
         app.in_flight[request.id] = request
         if not runner.requests:
-            runner.enter(_RUNNING, now)
+            runner.resume(now)
         runner.requests.add(request.id)
         runner.served += 1
         runner.used = now

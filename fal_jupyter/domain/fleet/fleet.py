@@ -33,7 +33,8 @@ from fal_jupyter.domain.fleet.stopping import RunnerStops
 from fal_jupyter.domain.requests.request import FleetRequest
 from fal_jupyter.domain.runners.runner import READY, STARTING, Moved, Runner, State
 
-_UNLOADED = AppPhase.UNLOADED
+# names of this module: looking a member up in its enum costs ten times as much
+_IDLE, _RUNNING, _UNLOADED = State.IDLE, State.RUNNING, AppPhase.UNLOADED
 _ColdEvent = (
     m.AppPublished | m.AppEvent | m.LeaseEnded | m.RequestAborted | m.RunnerEvent | m.DeviceReleased | m.TimerFired
 )
@@ -158,16 +159,16 @@ class Fleet:
         if app.cancellations:
             app.cancellations.pop(request.id, None)
             commands += self._cancellations.replace_stuck(app, runner, now)
-        if runner.state is State.RUNNING:
+        if runner.state is _RUNNING:
             if event.replace:
                 commands += self._stops.drain(app, runner, now)
             elif not runner.requests:
-                runner.enter(State.IDLE, now)
+                runner.enter(_IDLE, now)
         if app.waiting.arrivals:
             commands += self._dispatcher.dispatch_waiting(app, now)
         if runner.state not in READY or not app.is_settled(now):
             return commands + self._autoscaler.decide(app, now)
-        if runner.state is State.IDLE:
+        if runner.state is _IDLE:
             self._state.wake_by(app, now + nanoseconds(app.scaling.keep_alive))
         return commands
 

@@ -38,6 +38,7 @@ _RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, D
 _UNDELIVERED = DeliveryState.UNDELIVERED
 _ARRIVED, _SENT, _NOT_SENT = DeliveryEvent.ARRIVED, DeliveryEvent.SENT, DeliveryEvent.NOT_SENT
 _REQUEUED, _STREAM_ENDED = DeliveryEvent.REQUEUED, DeliveryEvent.STREAM_ENDED
+_RESPONSE = Kind.RESPONSE
 
 
 class ProxiedRequest:
@@ -238,7 +239,7 @@ class ProxiedRequest:
     def on_frame(self, frame: Frame) -> None:
         """Process a frame of this request's stream."""
         kind = frame.kind
-        if kind == Kind.RESPONSE:
+        if kind == _RESPONSE:
             self._on_response(frame.payload)
         elif kind == Kind.BODY:
             self._on_body(frame.payload)

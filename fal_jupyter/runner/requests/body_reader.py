@@ -31,6 +31,9 @@ _NEXT = {
     BodyReaderState.READ: (BodyReaderState.RECEIVED,),  # put back, to be read again
 }
 
+# names of this module: looking a member up in its enum costs as much as the rest of a move
+_RECEIVING, _RECEIVED, _READ = BodyReaderState.RECEIVING, BodyReaderState.RECEIVED, BodyReaderState.READ
+
 
 class BodyReader:
     """The body of one request; :meth:`receive` is an ASGI ``receive``."""
@@ -42,7 +45,7 @@ class BodyReader:
         self._chunks: deque[bytes] = deque((first,))
         self._unacknowledged = 0
         self._waiter: asyncio.Future[None] | None = None
-        self.state = BodyReaderState.RECEIVED if end else BodyReaderState.RECEIVING
+        self.state = _RECEIVED if end else _RECEIVING
 
     def _move(self, state: BodyReaderState) -> None:
         if state not in _NEXT[self.state]:
@@ -51,9 +54,9 @@ class BodyReader:
 
     def push(self, data: bytes, *, end: bool) -> bool:
         """Add a chunk; True when it completes the body."""
-        completes = end and self.state is BodyReaderState.RECEIVING
+        completes = end and self.state is _RECEIVING
         if completes:
-            self._move(BodyReaderState.RECEIVED)
+            self._move(_RECEIVED)
         if data:
             self._chunks.append(data)
         self.wake()
@@ -66,7 +69,7 @@ class BodyReader:
 
     def arrived_at_once(self) -> bytes | None:
         """Return the body if it arrived in one piece; it can still be read."""
-        return self._chunks[0] if self.state is not BodyReaderState.RECEIVING and len(self._chunks) == 1 else None
+        return self._chunks[0] if self.state is not _RECEIVING and len(self._chunks) == 1 else None
 
     async def receive(self) -> dict[str, Any]:
         """Return the next ASGI message."""
@@ -75,16 +78,16 @@ class BodyReader:
                 return {"type": "http.disconnect"}
             if self._chunks:
                 data = self._chunks.popleft()
-                more = bool(self._chunks) or self.state is BodyReaderState.RECEIVING
+                more = bool(self._chunks) or self.state is _RECEIVING
                 self._unacknowledged += len(data)
                 if more and self._unacknowledged >= WINDOW // 2:  # before the gateway's credit is used up
                     self._channel.send(frames.encode_window(self._stream, self._unacknowledged))
                     self._unacknowledged = 0
                 if not more:
-                    self._move(BodyReaderState.READ)
+                    self._move(_READ)
                 return {"type": "http.request", "body": data, "more_body": more}
-            if self.state is BodyReaderState.RECEIVED:
-                self._move(BodyReaderState.READ)
+            if self.state is _RECEIVED:
+                self._move(_READ)
                 return {"type": "http.request", "body": b"", "more_body": False}
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -106,4 +109,4 @@ class BodyReader:
     def put_back(self, body: bytes) -> None:
         """Put a collected body back, as one chunk."""
         self._chunks.append(body)
-        self._move(BodyReaderState.RECEIVED)
+        self._move(_RECEIVED)

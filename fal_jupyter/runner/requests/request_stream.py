@@ -61,6 +61,11 @@ _NEXT = {
     AnswerState.COMPLETE: (AnswerState.COMPLETE,),  # user code may fail after its answer
 }
 
+# names of this module: looking a member up in its enum costs as much as the rest of a move
+_PENDING, _STARTED, _COMPLETE = AnswerState.PENDING, AnswerState.STARTED, AnswerState.COMPLETE
+_CREATED, _RUNNING, _CANCELLED = RunState.CREATED, RunState.RUNNING, RunState.CANCELLED
+_RESPONSE = Kind.RESPONSE
+
 
 class Stream:
     """One request in the application.
@@ -85,9 +90,9 @@ class Stream:
         self.body = BodyReader(channel, stream, self.call, body, end=end)
         self.credit = WINDOW
         self._credit_waiter: asyncio.Future[None] | None = None
-        self._answer = AnswerState.PENDING
+        self._answer = _PENDING
         self._error_sent = False
-        self._run = RunState.CREATED
+        self._run = _CREATED
         self.start: Message | None = None
         self.context: context.Pending | None = None
         self.task: asyncio.Task[None] | None = None
@@ -98,12 +103,12 @@ class Stream:
     @property
     def is_started(self) -> bool:
         """True once the head of the answer is sent."""
-        return self._answer is not AnswerState.PENDING
+        return self._answer is not _PENDING
 
     @property
     def is_complete(self) -> bool:
         """True once all of the answer is sent."""
-        return self._answer is AnswerState.COMPLETE
+        return self._answer is _COMPLETE
 
     def _move(self, state: AnswerState) -> None:
         if state not in _NEXT[self._answer]:
@@ -150,9 +155,9 @@ class Stream:
         Raises:
             asyncio.CancelledError: the owner cancelled the request before.
         """
-        if self._run is RunState.CANCELLED:
+        if self._run is _CANCELLED:
             raise asyncio.CancelledError
-        self._run = RunState.RUNNING
+        self._run = _RUNNING
 
     def cancel(self) -> None:
         """The caller disconnected."""
@@ -176,9 +181,9 @@ class Stream:
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
         in_thread = self.call.cancel()
-        if self._run is RunState.CREATED:
-            self._run = RunState.CANCELLED  # a task that is cancelled before it runs would never end its stream
-        elif self._run is RunState.RUNNING and not in_thread and self.task is not None:
+        if self._run is _CREATED:
+            self._run = _CANCELLED  # a task that is cancelled before it runs would never end its stream
+        elif self._run is _RUNNING and not in_thread and self.task is not None:
             self.task.cancel()
 
     def header(self, name: str) -> str:
@@ -210,10 +215,10 @@ class Stream:
         if self.call.exit is not None:
             self._report_exit()
             return
-        if self._answer is AnswerState.PENDING:
+        if self._answer is _PENDING:
             if self.start is None:
                 raise RuntimeError("http.response.body came before http.response.start")
-            self._move(AnswerState.STARTED)
+            self._move(_STARTED)
             self.call.answering = True
             if token := self.new_token():
                 self.start["headers"] = [
@@ -233,20 +238,20 @@ class Stream:
             )
             whole = not more and len(first) == len(body)
             self.credit -= len(first)
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, first, end=whole))
+            self.channel.send(frames.encode_message(_RESPONSE, self.id, head, first, end=whole))
             if whole:
-                self._move(AnswerState.COMPLETE)
+                self._move(_COMPLETE)
                 return
             body = body[INLINE:]
         await self._send_body(body)
         if not more:
-            self._move(AnswerState.COMPLETE)
+            self._move(_COMPLETE)
             self.capture.end_request(self.id)  # an unfinished last line belongs to the request, too
             self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     def answer_json(self, content: bytes) -> None:
         """Send a complete, short and successful answer in one frame, byte for byte as :meth:`send` would."""
-        self._move(AnswerState.COMPLETE)
+        self._move(_COMPLETE)
         self._before_answer()
         head = (
             b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}'
@@ -255,7 +260,7 @@ class Stream:
                 self.began,
             )
         )
-        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, content, end=True))
+        self.channel.send(frames.encode_message(_RESPONSE, self.id, head, content, end=True))
 
     async def _send_body(self, body: bytes) -> None:
         view = memoryview(body)
@@ -287,8 +292,8 @@ class Stream:
 
     def _report_exit(self) -> None:
         """User code requested the process's exit: its callers get 503 from the fleet, the owner the reason."""
-        if self._answer is AnswerState.PENDING:
-            self._move(AnswerState.STARTED)
+        if self._answer is _PENDING:
+            self._move(_STARTED)
             self._before_answer()
 
     def _before_answer(self) -> None:
@@ -305,12 +310,12 @@ class Stream:
         if self.call.error is None:
             self.call.error = failures.describe(error, "request", self.call.endpoint)
         self._before_answer()
-        is_first = self._answer is AnswerState.PENDING
-        self._move(AnswerState.COMPLETE)
+        is_first = self._answer is _PENDING
+        self._move(_COMPLETE)
         if is_first:
             head = _encode({"status": 500, "headers": [["content-type", "application/json"]], "began": self.began})
             body = b'{"detail":"Internal Server Error"}'
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
+            self.channel.send(frames.encode_message(_RESPONSE, self.id, head, body, end=True))
         else:
             self.capture.end_request(self.id)
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
@@ -319,22 +324,22 @@ class Stream:
         """Answer with constants after an internal error, when nothing else can be relied on."""
         if self.is_complete:
             return
-        is_first = self._answer is AnswerState.PENDING
-        self._move(AnswerState.COMPLETE)
+        is_first = self._answer is _PENDING
+        self._move(_COMPLETE)
         if not is_first:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
             return
         head = b'{"status":500,"headers":[["content-type","application/json"]],"began":0.0}'
         body = b'{"detail":"Internal Server Error"}'
-        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
+        self.channel.send(frames.encode_message(_RESPONSE, self.id, head, body, end=True))
 
     def give_up(self) -> None:
         """End the stream of a cancelled request: nothing reads it, and the gateway frees its slot."""
         self.capture.end_request(self.id)
-        if self._answer is AnswerState.PENDING:
+        if self._answer is _PENDING:
             head = _encode({"status": 499, "headers": [], "began": self.began})
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
-        elif self._answer is AnswerState.STARTED:
+            self.channel.send(frames.encode_message(_RESPONSE, self.id, head, b"", end=True))
+        elif self._answer is _STARTED:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
 
