@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fal_jupyter.domain.runners.runner import Runner, State
 from fal_jupyter.domain.timeline.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, Move, coarser, resolution
 
 RUNS = st.lists(st.tuples(st.floats(0.1, 3000), st.floats(0.1, 2000)), min_size=1, max_size=60)
@@ -96,3 +97,40 @@ def test_a_lane_without_pauses_is_not_shortened() -> None:
     moves: list[Move] = [(0, "PENDING"), (1, "SETUP"), (2, RUNNING), (3, "DRAINING"), (4, "TERMINATING"), (5, GONE)]
     assert coarser(moves, 10, 2) == moves
     assert coarser([(0, IDLE), (1, RUNNING), (2, IDLE)], 10, 1) == [(0, IDLE), (1, RUNNING), (2, IDLE)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.sampled_from(["call", "call", "call", "read"])), max_size=60))
+def test_what_a_runner_does_not_note_no_lane_would_have_shown(steps: list[tuple[int, str]]) -> None:
+    """Two lanes: of the moves that the runner noted, and of all moves that it made."""
+    runner = Runner("a-1", "a", 1, State.PENDING, 0)
+    noted, all_moves = LaneMoves(1000), LaneMoves(1000)
+    made: list[tuple[int, str]] = [(0, "PENDING")]
+
+    def read(now: int) -> None:
+        for at, state in made:
+            all_moves.enter(state, at)
+        made.clear()
+        while runner.moved:
+            moment, _, state = runner.moved.popleft()
+            noted.enter(str(state), moment // 1_000_000)
+        for lane in (noted, all_moves):
+            lane.settle(now)
+
+    now = 0
+    for state in (State.SETUP, State.IDLE):
+        now += 10
+        runner.move(state, now * 1_000_000)
+        made.append((now, str(state)))
+    for pause, what in steps:
+        now += pause
+        if what == "read":
+            read(now)
+        elif runner.state is State.IDLE:
+            runner.resume(now * 1_000_000)
+            runner.served += 1
+            made.append((now, "RUNNING"))
+        else:
+            runner.enter(State.IDLE, now * 1_000_000)
+            made.append((now, "IDLE"))
+    read(now + 1000)
+    assert noted.moves == all_moves.moves
