@@ -6,7 +6,8 @@ Everything here is resolved when it is first used (PEP 562), so that ``import fa
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
 from fal_jupyter import gateway_offer
 
@@ -84,7 +85,7 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'fal_jupyter' has no attribute {name!r}")
     if name == "fal":
@@ -94,7 +95,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _home(name: str) -> Any:
+def _home(name: str) -> ModuleType:
     return importlib.import_module(_HOMES.get(name, "fal_jupyter.domain.errors"))
 
 
@@ -103,8 +104,9 @@ def _reach() -> tuple[str, str]:
     return client.base, client.key
 
 
-def _serve_quietly(cls: type) -> Any:
-    return _home("serve").serve(cls, quiet=True)
+def _serve_quietly(cls: type) -> gateway_offer.ServedApp:
+    handle: gateway_offer.ServedApp = _home("serve").serve(cls, quiet=True)
+    return handle
 
 
 gateway_offer.offer(gateway_offer.GatewayOffer(_reach, _serve_quietly))

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
+
+
+class ServedApp(Protocol):
+    """An app that this process serves."""
+
+    @property
+    def local_url(self) -> str:
+        """Where it is called."""
+
+    def stop(self) -> object:
+        """End it."""
 
 
 class GatewayOffer(NamedTuple):
@@ -16,7 +27,7 @@ class GatewayOffer(NamedTuple):
     """
 
     reach: Callable[[], tuple[str, str]]
-    serve: Callable[[type], Any]
+    serve: Callable[[type], ServedApp]
 
 
 _offers: list[GatewayOffer] = []

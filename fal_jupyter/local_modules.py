@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 Stamp = tuple[int, int]  # time of the last change in nanoseconds, size
 MOST_FILES = 300  # files of one app that are checked
@@ -30,10 +30,10 @@ def is_users(path: str) -> bool:
     return path.endswith(".py") and not path.startswith(_OWN) and not any(part in path for part in _INSTALLED)
 
 
-def file_of(module: Any) -> str | None:
+def file_of(module: ModuleType | None) -> str | None:
     """Return the file of a user's module, or None."""
     try:
-        path, name = module.__file__, module.__name__
+        path, name = (module.__file__, module.__name__) if module is not None else (None, "")
     except Exception:  # it has none, or is a proxy that may raise anything
         return None
     return path if isinstance(path, str) and name != "__main__" and is_users(path) else None
@@ -140,7 +140,7 @@ class _Loaded:
     """A user's module in ``sys.modules``. *spec* is another object after ``importlib.reload``."""
 
     path: str
-    spec: Any
+    spec: object
     stamp: Stamp | None
 
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.credentials import id_and_hash
@@ -55,9 +56,9 @@ class SecretStore:
             SecretStoreDamaged: the file cannot be parsed.
         """
         try:
-            records = _read(self._keys).values()
-            return [_persistent_key(fields) for fields in records]
-        except (AttributeError, TypeError, ValueError, KeyError):
+            records = msgspec.convert(_read(self._keys), dict[str, _StoredKey])
+            return [record.key() for record in records.values()]
+        except (msgspec.ValidationError, ValueError, KeyError):
             raise SecretStoreDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
 
     def add_key(self, key: str, grant: Grant, name: str) -> PersistentKey:
@@ -107,15 +108,25 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and not name.startswith("FAL_JUPYTER_")
 
 
-def _persistent_key(fields: dict[str, Any]) -> PersistentKey:
-    preset = (
-        fields["preset"] if "preset" in fields else SCOPES[fields["scope"]]
-    )  # a scope: written by a version without presets
-    grant = Grant(preset, tuple(fields.get("permissions", ())))
-    return PersistentKey(fields["id"], bytes.fromhex(fields["sha256"]), grant, fields["name"], fields["created"])
+class _StoredKey(msgspec.Struct):
+    """A key in its file. *scope* was written by versions without presets."""
+
+    id: str
+    sha256: str
+    name: str
+    created: float
+    preset: str | None = None
+    scope: str = ""
+    permissions: tuple[str, ...] = ()
+
+    def key(self) -> PersistentKey:
+        preset = SCOPES[self.scope] if self.preset is None else self.preset
+        return PersistentKey(
+            self.id, bytes.fromhex(self.sha256), Grant(preset, self.permissions), self.name, self.created
+        )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -128,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[dict[str, Any]]:
+def _changing(path: Path) -> Iterator[dict[str, object]]:
     """Provide the file's values to change; they are on disk when the block ends."""
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -48,24 +48,15 @@ def record_path(runtime_dir: Path, pid: int) -> Path:
 
 def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
     """Return the record of the running server *pid* (a kernel's ``JPY_PARENT_PID``), or None if there is none or it is stale."""
+    import msgspec  # start-up
+
     try:
-        fields = json.loads(record_path(runtime_dir, pid).read_bytes())
-    except (OSError, ValueError):
+        record = msgspec.json.decode(record_path(runtime_dir, pid).read_bytes(), type=ServerRecord)
+    except (OSError, ValueError, msgspec.MsgspecError):  # before msgspec 0.21 its own is no ValueError
         return None
-    record = _checked(fields)
-    if record is None or record.pid != pid or record.start_time == 0 or start_time(pid) != record.start_time:
+    if record.pid != pid or record.start_time == 0 or start_time(pid) != record.start_time:
         return None
     return record
-
-
-def _checked(fields: object) -> ServerRecord | None:
-    if not isinstance(fields, dict):
-        return None
-    values = {name: fields.get(name) for name in ServerRecord.__slots__}
-    kinds = {"pid": int, "start_time": int, "base_url": str, "origin": str, "labextension": bool}
-    if any(type(values[name]) is not kind for name, kind in kinds.items()):
-        return None
-    return ServerRecord(**values)  # type: ignore[arg-type]
 
 
 def write(runtime_dir: Path, record: ServerRecord) -> None:

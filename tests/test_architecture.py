@@ -34,8 +34,8 @@ MAY: dict[str, tuple[str, str]] = {
     "logs": ("settings", ""),
     "filestore": ("domain", ""),
     "data_mount": ("settings", ""),
-    "server_record": ("processes atomic_write", ""),
-    "secret_store": ("domain credentials atomic_write", ""),
+    "server_record": ("processes atomic_write", "msgspec"),
+    "secret_store": ("domain credentials atomic_write", "msgspec"),
     "environments": ("domain processes atomic_write", ""),
     "fal": (
         "domain settings filestore outbound_http atomic_write gateway_offer",
@@ -64,7 +64,7 @@ MAY: dict[str, tuple[str, str]] = {
     "widgets": ("domain protocol client forks", "anywidget traitlets"),
     "server": (
         "domain protocol settings logs state processes server_record client",
-        "tornado jupyter_server jupyter_core traitlets httptools",
+        "tornado jupyter_server jupyter_core traitlets httptools msgspec",
     ),
     "cli": ("domain protocol fal settings secret_store local_modules client commands", ""),
     "notebook": (

@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import fal_client
 import httpx
@@ -29,6 +29,8 @@ from websockets.sync import client as websockets
 from fal_jupyter.domain.environments.runner_variables import past_proxies
 from fal_jupyter.outbound_http import is_loopback_url, websocket_options
 
+H = TypeVar("H", fal_client.SyncRequestHandle, fal_client.AsyncRequestHandle)
+V = TypeVar("V")
 TOKEN_LIFE = 120  # seconds; the value that both clients of fal request
 _PLACES = {
     "RUN_URL_FORMAT": "/run/",
@@ -71,18 +73,18 @@ def _websocket_options(base: str, headers: object) -> dict[str, Any]:
 class _Tokens(module.CDNTokenManager):  # type: ignore[misc]
     """The module's connection, but without proxies."""
 
-    def _refresh_token(self) -> Any:
+    def _refresh_token(self) -> module.CDNToken:
         with httpx.Client(trust_env=False) as client:
             return _token_of(client.post(self._url, headers=self._headers, json={}))
 
 
 class _AsyncTokens(module.AsyncCDNTokenManager):  # type: ignore[misc]
-    async def _refresh_token(self) -> Any:
+    async def _refresh_token(self) -> module.CDNToken:
         async with httpx.AsyncClient(trust_env=False) as client:
             return _token_of(await client.post(self._url, headers=self._headers, json={}))
 
 
-def _token_of(answer: httpx.Response) -> Any:
+def _token_of(answer: httpx.Response) -> module.CDNToken:
     answer.raise_for_status()
     token = answer.json()
     return module.CDNToken(
@@ -100,14 +102,17 @@ def _turn(request: httpx.Request, base: str) -> None:
         request.headers["host"] = here.netloc.decode("ascii")
 
 
-def _local_handle(handle: Any, base: str) -> Any:
+def _local_handle(handle: H, base: str) -> H:
     """Return a handle with the gateway's addresses: the module builds them from its own names."""
     return replace(
-        handle, **{name: local(getattr(handle, name), base) for name in ("response_url", "status_url", "cancel_url")}
+        handle,
+        response_url=local(handle.response_url, base),
+        status_url=local(handle.status_url, base),
+        cancel_url=local(handle.cancel_url, base),
     )
 
 
-class _LockedProperty(cached_property[Any]):
+class _LockedProperty(cached_property[V]):
     """A ``cached_property`` that is computed once even if several threads read it at the same time: since Python 3.12 it has no lock."""
 
     _computing = threading.RLock()
@@ -144,12 +149,12 @@ class GatewayClient(fal_client.SyncClient):
         return client
 
     @_LockedProperty
-    def _token_manager(self) -> Any:
+    def _token_manager(self) -> module.CDNTokenManager:
         manager = (_Tokens if is_loopback_url(self.base) else module.CDNTokenManager)(self._auth)
         manager._url = local(manager._url, self.base)  # it uses its own connection
         return manager
 
-    def get_handle(self, application: str, request_id: str) -> Any:
+    def get_handle(self, application: str, request_id: str) -> fal_client.SyncRequestHandle:
         """Return the handle of a request that was submitted before."""
         return _local_handle(super().get_handle(application, request_id), self.base)
 
@@ -162,7 +167,7 @@ class GatewayClient(fal_client.SyncClient):
         path: str = "",
         max_buffering: int | None = None,
         token_expiration: int = TOKEN_LIFE,
-    ) -> Iterator[Any]:
+    ) -> Iterator[websockets.ClientConnection]:
         """Open a raw websocket to an app."""
         token = self._get_realtime_token(application, token_expiration=token_expiration) if use_jwt else None
         headers = None if use_jwt else self._auth.as_headers() | {"User-Agent": module.USER_AGENT}
@@ -175,13 +180,21 @@ class GatewayClient(fal_client.SyncClient):
         self,
         application: str,
         *,
+        use_jwt: bool = True,
         path: str = "/realtime",
-        encode_message: Any = None,
-        decode_message: Any = None,
-        **options: Any,
-    ) -> Iterator[Any]:
+        max_buffering: int | None = None,
+        token_expiration: int = TOKEN_LIFE,
+        encode_message: Callable[[object], bytes] | None = None,
+        decode_message: Callable[[bytes], object] | None = None,
+    ) -> Iterator[fal_client.RealtimeConnection]:
         """Open a realtime connection to an app."""
-        with self.ws_connect(application, path=path, **options) as socket:
+        with self.ws_connect(
+            application,
+            use_jwt=use_jwt,
+            path=path,
+            max_buffering=max_buffering,
+            token_expiration=token_expiration,
+        ) as socket:
             yield fal_client.RealtimeConnection(socket, encode_message, decode_message)
 
 
@@ -216,12 +229,12 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         return client
 
     @async_cached_property(asyncio.Lock)
-    async def _token_manager(self) -> Any:
+    async def _token_manager(self) -> module.AsyncCDNTokenManager:
         manager = (_AsyncTokens if is_loopback_url(self.base) else module.AsyncCDNTokenManager)(await self._auth)
         manager._url = local(manager._url, self.base)
         return manager
 
-    async def get_handle(self, application: str, request_id: str) -> Any:
+    async def get_handle(self, application: str, request_id: str) -> fal_client.AsyncRequestHandle:
         """Return the handle of a request that was submitted before."""
         return _local_handle(await super().get_handle(application, request_id), self.base)
 
@@ -234,7 +247,7 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         path: str = "",
         max_buffering: int | None = None,
         token_expiration: int = TOKEN_LIFE,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncIterator[async_websockets.ClientConnection]:
         """Open a raw websocket to an app."""
         token, headers = None, None
         if use_jwt:
@@ -251,13 +264,21 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         self,
         application: str,
         *,
+        use_jwt: bool = True,
         path: str = "/realtime",
-        encode_message: Any = None,
-        decode_message: Any = None,
-        **options: Any,
-    ) -> AsyncIterator[Any]:
+        max_buffering: int | None = None,
+        token_expiration: int = TOKEN_LIFE,
+        encode_message: Callable[[object], bytes] | None = None,
+        decode_message: Callable[[bytes], object] | None = None,
+    ) -> AsyncIterator[fal_client.AsyncRealtimeConnection]:
         """Open a realtime connection to an app."""
-        async with self.ws_connect(application, path=path, **options) as socket:
+        async with self.ws_connect(
+            application,
+            use_jwt=use_jwt,
+            path=path,
+            max_buffering=max_buffering,
+            token_expiration=token_expiration,
+        ) as socket:
             yield fal_client.AsyncRealtimeConnection(socket, encode_message, decode_message)
 
 
@@ -269,7 +290,7 @@ class PatchedFalClient:
 
     _lock = threading.Lock()
     _open: list[PatchedFalClient] = []  # noqa: RUF012 - shared on purpose: the module is one
-    _saved: tuple[dict[str, str], dict[str, Any], dict[str, Any], dict[str, str | None]] | None = None
+    _saved: tuple[dict[str, str], dict[str, object], dict[str, object], dict[str, str | None]] | None = None
 
     def __init__(self, base: str, key: str | None) -> None:
         self._base, self._key = base, key

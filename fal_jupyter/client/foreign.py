@@ -20,13 +20,14 @@ from fal_jupyter.client.calls.plain_values import dump, first, is_model, text_of
 from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
+from fal_jupyter.client.json_object import JsonObject
 from fal_jupyter.domain.errors import BadArguments, NotServed
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
 from fal_jupyter.domain.text.nearest import hint_for, nearest
 from fal_jupyter.protocol.api import A_SCHEMA, RUN, Published
 from fal_jupyter.protocol.feed import AppState
 
-Schema = Callable[[], dict[str, Any]]
+Schema = Callable[[], JsonObject]
 
 
 def open_app(client: Client, which: str) -> AppHandle:
@@ -62,7 +63,7 @@ class ForeignApp(AppHandle):
         )  # fmt: skip
         called = [endpoint for endpoint in endpoints if endpoint.protocol == "http"]
         super().__init__(client, spec, published, {endpoint.name: _plain for endpoint in called}, None)
-        self._schema: dict[str, Any] | None = None
+        self._schema: JsonObject | None = None
         self._arguments = {endpoint.name: _Arguments(endpoint, self._described) for endpoint in called}
 
     def __repr__(self) -> str:
@@ -70,7 +71,7 @@ class ForeignApp(AppHandle):
             f"<app {self.app} of another notebook: {', '.join(f'{e.name}{e.signature}' for e in self.spec.endpoints)}>"
         )
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> JsonObject:
         """The app's OpenAPI document; if no runner is ready, one is started for it."""
         if self._schema is None:
             status, schema = self.client.control.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
@@ -79,7 +80,7 @@ class ForeignApp(AppHandle):
                 status, schema = answer.status, json.loads(b"".join(answer))
             if status != 200 or not isinstance(schema, dict):
                 raise NotServed(f"{self.app} gave no description of its endpoints (status {status})")
-            self._schema = schema
+            self._schema = JsonObject(schema)
         return self._schema
 
 
@@ -136,14 +137,15 @@ class _Arguments:
 
     def _form(self) -> dict[str, FormField] | None:
         """The fields of the form that the endpoint takes; None if it takes JSON."""
-        content = self._operation().get("requestBody", {}).get("content", {})
-        if not content or "application/json" in content:
+        content = self._operation().at("requestBody", "content")
+        if not content.fields or "application/json" in content.fields:
             return None
-        body = self._followed(next(iter(content.values())).get("schema", {}))
-        needed = body.get("required", [])
+        body = self._followed(content.at(next(iter(content.fields)), "schema"))
+        needed = body.items("required")
+        properties = body.at("properties")
         return {
-            name: FormField.of_schema(name, self._followed(schema), needed=name in needed)
-            for name, schema in body.get("properties", {}).items()
+            name: FormField.of_schema(name, self._followed(properties.at(name)), needed=name in needed)
+            for name in properties.fields
         }
 
     def _check_names(self, values: dict[str, object]) -> None:
@@ -185,41 +187,34 @@ class _Arguments:
 
     def _places(self) -> dict[str, str]:
         """Where each argument outside the body is sent: ``path``, ``query``, ``header`` or ``cookie``."""
-        parameters = [
-            parameter for parameter in self._operation().get("parameters", []) if {"name", "in"} <= parameter.keys()
-        ]
-        by_parameter = {
-            parameter["name"].replace("-", "_"): "header" for parameter in parameters if parameter["in"] == "header"
-        }
-        return by_parameter | {parameter["name"]: parameter["in"] for parameter in parameters}
+        places = self._parameters()
+        headers = {name.replace("-", "_"): place for name, place in places.items() if place == "header"}
+        return headers | places
+
+    def _parameters(self) -> dict[str, str]:
+        """Where each parameter is sent, by its own name."""
+        parameters = self._operation().objects("parameters")
+        return {parameter.text("name"): parameter.text("in") for parameter in parameters if parameter.text("in")}
 
     def _header(self, key: str) -> str:
         """The header of a parameter, which FastAPI writes with hyphens."""
-        names = [
-            parameter.get("name", "")
-            for parameter in self._operation().get("parameters", [])
-            if parameter.get("in") == "header"
-        ]
-        return key if key in names else key.replace("_", "-")
+        return key if self._parameters().get(key) == "header" else key.replace("_", "-")
 
     def _fields(self) -> list[str]:
         """The names that the body has."""
-        content = self._operation().get("requestBody", {}).get("content", {})
-        media: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
-        body = media.get("schema", {})
-        return list(self._followed(body).get("properties", {}))
+        content = self._operation().at("requestBody", "content")
+        media = "application/json" if content.fields.get("application/json") else next(iter(content.fields), "")
+        return list(self._followed(content.at(media, "schema")).at("properties").fields)
 
-    def _followed(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _followed(self, schema: JsonObject) -> JsonObject:
         """Resolve a reference."""
-        reference = schema.get("$ref")
-        schemas = self._schema().get("components", {}).get("schemas", {}) if isinstance(reference, str) else {}
-        followed: dict[str, Any] = schemas.get(str(reference).rpartition("/")[2], schema)
-        return followed
+        name = schema.text("$ref").rpartition("/")[2]
+        schemas = self._schema().at("components", "schemas")
+        return schemas.at(name) if name in schemas.fields else schema
 
-    def _operation(self) -> dict[str, Any]:
+    def _operation(self) -> JsonObject:
         path = re.sub(r":\w+}", "}", self._endpoint.path)
-        operation: dict[str, Any] = self._schema().get("paths", {}).get(path, {}).get("post", {})
-        return operation
+        return self._schema().at("paths", path, "post")
 
 
 def _one_line(name: str, value: str) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.notebook.completion import Completion
 from fal_jupyter.notebook.display import class_display
 from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
 from fal_jupyter.notebook.session import current_session, end_session
+from fal_jupyter.notebook.shell import Shell
 
-_undo_callbacks: list[Any] = []
+_undo_callbacks: list[Callable[[], None]] = []
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: Shell) -> None:
     """Register the magics, their completion and the display of timing. Idempotent."""
     if _undo_callbacks:
         return

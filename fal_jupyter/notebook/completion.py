@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from fal_jupyter.commands import definitions
 from fal_jupyter.commands.definitions import CommandOption, Positional
+from fal_jupyter.notebook.shell import CompletionContext
 
 
 class Completion:
@@ -68,11 +68,11 @@ class Completion:
             return option_before.choices
         return [option.flag for option in options if option.many or option.flag not in words]
 
-    def matcher(self) -> Any:
+    def matcher(self) -> Callable[..., object]:
         """Return the matcher for ``shell.Completer.custom_matchers``."""
         from IPython.core.completer import SimpleCompletion, context_matcher  # start-up
 
-        def fal_matcher(context: Any) -> Any:
+        def fal_matcher(context: CompletionContext) -> dict[str, object]:
             line = context.line_with_cursor[: context.cursor_position]
             candidates = self.suggest(line)
             if candidates is None:
@@ -84,7 +84,8 @@ class Completion:
                 "ordered": True,
             }
 
-        return context_matcher()(fal_matcher)
+        matcher: Callable[..., object] = context_matcher()(fal_matcher)
+        return matcher
 
 
 def _split(line: str) -> tuple[list[str], str]:

@@ -12,7 +12,7 @@ from fal_jupyter.notebook.display.shown_panels import PANELS, DisplayedCard, Pan
 from fal_jupyter.notebook.session import current_session
 
 
-def panel(which: Any, name: str = "card") -> None:
+def panel(which: type | str, name: str = "card") -> None:
     """Display a panel of a running app of this notebook: its card, opened at ``try``, ``outputs``, ``requests``, ``timeline``, ``config``,
     ``logs`` or ``snippets``.
 
@@ -33,7 +33,7 @@ def panel(which: Any, name: str = "card") -> None:
     session.panels.show_card(session, handle, cards.of_app(handle, cell=""), panel=name)
 
 
-def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
+def widget(which: type | str, name: str = "card", *, bare: bool = False) -> Any:
     """Return a panel as an anywidget widget, for layouts of ipywidgets or other front ends.
 
     Args:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fal_jupyter.local_modules import loaded
 from fal_jupyter.notebook.calls import call_lines
@@ -19,6 +19,7 @@ from fal_jupyter.notebook.calls.timing import CellTiming
 from fal_jupyter.notebook.display.shown_panels import Panels
 from fal_jupyter.notebook.namespace.history import CellHistory
 from fal_jupyter.notebook.namespace.near_misses import near_miss_hint
+from fal_jupyter.notebook.shell import CellInfo, CellResult, Shell, running_shell
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class NotebookSession:
     """State of this process. *shell* is IPython's, or ``None`` in a script."""
 
-    def __init__(self, shell: Any = None) -> None:
+    def __init__(self, shell: Shell | None = None) -> None:
         self.shell = shell
         self.timing = CellTiming()
         self.pictures = Pictures()
@@ -82,10 +83,10 @@ class NotebookSession:
         """The complete text of the running cell, including magic lines."""
         if self._cells:
             return self._cells[-1]
-        raw: list[str] = self.shell.history_manager.input_hist_raw
+        raw = self.shell.history_manager.input_hist_raw if self.shell is not None else []
         return raw[-1] if raw else ""
 
-    def on_cell_start(self, info: Any) -> None:
+    def on_cell_start(self, info: CellInfo) -> None:
         """Handler of IPython's ``pre_run_cell``. Cells can nest (``%%capture``); the outermost one is timed."""
         self._cells.append(info.raw_cell or "")
         if len(self._cells) == 1:
@@ -93,9 +94,10 @@ class NotebookSession:
             self.timing.begin()
             self.pictures.begin()
             self._lines.clear()
-            self._set_calling_cell(_cell_address(info, len(self.shell.history_manager.input_hist_raw)))
+            if self.shell is not None:
+                self._set_calling_cell(_cell_address(info, len(self.shell.history_manager.input_hist_raw)))
 
-    def on_cell_end(self, result: Any) -> None:
+    def on_cell_end(self, result: CellResult) -> None:
         """Handler of IPython's ``post_run_cell``: displays hints, pictures and the timing of the outermost cell."""
         if self._cells:
             self._cells.pop()
@@ -122,9 +124,7 @@ class NotebookSession:
 
     def look_at_modules(self) -> None:
         """Record which modules of the user's files are imported or reloaded, to detect later edits."""
-        autoreload = getattr(self.shell, "magics_manager", None) and self.shell.magics_manager.registry.get(
-            "AutoreloadMagics"
-        )
+        autoreload = self.shell.magics_manager.registry.get("AutoreloadMagics") if self.shell is not None else None
         times = getattr(getattr(autoreload, "_reloader", None), "modules_mtimes", None)
         loaded.look(times if isinstance(times, dict) else None)
 
@@ -146,8 +146,10 @@ class NotebookSession:
             return
         from IPython.display import publish_display_data  # start-up
 
-        options: dict[str, Any] = {"transient": {"display_id": replaces}, "update": True} if replaces else {}
-        publish_display_data({"text/plain": text, "text/html": html}, metadata or {}, **options)  # type: ignore[no-untyped-call]
+        transient = {"display_id": replaces} if replaces else None
+        publish_display_data(  # type: ignore[no-untyped-call]
+            {"text/plain": text, "text/html": html}, metadata or {}, transient=transient, update=bool(replaces)
+        )
 
     def cell_of(self, name: str) -> str:
         """Return ``cell [7]`` for the cell that assigned the variable, or ``""``."""
@@ -155,21 +157,21 @@ class NotebookSession:
 
     def rename_cell_frames(self, traceback: str) -> str:
         """Rewrite a runner's traceback as IPython does: ``Cell In[3], line 5`` in place of the cell's file name."""
-        if self.shell is None:
+        shell = self.shell
+        if shell is None:
             return traceback
 
         def label_of_frame(match: re.Match[str]) -> str:
-            kind_and_name = self.shell.compile.format_code_name(match[1])
+            kind_and_name = shell.compile.format_code_name(match[1])
             return f"{' '.join(kind_and_name)}, line {match[2]}" if kind_and_name else match[0]
 
         return re.sub(r'File "([^"]+)", line (\d+)', label_of_frame, traceback)
 
     @property
-    def namespace(self) -> dict[str, Any]:
+    def namespace(self) -> dict[str, object]:
         """The user's variables."""
         if self.shell is not None:
-            namespace: dict[str, Any] = self.shell.user_ns
-            return namespace
+            return self.shell.user_ns
         return vars(sys.modules["__main__"])
 
 
@@ -190,7 +192,7 @@ def current_session() -> NotebookSession:
     global _current
     with _lock:
         if _current is None:
-            _current = NotebookSession(_shell())
+            _current = NotebookSession(running_shell())
             atexit.register(_close)
         return _current
 
@@ -201,7 +203,7 @@ class OutputsToSave:
     def __init__(self, aliases: Sequence[str]) -> None:
         self._aliases = aliases
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         outputs = [] if _current is None else _current.panels.to_save(_current, self._aliases)
         return {"application/json": outputs, "text/plain": f"{len(outputs)} outputs"}
 
@@ -218,8 +220,3 @@ def end_session() -> None:
 def _close() -> None:
     if _current is not None:
         _current.close()
-
-
-def _shell() -> Any:
-    module = sys.modules.get("IPython")  # not imported here: a script without IPython has no shell
-    return module.get_ipython() if module is not None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
@@ -31,7 +30,7 @@ def deploying_findings(cls: type[App], surroundings: Surroundings, location: Loc
     yield from _requirements(cls, surroundings, location)
 
 
-def _culprit(cls: type[Any]) -> tuple[str, str]:
+def _culprit(cls: type[App]) -> tuple[str, str]:
     """Return the option that ``wrap_app`` refuses, and what to type instead."""
     hosted = cls.host_kwargs
     kind = hosted.get("kind", "virtualenv")
@@ -63,7 +62,7 @@ def _refused(cls: type[App], reason: str) -> str:
     return f"fal refuses to deploy {cls.__name__}: {reason.rstrip('.')}"
 
 
-def _files(cls: type[Any], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
+def _files(cls: type[App], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     if not cls.host_kwargs.get("app_files") or cls.host_kwargs.get("kind") == "container":
         return
     at = location("app_files")
@@ -87,7 +86,7 @@ def _files(cls: type[Any], surroundings: Surroundings, location: Locate) -> Iter
         yield surroundings.finding("app-file-missing", "note", at, message, f"put {name} there, or take the name out")
 
 
-def _requirements(cls: type[Any], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
+def _requirements(cls: type[App], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     if cls.host_kwargs.get("kind") == "container":
         return  # its image may have them
     base = surroundings.folder / (cls.host_kwargs.get("requirements_context_dir") or "")

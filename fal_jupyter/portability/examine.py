@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.fal.adopt import adopted
@@ -61,7 +60,7 @@ def examine(cls: type[App], surroundings: Surroundings) -> list[Finding]:
     )
 
 
-def _carried(cls: type[Any], surroundings: Surroundings, pieces: Sequence[Piece]) -> Carried:
+def _carried(cls: type[App], surroundings: Surroundings, pieces: Sequence[Piece]) -> Carried:
     talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
     base = surroundings.folder / (cls.host_kwargs.get("app_files_context_dir") or "")

@@ -14,6 +14,7 @@ from typing import Any
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.shipping.files.source_files import (
     RUN_PATH,
@@ -29,7 +30,7 @@ from fal_jupyter.shipping.introspection import functions_in
 @contextmanager
 def opened(
     path: Path, class_name: str, project: ProjectApp | None = None
-) -> Iterator[tuple[list[type[Any]], dict[str, object]]]:
+) -> Iterator[tuple[list[type[App]], dict[str, object]]]:
     """Run the file at *path* and give its apps (all, or the one of *class_name*) and its globals, as long as it is open.
 
     Args:

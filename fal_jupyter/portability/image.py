@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+
+from fal_jupyter.fal.app import App
 
 _PATH = re.compile(r"(?<![\w.:/-])/(?:[\w.+@-]+/?)+")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?[^}]*\})")
@@ -26,7 +27,7 @@ class DockerImage:
         return any(path.is_relative_to(copied) or copied.is_relative_to(path) for copied in self.paths)
 
 
-def image_of(cls: Any) -> DockerImage | None:
+def image_of(cls: type[App]) -> DockerImage | None:
     """Return the image of an app, or ``None`` where it has none."""
     if cls.image is None and cls.host_kwargs.get("kind") != "container":
         return None

@@ -20,7 +20,7 @@ from fal_jupyter.runner.process.children import LOAD_VARIABLE, enter_main
 def names_of_the_runner() -> dict[str, object]:
     """Load the runner's code; returns the names of its ``__main__``."""
     head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
-    head: LoadHead = msgspec.json.decode(head_json)
+    head = msgspec.json.decode(head_json, type=LoadHead)
     enter_imports(head)
     enter_main()
     load_class(head, payload)

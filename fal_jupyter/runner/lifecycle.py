@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import json
 import logging
 import os
 import signal
@@ -17,9 +16,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,6 +36,7 @@ from fal_jupyter.runner.process.loops import LoopRunner
 from fal_jupyter.runner.requests.request_server import RequestServer
 
 log = logging.getLogger("fal_jupyter.runner")
+T = TypeVar("T")
 _encode = msgspec.json.encode
 RUNNER_VARIABLE = "FAL_JUPYTER_RUNNER"
 
@@ -52,7 +52,7 @@ def main(sock: socket.socket) -> int:
     displays.install(output)
     children.isolate_children()
     head_json, payload = frames.decode_load(frame.payload)
-    head: LoadHead = msgspec.json.decode(head_json)
+    head = msgspec.json.decode(head_json, type=LoadHead)
     status = RunnerLifecycle(channel, output, head, frame.payload).run(payload)
     children.finish()
     return status
@@ -188,7 +188,7 @@ class RunnerLifecycle:
         return status
 
 
-async def _await(awaitable: Any) -> Any:
+async def _await(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
@@ -234,6 +234,14 @@ def enter_imports(head: LoadHead) -> None:
     uploads.redirect()
 
 
+class ClassInFile(msgspec.Struct):
+    """Payload of a class that is loaded from its file."""
+
+    path: str
+    folders: list[str]
+    class_name: str
+
+
 def load_class(head: LoadHead, payload: bytes) -> Any:
     """Return the user's class, from our pickle or from its file."""
     try:
@@ -254,9 +262,9 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
         return shipping.unpack(payload, head["source"])
     from fal_jupyter.shipping.files.source_files import run_source  # start-up
 
-    where = json.loads(payload)
-    module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])
-    cls = getattr(module, where["class_name"])
+    where = msgspec.json.decode(payload, type=ClassInFile)
+    module = run_source(Path(where.path), head["source"][where.path], where.folders)
+    cls = getattr(module, where.class_name)
     return cls if isinstance(cls, type) else _class_of(cls)
 
 

@@ -30,7 +30,8 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
-from typing import Any
+
+import msgspec
 
 from fal_jupyter import logs, settings
 from fal_jupyter.domain.environments.literal_data import PLACE_VARIABLE
@@ -67,6 +68,16 @@ BASE_IMPORTS = (
 )
 PRELOADABLE = ("numpy", "torch", "PIL")
 log = logging.getLogger("fal_jupyter.template")
+
+
+class _Order(msgspec.Struct):
+    """An order of the gateway (:mod:`fal_jupyter.gateway.runners.template_messages`): fork, kill or signal."""
+
+    op: str
+    runner_id: str
+    preload: list[str] = []
+    memory: int = 0
+    signal: int = 0
 
 
 class Template:
@@ -127,9 +138,9 @@ class Template:
             return False
         if not packet:
             return False
-        order = json.loads(packet)
-        runner_id = order["runner_id"]
-        if order["op"] == "fork":
+        order = msgspec.json.decode(packet, type=_Order)
+        runner_id = order.runner_id
+        if order.op == "fork":
             try:
                 self._fork(runner_id, order, fds)
             except OSError as error:
@@ -138,15 +149,15 @@ class Template:
                 for fd in fds:
                     os.close(fd)
         else:
-            number = signal.SIGKILL if order["op"] == "kill" else order["signal"]
+            number = signal.SIGKILL if order.op == "kill" else order.signal
             for pid, name in self.runners.items():
                 if name == runner_id:
                     os.kill(pid, number)  # our child, not reaped yet: the pid cannot be another's
         return True
 
-    def _fork(self, runner_id: str, order: dict[str, Any], fds: list[int]) -> None:
+    def _fork(self, runner_id: str, order: _Order, fds: list[int]) -> None:
         channel, output = fds
-        for name in order["preload"]:
+        for name in order.preload:
             if name in PRELOADABLE:
                 self._import(name)
         if len(os.listdir("/proc/self/task")) > 1:
@@ -157,7 +168,7 @@ class Template:
             if pid == 0:
                 _become_runner(os.getppid(), channel, output, self.generators)
         self.runners[pid] = runner_id
-        self.memory.add(pid, order["memory"])
+        self.memory.add(pid, order.memory)
         log.debug("%s is process %s", runner_id, pid)
         self._send_event(event="forked", runner_id=runner_id, pid=pid)
 

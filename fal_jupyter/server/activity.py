@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Final
 
@@ -51,7 +50,9 @@ class Activity:
 
 def is_busy(line: bytes) -> bool:
     """True if a frame or snapshot shows a request that waits or runs, or a frame one that has just ended."""
-    read = json.loads(line)
-    if any(app["waiting"] or app["in_flight"] for app in read.get("apps", ())):
+    from fal_jupyter.server.feed_lines import load_of  # start-up
+
+    read = load_of(line)
+    if any(app.waiting or app.in_flight for app in read.apps):
         return True
-    return read["kind"] == "frame" and bool(read.get("requests") or read.get("skipped"))
+    return read.kind == "frame" and bool(read.requests or read.skipped)

@@ -7,7 +7,6 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from jupyter_core.paths import jupyter_path
 from jupyter_server.extension.application import ExtensionApp
@@ -104,7 +103,7 @@ class FalJupyterExtension(ExtensionApp):
                 await get(self.upstream, f"{A_SHUTDOWN}?unused=1", "POST")
 
 
-def routes(passing: dict[str, object], panel: dict[str, object], admin: dict[str, object]) -> list[tuple[Any, ...]]:
+def routes(passing: dict[str, object], panel: dict[str, object], admin: dict[str, object]) -> list[tuple[object, ...]]:
     """Return all routes; the first match wins."""
     return [
         (r"/fal/(?:run|queue|cdn|ws)/.*", DataHandler, passing),

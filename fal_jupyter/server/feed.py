@@ -239,8 +239,10 @@ def head_of(line: bytes) -> tuple[str, int]:
     match = _HEAD.match(line)
     if match is not None:
         return match[1].decode(), int(match[2] or 0)
-    read = json.loads(line)
-    return str(read.get("kind", "")), int(read.get("seq", 0))
+    from fal_jupyter.server.feed_lines import load_of  # start-up
+
+    head = load_of(line)
+    return head.kind, head.seq
 
 
 def encode(line: FeedLine) -> bytes:

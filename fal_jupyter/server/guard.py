@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http.client import responses
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -94,11 +94,13 @@ class GuardedHandler(JupyterHandler):
         self.set_header("Cache-Control", "no-store")
         self.clear_header("Server")
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
+    def write_error(self, status_code: int, **kwargs: object) -> None:
         """Write one sentence, without anything from the request or a traceback."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(error, HTTPError):
-            error = HTTPError(status_code)
+        match kwargs.get("exc_info"):
+            case (_, HTTPError() as error, _):
+                pass
+            case _:
+                error = HTTPError(status_code)
         self.finish(error_body(*explain(error)))
 
     def compute_etag(self) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import Any
 
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
 from fal_jupyter.client.connection.connect import ensure_gateway
-from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
-from fal_jupyter.protocol.api import A_HELLO
+from fal_jupyter.domain.errors import FalJupyterError, GatewayError, GatewayUnreachable
+from fal_jupyter.protocol.api import A_HELLO, Hello
 from fal_jupyter.server.feed import FeedRelay, FeedSubscriber
 from fal_jupyter.server.guard import AccessDenied, GuardedHandler
 from fal_jupyter.server.origin import Origin
@@ -31,11 +30,16 @@ class PanelHandler(GuardedHandler):
         await super().prepare()
         self._origin.saw(self.request)
 
-    async def _hello(self) -> dict[str, Any]:
+    async def _hello(self) -> Hello:
+        from fal_jupyter.client.connection.control_connection import decoded  # start-up
+
         status, data = await get(self._upstream, A_HELLO)
         if status != 200:
             raise AccessDenied(502, "gateway_failed", f"the gateway answered with status {status}")
-        return {"running": True, **json.loads(data)}
+        try:
+            return decoded(data, Hello)
+        except (ValueError, GatewayError):
+            raise AccessDenied(502, "gateway_failed", "the gateway's response cannot be understood") from None
 
 
 class ExtensionHelloHandler(PanelHandler):
@@ -45,10 +49,10 @@ class ExtensionHelloHandler(PanelHandler):
     async def get(self) -> None:
         """Answer ``Hello`` with ``running``, or ``{"running": false, "state": …}``."""
         try:
-            hello = await self._hello()
+            answer: dict[str, object] = {"running": True, **await self._hello()}
         except GatewayUnreachable as error:
-            hello = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
-        self.finish(json.dumps(hello))
+            answer = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
+        self.finish(json.dumps(answer))
 
 
 class StartHandler(PanelHandler):
@@ -70,7 +74,7 @@ class StartHandler(PanelHandler):
             raise AccessDenied(503, "no_gateway", detail) from None
         self._relay.wake()
         reap(hello["pid"])
-        self.finish(json.dumps(hello))
+        self.finish(json.dumps({"running": True, **hello}))
 
 
 class FeedHandler(PanelHandler):

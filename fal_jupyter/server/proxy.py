@@ -132,7 +132,9 @@ class Passing(GuardedHandler):
         self._chunked = length == CHUNKED
         head = self._head(length)
         expected = "Expect" in self.request.headers
-        if length is None or (length.isdigit() and int(length) <= SMALL and not expected):
+        if length is None or (
+            length.isascii() and length.isdigit() and len(length) < 19 and int(length) <= SMALL and not expected
+        ):
             self._unsent_head = head  # one packet with the body
             if length not in (None, "0"):
                 self._head_timer = asyncio.get_running_loop().call_later(SOON, self._send_head)

@@ -28,7 +28,7 @@ class AppPanel(anywidget.AnyWidget):
         self._relay, self._picture = relay, picture
         self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, object], dict[str, object]]:
         """The widget, and for whoever cannot draw it the picture of its last state."""
         bundle = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})

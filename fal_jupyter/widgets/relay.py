@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from fal_jupyter import forks
@@ -139,7 +139,7 @@ class CommRelay:
                 widget.send(message)
 
     # --- questions ----------------------------------------------------------------------------------------------
-    def take(self, widget: Sending, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+    def take(self, widget: Sending, message: Mapping[str, object], buffers: Sequence[bytes | memoryview]) -> None:
         """Handle one message of a widget; each request runs in a thread of its own."""
         if message.get("listen"):
             threading.Thread(target=self.listen, args=(widget,), daemon=True).start()

@@ -237,6 +237,7 @@ def error(reason: str) -> tuple[str, Any]:
         ("/fails", [{"x": 1}], [error("bad x: 1/2")]),
         ("/int", [{"x": 1}], [error("Expected a dict or pydantic model as output, got <class 'int'>")]),
         ("/newest", [{"x": 0}, {"x": 1}, {"x": 2}, {"x": 3}], [("bin", {"y": 0}), ("bin", {"y": 3}), TIMEOUT]),
+        ("/double?max_buffering=%C2%B2", [{"x": 1}], [("bin", {"y": 2}), TIMEOUT]),  # a digit that is no number
         ("/slow?max_buffering=1", [{"x": 0}, {"x": 1}, {"x": 2}], [("bin", {"y": 0}), ("bin", {"y": 2}), TIMEOUT]),
         ("/batch", [{"x": n} for n in range(7)], [*(("bin", {"n": n}) for n in (1, 3, 3)), TIMEOUT]),
         ("/count", [{"x": 3}], [*(("bin", {"y": n}) for n in range(3)), TIMEOUT]),

@@ -7,12 +7,13 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fal_jupyter.client.calls.multipart import FormPart, Multipart, contents_of, type_of
 from fal_jupyter.client.calls.plain_values import first, is_array, is_model, taken_name, text_of
 from fal_jupyter.client.calls.type_aliases import unaliased
+from fal_jupyter.client.json_object import JsonObject
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.fal.classes.signatures import FACTORY
 
@@ -44,23 +45,17 @@ class FormField:
         return cls(key, is_file, not is_file or str in parts, not as_json and _is_many(hint), as_json, default)
 
     @classmethod
-    def of_schema(cls, key: str, schema: dict[str, Any], *, needed: bool) -> FormField:
+    def of_schema(cls, key: str, schema: JsonObject, *, needed: bool) -> FormField:
         """Read a field of an OpenAPI document."""
-        choices = [schema, *schema.get("anyOf", ())]
-        many = any(schema_part.get("type") == "array" for schema_part in choices)
-        leaves = [
-            schema_part.get("items", {}) if schema_part.get("type") == "array" else schema_part
-            for schema_part in choices
-        ]
-        leaves += [schema_part for leaf in leaves for schema_part in leaf.get("anyOf", ())]
+        choices = [schema, *schema.objects("anyOf")]
+        many = any(part.text("type") == "array" for part in choices)
+        leaves = [part.at("items") if part.text("type") == "array" else part for part in choices]
+        leaves += [part for leaf in leaves for part in leaf.objects("anyOf")]
         is_file = any(map(_is_file_schema, leaves))
-        is_text = not is_file or any(
-            schema_part.get("type") == "string" and not _is_file_schema(schema_part) for schema_part in leaves
-        )
-        as_json = any("contentMediaType" in schema_part and not _is_file_schema(schema_part) for schema_part in choices)
-        return cls(
-            key, is_file, is_text, many and not as_json, as_json, NO_DEFAULT if needed else schema.get("default")
-        )
+        is_text = not is_file or any(part.text("type") == "string" and not _is_file_schema(part) for part in leaves)
+        as_json = any("contentMediaType" in part.fields and not _is_file_schema(part) for part in choices)
+        default = NO_DEFAULT if needed else schema.fields.get("default")
+        return cls(key, is_file, is_text, many and not as_json, as_json, default)
 
     @classmethod
     def unknown(cls, key: str, value: object) -> FormField:
@@ -69,8 +64,8 @@ class FormField:
         return cls(key, is_file, not is_file, isinstance(value, list), False, None)
 
 
-def _is_file_schema(schema: dict[str, Any]) -> bool:
-    return schema.get("format") == "binary" or schema.get("contentMediaType") == "application/octet-stream"
+def _is_file_schema(schema: JsonObject) -> bool:
+    return schema.text("format") == "binary" or schema.text("contentMediaType") == "application/octet-stream"
 
 
 def fields_of_model(kind: type[BaseModel]) -> dict[str, FormField]:

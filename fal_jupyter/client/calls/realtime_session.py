@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.calls.interface import CallingClient
@@ -19,6 +19,9 @@ from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop, run, r
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
+
+if TYPE_CHECKING:
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 IDLE = "TIMEOUT"  # fal's name for a normal end of a session
 ORDINARY = (1000, 1001, 1005)  # close codes of a normal end
@@ -112,7 +115,7 @@ class RealtimeSession:
         value = msgpack.unpackb(message, raw=False)
         return self._model.model_validate(value) if self._model is not None else value
 
-    def _failure_of(self, error: dict[str, Any]) -> _Failed | None:
+    def _failure_of(self, error: Mapping[str, object]) -> _Failed | None:
         if error.get("error") == IDLE:
             self._ending = "no input came for as long as its session_timeout"
             return None
@@ -136,7 +139,7 @@ class RealtimeSession:
         response = self._socket.response
         return int(response.headers.get(H_REVISION, "0")) if response is not None else 0
 
-    def _refused(self, error: Any) -> RequestError:
+    def _refused(self, error: InvalidStatus) -> RequestError:
         response = error.response
         detail = _json(response.body.decode("utf-8", "replace")) if response.body else ""
         reason = detail.get("detail", detail) if isinstance(detail, dict) else detail
@@ -147,7 +150,7 @@ class RealtimeSession:
             request_id=response.headers.get(H_REQUEST_ID, ""),
         )
 
-    def _closed(self, closed: Any) -> _Failed | None:
+    def _closed(self, closed: ConnectionClosed) -> _Failed | None:
         code = closed.rcvd.code if closed.rcvd is not None else 1006
         if code in ORDINARY:
             self._ending = self._ending or f"the endpoint closed it ({code})"

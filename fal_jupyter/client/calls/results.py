@@ -104,7 +104,7 @@ def _name_of(hint: object) -> str:
     return getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
 
 
-def _dropped(decoded: Any, location: tuple[Any, ...]) -> bool:
+def _dropped(decoded: Any, location: tuple[int | str, ...]) -> bool:
     """Remove a key that the model computes and does not accept."""
     try:
         for step in location[:-1]:

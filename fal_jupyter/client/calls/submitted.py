@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing
@@ -10,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from fal_jupyter.client.calls.events import ServerSentEvents
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.results import failure
 from fal_jupyter.client.connection.answer import Answer, OnOutput
+from fal_jupyter.client.connection.control_connection import decoded
 from fal_jupyter.client.connection.flows import Item, Stream, in_thread, iterate, iterate_async, run, run_async
 from fal_jupyter.domain.errors import (
     BadArguments,
@@ -70,13 +72,24 @@ class Completed:
 Status = Queued | InProgress | Completed
 
 
-def status_of(data: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status:
-    """Read a status answer; *logs* replace those in it."""
-    if data["status"] == "IN_QUEUE":
-        return Queued(data["queue_position"])
-    if data["status"] == "IN_PROGRESS":
+class _StatusRecord(msgspec.Struct):
+    """A status as the queue sends it."""
+
+    status: str
+    queue_position: int = 0
+    logs: list[dict[str, object]] | None = None
+    metrics: dict[str, object] = msgspec.field(default_factory=dict)
+    error: str | None = None
+    error_type: str | None = None
+
+
+def status_of(record: _StatusRecord, logs: list[dict[str, object]] | None) -> Status:
+    """Return the status in *record*, with *logs* in place of its own."""
+    if record.status == "IN_QUEUE":
+        return Queued(record.queue_position)
+    if record.status == "IN_PROGRESS":
         return InProgress(logs)
-    return Completed(logs, data.get("metrics", {}), data.get("error"), data.get("error_type"))
+    return Completed(logs, record.metrics, record.error, record.error_type)
 
 
 class _Tail:
@@ -90,9 +103,10 @@ class _Tail:
         """Take bytes; return the statuses that are complete now, each with all lines so far."""
         for event in self._decoder.feed(data):
             if isinstance(event, dict):
+                record = msgspec.convert(event, _StatusRecord)
                 if self._logs is not None:
-                    self._logs = [*self._logs, *(event.get("logs") or ())]
-                yield status_of(event, self._logs)
+                    self._logs = [*self._logs, *(record.logs or ())]
+                yield status_of(record, self._logs)
 
 
 class Events:
@@ -141,7 +155,7 @@ class SubmittingApp(Protocol):
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
 
-    def value_of(self, name: str, answer: Answer) -> Any:
+    def value_of(self, name: str, answer: Answer) -> object:
         """Return the value of an answer of the endpoint *name*.
 
         Raises:
@@ -210,8 +224,8 @@ class QueuedRequest:
         Raises:
             RequestError: the gateway does not know it, or no longer.
         """
-        data = self._fetch("GET", f"{self._address}/status?logs={int(with_logs)}")
-        self._last = status_of(data, data.get("logs"))
+        record = decoded(self._fetch("GET", f"{self._address}/status?logs={int(with_logs)}"), _StatusRecord)
+        self._last = status_of(record, record.logs)
         return self._last
 
     def iter_events(self, *, with_logs: bool = False) -> Events:
@@ -248,7 +262,7 @@ class QueuedRequest:
     def __await__(self) -> Generator[Any, None, Any]:
         return run_async(self._result()).__await__()
 
-    def _result(self) -> Stream[Status, Any]:
+    def _result(self) -> Stream[Status, object]:
         yield from self._follow(with_logs=True, show=self._show)
         return (yield from in_thread(self._value))
 
@@ -261,7 +275,7 @@ class QueuedRequest:
             self._printed += 1  # before it is shown: an interrupt at that moment must not show it twice
             show(2 if line["level"] == "STDERR" else 1, f"{line['message']}\n")
 
-    def _value(self) -> Any:
+    def _value(self) -> object:
         __tracebackhide__ = True
         answer, gateway = self._request("GET", self._address)
         if answer.status == 404 and self._gateway not in (0, gateway):
@@ -278,7 +292,14 @@ class QueuedRequest:
                 status=answer.status,
                 revision=record["revision"],
                 runner=record["runner"],
-                timing=Timing(**{name: record[name] for name in Timing.__annotations__}),  # type: ignore[literal-required, typeddict-item]
+                timing=Timing(
+                    queue_ms=record["queue_ms"],
+                    start_ms=record["start_ms"],
+                    transfer_ms=record["transfer_ms"],
+                    run_ms=record["run_ms"],
+                    stream_ms=record["stream_ms"],
+                    total_ms=record["total_ms"],
+                ),
             )
             self.endpoint = self.endpoint or self._handle.endpoint_at(record["path"])
         return self._handle.value_of(self.endpoint, answer)
@@ -309,11 +330,11 @@ class QueuedRequest:
         if not isinstance(status, Completed):
             raise _lost()
 
-    def _fetch(self, method: str, target: str) -> Any:
+    def _fetch(self, method: str, target: str) -> bytes:
         answer, gateway = self._request(method, target)
         if answer.status >= 400:
             raise self._failed(answer.status, dict(answer.headers), answer.body, gateway)
-        return json.loads(answer.body)
+        return answer.body
 
     def _request(self, method: str, target: str) -> tuple[Answer, int]:
         try:
@@ -326,8 +347,7 @@ class QueuedRequest:
     def _failed(self, status: int, headers: dict[str, str], body: bytes, gateway: int) -> FalJupyterError:
         if status == 404 and self._gateway not in (0, gateway):
             return _lost()
-        details = _object(body)
-        if details.get("status") == "ALREADY_COMPLETED":
+        if _status_in(body) == "ALREADY_COMPLETED":
             body = b'{"detail": "the request is over already"}'
         error = failure(Answer(status=status, headers=list(headers.items()), body=body), self._name)
         if status == 404:
@@ -444,15 +464,20 @@ def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions)
         raise BadArguments(str(error)) from None
     if answer.status >= 400:
         raise failure(answer, f"{handle.spec.class_name}.submit.{name}")
-    return QueuedRequest(handle, name, _object(answer.body)["request_id"], response.gateway)
+    return QueuedRequest(handle, name, decoded(answer.body, _Accepted).request_id, response.gateway)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+class _Accepted(msgspec.Struct):
+    """The response to a submission."""
+
+    request_id: str
+
+
+def _status_in(body: bytes) -> str:
     try:
-        decoded = json.loads(body)
-    except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
+        return decoded(body, _StatusRecord).status
+    except (ValueError, GatewayError):  # a failure, which has none
+        return ""
 
 
 def _lost(error: Exception | None = None) -> FalJupyterError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import select
@@ -232,6 +231,8 @@ def _start(settings: Settings, idle_exit: float, *, foreground: bool = False) ->
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: Settings) -> None:
+    from fal_jupyter.client.connection.control_connection import StartOutcome, decoded  # start-up
+
     poller = select.poll()
     poller.register(pipe, select.POLLIN)
     if not poller.poll(1000 * START_PATIENCE):
@@ -247,11 +248,11 @@ def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: S
             f"the gateway ended while it started (status {process.returncode})",
             hint=f"its last output is in {settings.logs / 'gateway.err'}",
         )
-    outcome = json.loads(answer)
-    if not outcome["ok"]:
+    outcome = decoded(answer, StartOutcome)
+    if not outcome.ok:
         process.wait()
-        kind = getattr(errors, outcome["kind"], GatewayUnreachable)
-        raise kind(outcome["error"], hint=outcome.get("hint", ""))
+        kind = getattr(errors, outcome.kind, GatewayUnreachable)
+        raise kind(outcome.error, hint=outcome.hint)
 
 
 def _last_words(settings: Settings) -> BinaryIO:

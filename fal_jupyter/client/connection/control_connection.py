@@ -92,6 +92,15 @@ class ErrorResponse(msgspec.Struct, frozen=True):
     status: int = 0
 
 
+class StartOutcome(msgspec.Struct):
+    """What a gateway reports once it serves, or cannot: then the name of the error's class, its message and its hint."""
+
+    ok: bool
+    kind: str = ""
+    error: str = ""
+    hint: str = ""
+
+
 def decoded(body: bytes, kind: type[T]) -> T:
     """Decode JSON that the gateway sent.
 

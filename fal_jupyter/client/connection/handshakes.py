@@ -167,10 +167,10 @@ class _Socket(socket.socket):
         forks.closed_in_child(wrapped)
         return wrapped
 
-    def recv(self, *args: Any) -> bytes:
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As ever."""
         try:
-            return super().recv(*args)
+            return super().recv(bufsize, flags)
         except ConnectionResetError:
             self.unread = True
             raise

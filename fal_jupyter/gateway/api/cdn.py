@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.domain.access.file_lifecycle import Lifecycle
 from fal_jupyter.filestore import StoredFile, Writer
 from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
+from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.requests.data_plane import file_limit_sentence
 from fal_jupyter.gateway.storage.file_rules import (
     byte_range,
@@ -252,7 +253,7 @@ class PromisedHandler(BodyHandler):
     needs_key = False
     takes = "PUT"
 
-    def initialize(self, gateway: Any, trusted: bool) -> None:
+    def initialize(self, gateway: GatewayServices, trusted: bool) -> None:
         super().initialize(gateway, trusted)
         self.upload: Upload | None = None
 

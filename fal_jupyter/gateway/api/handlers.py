@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from typing import Any
+from collections.abc import Mapping
+from types import TracebackType
 
 import msgspec
 from tornado.web import HTTPError, RequestHandler, stream_request_body
@@ -35,6 +36,14 @@ class BadQuery(HTTPError):
         self.detail = detail
 
 
+def raised_in(kwargs: Mapping[str, object]) -> BaseException | None:
+    """Return the exception among the arguments of Tornado's ``write_error``."""
+    match kwargs.get("exc_info"):
+        case (_, BaseException() as error, _):
+            return error
+    return None
+
+
 class Handler(RequestHandler):
     """What the handlers of the control plane share."""
 
@@ -53,8 +62,8 @@ class Handler(RequestHandler):
         self.set_header(H_ERROR_TYPE, error_type)
         self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None, None))[1]
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        error = raised_in(kwargs)
         if isinstance(error, _UNREADABLE):
             self.fail(400, "bad_request", f"the body of {self._question} cannot be read: {error}")
         elif isinstance(error, BadQuery):
@@ -73,7 +82,9 @@ class Handler(RequestHandler):
                 hint=f"the traceback is in {self.gateway.settings.logs / 'gateway.log'}",
             )
 
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+    def log_exception(
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
         if not isinstance(value, _UNREADABLE):
             super().log_exception(typ, value, tb)
 
@@ -152,7 +163,7 @@ class PublicHandler(RequestHandler):
         limit, most = self.body_limit(), self.gateway.settings.max_body
         return limit_sentence(self.gateway.settings) if limit == most else f"the body is larger than {limit} bytes"
 
-    def data_received(self, chunk: bytes) -> Any:
+    def data_received(self, chunk: bytes) -> None:
         """A piece of the body: kept until its method is called."""
         self._received += len(chunk)
         if self._finished:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
 from urllib.parse import unquote_plus
 
 from tornado.iostream import StreamClosedError
@@ -58,7 +57,7 @@ class QueueHandler(PublicHandler):
             length = self.request.headers.get("content-length", "0")
             self._count(int(length) if is_number(length) else 0)
 
-    def data_received(self, chunk: bytes) -> Any:
+    def data_received(self, chunk: bytes) -> None:
         """A piece of the body: counted before it is kept."""
         if self._counted and not self._finished and "content-length" not in self.request.headers:
             self._count(self._received + len(chunk))

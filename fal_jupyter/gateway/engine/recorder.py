@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import msgspec
 
@@ -127,7 +127,7 @@ def replay(lines: Iterable[bytes]) -> list[Divergence]:
 
 
 def _plain(message: RecordedMessage) -> str:
-    fields: dict[str, Any] = msgspec.json.decode(message.fields)
+    fields = msgspec.json.decode(message.fields, type=dict[str, object])
     return f"{message.type}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from array import array
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from fal_jupyter import forks
 from fal_jupyter.domain.text.json_forms import as_a_page_writes
@@ -177,7 +177,7 @@ class Tally:
     def metadata(self) -> dict[str, object]:
         """Return the machine-readable form for the output's metadata."""
         calls = [{name: getattr(call, name) for name in FIELDS} for call in self.records]
-        data: dict[str, Any] = {"calls": calls}
+        data: dict[str, object] = {"calls": calls}
         if len(self.all.totals) > len(calls):
             data["calls_total"] = len(self.all.totals)
         return {"fal_jupyter": as_a_page_writes(data)}

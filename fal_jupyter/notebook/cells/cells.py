@@ -16,9 +16,9 @@ import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
 
 from fal_jupyter.notebook.namespace.tracebacks import CellSyntaxError, show_from_cell
+from fal_jupyter.notebook.shell import Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class CellLocation:
     offset: int
 
 
-def label_of(shell: Any, filename: str) -> str:
+def label_of(shell: Shell, filename: str) -> str:
     """Return ``cell [3]`` for the file name of a cell, or ``""``."""
     named = shell.compile.format_code_name(filename)
     return f"cell {named[1].removeprefix('In')}" if named else ""
 
 
-def locate_cell(shell: Any, body: str, raw: str) -> CellLocation:
+def locate_cell(shell: Shell, body: str, raw: str) -> CellLocation:
     """Locate the running cell, whose complete text is *raw*, by its frame.
 
     A body that is not part of *raw* (a magic called from a program) gets its own file name.
@@ -54,12 +54,12 @@ def locate_cell(shell: Any, body: str, raw: str) -> CellLocation:
     return _new_location(shell, body)
 
 
-def _new_location(shell: Any, body: str) -> CellLocation:
+def _new_location(shell: Shell, body: str) -> CellLocation:
     filename = shell.compile.cache(body, max(0, shell.execution_count - 1), raw_code=body)
     return CellLocation(filename, label_of(shell, filename), 0)
 
 
-def run_body(shell: Any, body: str, location: CellLocation) -> list[type]:
+def run_body(shell: Shell, body: str, location: CellLocation) -> list[type]:
     """Run *body* in the user's namespace and return the classes that it defined, in source order.
 
     A final expression is displayed as in any cell. Top-level ``await`` works.
@@ -85,7 +85,7 @@ def run_body(shell: Any, body: str, location: CellLocation) -> list[type]:
     return sorted(new_classes(shell.user_ns, before), key=lambda cls: line_of_class.get(cls.__name__, sys.maxsize))
 
 
-def _compile(shell: Any, body: str, location: CellLocation) -> tuple[list[CodeType], dict[str, int]]:
+def _compile(shell: Shell, body: str, location: CellLocation) -> tuple[list[CodeType], dict[str, int]]:
     """Return the compiled body (its statements, then a final expression) and the line of each class in it."""
     __tracebackhide__ = True
     blank = len(body) - len(body.lstrip())

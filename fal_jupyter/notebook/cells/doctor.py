@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fal_jupyter.commands.app_doctor import Report
 from fal_jupyter.domain.errors import NotServed
-from fal_jupyter.fal import handle_of
+from fal_jupyter.fal import App, handle_of
 from fal_jupyter.fal.classes.describe import describe_app
 from fal_jupyter.notebook.cells.cells import label_of
-from fal_jupyter.notebook.namespace.app_classes import apps_among
+from fal_jupyter.notebook.namespace.app_classes import apps_among, is_class
+from fal_jupyter.notebook.shell import Shell
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import working_directory
 
@@ -76,15 +77,15 @@ def _options_beyond_class(cls: type[object]) -> Iterator[tuple[str, object]]:
             yield name, served_value[0] if isinstance(served_value, list) and len(served_value) == 1 else served_value
 
 
-def _apps(session: NotebookSession) -> list[Any]:
+def _apps(session: NotebookSession) -> list[type[App]]:
     """Return the app classes bound in the notebook's namespace, without duplicates."""
-    classes = [v for v in list(session.namespace.values()) if issubclass(type(v), type) and v.__module__ == "__main__"]
+    classes = [v for v in list(session.namespace.values()) if is_class(v) and v.__module__ == "__main__"]
     return apps_among(list(dict.fromkeys(classes)))
 
 
-def _set_variables(shell: Any) -> Iterator[tuple[str, str]]:
+def _set_variables(shell: Shell) -> Iterator[tuple[str, str]]:
     """Yield the environment variables set by cells, each with the cell that set it."""
-    cells: list[str] = shell.history_manager.input_hist_raw
+    cells = shell.history_manager.input_hist_raw
     for number, text in enumerate(cells):
         for name in _ENV_MAGIC.findall(text):
             yield name, f"cell [{number}]"
@@ -92,7 +93,7 @@ def _set_variables(shell: Any) -> Iterator[tuple[str, str]]:
             yield from ((name, f"cell [{number}]") for name in _assigned(shell, text))
 
 
-def _assigned(shell: Any, text: str) -> Iterator[str]:
+def _assigned(shell: Shell, text: str) -> Iterator[str]:
     """Yield NAME for each ``os.environ["NAME"] = …`` at the top level of the cell *text*."""
     try:
         tree = ast.parse(shell.transform_cell(text))

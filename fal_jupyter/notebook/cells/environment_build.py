@@ -6,13 +6,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal import describe
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard
-from fal_jupyter.protocol.api import EndpointState
+from fal_jupyter.protocol.api import EndpointState, Number
 from fal_jupyter.protocol.feed import AppState, Build, Picture, Stats, Timeline
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class BuildCard:
 
 def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
     """Return the snapshot of an app that is not published yet."""
-    scaling: dict[str, Any] = asdict(spec.scaling)
+    scaling: dict[str, Number] = asdict(spec.scaling)
     endpoints = [
         EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
         for e in spec.endpoints

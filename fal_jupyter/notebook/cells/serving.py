@@ -24,6 +24,7 @@ from fal_jupyter.notebook.cells.rebind import rebind_classes
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard, as_html, as_text
 from fal_jupyter.notebook.session import NotebookSession, current_session
+from fal_jupyter.notebook.shell import Shell
 
 if TYPE_CHECKING:
     from fal_jupyter.client.call_reports import CallHooks
@@ -129,22 +130,26 @@ def serve_cell(session: NotebookSession, body: str, args: argparse.Namespace) ->
         BaseException: whatever the cell itself raises.
     """
     __tracebackhide__ = True
-    location = cells.locate_cell(session.shell, body, session.raw_cell)
+    shell = session.shell
+    if shell is None:
+        raise UserError("%%fal_app needs IPython")
+    location = cells.locate_cell(shell, body, session.raw_cell)
     provide_fal(session)
     overrides, before = grammar.overrides(args), cells.classes_in(session.namespace)
     with _rebinding_on_error(session, lambda: apps_among(cells.new_classes(session.namespace, before)), overrides):
-        _serve_body(session, body, location, args, overrides)
+        _serve_body(session, shell, body, location, args, overrides)
 
 
 def _serve_body(
     session: NotebookSession,
+    shell: Shell,
     body: str,
     location: cells.CellLocation,
     args: argparse.Namespace,
     overrides: Mapping[str, object],
 ) -> None:
     __tracebackhide__ = True
-    apps = apps_among(cells.run_body(session.shell, body, location))
+    apps = apps_among(cells.run_body(shell, body, location))
     if not apps:
         raise UserError(
             "this cell defines no fal.App class, so there is nothing to serve",

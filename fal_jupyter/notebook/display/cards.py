@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Final, Union, get_args, get_origin, get_type_hints
 
 from fal_jupyter import shipping
 from fal_jupyter.commands.numbers import size
@@ -18,6 +18,7 @@ from fal_jupyter.notebook.display.static_card import CaptureLine, EndpointLine, 
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.shipping.captures import Capture
 
 MAX_NESTING: Final = 3  # depth of nested models whose fields are counted
 _LONG_TEXT: Final = re.compile("prompt|text|body|query", re.IGNORECASE)  # as form/form.mjs has it
@@ -147,7 +148,7 @@ def endpoints_of(spec: AppSpec) -> tuple[EndpointLine, ...]:
     return tuple(EndpointLine(name=e.name, path=e.path, signature=e.signature) for e in spec.endpoints)
 
 
-def captures_of(captures: Iterable[Any]) -> tuple[CaptureLine, ...]:
+def captures_of(captures: Iterable[Capture]) -> tuple[CaptureLine, ...]:
     """Return the captures, largest first."""
     lines = [CaptureLine(name=c.name, kind=c.kind, size=c.size, cell=c.cell) for c in captures]
     return tuple(sorted(lines, key=lambda line: -line.size))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from fal_jupyter.commands.numbers import plural
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.fal import App, handle_of
 from fal_jupyter.fal.classes.describe import describe_endpoints
 from fal_jupyter.fal.classes.routes import endpoints_of
+from fal_jupyter.notebook.shell import PrettyPrinter, Shell
 from fal_jupyter.notebook.style import BAND, CELL, CODE, FAILED, FRAME, MUTED, OK, QUEUE, START, TABLE, element, text
 from fal_jupyter.protocol.feed import AppState
 
@@ -21,13 +21,13 @@ _COLOURS = {"Ready": OK, "Starting": START, "Failing": FAILED}
 _WORDS = {"Zero": "Scaled to zero"}
 
 
-def install(shell: Any) -> Callable[[], None]:
+def install(shell: Shell) -> Callable[[], None]:
     """Install the formatters in *shell*; return the function that uninstalls them."""
     html, plain = (shell.display_formatter.formatters[kind] for kind in ("text/html", "text/plain"))
     original_html = html.for_type(type, lambda cls: as_html(cls) if is_app(cls) else None)
     original_plain = plain.type_printers.get(type)
 
-    def pretty(cls: type, printer: Any, cycle: bool) -> None:
+    def pretty(cls: type, printer: PrettyPrinter, cycle: bool) -> None:
         if len(printer.stack) == 1 and is_app(cls):
             printer.text(as_text(cls))
         elif original_plain is not None:

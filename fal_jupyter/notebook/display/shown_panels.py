@@ -208,7 +208,7 @@ class Panels:
         html = html or as_html(card, pictures.activity_html(snapshot) if snapshot is not None else "", as_of)
         plain = snapshot is not None and saved_panels.page_text(card, snapshot, tab)
         plain = plain or "\n".join(filter(None, (as_text(card, as_of), activity)))
-        bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
+        bundle: dict[str, object] = {"text/plain": plain, "text/html": html}
         if surface.card:
             bundle[MIME] = as_a_page_writes({**displayed.data, "picture": snapshot})
         return bundle
@@ -252,7 +252,7 @@ class Panels:
     def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, object]:
         """Return the dashboard as a MIME bundle, with a static table of all apps."""
         line: FeedLine = session.client.control.snapshot() or FeedLine(apps=[])
-        bundle: dict[str, Any] = {
+        bundle: dict[str, object] = {
             "text/plain": pictures.dashboard_text(line["apps"]),
             "text/html": pictures.dashboard_html(line["apps"]),
         }
@@ -261,7 +261,7 @@ class Panels:
         return bundle
 
     # --- widgets ------------------------------------------------------------------------------------------------
-    def widget(self, session: PanelSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
+    def widget(self, session: PanelSession, data: CardData, bundle: dict[str, object], *, bare: bool = False) -> Any:
         """Return a panel as a widget.
 
         Raises:
@@ -276,7 +276,7 @@ class Panels:
             ) from None
         if self.relay is None:
             self.relay = CommRelay(session.client.control)
-        plain = {name: value for name, value in bundle.items() if name.startswith("text/")}
+        plain = {name: value for name, value in bundle.items() if isinstance(value, str)}
         return AppPanel(dict(data), self.relay, plain, bare=bare)
 
     def close(self) -> None:

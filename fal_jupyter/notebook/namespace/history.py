@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any
+
+from fal_jupyter.notebook.shell import Shell
 
 _CELL_MAGIC = "run_cell_magic"
 
@@ -12,13 +13,13 @@ _CELL_MAGIC = "run_cell_magic"
 class CellHistory:
     """Index of the names that cells bind; each cell is parsed once."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._names: dict[int, tuple[str, frozenset[str]]] = {}
 
     def cell_of(self, name: str) -> str:
         """Return ``cell [7]`` for the latest cell that bound *name* at its top level, or ``""``."""
-        cells: list[str] = self._shell.history_manager.input_hist_parsed
+        cells = self._shell.history_manager.input_hist_parsed
         for number in range(len(cells) - 1, 0, -1):
             if name in self._bound(number, cells[number]):
                 return f"cell [{number}]"

@@ -10,22 +10,21 @@ import linecache
 import traceback as tracebacks
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from fal_jupyter.domain.errors import UserError
+from fal_jupyter.notebook.shell import Shell
 
 
 class CellSyntaxError(UserError):
     """The cell is not valid Python. Displayed exactly as IPython displays a SyntaxError, with that name."""
 
-    def __init__(self, shell: Any, error: SyntaxError) -> None:
+    def __init__(self, shell: Shell, error: SyntaxError) -> None:
         super().__init__(str(error))
         self._shell = shell
         self._error = error
 
     def _render_traceback_(self) -> list[str]:
-        lines: list[str] = self._shell.SyntaxTB.structured_traceback(type(self._error), self._error, [])
-        return lines
+        return self._shell.SyntaxTB.structured_traceback(type(self._error), self._error, [])
 
 
 CellSyntaxError.__name__ = CellSyntaxError.__qualname__ = "SyntaxError"  # the name that front ends display
@@ -38,7 +37,7 @@ def cut_to(traceback: TracebackType | None, filename: str) -> TracebackType | No
     return traceback
 
 
-def show_from_cell(shell: Any, error: BaseException, filename: str) -> None:
+def show_from_cell(shell: Shell, error: BaseException, filename: str) -> None:
     """Make the next display of *error* by IPython start at the first frame of the cell *filename*."""
     user_traceback = cut_to(error.__traceback__, filename)
 
@@ -49,8 +48,7 @@ def show_from_cell(shell: Any, error: BaseException, filename: str) -> None:
             pass
         if user_traceback is None:
             return list(shell.InteractiveTB.get_exception_only(type(error), error))
-        lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, user_traceback, tb_offset=0)
-        return lines
+        return shell.InteractiveTB.structured_traceback(type(error), error, user_traceback, tb_offset=0)
 
     if hasattr(error, "_render_traceback_"):
         return
@@ -69,7 +67,7 @@ _PACKAGE_FOLDER = f"{Path(__file__).parent.parent.parent}/"
 _MAGIC = "get_ipython().run_"
 
 
-def lines_of_call(shell: Any, traceback: TracebackType | None) -> list[str]:
+def lines_of_call(shell: Shell, traceback: TracebackType | None) -> list[str]:
     """Return the user's frames that led to a call as lines of a traceback, from the cell to the first frame of this package."""
     frame_lines: list[str] = []
     for frame, number in tracebacks.walk_tb(traceback):

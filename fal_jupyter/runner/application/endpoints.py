@@ -12,13 +12,12 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeGuard
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import ResponseValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
@@ -32,6 +31,11 @@ from fal_jupyter.runner.application.parameters import BodyRoute, show_body_in_op
 from fal_jupyter.runner.application.websocket_routes import add_websocket_routes, describe_websockets
 from fal_jupyter.runner.process import data_mount, limits
 from fal_jupyter.runner.process.children import end_returned_child
+
+if TYPE_CHECKING:
+    from fal_jupyter.fal.app import App
+
+P = ParamSpec("P")
 
 
 class RequestCancelled(BaseException):
@@ -47,12 +51,12 @@ class EndpointCall:
     """
 
     error: ErrorDescription | None = None
-    result: Any = None
+    result: object = None
     returned: bool = False
     unhandled: bool = False
     answering: bool = False
     exit: str | None = None
-    endpoint: Any = None
+    endpoint: object = None
     disconnected: bool = False
     _thread: int = 0
     _cancelled: bool = False
@@ -151,16 +155,20 @@ def as_failure(error: BaseException) -> BaseException:
     return UserAbort()
 
 
-def _returned(result: Any, endpoint: Any) -> Any:
+def _returned(result: object, endpoint: object) -> object:
     if "PIL.Image" in sys.modules:
         result = pictures.as_files(result)
     call = current_call.get()
     if call is not None:
         call.result, call.returned, call.endpoint = result, True, endpoint
-    if issubclass(type(result), StreamingResponse):
+    if _is_stream(result):
         plain = type(result).stream_response is StreamingResponse.stream_response
         result.body_iterator = body_streams.guarded(result.body_iterator, as_failure, result.charset if plain else "")
     return result
+
+
+def _is_stream(result: object) -> TypeGuard[StreamingResponse]:
+    return issubclass(type(result), StreamingResponse)  # an object may lie about its class
 
 
 def _watched(endpoint: Callable[..., object]) -> Callable[..., object]:
@@ -172,18 +180,18 @@ def _watched(endpoint: Callable[..., object]) -> Callable[..., object]:
     return _watched_coroutine(endpoint) if inspect.iscoroutinefunction(endpoint) else _watched_function(endpoint)
 
 
-def _watched_async_generator(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_async_generator(endpoint: Callable[P, AsyncIterable[object]]) -> Callable[P, AsyncIterable[object]]:
     @wraps_bound(endpoint)
-    async def watched(*args: Any, **kwargs: Any) -> Any:
+    async def watched(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[object]:
         async for value in body_streams.guarded(endpoint(*args, **kwargs), as_failure):
             yield value
 
     return watched
 
 
-def _watched_coroutine(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_coroutine(endpoint: Callable[P, Awaitable[object]]) -> Callable[P, Awaitable[object]]:
     @wraps_bound(endpoint)
-    async def watched(*args: Any, **kwargs: Any) -> Any:
+    async def watched(*args: P.args, **kwargs: P.kwargs) -> object:
         try:
             result = await endpoint(*args, **kwargs)
             end_returned_child()
@@ -247,7 +255,7 @@ def _of_answer(call: EndpointCall, error: Exception) -> ErrorDescription:
     """Describe an error outside of the endpoint: usually in serializing its result."""
     if not call.returned or isinstance(call.result, Response):
         return failures.describe(error, "request", call.endpoint)
-    if issubclass(type(error), ResponseValidationError):
+    if failures.is_wrong_answer(error):
         return failures.describe_wrong_answer(error, call.endpoint, call.result)
     where = failures.find_unjsonable(call.result)
     if where:
@@ -280,21 +288,21 @@ def build(instance: Any) -> FastAPI:
     return app
 
 
-def add_health(app: FastAPI, instance: object) -> None:
+def add_health(app: FastAPI, instance: App) -> None:
     """Add ``GET /health``: the answer of ``instance.health()``."""
     app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
 
 
-def _health(instance: Any) -> Callable[..., Any]:
+def _health(instance: App) -> Callable[[], object]:
     method = instance.health
     if inspect.iscoroutinefunction(method):
 
-        async def health_async() -> Any:
+        async def health_async() -> object:
             return await method()
 
         return health_async
 
-    def health() -> Any:
+    def health() -> object:
         return method()
 
     return health

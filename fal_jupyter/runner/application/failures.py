@@ -15,16 +15,17 @@ import os
 import sysconfig
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from types import TracebackType
-from typing import Any
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypedDict, TypeGuard
 
 import anyio
 import fastapi
 import msgspec
 import starlette
 from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import ResponseValidationError
 
 from fal_jupyter.domain.text.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
@@ -137,14 +138,18 @@ def code_of(error: BaseException) -> str:
         return "<its repr() failed>"
 
 
-def describe_wrong_answer(error: BaseException, endpoint: object, result: object) -> ErrorDescription:
+def is_wrong_answer(error: BaseException) -> TypeGuard[ResponseValidationError]:
+    """Whether an endpoint returned what its annotation does not allow; an error's own ``__class__`` is not asked."""
+    return issubclass(type(error), ResponseValidationError)
+
+
+def describe_wrong_answer(error: ResponseValidationError, endpoint: object, result: object) -> ErrorDescription:
     """Describe a result that does not match its endpoint's annotation: the endpoint's location, the annotation, the result."""
     described = describe(error, "request", endpoint)
     try:
         annotation = getattr(endpoint, "__annotations__", {}).get("return")
         type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        validation: Any = error  # FastAPI's ResponseValidationError
-        errors: Any = validation.errors()
+        errors: Sequence[_ValidationProblem] = error.errors()
         wrong = "; ".join(_wrong_part(item) for item in errors[:3])
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
         name = getattr(endpoint, "__qualname__", "the endpoint")
@@ -160,7 +165,14 @@ def describe_wrong_answer(error: BaseException, endpoint: object, result: object
     return described
 
 
-def _wrong_part(item: Any) -> str:
+class _ValidationProblem(TypedDict):
+    """What is read of one of pydantic's problems."""
+
+    loc: tuple[int | str, ...]
+    msg: str
+
+
+def _wrong_part(item: _ValidationProblem) -> str:
     location = ".".join(str(part) for part in item["loc"][1:])
     return f"{location}: {item['msg']}" if location else str(item["msg"])
 
@@ -265,16 +277,16 @@ def _stack_of(error: BaseException, endpoint: object) -> traceback.StackSummary:
     return stack
 
 
-def _line_of_def(code: Any) -> int:
+def _line_of_def(code: CodeType) -> int:
     """The line of ``def``, below the decorators."""
-    first: int = code.co_firstlineno
+    first = code.co_firstlineno
     for number in range(first, first + 20):
         if linecache.getline(code.co_filename, number).lstrip().startswith(("def ", "async def ")):
             return number
     return first
 
 
-def _frames(tb: TracebackType | None) -> Iterator[tuple[Any, int]]:
+def _frames(tb: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
     walked = traceback.walk_tb(tb)
     first = list(islice(walked, 1000))
     return chain(first, deque(walked, _MAX_STACK)) if len(first) == 1000 else iter(first)

@@ -13,7 +13,7 @@ import inspect
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi._compat import ModelField, get_missing_field_error
@@ -21,6 +21,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
+
+C = TypeVar("C", bound=Callable[..., object])
 
 _MISSING = object()
 
@@ -186,10 +188,10 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
     }
 
 
-def wraps_bound(endpoint: Callable[..., object]) -> Callable[[Callable[..., object]], Callable[..., object]]:
+def wraps_bound(endpoint: Callable[..., object]) -> Callable[[C], C]:
     """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: the bound method's signature is used."""
 
-    def decorate(wrapper: Callable[..., object]) -> Callable[..., object]:
+    def decorate(wrapper: C) -> C:
         functools.update_wrapper(wrapper, endpoint)
         vars(wrapper).pop("__signature__", None)
         return wrapper

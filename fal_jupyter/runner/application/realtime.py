@@ -88,7 +88,7 @@ class RunnerRealtimeSession:
         self.encode = options.encode_message or pack
         self._decode = options.decode_message or unpack
         self._make = options.input_of(method)
-        self._waiting: deque[Any] = deque(maxlen=self._limit())
+        self._waiting: deque[object] = deque(maxlen=self._limit())
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._ended: BaseException | bool = False
@@ -97,7 +97,7 @@ class RunnerRealtimeSession:
     def _limit(self) -> int | None:
         limits = [self.options.buffering] if self.options.buffering else []
         text = self.websocket.query_params.get("max_buffering", "")
-        if text.isdigit() and LEAST_BUFFERING <= int(text) <= MOST_BUFFERING:
+        if text.isascii() and text.isdigit() and len(text) < 4 and LEAST_BUFFERING <= int(text) <= MOST_BUFFERING:
             limits.append(int(text))
         return min(limits, default=None)
 

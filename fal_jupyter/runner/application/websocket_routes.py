@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ParamSpec
 
 from fastapi import FastAPI, WebSocket
 from fastapi.params import Param
@@ -16,6 +16,8 @@ from fal_jupyter.fal.classes.realtime_options import mode_of
 from fal_jupyter.fal.classes.routes import RouteSignature
 from fal_jupyter.runner.application import realtime
 from fal_jupyter.runner.application.parameters import wraps_bound
+
+P = ParamSpec("P")
 
 _BY_VALUE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Noted = Callable[[BaseException], None]
@@ -44,11 +46,11 @@ def add_websocket_routes(
     app.state.websocket_routes = added
 
 
-def _watched(method: Callable[..., Any], as_failure: AsFailure, note: Noted) -> Callable[..., Any]:
+def _watched(method: Callable[P, Any], as_failure: AsFailure, note: Noted) -> Callable[P, Awaitable[object]]:
     """The endpoint, with its exception recorded for the owner."""
 
     @wraps_bound(method)
-    async def watched(*args: Any, **kwargs: Any) -> Any:
+    async def watched(*args: P.args, **kwargs: P.kwargs) -> object:
         try:
             return await method(*args, **kwargs)
         except WebSocketDisconnect:  # the caller disconnected: not a failure of the endpoint
@@ -71,7 +73,7 @@ def _check(path: str, method: Any) -> None:
         if parameter.kind not in _BY_VALUE and not isinstance(parameter.default, Param)
     ]
     try:
-        hints: dict[str, Any] = typing.get_type_hints(raw)
+        hints: dict[str, object] = typing.get_type_hints(raw)
     except Exception:  # an unresolvable name: use the annotations as written
         hints = dict(getattr(raw, "__annotations__", {}))
     missing = [] if inspect.iscoroutinefunction(raw) else ["be defined with async def"]

@@ -74,7 +74,7 @@ def download_file(
 
     def check(headers: dict[str, str]) -> None:
         size = headers.get("content-length", "")
-        if limit is not None and size.isdigit() and int(size) > limit:
+        if limit is not None and size.isascii() and size.isdigit() and len(size) < 19 and int(size) > limit:
             raise DownloadError(
                 f"File to be downloaded is of size {int(size) / _MIB}, which is over the limit of {filesize_limit}"
             )
