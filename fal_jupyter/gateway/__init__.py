@@ -1,1 +1,1 @@
-"""The gateway room: engine (does), run_api and admin_api (talk); what to do is decided in ``domain.fleet``."""
+"""The gateway process: HTTP servers and handlers, and the engine that executes the decisions of ``domain.fleet``."""

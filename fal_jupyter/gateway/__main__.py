@@ -1,6 +1,6 @@
-"""``python -P -m fal_jupyter.gateway --ready-fd N [--idle-exit SECONDS] [--foreground]``: started by ``fal_jupyter.client``, never by hand.
+"""``python -P -m fal_jupyter.gateway --ready-fd N [--idle-exit SECONDS] [--foreground]``: started by ``fal_jupyter.client``.
 
-One a state directory: it holds ``gateway.lock`` as long as it lives, and only the holder may unlink a stale socket.
+There is one per state directory: it holds ``gateway.lock`` while it runs, and only the holder may unlink a stale socket.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from fal_jupyter.settings import Settings, read  # noqa: E402
 from fal_jupyter.state import check_state  # noqa: E402
 
 log = logging.getLogger("fal_jupyter.gateway")
-DRAIN = 30.0  # seconds that a former gateway may take to end
+DRAIN = 30.0  # seconds that a previous gateway may take to end
 
 
 class _PrivateHandler(logging.handlers.RotatingFileHandler):
-    """Makes its files for their owner only, whatever the umask is."""
+    """Creates its files for their owner only, regardless of the umask."""
 
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
@@ -43,7 +43,7 @@ def _start_log(settings: Settings, *, foreground: bool) -> None:
     settings.logs.mkdir(mode=0o700, exist_ok=True)
     file = _PrivateHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
     logs.log_of_process(settings, [file, logging.StreamHandler()] if foreground else [file])
-    logging.getLogger("tornado.general").setLevel(logging.ERROR)  # a hostile head is no event of ours
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)  # malformed heads need no log entry
 
 
 async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: float, ready: int) -> None:
@@ -74,7 +74,7 @@ def _report_ready(ready: int, answer: dict[str, object]) -> None:
 
 
 def main() -> None:
-    """Be the gateway until nobody needs one."""
+    """Run the gateway until it is no longer needed."""
     parser = argparse.ArgumentParser(prog="fal_jupyter.gateway")
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--idle-exit", type=float, default=600.0)
@@ -119,7 +119,7 @@ def _store_refused(settings: Settings, error: sqlite3.DatabaseError) -> StateRef
     if isinstance(error, sqlite3.OperationalError):  # a full disk, a directory without rights …
         return _cannot_write(settings, error)
     return StateRefused(
-        f"{settings.store} is damaged ({error}), and is left as it is",
+        f"{settings.store} is damaged ({error}), and was not changed",
         hint=f"type: mv {settings.store} {settings.store}.damaged",
     )
 

@@ -16,11 +16,11 @@ class Changes:
         self._next: asyncio.Event | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Call *callback* at each change, as long as this object lives."""
+        """Call *callback* at each change, for the lifetime of this object."""
         self._subscribers += (callback,)
 
     def next(self) -> asyncio.Event:
-        """Return the event that the next change sets; take it before looking at the state, so that no change is missed."""
+        """Return the event that the next change sets; get it before reading the state, so that no change is missed."""
         if self._next is None:
             self._next = asyncio.Event()
         return self._next

@@ -1,4 +1,4 @@
-"""One gateway, composed of its rooms."""
+"""The gateway, composed of its components."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
 
 log = logging.getLogger("fal_jupyter.gateway")
-NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
+NO_LEASE = "any"  # lease of keys that end with the last owner
 
 
 class Gateway:
@@ -49,7 +49,7 @@ class Gateway:
 
     Args:
         environment: its variables.
-        idle_exit: seconds without an owner after which it ends; 0: at once.
+        idle_exit: seconds without an owner after which it ends; 0: immediately.
         files: soft limit of open files of a runner.
         lock: descriptor of the life lock.
     """
@@ -111,21 +111,21 @@ class Gateway:
         self._lifetime.reconsider()
 
     def stop(self) -> None:
-        """Begin to drain. From this moment on no lease is granted and no request is taken; a second call does nothing."""
+        """Begin to drain. From now on no lease is granted and no request is accepted; a second call does nothing."""
         self._lifetime.stop()
 
     def _begin_ending(self) -> None:
-        """Remove the socket first, so that a client that is refused finds none.
+        """Remove the socket first, so that a refused client does not find it again.
 
-        It starts the next gateway, which waits for the life lock, and so for the end of this one. Owners learn of the end by their
-        leases.
+        The client then starts the next gateway, which waits for the life lock, and so for the end of this one. Owners are notified
+        by their leases.
         """
         self.engine.requests.begin_ending()
         self._recovery.close()
         self.leases.announce_end()
 
     async def close(self) -> None:
-        """Drain and end what is left, in order. The port stays open until all is drained: runners upload there, and callers get a 503."""
+        """Drain and end everything, in order. The port stays open until all is drained: runners upload there, and callers get a 503."""
         self._listeners.close_unix()
         self.feed.close()
         await self.engine.close()
@@ -142,7 +142,7 @@ class Gateway:
         self.deployments.lease_ended(lease.id)
         if not self.leases.living:
             self.keys.revoke(NO_LEASE)
-            if not self.stopping.is_set():  # else the ports are closed when all is drained
+            if not self.stopping.is_set():  # otherwise the ports are closed after draining
                 self._listeners.close_ports()
         self._lifetime.reconsider()
 
@@ -173,12 +173,12 @@ class Gateway:
         """Open the loopback port if it is closed; returns it.
 
         Raises:
-            PortTaken: *requested* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another port is already open.
         """
         return await self._listeners.open_port(requested)
 
     async def open_for_runners(self, env: Mapping[str, str]) -> None:
-        """Open the TLS port where an app with these variables calls others through it; the app also runs without one."""
+        """Open the TLS port if an app with these variables calls others through it; the app also runs without one."""
         if self._listeners.port and calls_here(env):
             try:
                 await self.open_tls()
@@ -186,7 +186,7 @@ class Gateway:
                 log.warning("runners cannot call apps by fal_client: the TLS port cannot be opened: %s", error)
 
     async def open_tls(self) -> TlsOpened:
-        """Open the TLS port beside the plain one, which is open; returns where it is and what to trust.
+        """Open the TLS port beside the plain one, which is open; returns its URL and the certificates to trust.
 
         Raises:
             OSError: its certificates cannot be written, or no port is free.
@@ -194,18 +194,18 @@ class Gateway:
         return await self._listeners.open_tls()
 
     def open_to_pages(self) -> None:
-        """An app is open to pages of other origins: from here on, the port checks where requests come from."""
+        """An app accepts pages of other origins: check the origin of requests to the port from now on."""
         self._listeners.check_origins(CorsPolicy(self.deployments.published, self.settings.owner))
 
     async def make_client_key(self) -> str:
-        """Make a key that lives until the last owner has ended; the gateway keeps its hash only."""
+        """Create a key that is valid until the last owner has ended; the gateway stores only its hash."""
         key = make_key()
         await self.keys.add(*id_and_hash(key), NO_LEASE, "fal-jupyter env")
         return key
 
     # --- listings -----------------------------------------------------------------------------------------------
     def hello(self) -> Hello:
-        """What answers here."""
+        """The identity of this gateway."""
         return Hello(
             protocol=PROTOCOL,
             version=version(),
@@ -231,12 +231,12 @@ class Gateway:
         return [record for record in records if record is not None]
 
     def runner_records(self) -> list[RunnerRecord]:
-        """All runners, those that are ending included."""
+        """All runners, including those that are ending."""
         return runner_records(self.engine, self.settings.owner)
 
 
 def _recorders(directory: Path | None) -> tuple[FrameDump | None, FleetRecorder | None]:
-    """Make what records frames and the fleet's events; none where nothing is to be recorded, or the directory cannot be written."""
+    """Create the recorders of frames and fleet events; none if recording is off, or the directory cannot be written."""
     if directory is None:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""When a gateway ends: without owners and without requests, at once or after a while."""
+"""Decides when a gateway ends: without owners and requests, immediately or after a delay."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fal_jupyter.gateway.auth.leases import Leases
 
 log = logging.getLogger("fal_jupyter.gateway")
 LINGER: Final = 2.0  # seconds without an owner after which a gateway ends whose Jupyter server has ended
-UNUSED_EXIT: Final = 30.0  # seconds for a first owner, where no other time is set
+UNUSED_EXIT: Final = 30.0  # seconds to wait for a first owner, by default
 
 
 class Lifetime:
-    """Stops a gateway that nobody needs.
+    """Stops an unused gateway.
 
     Args:
         leases: its owners.
@@ -33,7 +33,7 @@ class Lifetime:
         self._leases, self._has_requests, self._on_stop, self._idle_exit = leases, has_requests, on_stop, idle_exit
         self.stopping = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._leases_when_unused = -1  # how many there had been when it was asked to end with the last of them
+        self._leases_when_unused = -1  # number of leases so far when it was requested to end with the last one
 
     @property
     def is_ending(self) -> bool:
@@ -41,7 +41,7 @@ class Lifetime:
         return self.stopping.is_set() or (not self._leases.living and not self._idle_exit)
 
     def reconsider(self) -> None:
-        """An owner or a request came or ended: stop now, later, or not."""
+        """An owner or a request began or ended: stop now, later, or not."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -57,7 +57,7 @@ class Lifetime:
     def stop_when_unused(self) -> None:
         """Do not wait for another owner once the last one has ended, since the Jupyter server of these kernels ends.
 
-        An owner that comes before that cancels it.
+        A new owner before that cancels it.
         """
         self._leases_when_unused = self._leases.total
         self.reconsider()

@@ -1,4 +1,4 @@
-"""A state directory that is removed or moved while its gateway serves: it is made again."""
+"""Recreates a state directory that is removed or moved while its gateway runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
-SETTLE: Final = 0.2  # seconds for whoever removes the state directory to finish
+SETTLE: Final = 0.2  # seconds for the removal of the state directory to finish
 
 
 class StateRecovery:
@@ -41,14 +41,14 @@ class StateRecovery:
         self._watch: StateDirectoryWatch | None = None
 
     def watch(self) -> None:
-        """Watch the state directory from here on."""
+        """Begin to watch the state directory."""
         try:
             self._watch = StateDirectoryWatch(self._settings, self._lost)
-        except OSError as error:  # a user may have only so many watches; then nobody notices a lost directory
+        except OSError as error:  # the number of watches per user is limited; then a lost directory is not detected
             log.warning("%s: %s", error, error.strerror)
 
     def close(self) -> None:
-        """Stop watching, and remove the socket, unless another gateway serves there by now."""
+        """Stop watching, and remove the socket, unless another gateway already serves there."""
         if self._watch is not None:
             self._watch.close()
         if is_current_lock(self._settings, self._lock):
@@ -56,13 +56,13 @@ class StateRecovery:
 
     def _lost(self) -> None:
         if not self._lifetime.stopping.is_set():
-            log.warning("%s was removed or moved; it is made again", self._settings.state)
+            log.warning("%s was removed or moved; recreating it", self._settings.state)
             asyncio.get_running_loop().call_later(SETTLE, lambda: asyncio.ensure_future(self._restore()))
 
     async def _restore(self) -> None:
-        """Make the state directory again.
+        """Recreate the state directory.
 
-        Another gateway that was started in its place meanwhile owns it: then this one ends, and its owners go there.
+        If another gateway was started there meanwhile, that one owns it: this one ends, and its owners use the other.
         """
         if self._lifetime.stopping.is_set():
             return
@@ -77,7 +77,7 @@ class StateRecovery:
                 os.close(former)
             settings.logs.mkdir(mode=0o700, exist_ok=True)
             for handler in logging.getLogger().handlers:
-                handler.close()  # it opens its file again with its next line
+                handler.close()  # it reopens its file with the next line
             for app in self._deployments.published.values():
                 app.log.reopen()
             await self._store.reopen()
@@ -87,6 +87,6 @@ class StateRecovery:
             log.error("%s; this one ends", error)
             self._lifetime.stop()
         except (OSError, FalJupyterError, sqlite3.Error):
-            log.exception("the state directory could not be made again; callers by port are served on")
+            log.exception("the state directory could not be recreated; requests to the port are still served")
         else:
-            log.info("%s is there again", settings.state)
+            log.info("%s was recreated", settings.state)

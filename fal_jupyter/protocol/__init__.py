@@ -1,1 +1,1 @@
-"""Ground floor: the bytes. How frames look, and the one list of paths, headers and fields."""
+"""The protocol between our processes: frames, paths, headers and fields."""

@@ -1,4 +1,4 @@
-"""Addresses of apps as fal's clients write them, and of queued requests below them."""
+"""Parses paths of apps as fal's clients write them, and of queued requests below them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_REQUEST = re.compile(r".*/requests/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{1
 
 
 class AppAddress(NamedTuple):
-    """``owner/alias`` and what comes below it, beginning with ``/``."""
+    """``owner/alias`` and the path below it, beginning with ``/``."""
 
     owner: str
     alias: str
@@ -33,11 +33,11 @@ class JobAddress(NamedTuple):
 
 
 def app_address(path: str, own: str = "") -> AppAddress:
-    """Take an endpoint id apart: ``owner/alias/below``, with or without a namespace before it, or ``<digits>-alias/below``.
+    """Parse an endpoint id: ``owner/alias/below``, with or without a namespace before it, or ``<digits>-alias/below``.
 
     Args:
-        path: without a leading slash, as it stands in the address (percent signs and all).
-        own: the owner whose ``owner-alias`` form is accepted too.
+        path: without a leading slash, as in the URL (percent-encoded).
+        own: the owner for which the form ``owner-alias`` is also accepted.
     """
     first, _, rest = path.partition("/")
     if first in NAMESPACES and "/" in rest:
@@ -52,13 +52,13 @@ def app_address(path: str, own: str = "") -> AppAddress:
 
 
 def is_of_request(path: str) -> bool:
-    """True if *path* names a request by an id as we make them, whatever stands behind it."""
+    """True if *path* contains a request id in our format, regardless of what follows."""
     return _OF_REQUEST.fullmatch(path) is not None
 
 
 def job_address(path: str, own: str = "") -> JobAddress | None:
-    """Take the address of a queued request apart, or give None if it is none. What stands between app and request does
-    not matter: clients drop an endpoint's own path there."""
+    """Parse the path of a queued request, or return None if it is not one. The part between app and request is
+    ignored: clients put an endpoint's own path there."""
     match = _JOB.fullmatch(path)
     if match is None:
         return None
@@ -71,7 +71,7 @@ def job_address(path: str, own: str = "") -> JobAddress | None:
 def is_hostile(path: str) -> bool:
     """True if a path has a ``..`` segment or a control character in it, percent-encoded or not.
 
-    The one rule for paths of strangers. The Jupyter proxy adds to it what proxies read in different ways
+    The only rule for untrusted paths. The Jupyter proxy additionally refuses paths that proxies interpret differently
     (:func:`fal_jupyter.server.targets.is_ambiguous`).
     """
     if not _SUSPECT.search(path):

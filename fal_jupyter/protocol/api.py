@@ -1,7 +1,7 @@
-"""Every path, header and field that two of our processes (or a caller) share: the one list.
+"""All paths, headers and fields shared by two of our processes (or a caller).
 
-Two planes. **Data**: ``/run/{owner}/{alias}/{path}``, by key on the loopback port, by peer uid on the Unix
-socket. **Control**: ``/admin/…``, on the Unix socket only, by peer uid only; a key never opens it.
+Two planes. **Data**: ``/run/{owner}/{alias}/{path}``, authorized by key on the loopback port, by peer uid on the Unix
+socket. **Control**: ``/admin/…``, on the Unix socket only, authorized by peer uid only, never by a key.
 """
 
 from __future__ import annotations
@@ -9,45 +9,45 @@ from __future__ import annotations
 from typing import Final, TypedDict
 
 Number = int | float
-"""A number of JSON: a whole one stays whole where it is decoded, so that nobody reads 300.0 for 300."""
+"""A JSON number: integers stay integers when decoded, so that 300 is not displayed as 300.0."""
 
 PROTOCOL: Final = 2
-"""Raised by every change after which a process of the former version cannot work with one of this version."""
+"""Incremented by every incompatible change."""
 
 # --- data plane -------------------------------------------------------------------------------------------------
 RUN: Final = "/run/"
-SPEAK: Final = "/ws/"  # HTTP over a websocket, which fal has on a host of its own
+SPEAK: Final = "/ws/"  # HTTP over a WebSocket, which fal has on a separate host
 QUEUE: Final = "/queue/"
 REST: Final = "/rest/"
 CDN: Final = "/cdn/"
-CDN_UPLOAD: Final = "cdn/upload"  # what a token for uploads names in place of an app; no alias has a slash
+CDN_UPLOAD: Final = "cdn/upload"  # the "app" in a token for uploads; no alias has a slash
 WEBSOCKET: Final = "WEBSOCKET"  # "method" of a REQUEST frame whose bodies, both ways, are a websocket's bytes
 
 BODILESS: Final = frozenset({204, 304})  # statuses whose responses have no body (RFC 9110, 6.4.1)
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)
 H_ERROR_TYPE: Final = "x-fal-error-type"
-H_START_WITHIN: Final = "x-fal-request-timeout"  # of a request: seconds in which it has to be with a runner
-H_TIMEOUT_TYPE: Final = "x-fal-request-timeout-type"  # of a 504: "user" where the caller's own limit passed
+H_START_WITHIN: Final = "x-fal-request-timeout"  # of a request: limit in seconds for its dispatch to a runner
+H_TIMEOUT_TYPE: Final = "x-fal-request-timeout-type"  # of a 504: "user" if the caller's own limit expired
 H_PRIORITY: Final = "x-fal-queue-priority"  # of a submission: normal, or low
-H_HINT: Final = "x-fal-runner-hint"  # of a request: prefer a runner that gave this hint
+H_HINT: Final = "x-fal-runner-hint"  # of a request: prefer a runner with this hint
 H_CHECK: Final = "x-fal-runner-health-check"  # of an answer: check the health of its runner now
 H_STOP_RUNNER: Final = (
-    "x-fal-stop-runner"  # of an answer: end its runner whatever the status, or keep it; for the gateway alone
+    "x-fal-stop-runner"  # of an answer: end its runner regardless of the status, or keep it; for the gateway only
 )
-H_NEEDS_RETRY: Final = "x-fal-needs-retry"  # of an answer: retry a queued request, or do not; for the gateway alone
+H_NEEDS_RETRY: Final = "x-fal-needs-retry"  # of an answer: retry a queued request, or do not; for the gateway only
 H_NO_RETRY: Final = "x-fal-no-retry"  # of a submission: 1, true, yes: one attempt only
-H_RETRY_CONFIG: Final = "x-fal-retry-config"  # of a submission of the owner's: retries for each condition, as JSON
-H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
-Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
-Q_FORCE: Final = "force"  # of a cancellation's query: end the request whatever the app does; an addition of ours
-Q_MOST_WAITING: Final = "fal_max_queue_length"  # of a submission's query: refuse it with 429 where more wait
+H_RETRY_CONFIG: Final = "x-fal-retry-config"  # of a submission by the owner: retries per condition, as JSON
+H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, separated by commas
+Q_TOKEN: Final = "fal_jwt_token"  # of a query: a token of POST /rest/tokens/
+Q_FORCE: Final = "force"  # of a cancellation's query: end the request in any case; our extension
+Q_MOST_WAITING: Final = "fal_max_queue_length"  # of a submission's query: refuse it with 429 if more are waiting
 Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is posted
-H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is handed on with 200 (A_ANSWER)
+H_STATUS: Final = "x-fal-status"  # the app's own status, if its answer is forwarded with 200 (A_ANSWER)
 H_REVISION: Final = "x-fal-jupyter-revision"
 H_RUNNER: Final = "x-fal-jupyter-runner"
-H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
-H_CELL: Final = "x-fal-jupyter-cell"  # owner's kernel, Unix socket only: number and id of the cell that calls
+H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" requests the framed answer
+H_CELL: Final = "x-fal-jupyter-cell"  # owner's kernel, Unix socket only: number and id of the calling cell
 # Jupyter server extension → gateway, Unix socket only: prefix of the addresses in a response to a client of that server
 H_BASE: Final = "x-fal-jupyter-base"
 # Jupyter server extension → gateway, Unix socket only, in each head that it builds for a browser: "data", or "panel". The first head of a
@@ -57,7 +57,7 @@ H_ROLE: Final = "x-fal-jupyter-role"
 FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
 
 # A RESPONSE frame's head is {"status", "headers", "began"}: *began* is when the runner had the whole request (monotonic seconds,
-# one clock for all processes of a machine; 0 where it answered before).
+# the same clock in all processes of a machine; 0 if it answered before).
 #
 # The framed answer (status 200, body = frames.py frames, all with stream 0):
 #   OUTPUT*  RESPONSE  BODY*  END_BODY      in that order, OUTPUT also between them; ERROR before RESPONSE where user
@@ -79,9 +79,9 @@ ERROR_STATUS: Final = {
 
 
 class Timing(TypedDict):
-    """Where a request's time went, in milliseconds, as the gateway saw it.
+    """The timings of a request in milliseconds, measured by the gateway.
 
-    ``queue_ms`` waiting for a free runner, ``start_ms`` waiting for one to start, ``transfer_ms`` for the body to come and to reach
+    ``queue_ms`` waiting for a free runner, ``start_ms`` waiting for one to start, ``transfer_ms`` for receiving the body and sending it to
     the runner, ``run_ms`` in the runner until its first byte, ``stream_ms`` from that to its last one, ``total_ms`` from the
     request's head to the answer's last byte; the first five sum to it.
     """
@@ -105,7 +105,7 @@ class EndRecord(TypedDict):
 
 
 class ErrorFrame(TypedDict):
-    """One frame of a user's traceback; *lines* are the source lines around it, the failing one among them."""
+    """One frame of a user's traceback; *lines* are the source lines around it, including the failing one."""
 
     filename: str
     lineno: int
@@ -114,7 +114,7 @@ class ErrorFrame(TypedDict):
 
 
 class ErrorDescription(TypedDict):
-    """An exception of user code, as strings only: nothing of it is ever unpickled.
+    """An exception of user code, as strings only: it is never unpickled.
 
     ``type`` is the qualified name (``ValueError``, ``json.decoder.JSONDecodeError``), ``text`` the whole
     traceback as Python would print it, without our frames, with the cell's lines; causes and contexts included.
@@ -135,7 +135,7 @@ ENDING: Final = (
     "gateway_ending"  # error type of the 503 that a draining gateway answers; nothing of the request has begun
 )
 ENDING_SENTENCE: Final = "the gateway is ending; try again in a moment"
-A_LEASE: Final = "/admin/leases/{id}"  # DELETE → {"ending": true where the gateway ends with this lease}
+A_LEASE: Final = "/admin/leases/{id}"  # DELETE → {"ending": true if the gateway ends with this lease}
 A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
 A_APPS: Final = "/admin/apps"  # GET → [AppRecord]
 A_APP: Final = (
@@ -155,30 +155,26 @@ A_PICTURE: Final = "/admin/apps/{alias}/picture"  # GET → feed.Picture, for a 
 A_SCHEMA: Final = (
     "/admin/apps/{alias}/schema"  # GET → OpenAPI of the newest revision · 409 while none of its runners is ready
 )
-A_RESTART: Final = "/admin/apps/{alias}/restart"  # POST → {"revision": N}: new runners come up, then the old ones leave
-A_START: Final = (
-    "/admin/apps/{alias}/start"  # POST → {"revision": N}: an app that was stopped, as long as its owner lives
-)
+A_RESTART: Final = "/admin/apps/{alias}/restart"  # POST → {"revision": N}: new runners start, then the old ones stop
+A_START: Final = "/admin/apps/{alias}/start"  # POST → {"revision": N}: a stopped app whose owner is running
 A_UNLOAD: Final = "/admin/apps/{alias}/unload"  # POST → {"unloaded": alias}: no runner until the next request
 A_CALLS: Final = (
     "/admin/apps/{alias}/calls"  # POST ?path=/… [&method=POST], the body is the endpoint's → 202 {"request_id"}
 )
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
-A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
-A_PRINTED: Final = (
-    "/admin/requests/{id}/printed"  # GET → OUTPUT frames of what it prints, until it ends · 409 where somebody follows
-)
-# GET → [feed.KeyRecord] · POST: lasting keys changed on disk, read them · DELETE /admin/keys/{id} → {"revoked": id}
+A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the buffered answer with its own content-type and x-fal-status, streamed to its end
+A_PRINTED: Final = "/admin/requests/{id}/printed"  # GET → OUTPUT frames of what it prints, until it ends · 409 if there is already a follower
+# GET → [feed.KeyRecord] · POST: reload the persistent keys · DELETE /admin/keys/{id} → {"revoked": id}
 A_KEYS: Final = "/admin/keys"
 A_CLIENT_ENV: Final = (
-    "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
+    "/admin/client-env"  # POST → ClientEnv: opens the TLS port, creates a key that ends with the last owner
 )
-A_SHUTDOWN: Final = "/admin/shutdown"  # POST[?unused=1] → {"stopping": bool}: drain everything, then exit; unused: as soon as no owner is left
+A_SHUTDOWN: Final = "/admin/shutdown"  # POST[?unused=1] → {"stopping": bool}: drain everything, then exit; unused: when the last owner has ended
 
 
 class TlsOpened(TypedDict):
-    """The TLS port of 127.0.0.1, and the files with the authority to trust: alone, and with this machine's public ones."""
+    """The TLS port of 127.0.0.1, and the files with the authority to trust: separately, and with this machine's public ones."""
 
     port: int
     authority: str
@@ -186,7 +182,7 @@ class TlsOpened(TypedDict):
 
 
 class ClientEnv(TypedDict):
-    """Environment variables that point fal's Python client to this gateway."""
+    """Environment variables that connect fal's Python client to this gateway."""
 
     tls: TlsOpened
     key: str
@@ -206,10 +202,10 @@ class Hello(TypedDict):
 
 
 class LeaseAsked(TypedDict):
-    """Body of POST /admin/leases. The client makes the key; the gateway sees its id and SHA-256 only.
+    """Body of POST /admin/leases. The client creates the key; the gateway gets only its id and SHA-256.
 
-    ``kind`` is ``kernel``, ``serve`` or ``script``; ``name`` is how the owner is called in sentences
-    (``search.ipynb``, ``app.py``); ``port`` is the loopback port wanted, 0 for any. ``pid`` is informative:
+    ``kind`` is ``kernel``, ``serve`` or ``script``; ``name`` is the owner's name in messages
+    (``search.ipynb``, ``app.py``); ``port`` is the requested loopback port, 0 for any. ``pid`` is informative:
     the authority is the socket's peer.
     """
 
@@ -234,10 +230,10 @@ class LeaseGranted(TypedDict):
 
 # Publish body: u32 head length | JSON PublishHead | opaque payload (frames.encode_load's layout without frame head).
 class Environment(TypedDict):
-    """Where a runner of this app lives: as the kernel was when the cell ran.
+    """The environment of this app's runners: that of the kernel when the cell ran.
 
-    ``python`` is the interpreter, ``env`` the whole environment to have, ``preload`` the modules out of the
-    template's fixed list that the app wants (``torch``, ``numpy``). ``isolated`` is the name of the app's isolated
+    ``python`` is the interpreter, ``env`` the complete environment, ``preload`` the modules of the
+    template's fixed list that the app uses (``torch``, ``numpy``). ``isolated`` is the name of the app's isolated
     environment, ``""`` in the kernel's own.
     """
 
@@ -277,7 +273,7 @@ class PublishHead(TypedDict):
 class Published(TypedDict):
     """Answer to PUT. ``verdict`` is ``new``, ``nothing``, ``scaled`` or ``rebuild``; ``reason`` names the parts that changed.
 
-    409 with ``{"detail", "error_type": "app_taken", "holder": {"name", "pid", "kind"}}`` where another live owner holds it.
+    409 with ``{"detail", "error_type": "app_taken", "holder": {"name", "pid", "kind"}}`` if another running owner holds it.
     """
 
     app: str
@@ -292,8 +288,8 @@ class Published(TypedDict):
 
 
 class Machine(TypedDict):
-    """What a runner has of this machine. ``type`` is ``""`` where nothing was declared; ``cores`` and ``memory`` (bytes) are 0
-    where they are not limited; ``turn`` spreads runners over the cores."""
+    """A runner's share of the machine. ``type`` is ``""`` if none was declared; ``cores`` and ``memory`` (bytes) are 0
+    if unlimited; ``turn`` spreads runners over the cores."""
 
     type: str
     devices: list[str]
@@ -304,7 +300,7 @@ class Machine(TypedDict):
 
 class LoadHead(TypedDict):
     """JSON head of a LOAD frame: what the runner needs besides the opaque payload. *cdn*: base of the CDN's addresses.
-    *authority*: file with the certificate authority of the gateway's TLS port, ``""`` where the app does not call it."""
+    *authority*: file with the certificate authority of the gateway's TLS port, ``""`` if the app does not call it."""
 
     app: str
     alias: str
@@ -365,8 +361,8 @@ class EndpointState(TypedDict):
 
 
 class AppRecord(TypedDict):
-    """``reason`` is the last decision's sentence; ``environments`` are the isolated
-    ones that its runners have or may get."""
+    """``reason`` explains the last decision; ``environments`` are the isolated
+    ones of its runners, current and future."""
 
     app: str
     alias: str
@@ -391,7 +387,7 @@ class AppRecord(TypedDict):
 
 
 class DecisionRecord(TypedDict):
-    """One decision of an app's scaling: what was there, and what was done by which rule."""
+    """One decision of an app's scaling: the state before, and what was done by which rule."""
 
     seconds_ago: Number
     seen: str
@@ -399,7 +395,7 @@ class DecisionRecord(TypedDict):
 
 
 class ScalingRecord(TypedDict):
-    """``scaling`` is in force; ``by_class`` is what the class (and its cell's options) says, ``overrides`` what was changed since."""
+    """``scaling`` is in force; ``by_class`` has the values of the class (and its cell's options), ``overrides`` later changes."""
 
     app: str
     scaling: dict[str, Number]
@@ -410,7 +406,7 @@ class ScalingRecord(TypedDict):
 
 
 class LogRecord(TypedDict):
-    """One line of output. ``stream``: 1 stdout, 2 stderr, 0 the gateway's own remark."""
+    """One line of output. ``stream``: 1 stdout, 2 stderr, 0 the gateway's own message."""
 
     time: Number
     runner: str
@@ -428,7 +424,7 @@ class ProcessRecord(TypedDict):
 
 
 class DoctorRecord(TypedDict):
-    """The gateway, and every process that it knows."""
+    """The gateway and all its processes."""
 
     gateway: Hello
     processes: list[ProcessRecord]

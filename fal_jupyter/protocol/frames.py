@@ -4,15 +4,15 @@ A frame is nine bytes of head and a payload::
 
     u32 payload length | u8 kind | u32 stream | payload          (big endian)
 
-Stream 0 is the connection itself; every request has a stream number of its own, chosen by the gateway.
+Stream 0 is the connection itself; every request has its own stream number, chosen by the gateway.
 
 HEAD frames (REQUEST, RESPONSE) carry ``u8 flags | u32 head length | head (JSON) | first bytes of the body``; with
 flag ``END`` the body is complete, so that a small request and its answer are one frame each. Longer bodies
 follow as BODY frames; the last one has the same effect as END_BODY after it.
 
 Flow control: each direction of each stream starts with ``WINDOW`` bytes of credit for body bytes (inline ones
-count); the receiver returns credit with WINDOW frames as it passes bytes on. A sender without credit waits. So
-neither side ever holds more than a window of a body, whatever its size.
+count); the receiver returns credit with WINDOW frames as it processes bytes. A sender without credit waits. So
+neither side buffers more than one window of a body.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_PICTURE_TEXT: Final = 1000  # characters
 
 
 class Kind(IntEnum):
-    """What a frame says. The comment gives direction (g gateway, r runner, o owner's kernel) and payload."""
+    """The kind of a frame. The comment gives direction (g gateway, r runner, o owner's kernel) and payload."""
 
     HELLO = 1  # r→g  JSON {"protocol": int, "pid": int}
     LOAD = 2  # g→r  u32 head length | JSON head | opaque payload of the publisher
@@ -50,7 +50,7 @@ class Kind(IntEnum):
     END_BODY = 8  # both, empty; g→o: JSON {"timing": …, "revision": int, "runner": str, "request_id": str}
     ERROR = 9  # r→g→o JSON error description of an exception in user code; precedes the RESPONSE
     CANCEL = (
-        10  # g→r  this stream has no reader: empty, its caller disconnected; b"\x01", its owner cancelled it;
+        10  # g→r  cancel this stream: empty, its caller disconnected; b"\x01", its owner cancelled it;
         # GO_AWAY: the runner is about to exit; a websocket closes and its client reconnects
     )
     WINDOW = 11  # both, u32 credit
@@ -58,7 +58,7 @@ class Kind(IntEnum):
     SHUTDOWN = 13  # g→r  JSON {"grace_s": float, "reason": str}
     PING = 14  # g→r  8 opaque bytes
     PONG = 15  # r→g  the same bytes
-    EXITING = 16  # r→g  JSON {"reason": str}: user code asked the process to end (SystemExit in an endpoint)
+    EXITING = 16  # r→g  JSON {"reason": str}: user code requested the process's exit (SystemExit in an endpoint)
     DISPLAY = 17  # r→g→o HEAD frame, head {"type": one of PICTURES, "text": str}, body: the picture
 
 
@@ -66,7 +66,7 @@ _MOST_KIND: Final = int(max(Kind))
 
 
 class Frame(NamedTuple):
-    """One whole frame; *payload* is the decoder's own memory, safe to keep."""
+    """One complete frame; *payload* is the decoder's own memory, safe to keep."""
 
     kind: int
     stream: int
@@ -85,7 +85,7 @@ def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryvie
     """
     size = len(payload)
     if size > (MAX_LOAD if kind == Kind.LOAD else MAX_PAYLOAD):
-        raise FrameError(f"a frame of kind {kind} cannot carry {size} bytes")
+        raise FrameError(f"a frame of kind {kind} cannot hold {size} bytes")
     return _HEAD.pack(size, kind, stream) + payload
 
 
@@ -108,10 +108,10 @@ def encode_message(kind: Kind | int, stream: int, head: bytes, body: bytes = b""
 
 
 def decode_message(payload: bytes) -> tuple[bytes, bytes, bool]:
-    """Take a REQUEST or RESPONSE payload apart: ``(head, body, end)``.
+    """Parse a REQUEST or RESPONSE payload: ``(head, body, end)``.
 
     Raises:
-        FrameError: the payload is shorter than its own head says.
+        FrameError: the payload is shorter than declared in its head.
     """
     if len(payload) < 5:
         raise FrameError("a message frame without a head")
@@ -137,10 +137,10 @@ def encode_load(head: bytes, payload: bytes) -> bytes:
 
 
 def decode_load(payload: bytes) -> tuple[bytes, bytes]:
-    """Take a LOAD payload apart: ``(head, opaque payload)``.
+    """Parse a LOAD payload: ``(head, opaque payload)``.
 
     Raises:
-        FrameError: the payload is shorter than its own head says.
+        FrameError: the payload is shorter than declared in its head.
     """
     size = int.from_bytes(payload[:4], "big")
     if len(payload) < 4 or len(payload) < 4 + size:
@@ -154,7 +154,7 @@ def encode_window(stream: int, credit: int) -> bytes:
 
 
 class Decoder:
-    """Turn a stream of bytes into frames, whatever way the bytes are cut.
+    """Turn a stream of bytes into frames, however the bytes are split.
 
     Example:
         >>> decoder = Decoder()
@@ -169,7 +169,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Frame]:
-        """Add *data* and give every frame that is complete now.
+        """Add *data* and yield every complete frame.
 
         Raises:
             FrameError: an unknown kind, or a length that no frame of that kind may have.
@@ -190,7 +190,7 @@ class Decoder:
         return iter(frames)
 
     def _complete(self, data: bytes | bytearray | memoryview, frames: list[Frame]) -> int:
-        """Return the frame that had begun what it lacks; says how much of *data* that was."""
+        """Complete the frame that had begun; returns how much of *data* was used."""
         buffer, at = self._buffer, 0
         if len(buffer) < HEAD_SIZE:
             at = HEAD_SIZE - len(buffer)
@@ -217,4 +217,4 @@ def _check(kind: int, size: int) -> None:
     if not 1 <= kind <= _MOST_KIND:
         raise FrameError(f"unknown frame kind {kind}")
     if size > MAX_PAYLOAD and kind != Kind.LOAD:
-        raise FrameError(f"a frame of kind {kind} says it has {size} bytes")
+        raise FrameError(f"a frame of kind {kind} declares {size} bytes")

@@ -1,1 +1,1 @@
-"""The Jupyter server extension: the user's gateway behind Jupyter's login, for programs, pages and panels."""
+"""The Jupyter server extension: exposes the user's gateway behind Jupyter's login, to programs, pages and panels."""

@@ -1,4 +1,4 @@
-"""Tells Jupyter that something runs, so that JupyterHub's culler leaves a server alone that serves requests."""
+"""Reports activity to Jupyter, so that JupyterHub's culler does not stop a server that serves requests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-EVERY: Final = 30.0  # seconds between two looks while something runs
+EVERY: Final = 30.0  # seconds between two checks while something runs
 
 
 class Activity:
-    """Looks at the newest frame of the feed, at most once in :data:`EVERY` seconds, and calls *stamp* while requests run.
+    """Checks the newest frame of the feed, at most once in :data:`EVERY` seconds, and calls *stamp* while requests run.
 
-    Nothing happens while nothing does: no frame, no timer.
+    Without frames there is no timer.
     """
 
     def __init__(self, stamp: Callable[[], None], every: float = EVERY) -> None:
@@ -22,7 +22,7 @@ class Activity:
         self.busy = False
 
     def saw(self, kind: str, line: bytes) -> None:
-        """A line of the feed came."""
+        """A line of the feed arrived."""
         if kind in ("frame", "snapshot"):
             self._newest = line
             if self._timer is None:
@@ -42,14 +42,14 @@ class Activity:
             self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 def is_busy(line: bytes) -> bool:
-    """True if a frame or snapshot shows a request that waits or runs, or a frame one that has just ended."""
+    """True if a frame or snapshot shows a waiting or running request, or a frame one that has just ended."""
     from fal_jupyter.server.feed_lines import load_of  # start-up
 
     read = load_of(line)

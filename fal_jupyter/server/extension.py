@@ -1,4 +1,4 @@
-"""The extension as Jupyter loads it: its options, its routes, and what begins and ends with the server."""
+"""The extension that Jupyter loads: its options, its routes, and its start and end with the server."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class FalJupyterExtension(ExtensionApp):
     load_other_extensions = True
 
     max_body = Integer(
-        0, min=0, help="Largest body of a request in bytes; 0 is no bound (the gateway has its own)."
+        0, min=0, help="Largest body of a request in bytes; 0: unlimited (the gateway has its own limit)."
     ).tag(config=True)
     idle_exit = Float(600.0, min=0, help="Idle seconds after which a gateway that this server started shuts down.").tag(
         config=True
     )
 
     def initialize_handlers(self) -> None:
-        """Add the routes; Jupyter puts its base URL before them."""
+        """Add the routes; Jupyter prefixes its base URL."""
         server = self._server
         self.upstream = Upstream(settings.read(os.environ))
         logs.log_to(self.upstream.settings, server.log.handlers)
@@ -67,11 +67,11 @@ class FalJupyterExtension(ExtensionApp):
         return self.serverapp
 
     def current_activity(self) -> dict[str, bool] | None:
-        """Tell a server that ends by itself when nothing happens that requests run."""
+        """Make a server with an idle shutdown consider running requests as activity."""
         return {"requests": True} if self.activity.busy else None
 
     def _stamp(self) -> None:
-        """Something runs: JupyterHub asks for the last activity of a server before it stops one."""
+        """Something runs: update the last activity, which JupyterHub reads before it stops a server."""
         self._server.web_app.settings["fal_last_activity"] = datetime.now(UTC)
 
     def _has_labextension(self) -> bool:
@@ -97,8 +97,8 @@ class FalJupyterExtension(ExtensionApp):
         self.panel_upstream.close()
 
     async def _leave_gateway(self) -> None:
-        """The gateway ends with the last of its owners, which are this server's kernels, unless another one is left or comes."""
-        with suppress(FalJupyterError, TimeoutError):  # no gateway runs, or it ends by itself
+        """Make the gateway end with the last of its owners, unless there are owners other than this server's kernels."""
+        with suppress(FalJupyterError, TimeoutError):  # no gateway runs, or it is already ending
             async with asyncio.timeout(GOODBYE):
                 await get(self.upstream, f"{A_SHUTDOWN}?unused=1", "POST")
 
@@ -116,5 +116,5 @@ def routes(passing: dict[str, object], panel: dict[str, object], admin: dict[str
 
 
 def extension_points() -> list[dict[str, object]]:
-    """Return what Jupyter asks a package's ``_jupyter_server_extension_points`` for."""
+    """Return the value of a package's ``_jupyter_server_extension_points`` for Jupyter."""
     return [{"module": __name__, "app": FalJupyterExtension}]

@@ -1,7 +1,7 @@
 """One feed of the gateway for all listening panels, byte for byte; ``off`` lines while there is no gateway.
 
-The server listens even when no panel does: that is how it knows that requests run, and JupyterHub's culler that it is not idle.
-Frames are numbered, so a listener that comes later, or was too slow, takes a snapshot of its own and goes on behind it.
+The server listens even without panels, to detect running requests for JupyterHub's culler.
+Frames are numbered, so a listener that joins later, or was too slow, gets its own snapshot and continues after it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from fal_jupyter.server.upstream import NO_GATEWAY, ConnectionLost, Upstream, ge
 from fal_jupyter.server.watch import SocketWatch
 
 log = logging.getLogger("fal_jupyter.server")
-QUEUE_LIMIT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
-PATIENCE: Final = (0.01, 0.05, 0.2, 1.0)  # seconds between a socket that is there and a gateway that takes connections
+QUEUE_LIMIT: Final = 16  # lines queued for one listener; one that is further behind gets a snapshot
+PATIENCE: Final = (
+    0.01,
+    0.05,
+    0.2,
+    1.0,
+)  # seconds between the socket's appearance and a gateway that accepts connections
 _HEAD = re.compile(rb'\{"kind":"(\w+)","time":[-+.\deE]+(?:,"seq":(\d+))?')
 _ENDED = "the gateway ended"
 
@@ -35,18 +40,18 @@ class FeedSubscriber:
         self._relay = relay
         self._lines: deque[tuple[str, int, bytes]] = deque(maxlen=QUEUE_LIMIT)
         self._news = asyncio.Event()
-        self._at: int | None = None  # the last frame that it knows of
+        self._at: int | None = None  # the last frame that it has received
         self._closed = False
 
     def put(self, kind: str, seq: int, line: bytes) -> None:
-        """Add a line; a snapshot and an end make those before it worthless."""
+        """Add a line; a snapshot or an end replaces earlier ones."""
         if kind in ("snapshot", "off"):
             self._lines.clear()
         self._lines.append((kind, seq, line))
         self._news.set()
 
     def close(self) -> None:
-        """The panel is gone."""
+        """The panel disconnected."""
         self._closed = True
         self._news.set()
 
@@ -66,14 +71,14 @@ class FeedSubscriber:
         return None
 
     def _take(self) -> bytes | None:
-        """Take a line that follows what the panel knows."""
+        """Take the next line for the panel."""
         while self._lines:
             kind, seq, line = self._lines[0]
             if kind == "frame" and (self._at is None or seq > self._at + 1):
-                return None  # some are missing
+                return None  # some lines are missing
             self._lines.popleft()
             if kind == "frame" and self._at is not None and seq <= self._at:
-                continue  # the snapshot has it
+                continue  # included in the snapshot
             if kind == "off":
                 self._at = None
             elif kind != "beat":
@@ -87,10 +92,10 @@ class FeedSubscriber:
     async def _snapshot(self) -> bytes | None:
         snapshot = await self._relay.snapshot()
         if snapshot is None:
-            return None  # the gateway is going: the relay will say so
+            return None  # the gateway is ending, which the relay reports
         seq, line = snapshot
         if self._lines and self._lines[0][0] in ("snapshot", "off"):
-            return self._take()  # what came meanwhile is newer
+            return self._take()  # lines received meanwhile are newer
         self._at = seq
         return line
 
@@ -108,16 +113,16 @@ class FeedRelay:
 
     # --- listeners ----------------------------------------------------------------------------------------------
     def listen(self) -> FeedSubscriber:
-        """Take a panel in: it gets a snapshot, or hears that there is no gateway."""
+        """Add a panel, which gets a snapshot, or a notice that there is no gateway."""
         listener = FeedSubscriber(self)
         if not self.live and self._off_line:
             listener.put("off", 0, self._off_line)
-            self._watch.changed.set()  # a panel is listening: look again
+            self._watch.changed.set()  # a panel is listening: check again
         self._listeners.add(listener)
         return listener
 
     def leave(self, listener: FeedSubscriber) -> None:
-        """The panel is gone."""
+        """The panel disconnected."""
         self._listeners.discard(listener)
         listener.close()
 
@@ -135,7 +140,7 @@ class FeedRelay:
         self._task = asyncio.ensure_future(self._run())
 
     def wake(self) -> None:
-        """A gateway was started: look for it."""
+        """A gateway was started: connect to it."""
         self._watch.changed.set()
 
     async def close(self) -> None:
@@ -169,11 +174,11 @@ class FeedRelay:
             except GatewayUnreachable as error:
                 if wait is None or not self._upstream.settings.socket.exists():
                     return error.message
-                await asyncio.sleep(wait)  # between bind and listen nothing happens that could be awaited
+                await asyncio.sleep(wait)  # there is no event to await between bind and listen
                 continue
             log.debug("following the feed of the gateway")
             follower = _Follower(self._line)
-            connection.begin(follower, "GET", bounded=False)  # a stopped gateway goes on telling when it is continued
+            connection.begin(follower, "GET", bounded=False)  # a stopped gateway resumes when it is continued
             connection.write(f"GET {A_FEED} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
             connection.complete()
             try:
@@ -193,7 +198,7 @@ class FeedRelay:
 
     def _off(self, reason: str) -> None:
         if reason == self._reason and self._off_line:
-            return  # all know
+            return  # already reported
         log.debug("no feed: %s", reason)
         self._reason = reason
         self._off_line = encode(FeedLine(kind="off", time=now(), reason=reason))
@@ -203,7 +208,7 @@ class FeedRelay:
 
 
 class _Follower:
-    """The taker of the gateway's feed: cuts it into lines."""
+    """Receives the gateway's feed and splits it into lines."""
 
     def __init__(self, on_line: Callable[[bytes], None]) -> None:
         self.status = 0
@@ -235,7 +240,7 @@ class _Follower:
 
 
 def head_of(line: bytes) -> tuple[str, int]:
-    """Return a line's kind and number (0: none) without reading it all."""
+    """Return a line's kind and number (0: none) without parsing it completely."""
     match = _HEAD.match(line)
     if match is not None:
         return match[1].decode(), int(match[2] or 0)
@@ -246,7 +251,7 @@ def head_of(line: bytes) -> tuple[str, int]:
 
 
 def encode(line: FeedLine) -> bytes:
-    """Return a line of our own."""
+    """Return a line of the server itself."""
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 

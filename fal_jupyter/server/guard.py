@@ -16,10 +16,10 @@ from fal_jupyter.server.headers import SANDBOX
 RESOURCE: Final = "fal"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SENTENCES: Final = {
-    400: "this request is not one that can be passed on",
-    403: "Jupyter does not let you in: send its token, or its cookie with X-XSRFToken from one of its own pages",
+    400: "this request cannot be forwarded",
+    403: "Jupyter denied access: send its token, or its cookie with X-XSRFToken from one of its own pages",
     404: "there is nothing at this address",
-    405: "this address does not know that method",
+    405: "this path does not support that method",
     500: "the extension failed; the server's log says why",
 }
 _TYPES: Final = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "bad_request"}
@@ -39,11 +39,11 @@ class GuardedHandler(JupyterHandler):
     auth_resource = RESOURCE
 
     def action(self) -> str:
-        """What is done, for Jupyter's authorizer: read, write or execute."""
+        """The action for Jupyter's authorizer: read, write or execute."""
         return "read" if self.request.method in SAFE else "write"
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Let in or refuse."""
+        """Check access."""
         try:
             await super().prepare(_redirect_to_login=False)
         except HTTPError as error:
@@ -83,7 +83,7 @@ class GuardedHandler(JupyterHandler):
 
     # --- errors -----------------------------------------------------------------------------------------------
     def get_login_url(self) -> str:
-        """Programs are refused, not sent to a page."""
+        """Do not redirect programs to a login page."""
         raise HTTPError(403)
 
     def set_default_headers(self) -> None:
@@ -104,14 +104,14 @@ class GuardedHandler(JupyterHandler):
         self.finish(error_body(*explain(error)))
 
     def compute_etag(self) -> None:
-        """The responses change all the time, so they have no ETag."""
+        """The responses change continuously, so they have no ETag."""
 
     def set_secure_cookie(self, *args: object, **kwargs: object) -> None:
         """No route sets a login cookie: logging in happens on Jupyter's own pages."""
 
 
 def explain(error: HTTPError) -> tuple[str, str]:
-    """Return an error's type and sentence; what others wrote into it stays in the log."""
+    """Return an error's type and sentence; details from outside stay in the log."""
     if isinstance(error, AccessDenied):
         return error.error_type, error.detail
     status = error.status_code

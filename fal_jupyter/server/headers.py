@@ -1,7 +1,7 @@
-"""Which headers pass between a browser and the gateway, and what they become. No IO.
+"""Filters and rewrites headers between a browser and the gateway. No IO.
 
-What comes from a program is not trusted: it is served from Jupyter's own origin, where a page that it sends could do whatever the user
-can. So data types pass, everything else is a download in a sandbox, and no header passes that changes how the browser treats the origin.
+Answers of apps are not trusted: they are served from Jupyter's own origin, where a page could act as the user.
+So data types pass, everything else is a download in a sandbox, and headers that affect the whole origin are removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOT_OUTWARDS: Final = HOP_BY_HOP | {
     "strict-transport-security", "public-key-pins", "alt-svc", "nel", "report-to", "reporting-endpoints", "accept-ch",
     "speculation-rules", "content-location", "sourcemap", "x-sourcemap", "server", "location", "content-type",
     "content-disposition", "set-login",
-    "x-accel-redirect", "x-sendfile", "x-lighttpd-send-file",  # orders to a web server before Jupyter's: a file of its own
+    "x-accel-redirect", "x-sendfile", "x-lighttpd-send-file",  # commands to a reverse proxy: it would send its own files
 }  # fmt: skip
 _DATA: Final = frozenset(
     {
@@ -54,9 +54,9 @@ def inward(headers: HTTPHeaders, length: str | None, base: str = "", role: str =
     """Return the lines of a request's head for the gateway.
 
     Args:
-        headers: of the caller's request.
-        base: our addresses as the caller knows them, where the answer may have some of the gateway's in it.
-        role: what the connection to the gateway is for (``H_ROLE``).
+        headers: those of the caller's request.
+        base: the caller's URL prefix of our routes, if the answer may contain URLs of the gateway.
+        role: the role of the connection to the gateway (``H_ROLE``).
         length: ``content-length`` of the body, ``"chunked"`` if it is not known yet, None if there is no body.
     """
     named = _named(headers.get_list("Connection"))
@@ -77,7 +77,7 @@ def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHe
 
     Args:
         received: the headers of the gateway's response, names in lower case.
-        prefix: what our addresses have before the gateway's paths (``/user/a%20b/fal``).
+        prefix: our URL prefix before the gateway's paths (``/user/a%20b/fal``).
         target: the requested path on the gateway.
     """
     named = _named(value for name, value in received if name == "connection")
@@ -103,22 +103,22 @@ def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHe
 
 
 def handshake(received: list[tuple[str, str]]) -> bytes:
-    """Return the answer to a websocket's handshake, with what the gateway chose."""
+    """Return the answer to a WebSocket handshake, with the gateway's choices."""
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"{name}: {value}" for name, value in received if name in _HANDSHAKE]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def is_data(kind: str) -> bool:
-    """True if a browser does nothing with that content type but show or keep it."""
-    if "," in kind:  # browsers take the last one of a list
+    """True if a browser only displays or stores that content type."""
+    if "," in kind:  # browsers use the last one of a list
         return False
     plain = kind.partition(";")[0].strip().lower()
     return plain in _DATA or _MEDIA.fullmatch(plain) is not None or _NAMED_JSON.fullmatch(plain) is not None
 
 
 def location(value: str, prefix: str, target: str) -> str | None:
-    """Return a redirection's address below *prefix*, or None if it leads elsewhere."""
+    """Return a redirect's URL below *prefix*, or None if it leads elsewhere."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -132,14 +132,14 @@ def location(value: str, prefix: str, target: str) -> str | None:
         if not path.startswith(app + "/"):
             return None
     elif not path.startswith(RUN):
-        path = app + path  # an app knows nothing of the address that it is served at
+        path = app + path  # an app does not know its public URL
     if is_ambiguous(path) or not query.isprintable() or " " in query:
         return None
     return prefix + path + query
 
 
 def _typed(headers: HTTPHeaders, kinds: list[str], disposition: str) -> None:
-    """Set type and disposition: data as it is, everything else as a download in a sandbox."""
+    """Set type and disposition: data unchanged, everything else as a download in a sandbox."""
     if len(kinds) == 1 and is_data(kinds[0]):
         headers["Content-Type"] = kinds[0]
         if disposition:

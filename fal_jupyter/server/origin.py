@@ -1,4 +1,4 @@
-"""The server's record for kernels: where the user's browser reaches this server."""
+"""The server's record for kernels: the origin under which the user's browser reaches this server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fal_jupyter.server_record import ServerRecord
 
 
 class Origin:
-    """Keeps the record as long as the server lives.
+    """Maintains the record while the server runs.
 
     Args:
-        runtime_dir: Jupyter's runtime directory, which kernels share.
+        runtime_dir: Jupyter's runtime directory, shared with kernels.
         base_url: the server's base URL.
-        public: an address of this server that its administrator knows to be right, or ``""``.
+        public: the server's URL configured by its administrator, or ``""``.
         labextension: whether our front-end extension is installed beside the server.
     """
 
@@ -34,12 +34,12 @@ class Origin:
         self._record = ServerRecord(pid, start_time(pid), base_url, self._configured, labextension)
 
     def saw(self, request: HTTPServerRequest) -> None:
-        """Record the server's origin from an authorized request: as the browser names it, else as the request does."""
+        """Record the server's origin from an authorized request: as sent by the browser, else from the request's host."""
         if self._configured:
             return
         origin = _origin_from_headers(request)
         if not origin and self._record.origin:
-            return  # a program, which may come another way than the browser
+            return  # a program, which may use another address than the browser
         origin = origin or f"{request.protocol}://{request.host}"
         if origin != self._record.origin:
             self._record = replace(self._record, origin=origin)
@@ -63,13 +63,13 @@ class Origin:
 
 
 def _origin_from_headers(request: HTTPServerRequest) -> str:
-    """The server's origin as the browser names it, or ``""``: behind a proxy that terminates TLS only the browser knows the scheme."""
+    """The server's origin as sent by the browser, or ``""``: behind a proxy that terminates TLS only the browser knows the scheme."""
     origin = origin_of(request.headers.get("Origin") or request.headers.get("Referer", ""))
     return origin if origin.partition("://")[2] == request.host else ""
 
 
 def origin_of(address: str) -> str:
-    """Return ``scheme://host[:port]`` of an address, ``""`` where it has none."""
+    """Return ``scheme://host[:port]`` of a URL, ``""`` if it has none."""
     try:
         parts = urlsplit(address)
     except ValueError:

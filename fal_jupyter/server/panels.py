@@ -1,4 +1,4 @@
-"""What the server itself serves to panels: gateway status, gateway start, and the feed."""
+"""Routes for panels that the server itself handles: gateway status, gateway start, and the feed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fal_jupyter.server.upstream import Upstream, get
 
 
 class PanelHandler(GuardedHandler):
-    """What the handlers of panels share."""
+    """Base of the handlers for panels."""
 
     def initialize(self, upstream: Upstream, relay: FeedRelay, origin: Origin, idle_exit: float) -> None:
-        """Take what all requests share."""
+        """Set the shared services."""
         self._upstream, self._relay, self._origin, self._idle_exit = upstream, relay, origin, idle_exit
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Let in or refuse, and remember where the browser reaches us."""
+        """Check access, and record the browser's origin."""
         await super().prepare()
         self._origin.saw(self.request)
 
@@ -43,7 +43,7 @@ class PanelHandler(GuardedHandler):
 
 
 class ExtensionHelloHandler(PanelHandler):
-    """Whether a gateway runs, and which; asking starts none."""
+    """Reports whether a gateway runs, without starting one."""
 
     @authenticated
     async def get(self) -> None:
@@ -59,12 +59,12 @@ class StartHandler(PanelHandler):
     """Starts a gateway on request of a panel."""
 
     def action(self) -> str:
-        """What is done, for Jupyter's authorizer: a gateway runs users' code."""
+        """The action for Jupyter's authorizer: a gateway runs users' code."""
         return "execute"
 
     @authenticated
     async def post(self) -> None:
-        """Start a gateway where none runs, and answer its ``Hello``."""
+        """Start a gateway if none runs, and answer its ``Hello``."""
         try:
             loop, settings = asyncio.get_running_loop(), self._upstream.settings
             await loop.run_in_executor(None, lambda: ensure_gateway(settings, idle_exit=self._idle_exit))
@@ -78,15 +78,15 @@ class StartHandler(PanelHandler):
 
 
 class FeedHandler(PanelHandler):
-    """The feed: JSON lines for as long as the panel and this server live."""
+    """The feed: JSON lines until the panel or this server ends."""
 
     _listener: FeedSubscriber | None = None
 
     @authenticated
     async def get(self) -> None:
-        """Send lines as the panel takes them."""
+        """Send lines as fast as the panel reads."""
         self.set_header("Content-Type", "application/x-ndjson")
-        self.set_header("X-Accel-Buffering", "no")  # for a proxy that would wait for more
+        self.set_header("X-Accel-Buffering", "no")  # prevents buffering in a proxy
         listener = self._listener = self._relay.listen()
         try:
             await self.flush()
@@ -99,13 +99,13 @@ class FeedHandler(PanelHandler):
             self._relay.leave(listener)
 
     def on_connection_close(self) -> None:
-        """The panel is gone."""
+        """The panel disconnected."""
         if self._listener is not None:
             self._relay.leave(self._listener)
 
 
 class PanelNotFoundHandler(GuardedHandler):
-    """Addresses below ``fal`` that mean nothing."""
+    """Unknown paths below ``fal``."""
 
     @authenticated
     def get(self, *_: object) -> None:

@@ -1,6 +1,6 @@
-"""Which addresses below ``{base_url}fal/`` are passed on, and to which path of the gateway. No IO, no request objects.
+"""Maps paths below ``{base_url}fal/`` to paths of the gateway. No IO, no request objects.
 
-A target is always a path on our one socket: there is no host, port or scheme in an address, so nothing else can be reached.
+A target is always a path on our own socket: it has no host, port or scheme, so nothing else can be reached.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from fal_jupyter.protocol.addresses import is_hostile
 
 DATA: Final = ("run", "queue", "cdn", "ws")  # first parts of the data plane's paths, here and on the socket
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-SECRET_ARGUMENTS: Final = frozenset({"token", "_xsrf"})  # of a query: Jupyter's credentials, not the program's
+SECRET_ARGUMENTS: Final = frozenset({"token", "_xsrf"})  # query parameters: Jupyter's credentials, not the program's
 
 _PLAIN = re.compile(r"[A-Za-z0-9/_~!$&'()*+,;=:@-]*(?:\.(?!\.)[A-Za-z0-9/_~!$&'()*+,;=:@-]*)*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 
 
 def is_ambiguous(path: str) -> bool:
-    """True if *path* is hostile, hides a slash, or has a character in it that no address has: proxies read such paths in different ways."""
+    """True if *path* is hostile, has an encoded slash, or an invalid character: proxies interpret such paths differently."""
     if _PLAIN.fullmatch(path):
         return False
     lower = path.lower()
@@ -28,7 +28,7 @@ def is_ambiguous(path: str) -> bool:
 
 
 def without_secrets(query: str) -> str:
-    """Return *query* without the arguments by which Jupyter knows its user, however their names are written."""
+    """Return *query* without Jupyter's credentials, however their names are encoded."""
     if not query:
         return ""
     return "&".join(
@@ -37,5 +37,5 @@ def without_secrets(query: str) -> str:
 
 
 def is_query(query: str) -> bool:
-    """True if *query* can stand in a request's first line."""
+    """True if *query* is valid in a request line."""
     return _PRINTABLE.fullmatch(query) is not None

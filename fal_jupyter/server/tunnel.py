@@ -1,4 +1,4 @@
-"""A websocket, after its handshake: bytes both ways, so that messages of any size, pings and close codes pass as they are."""
+"""A websocket, after its handshake: forwards bytes in both directions, so that messages of any size, pings and close codes are unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PIECE = 64 * 1024
 
 
 class Tunnel:
-    """One websocket between the browser's stream and the gateway's connection. Whichever side is slower holds the other back."""
+    """One websocket between the browser's stream and the gateway's connection. Back-pressure applies in both directions."""
 
     def __init__(self, stream: IOStream, connection: UpstreamConnection) -> None:
         self._stream, self._connection = stream, connection
@@ -28,7 +28,7 @@ class Tunnel:
                 if wait is not None:
                     await wait
         except StreamClosedError:
-            self._connection.close()  # after what was written: a close frame may be the last of it
+            self._connection.close()  # after pending data, which may end with a close frame
 
     def raw(self, data: bytes) -> None:
         """Bytes for the browser."""

@@ -33,11 +33,11 @@ class SocketWatch:
         self._fd = -1
 
     def arm(self) -> None:
-        """Watch the directory; it is made if it is not there.
+        """Watch the directory; it is created if missing.
 
         Raises:
             StateRefused: the directory is not private to the user.
-            OSError: the machine has no watch left.
+            OSError: the system's limit of watches is reached.
         """
         if self._fd >= 0:
             return
@@ -66,7 +66,7 @@ class SocketWatch:
             self.changed.set()
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)

@@ -1,7 +1,7 @@
-"""Joins the modules of ``static/`` to the one ES module that anywidget wants; the same files are the JupyterLab extension's.
+"""Joins the modules of ``static/`` to the single ES module that anywidget requires; the JupyterLab extension uses the same files.
 
-That needs no build, since the modules keep three rules (``static/types.d.ts``): they import modules of the folder only, by name;
-what a module names at its top level no other one does; and they export declarations. ``tests/widgets`` holds them to it.
+No build is needed, since the modules follow three rules (``static/types.d.ts``): they import only modules of the folder, by name;
+their top-level names are unique; and they export declarations. ``tests/widgets`` checks this.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def bundle(folder: Path = STATIC, entry: str = ENTRY) -> str:
     """Return the text of one ES module with *entry*'s ``export default``.
 
     Raises:
-        FalJupyterError: a module breaks a rule; the sentence says which.
+        FalJupyterError: a module breaks a rule; the message says which.
     """
     return _bundle(folder, entry)
 
@@ -52,7 +52,7 @@ def _bundle(folder: Path, entry: str) -> str:
 
 
 def _in_order(folder: Path, name: str, above: list[str], done: list[str]) -> Iterator[str]:
-    """The modules below *name*, then itself: what is used comes before its user."""
+    """The imports of *name*, then the module itself, in dependency order."""
     if name in above:
         raise FalJupyterError(f"modules import one another in a circle: {' → '.join([*above, name])}")
     if name in done:

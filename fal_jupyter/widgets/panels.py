@@ -29,7 +29,7 @@ class AppPanel(anywidget.AnyWidget):
         self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, object], dict[str, object]]:
-        """The widget, and for whoever cannot draw it the picture of its last state."""
+        """The widget, with a static form of its last state for front ends that cannot render it."""
         bundle = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return {**data, **self._picture}, metadata

@@ -1,6 +1,6 @@
-"""The kernel's end of a widget: carries its questions to the gateway, and the gateway's feed to all widgets of this kernel.
+"""The kernel's end of a widget: sends its requests to the gateway, and the gateway's feed to all widgets of this kernel.
 
-Nothing runs on the kernel's main thread, so a busy cell delays what a widget asks only by the comm itself; answers and feed go out
+Nothing runs on the kernel's main thread, so a busy cell delays only requests, by the comm itself; answers and the feed are sent
 while cells run.
 """
 
@@ -32,23 +32,23 @@ ALLOWED = {
 }
 """Requests that a widget may make, the same as a page through the server extension: never publish, lease or shut down."""
 FILE = re.compile(r"cdn/files/[0-9a-f]{32}/[\w.%~+-]*", re.ASCII)
-"""A file of the local CDN, whose address is its key: without a Jupyter server a widget has no other way to load it."""
+"""A file of the local CDN, whose URL is secret: without a Jupyter server a widget cannot load it otherwise."""
 PASSED = ("content-type", "x-fal-status", "retry-after")
 _SENT_TYPE = re.compile(r"[\x20-\x7e]{1,200}")
-"""A content type that is one header's value: with a line's end in it, it could carry a second request past ``ALLOWED``."""
+"""A valid content type: a line break in it could smuggle a second request past ``ALLOWED``."""
 NO_GATEWAY = "no gateway is running: run the app's cell again"
 PAUSE = 2.0  # seconds between two attempts to reach a gateway that ended; only while a widget listens
 
 
 class Sending(Protocol):
-    """What the relay needs of a widget."""
+    """The interface of a widget for the relay."""
 
     def send(self, content: dict[str, object], buffers: list[bytes] | None = None) -> None:
         """Send a message to every view of it."""
 
 
 class CommRelay:
-    """One a kernel. Widgets come by :meth:`listen` and go by :meth:`leave`."""
+    """One per kernel. Widgets join by :meth:`listen` and leave by :meth:`leave`."""
 
     def __init__(self, control: ControlClient) -> None:
         self._control = control
@@ -56,7 +56,7 @@ class CommRelay:
         self._widgets: list[Sending] = []
         self._pending: dict[
             tuple[int, str], Response | None
-        ] = {}  # by widget and question; None until the response head arrives
+        ] = {}  # by widget and request; None until the response head arrives
         self._feed: Response | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -69,7 +69,7 @@ class CommRelay:
 
     # --- the feed -----------------------------------------------------------------------------------------------
     def listen(self, widget: Sending) -> None:
-        """The widget is shown somewhere: it gets everything, then the news."""
+        """The widget is displayed: it gets the complete state, then changes."""
         with self._lock:
             if widget not in self._widgets:
                 self._widgets.append(widget)
@@ -135,12 +135,12 @@ class CommRelay:
 
     def _broadcast(self, message: dict[str, object]) -> None:
         for widget in list(self._widgets):
-            with contextlib.suppress(Exception):  # a comm that is closing; its leave follows
+            with contextlib.suppress(Exception):  # a closing comm; :meth:`leave` follows
                 widget.send(message)
 
-    # --- questions ----------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------
     def take(self, widget: Sending, message: Mapping[str, object], buffers: Sequence[bytes | memoryview]) -> None:
-        """Handle one message of a widget; each request runs in a thread of its own."""
+        """Handle one message of a widget; each request runs in its own thread."""
         if message.get("listen"):
             threading.Thread(target=self.listen, args=(widget,), daemon=True).start()
             return
@@ -158,7 +158,7 @@ class CommRelay:
         ).start()
 
     def _stop(self, key: tuple[int, str]) -> bool:
-        """Abort a request, even before its response head arrived. False: it has ended already."""
+        """Abort a request, even before its response head arrived. False: it has already ended."""
         with self._lock:
             if key not in self._pending:
                 return False
@@ -179,7 +179,7 @@ class CommRelay:
         except GatewayError as error:
             problem = error.message
         except ValueError as error:
-            problem = f"the gateway's answer makes no sense: {error}"
+            problem = f"the gateway's answer is invalid: {error}"
         else:
             problem = ""
         finally:
@@ -192,7 +192,7 @@ class CommRelay:
     def _answered(
         self, key: tuple[int, str], message: Mapping[str, object], body: bytes
     ) -> Iterator[tuple[dict[str, object], list[bytes]]]:
-        """The messages that answer one question, in order."""
+        """The messages that answer one request, in order."""
         method, path = str(message.get("method", "")), str(message.get("path", ""))
         plain, _, query = path.partition("?")
         allowed = ALLOWED.get(method)
@@ -207,7 +207,7 @@ class CommRelay:
             else "application/json"
         )
         if not _SENT_TYPE.fullmatch(sent_type):
-            yield {"error": f"{sent_type[:80]!r} is no content type"}, []
+            yield {"error": f"{sent_type[:80]!r} is not a content type"}, []
             return
         target = ("/" if is_file else ADMIN) + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
         answer = self._control.open(method, target, [("content-type", sent_type)], body)

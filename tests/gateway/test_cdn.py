@@ -146,7 +146,7 @@ def test_a_lifetime_ends_and_its_file_is_swept_by_itself(caller: Caller, header:
 
     assert (status, headers["cache-control"], record.exists()) == (200, "private, max-age=0", True)
     eventually(lambda: caller.ask("GET", url, auth=None)[0] == 404)
-    assert json.loads(caller.ask("GET", url, auth=None)[1])["detail"] == "there is no such file, or none any more"
+    assert json.loads(caller.ask("GET", url, auth=None)[1])["detail"] == "there is no such file, or it has expired"
     eventually(lambda: not record.exists())
 
 

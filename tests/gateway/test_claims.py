@@ -67,7 +67,7 @@ def test_what_is_left_when_all_names_are_taken_is_said(shared: Path, monkeypatch
     monkeypatch.setattr(device_locks, "MOST_SQUATTED", 2)
     for name in (NAME, f"{NAME}.1"):
         squat(shared / name, "file")
-    with pytest.raises(StateRefused, match="others have taken all names") as caught:
+    with pytest.raises(StateRefused, match="other users have taken all names") as caught:
         choose_place((shared,))
     assert caught.value.hint == "set XDG_RUNTIME_DIR to a directory of your own"
     with pytest.raises(StateRefused, match="No such file"):

@@ -410,7 +410,7 @@ def test_a_restart_serves_on_while_new_runners_come_up(wide: Served, client: Cli
     assert status == 200
     assert wide.request("/", {"name": "Ada"}).status == 200
     line = feed.until(lambda line: "apps" in line and app_in(line)["serving"] == answer["revision"])
-    assert app_in(line)["told"] == "restarted by hand"
+    assert app_in(line)["told"] == "restarted manually"
     assert wide.request("/", {"name": "Ada"}).json["pid"] != pid
 
 
@@ -529,8 +529,8 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
         ("POST", "leases", b"[]", 400, "cannot be read: Expected `object`, got `array`"),
         ("POST", "leases", b'{"protocol": 0}', 409, "that of this process is 0"),
         ("POST", "leases", json.dumps(lease).encode(), 400, "key_hash of a lease"),
-        ("GET", "apps/wide/events?revision=x", b"", 400, "revision of GET /admin/apps/wide/events is a whole number"),
-        ("GET", "apps/wide/logs?lines=-1", b"", 400, "lines of GET /admin/apps/wide/logs is a whole number, not '-1'"),
+        ("GET", "apps/wide/events?revision=x", b"", 400, "revision of GET /admin/apps/wide/events must be an integer"),
+        ("GET", "apps/wide/logs?lines=-1", b"", 400, "lines of GET /admin/apps/wide/logs must be an integer, not '-1'"),
         ("PATCH", "apps", b"", 405, "PATCH /admin/apps: Method Not Allowed"),
         ("PUT", "apps/odd", publication({"endpoints": [5]}), 400, "is incomplete: expected a JSON object, got int"),
     ]
@@ -578,7 +578,7 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
         feed.until(
             lambda line: (
                 "apps" in line
-                and (app_in(line)["state"], app_in(line)["told"]) == ("Ready", "started by hand")
+                and (app_in(line)["state"], app_in(line)["told"]) == ("Ready", "started manually")
                 and app_in(line)["stats"]["calls"] == before["stats"]["calls"] + 1
             )
         )

@@ -105,11 +105,10 @@ def test_more_bytes_than_the_queue_holds_are_refused_with_what_to_do_until_some_
     status, told, headers = submit(caller, bytes(5 * MIB))
     assert (status, headers["retry-after"]) == (429, "1")
     assert told["detail"] == (
-        "queue full: 4 requests with 15 MiB of the 16 MiB that it holds are not over (FAL_JUPYTER_QUEUE_BYTES);"
-        " wait for some, or cancel them"
+        "queue full: 4 open requests use 15 MiB of 16 MiB (FAL_JUPYTER_QUEUE_BYTES); wait for some, or cancel them"
     )
     status, told, _ = submit(caller, bytes(17 * MIB))
-    assert (status, told["detail"][:55]) == (413, "the body is larger than the 16 MiB that the queue holds")
+    assert (status, told["detail"][:63]) == (413, "the body is larger than the queue's memory limit of 16 MiB (FAL")
     cancel(caller, taken.pop())
     status, job, _ = submit(caller, bytes(5 * MIB))
     assert status == 200
@@ -170,6 +169,6 @@ def test_an_answer_that_is_larger_than_what_the_queue_keeps_fails_its_job_with_a
     done = caller.wait(job)
     assert (done["error_type"], done["error"]) == ("internal_error", "507 Insufficient Storage")
     status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
-    assert (status, told["detail"][:39]) == (507, "the answer is larger than what the queu")
+    assert (status, told["detail"][:46]) == (507, "the answer is larger than the queue's memory l")
     assert caller.ask("GET", urlsplit(fits["response_url"]).path)[0] == 404  # forgotten for it
     caller.wait(caller.submit({"size": 0}, "/large"))

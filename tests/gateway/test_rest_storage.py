@@ -287,7 +287,7 @@ def test_a_file_that_the_disk_does_not_take_is_told_and_leaves_nothing(tmp_path:
     with cdn_caller(tmp_path, prefix=["prlimit", f"--fsize={4 << 20}"]) as caller:
         status, body, headers = caller.ask("POST", "/cdn/files/upload", bytes(8 << 20))
         assert (status, headers["x-fal-error-type"]) == (507, "internal_error")
-        assert json.loads(body)["detail"] == "the file cannot be kept: File too large"
+        assert json.loads(body)["detail"] == "the file cannot be stored: File too large"
         url, base = caller.begin_parts()
         parts = [json.loads(caller.ask("PUT", f"{base}/{n}", bytes(3 << 20))[1]) for n in (1, 2)]
         assert caller.complete(base, parts)[0] == 507

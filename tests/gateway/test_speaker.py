@@ -247,7 +247,7 @@ def test_an_answer_that_breaks_off_does_not_look_complete(app: Served) -> None:
         with pytest.raises(ConnectionClosedError) as closed:
             answer(connection)
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "the answer of the app broke off")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "the app's answer was cut off")
     assert app.request("/left", {}).status == 200
 
 
@@ -287,7 +287,7 @@ def test_an_ordinary_request_there_is_told_where_to_go(app: Served) -> None:
         told = app.request("/echo", {})
     finally:
         app.ready["url"] = url
-    assert (told.status, told.json["detail"]) == (426, "/ws/ is for websockets; an ordinary request goes to /run/")
+    assert (told.status, told.json["detail"]) == (426, "/ws/ is for WebSockets; use /run/ for ordinary requests")
 
 
 def test_the_end_of_an_app_and_of_the_gateway_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from tests.support.kernel import Cell, Kernel
 NEW, OLD = 2222, 1
 TEXT = "N = {0}\ndef f(): return {0}\nclass Base:\n    def of_base(self): return {0}\n"
 DECORATOR = "import functools\ndef twice(g):\n    @functools.wraps(g)\n    def inner(self): return [g(self), {}]\n    return inner\n"
-RELOAD = "is the former"
 
 
 def cell(name: str, body: str, head: str = "", bases: str = "fal.App", more: str = "") -> str:

@@ -468,8 +468,8 @@ def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) ->
     card = replace(CARD, revision="r4, rebuilt: class Desk changed")
     now: Picture = {**seen, "app": {**seen["app"], "revision": 4, "told": "class Desk changed"}}
     assert _with_state_of(card, now).revision == card.revision
-    restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started by hand"}}
-    assert _with_state_of(card, restarted).revision == "r5, started by hand"
+    restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started manually"}}
+    assert _with_state_of(card, restarted).revision == "r5, started manually"
 
 
 def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:

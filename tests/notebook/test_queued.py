@@ -170,7 +170,10 @@ def test_low_priority_waits_for_normal_ones(jobs: Kernel, tmp_path: Path) -> Non
         ("Jobs.submit(priority='high')", "priority is 'normal' or 'low', not 'high'"),
         ("Jobs.submit(prompt='x')", "arguments go behind an endpoint's name: Jobs.submit.fails(...)"),
         ("Jobs.submit('x')", "Jobs.submit(...) takes how to queue"),
-        ("Jobs.submit(start_timeout=0.05).generate('x')", "x-fal-request-timeout is a number of seconds above 0.1"),
+        (
+            "Jobs.submit(start_timeout=0.05).generate('x')",
+            "x-fal-request-timeout must be a number of seconds above 0.1",
+        ),
         ("Jobs.submit(webhook_url='ftp://x').generate('x')", "webhook"),
         ("Jobs.submit(headers={'x': 'a\\nb'}).generate('x')", "a header contains a line break"),
         ("Jobs.submit.generate()", "missing a required argument: 'prompt'"),

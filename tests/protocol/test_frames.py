@@ -54,13 +54,13 @@ def test_an_unknown_kind_ends_the_connection(data: bytes) -> None:
 
 
 def test_a_length_that_no_frame_may_have_is_refused_before_its_bytes_are_awaited() -> None:
-    with pytest.raises(FrameError, match="says it has"):
+    with pytest.raises(FrameError, match="declares"):
         Decoder().feed(b"\x7f\xff\xff\xff\x07\0\0\0\x01")
 
 
 @pytest.mark.parametrize("kind", [Kind.BODY, Kind.OUTPUT])
 def test_a_payload_too_long_for_its_kind_is_refused_by_the_sender(kind: Kind) -> None:
-    with pytest.raises(FrameError, match="cannot carry"):
+    with pytest.raises(FrameError, match="cannot hold"):
         frames.encode(kind, 1, bytes(frames.MAX_PAYLOAD + 1))
     with pytest.raises(FrameError, match="too long"):
         frames.encode_message(Kind.REQUEST, 1, b"", bytes(frames.MAX_PAYLOAD), end=True)

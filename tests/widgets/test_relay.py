@@ -241,7 +241,7 @@ SMUGGLED = "a\r\n\r\nPOST /admin/apps/talk/calls?path=/ HTTP/1.1\r\nHost: x\r\nC
 def test_no_second_request_hides_in_a_content_type(talk: Served, relay: CommRelay, sent_type: str) -> None:
     widget, before = Widget(), talk.request("/greeted").json
     relay.take(widget, {"id": "1", "method": "GET", "path": "hello", "headers": {"Content-Type": sent_type}}, [])
-    assert "is no content type" in widget.until(lambda m: m.get("id") == "1")["error"]
+    assert "is not a content type" in widget.until(lambda m: m.get("id") == "1")["error"]
     talk.request("/", {"name": "Ada"})
     assert talk.request("/greeted").json == before + 1
 

@@ -1,4 +1,4 @@
-"""The control plane: ``/admin/…`` on the Unix socket, for processes of our own user only."""
+"""The control plane: ``/admin/…`` on the Unix socket, for processes of the gateway's user only."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class HelloHandler(Handler):
 
 
 class _Versioned(TypedDict):
-    """What every version of :class:`LeaseAsked` has."""
+    """The fields that :class:`LeaseAsked` has in every version."""
 
     protocol: int
 
 
 class LeasesHandler(Handler):
-    """A lease is this request: it lasts until the peer's process or connection ends."""
+    """Grants a lease, which lasts until the peer's process or connection ends."""
 
     lease: OwnerLease | None = None
 
@@ -152,7 +152,7 @@ class AppHandler(Handler):
             self.fail(503, ENDING, "the gateway is ending")
             return
         if head["lease"] not in self.gateway.leases.living:
-            self.fail(409, "lease_ended", "the lease that publishes has ended")
+            self.fail(409, "lease_ended", "the publishing lease has ended")
             return
         try:
             spec = AppSpec.from_json(head["spec"])
@@ -201,14 +201,14 @@ class AppHandler(Handler):
 
 
 class _ScalingChange(msgspec.Struct):
-    """Options to set, or back to those of the class."""
+    """Options to set, or a reset to those of the class."""
 
     set: dict[str, object] | None = None
     reset: bool = False
 
 
 class ScalingHandler(Handler):
-    """How an app scales, and changes of it while it runs."""
+    """An app's scaling, and changes while it runs."""
 
     def get(self, alias: str) -> None:
         self._reply(alias, self.gateway.deployments.scaling(alias))
@@ -216,7 +216,11 @@ class ScalingHandler(Handler):
     def post(self, alias: str) -> None:
         try:
             change = msgspec.json.decode(self.request.body, type=_ScalingChange)
-        except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
+        except (
+            msgspec.MsgspecError,
+            ValueError,
+            RecursionError,
+        ):  # before msgspec 0.21 its own error is not a ValueError
             change = _ScalingChange()
         if not change.reset and change.set is None:
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
@@ -251,12 +255,12 @@ class EventsHandler(Handler):
             while not self.closed:
                 change = app.next_change()
                 events = list(revision.events)
-                unsent = revision.event_count - sent  # discarded events are left out, never the verdict
+                unsent = revision.event_count - sent  # discarded events are omitted, never the final one
                 sent = revision.event_count
                 for event in events[max(0, len(events) - unsent) :]:
                     self.write(json.dumps(event) + "\n")
                 await self.flush()
-                if revision.over and sent == revision.event_count:  # more may have come while it was written
+                if revision.over and sent == revision.event_count:  # more may have arrived while writing
                     return
                 await self._changed_or_closed(change)
         except StreamClosedError:
@@ -277,7 +281,7 @@ class EventsHandler(Handler):
 
 
 class LogsHandler(Handler):
-    """An app's last lines; with ``unfinished=1`` those too that a request is still writing."""
+    """An app's last lines; with ``unfinished=1`` including unfinished lines of running requests."""
 
     def get(self, alias: str) -> None:
         app = self.gateway.deployments.find(alias)
@@ -298,7 +302,7 @@ class RunnersHandler(Handler):
 
 
 class RunnerHandler(Handler):
-    """One runner's end."""
+    """Stops one runner."""
 
     def delete(self, runner_id: str) -> None:
         if self.gateway.engine.stop_runner(runner_id, kill=self.get_query_argument("kill", "0") == "1"):
@@ -325,7 +329,7 @@ class DoctorHandler(Handler):
 
 
 class ClientEnvHandler(Handler):
-    """Environment variables that point a client of fal to this gateway."""
+    """Environment variables that connect a client of fal to this gateway."""
 
     async def post(self) -> None:
         if not self.gateway.leases.living:

@@ -25,20 +25,20 @@ from fal_jupyter.gateway.storage.files import MOST_PARTS, Upload, WrongParts
 from fal_jupyter.protocol.api import CDN, CDN_UPLOAD
 
 CHUNK = 256 * 1024
-MOST_WORDS = 4 << 20  # bytes of the word that all parts are there
+MOST_WORDS = 4 << 20  # bytes of the request that completes a multipart upload
 H_FILE_NAME = "x-fal-file-name"
 _ID = r"([0-9a-f]{32})"
 _NO_SCRIPTS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'"
 
 
 class FileHandler(PublicHandler):
-    """One file. A browser must never run it: pages and SVG images are shown without their scripts."""
+    """One file. A browser must never execute it: pages and SVG images are shown without scripts."""
 
-    needs_key = False  # its address is the key, unless its uploader restricted access
+    needs_key = False  # its URL is secret, unless its uploader restricted access
     right = "read"
 
     def body_limit(self) -> int:
-        """A question about a file has no body worth keeping."""
+        """Requests for a file have no body."""
         return SMALL_BODY
 
     async def get(self, file_id: str, name: str) -> None:
@@ -52,10 +52,10 @@ class FileHandler(PublicHandler):
             stored = None
         try:
             file = stored.path.open("rb") if stored is not None else None
-        except OSError:  # swept in this moment, or removed by hand
+        except OSError:  # removed at this moment
             file = None
         if stored is None or file is None:
-            self.fail(404, "", "there is no such file, or none any more")
+            self.fail(404, "", "there is no such file, or it has expired")
             return
         with file:
             await self._answer(stored, file)
@@ -111,14 +111,14 @@ class FileHandler(PublicHandler):
             self.hang_up()
 
     def compute_etag(self) -> None:
-        """It has one already."""
+        """It already has one."""
 
 
 class UploadingHandler(PublicHandler):
-    """What all routes of uploads share.
+    """Base of the upload routes.
 
     Attributes:
-        takes_token: the token that ``/rest/storage/auth/token`` gave opens, as a key does.
+        takes_token: a token of ``/rest/storage/auth/token`` is accepted like a key.
     """
 
     takes_token = True
@@ -130,7 +130,7 @@ class UploadingHandler(PublicHandler):
         return self.takes_token and self.gateway.tokens.admits(self._token(), CDN_UPLOAD, time.time())
 
     def key_id(self) -> str:
-        """Also that of the key for which the token was given."""
+        """Including the id of the key for which the token was issued."""
         return super().key_id() or ("" if self.trusted else self.gateway.tokens.key_of(self._token()))
 
     def _token(self) -> str:
@@ -145,16 +145,16 @@ class UploadingHandler(PublicHandler):
             return Lifecycle()
 
     def file_url(self, file: StoredFile | Upload) -> str:
-        """The address of a file."""
+        """Return the URL of a file."""
         return file.url(f"{self.public_base()}{CDN.rstrip('/')}")
 
     def no_room(self, error: OSError) -> None:
-        """The disk does not take it."""
-        self.fail(507, "internal_error", f"the file cannot be kept: {error.strerror}")
+        """Respond to a failure of the disk."""
+        self.fail(507, "internal_error", f"the file cannot be stored: {error.strerror}")
 
 
 class BodyHandler(UploadingHandler):
-    """A body that is a file: written as it arrives, discarded if it is incomplete."""
+    """Base of routes whose body is a file: written as it arrives, discarded if incomplete."""
 
     takes = "POST"
     writer: Writer | None = None
@@ -181,7 +181,7 @@ class BodyHandler(UploadingHandler):
         """Hook: respond here to refuse the body before any of it is written."""
 
     def data_received(self, chunk: bytes) -> None:
-        """A piece of the file."""
+        """Write a piece of the file."""
         if self.writer is not None:
             try:
                 self.writer.write(chunk)
@@ -200,18 +200,18 @@ class BodyHandler(UploadingHandler):
         super().on_connection_close()
 
     def on_finish(self) -> None:
-        """Whatever was not kept goes."""
+        """Discard a file that was not stored."""
         self._give_up()
 
     def take(self) -> Writer:
-        """Return the file that was written; it is the caller's now."""
+        """Return the written file; the caller takes ownership."""
         writer, self.writer = self.writer, None
         assert writer is not None
         return writer
 
 
 class WholeHandler(BodyHandler):
-    """``POST /cdn/files/upload``: a file in one piece; its address is the answer."""
+    """``POST /cdn/files/upload``: a file in one piece; the answer is its URL."""
 
     lifecycle = Lifecycle()
 
@@ -219,7 +219,7 @@ class WholeHandler(BodyHandler):
         self.lifecycle = self.read_lifecycle()
 
     def post(self) -> None:
-        """Keep the file."""
+        """Store the file."""
         headers = self.request.headers
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
         try:
@@ -231,10 +231,10 @@ class WholeHandler(BodyHandler):
 
 
 class BeginPartsHandler(UploadingHandler):
-    """``POST /cdn/files/upload/multipart``: a file that will come in parts."""
+    """``POST /cdn/files/upload/multipart``: begins an upload in parts."""
 
     def post(self) -> None:
-        """Promise an address."""
+        """Reserve a URL."""
         headers = self.request.headers
         lifecycle = self.read_lifecycle()
         if self._finished:
@@ -245,9 +245,9 @@ class BeginPartsHandler(UploadingHandler):
 
 
 class PromisedHandler(BodyHandler):
-    """Bytes of an upload that was promised an address: the whole of it, or one of its parts.
+    """Bytes of an upload with a reserved URL: all of them, or one part.
 
-    Its address contains the secret and needs no key.
+    Its URL contains a secret and needs no key.
     """
 
     needs_key = False
@@ -262,16 +262,16 @@ class PromisedHandler(BodyHandler):
         secret = parameters.get("secret") or self.get_query_argument("upload", "")
         self.upload = self.gateway.files.upload(parameters["file_id"], secret)
         if self.upload is None or self.upload.complete:
-            self.fail(404, "", "there is no such upload, or none any more")
+            self.fail(404, "", "there is no such upload, or it has expired")
         elif (number := parameters.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
             self.fail(400, "bad_request", f"parts are numbered from 1 to {MOST_PARTS}")
 
     def put(self, file_id: str, secret: str = "", number: str | None = None) -> None:
-        """Keep the bytes."""
+        """Store the bytes."""
         assert self.upload is not None
         self.upload = self.gateway.files.upload(file_id, self.upload.secret)
-        if self.upload is None or self.upload.complete:  # meanwhile
-            self.fail(404, "", "there is no such upload, or none any more")
+        if self.upload is None or self.upload.complete:  # completed or expired meanwhile
+            self.fail(404, "", "there is no such upload, or it has expired")
             return
         part = self.take()
         try:
@@ -294,7 +294,7 @@ class PromisedHandler(BodyHandler):
 
 
 class CompleteHandler(UploadingHandler):
-    """All parts of an upload are there."""
+    """Completes an upload in parts."""
 
     needs_key = False
 
@@ -303,10 +303,10 @@ class CompleteHandler(UploadingHandler):
         return MOST_WORDS
 
     async def post(self, file_id: str, secret: str = "") -> None:
-        """Make one file of them."""
+        """Assemble the parts to one file."""
         upload = self.gateway.files.upload(file_id, secret or self.get_query_argument("upload", ""))
         if upload is None:
-            self.fail(404, "", "there is no such upload, or none any more")
+            self.fail(404, "", "there is no such upload, or it has expired")
             return
         try:
             await self.gateway.files.join(upload, parts_in(self.body))

@@ -1,4 +1,4 @@
-"""The bases of all handlers: those of the control plane, and those of the public routes."""
+"""Base classes of the handlers of the control plane and of the public routes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME = r"([a-z0-9][a-z0-9_.-]*)"
 
 
 class BadQuery(HTTPError):
-    """A query that means nothing: 400 with *detail*."""
+    """An invalid query: 400 with *detail*."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(400)
@@ -45,7 +45,7 @@ def raised_in(kwargs: Mapping[str, object]) -> BaseException | None:
 
 
 class Handler(RequestHandler):
-    """What the handlers of the control plane share."""
+    """Base of the handlers of the control plane."""
 
     gateway: GatewayServices
 
@@ -70,7 +70,7 @@ class Handler(RequestHandler):
             self.fail(400, "bad_request", error.detail)
         elif status_code < 500:
             self.fail(status_code, "bad_request", f"{self._question}: {self._reason}")
-        elif self.gateway.stopping.is_set():  # what it needed is closed already
+        elif self.gateway.stopping.is_set():  # what it needed is already closed
             self.set_header("retry-after", "1")
             self.fail(503, ENDING, ENDING_SENTENCE)
         else:
@@ -96,11 +96,11 @@ class Handler(RequestHandler):
         """Return a number of the query.
 
         Raises:
-            BadQuery: it is none.
+            BadQuery: it is not a number.
         """
         text = self.get_query_argument(name, str(default))
         if not is_number(text):
-            raise BadQuery(f"{name} of {self._question} is a whole number, not {text[:100]!r}")
+            raise BadQuery(f"{name} of {self._question} must be an integer, not {text[:100]!r}")
         return int(text)
 
     def reply(self, value: object) -> None:
@@ -114,11 +114,11 @@ NO_KEY = "missing or wrong key: send Authorization: Key id:secret"
 
 @stream_request_body
 class PublicHandler(RequestHandler):
-    """What the public handlers share: host, path, key, method and length are checked on the request head, before any of the body is stored.
+    """Base of the public handlers: host, path, key, method and length are checked on the request head, before any of the body is stored.
 
     Attributes:
-        needs_key: False if a route lets in everybody, or decides by itself.
-        right: what a key has to have for it.
+        needs_key: False if a route is public, or makes its own decision.
+        right: the right that a key must have.
     """
 
     gateway: GatewayServices
@@ -147,7 +147,7 @@ class PublicHandler(RequestHandler):
             self.check_body()
 
     def check_body(self) -> None:
-        """Refuse by the head alone what this handler does not take: the method, or a body that is too long."""
+        """Refuse a wrong method or a too long body, by the head alone."""
         if getattr(type(self), (self.request.method or "").lower(), None) is RequestHandler._unimplemented_method:
             raise HTTPError(405)
         length = self.request.headers.get("content-length", "")
@@ -164,7 +164,7 @@ class PublicHandler(RequestHandler):
         return limit_sentence(self.gateway.settings) if limit == most else f"the body is larger than {limit} bytes"
 
     def data_received(self, chunk: bytes) -> None:
-        """A piece of the body: kept until its method is called."""
+        """Store a piece of the body until the method's handler is called."""
         self._received += len(chunk)
         if self._finished:
             return
@@ -176,19 +176,19 @@ class PublicHandler(RequestHandler):
 
     @property
     def body(self) -> bytes:
-        """The whole body."""
+        """The complete body."""
         return b"".join(self._pieces)
 
     def has_key(self) -> bool:
-        """True when the caller is our own user, or sends a living key with this route's right."""
+        """True if the caller is the gateway's user, or sends a valid key with this route's right."""
         return self.trusted or self.gateway.keys.admits(self.request.headers.get("authorization", ""), self.right)
 
     def key_id(self) -> str:
-        """The id of the key that opened this route; ``""`` for our own user."""
+        """The id of the caller's key; ``""`` for the gateway's user."""
         return "" if self.trusted else self.gateway.keys.id_of(self.request.headers.get("authorization", ""))
 
     def refuse_key(self, no_key: str = NO_KEY) -> None:
-        """Answer a caller without a key (*no_key* says so), or with one that lacks this route's right."""
+        """Refuse a caller without a key (with the message *no_key*), or whose key lacks this route's right."""
         if why := self.gateway.keys.refusal(self.request.headers.get("authorization", ""), self.right):
             self.fail(403, "", why)
             return
@@ -196,13 +196,13 @@ class PublicHandler(RequestHandler):
         self.fail(401, "", no_key)
 
     def public_base(self) -> str:
-        """Scheme and authority by which the caller reaches this gateway: what absolute addresses in answers begin with."""
+        """Scheme and authority by which the caller reaches this gateway: the prefix of absolute URLs in answers."""
         if self.trusted or not self.request.host:
             return self.gateway.base
         return f"{self.request.protocol}://{self.request.host}"
 
     def fail(self, status: int, error_type: str, detail: object, /, **more: object) -> None:
-        """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
+        """Answer with an error in fal's shape; *error_type* is ``""`` if fal has no name for it."""
         self.set_status(status)
         if error_type:
             self.set_header(H_ERROR_TYPE, error_type)
@@ -215,7 +215,7 @@ class PublicHandler(RequestHandler):
             self.fail(status_code, "internal_error", FAILED)
 
     def hang_up(self) -> None:
-        """Cut the connection: an answer that breaks off must not look complete."""
+        """Close the connection abruptly: an incomplete answer must not look complete."""
         self._auto_finish = False
         if isinstance(self.request.connection, RespondingHandler):
             self.request.connection.connection.drop()

@@ -1,4 +1,4 @@
-"""Load on an app: N calls, C at a time, for a panel that watches their percentiles while they run."""
+"""Load tests of an app: N calls, C at a time, with live percentiles for a panel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class LoadTestReport(TypedDict):
-    """How a load stands: counts, seconds since it began, calls done per second, and times of the calls that are done in milliseconds."""
+    """Progress of a load test: counts, seconds since its start, calls per second, and times of completed calls in milliseconds."""
 
     done: int
     failed: int
@@ -55,7 +55,7 @@ class LoadTest:
         self._began = time.monotonic()
 
     async def follow(self) -> AsyncIterator[LoadTestReport]:
-        """Make the calls, and give a report four times a second; the last one has ``over``."""
+        """Make the calls, and yield a report four times a second; the last one has ``over``."""
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._at_once)]
         try:
             waiting = set(workers)
@@ -83,7 +83,7 @@ class LoadTest:
             self._failed += answer.broken or answer.status >= 400
 
     def report(self, *, over: bool) -> LoadTestReport:
-        """How it stands now."""
+        """The current progress."""
         ordered, passed = self._times, max(time.monotonic() - self._began, 1e-6)
         return LoadTestReport(
             done=len(ordered),

@@ -1,4 +1,4 @@
-"""What a request prints, followed beside its answer: a websocket has no room for it among its messages."""
+"""Streams a request's output separately from its answer, since a WebSocket has no message for it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class OutputTail:
         self._changed = asyncio.Event()
 
     def dispatched(self) -> None:
-        """Nothing is printed by that."""
+        """Ignored."""
 
     def taken_back(self) -> None:
-        """Nor by that."""
+        """Ignored."""
 
     def printed(self, which: int, text: str) -> None:
         """User code printed."""
@@ -53,7 +53,7 @@ class OutputTail:
         self._changed.set()
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Yield what was printed as OUTPUT frames, and go on until the request ends."""
+        """Yield the output as OUTPUT frames, until the request ends."""
         while True:
             self._changed.clear()
             pieces, self._waiting, self._size = self._waiting, [], 0
@@ -66,7 +66,7 @@ class OutputTail:
 
 
 class OutputTailHandler(Handler):
-    """What a request prints: what it has printed already, and what it will."""
+    """A request's output: the text so far, and further text as it is printed."""
 
     _reader: asyncio.Task[None] | None = None
 
@@ -74,10 +74,10 @@ class OutputTailHandler(Handler):
         live = self.gateway.engine.live_request(request_id)
         request = live if live is not None else self.gateway.engine.ended_request(request_id)
         if request is None:
-            self.fail(404, "not_kept", "that request is not known here, or not kept any more")
+            self.fail(404, "not_kept", "that request is not known here, or no longer stored")
             return
         if live is not None and live.is_observed:
-            self.fail(409, "followed", "what that request prints is followed already")
+            self.fail(409, "followed", "the output of that request is already being followed")
             return
         prints = self._begin(request_id, request.alias)
         if live is not None:

@@ -1,4 +1,4 @@
-"""The control plane's part for panels: the feed, requests and their answers, calls that are held, keys, start, restart and unload."""
+"""The control plane's routes for panels: the feed, requests and their answers, buffered calls, keys, start, restart and unload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 
 class PanelFeedHandler(Handler):
-    """The feed: JSON lines as long as the listener listens."""
+    """The feed: JSON lines until the listener disconnects."""
 
     listener: FeedConnection | None = None
 
@@ -60,7 +60,7 @@ class SnapshotHandler(Handler):
 
 
 class AppActionHandler(Handler):
-    """What can be done to an app beside publishing, stopping and scaling it."""
+    """Actions on an app other than publishing, stopping and scaling."""
 
     async def post(self, alias: str, action: str) -> None:
         if action == "start":
@@ -78,7 +78,7 @@ class AppActionHandler(Handler):
             self._call(alias)
 
     def _start(self, alias: str) -> None:
-        """Start an app that was stopped, or a runner of one that has none; any other is left as it is."""
+        """Start an app that was stopped, or a runner of one that has none; otherwise nothing changes."""
         deployments = self.gateway.deployments
         if (running := deployments.published.get(alias)) is not None:
             deployments.wake(alias)
@@ -87,14 +87,14 @@ class AppActionHandler(Handler):
         former = deployments.stopped.get(alias)
         lease = self.gateway.leases.living.get(former.lease) if former is not None else None
         if lease is None:
-            self.fail(404, "not_served", f"no app {alias} was stopped here; run its cell to start it")
+            self.fail(404, "not_served", f"there is no stopped app {alias}; run its cell to start it")
         elif self.gateway.stopping.is_set():
             self.fail(503, ENDING, "the gateway is ending")
         else:
             self.reply({"revision": deployments.start(alias, lease.name)})
 
     async def _make_key(self, alias: str) -> None:
-        """Create a key that lives as long as the app's owner; only its hash is stored."""
+        """Create a key that is valid until the app's owner ends; only its hash is stored."""
         lease = self.gateway.leases.living.get(self.gateway.deployments.published[alias].lease)
         if lease is None:
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
@@ -105,7 +105,7 @@ class AppActionHandler(Handler):
         self.reply({"key": key})
 
     def _call(self, alias: str) -> None:
-        """Call an endpoint for a panel; its answer is held."""
+        """Call an endpoint for a panel; its answer is buffered."""
         target = target_of(self.get_query_argument("path", "/"), self.get_query_argument("method", "POST"), _METHODS)
         if target is None:
             self.fail(400, "bad_request", NO_TARGET)
@@ -120,7 +120,7 @@ class AppActionHandler(Handler):
 
 
 class PictureHandler(Handler):
-    """One app, thin enough for a saved notebook."""
+    """One app's state, reduced for a saved notebook."""
 
     def get(self, alias: str) -> None:
         if any(app.alias == alias for app in self.gateway.deployments.known()):
@@ -147,20 +147,20 @@ class SchemaHandler(Handler):
                 return
             answer = await internal_call(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
             if answer.status != 200 or answer.broken:
-                self.fail(502, "no_schema", f"{alias} gave no description of its endpoints (status {answer.status})")
+                self.fail(502, "no_schema", f"{alias} returned no OpenAPI document (status {answer.status})")
                 return
             revision.schema = answer.body()
         self.finish(revision.schema)
 
 
 class RequestHandler(Handler):
-    """One request: what is known of it, and its end."""
+    """One request: its record, and its cancellation."""
 
     def get(self, request_id: str) -> None:
         engine = self.gateway.engine
         live, recorded = engine.live_request(request_id), engine.ended_request(request_id)
         if live is None and recorded is None:
-            self.fail(404, "not_kept", "that request is not known here, or not kept any more")
+            self.fail(404, "not_kept", "that request is not known here, or no longer stored")
             return
         published = self.gateway.deployments.find(
             recorded.alias if recorded is not None else live.alias if live else ""
@@ -196,14 +196,14 @@ class RequestHandler(Handler):
 
 
 class AnswerHandler(Handler):
-    """A buffered answer, followed to its end. It is data: a browser must not render it as a page, whatever its type."""
+    """A buffered answer, streamed to its end. It is data: a browser must not render it as a page, whatever its type."""
 
     closed = False
 
     async def get(self, request_id: str) -> None:
         call = self.gateway.calls.find(request_id)
         if call is None:
-            self.fail(404, "not_kept", "the answer to that request is not kept here")
+            self.fail(404, "not_kept", "the answer to that request is not stored here")
             return
         self._reader = asyncio.current_task()
         try:
@@ -230,7 +230,7 @@ class AnswerHandler(Handler):
 
 
 class KeysHandler(Handler):
-    """The keys that open the data plane now."""
+    """The currently valid keys of the data plane."""
 
     def get(self) -> None:
         self.reply(self.gateway.keys.listed())
@@ -241,13 +241,13 @@ class KeysHandler(Handler):
 
 
 class KeyHandler(Handler):
-    """One key's end."""
+    """Revokes one key."""
 
     def delete(self, key_id: str) -> None:
         if self.gateway.keys.revoke_one(key_id):
             self.reply({"revoked": key_id})
         else:
-            self.fail(404, "no_key", "there is no living key of that id")
+            self.fail(404, "no_key", "there is no valid key of that id")
 
 
 _ID = r"([0-9a-f-]{36})"

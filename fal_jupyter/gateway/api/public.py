@@ -1,4 +1,4 @@
-"""What the gateway serves beside the data plane: queue, REST, files, the proxy route. Ordinary handlers.
+"""The public routes outside the data plane: queue, REST, files, the proxy route. Ordinary handlers.
 
 Requests on the port need a key, unless the route is exempt; requests on the Unix socket come from the gateway's own user.
 """

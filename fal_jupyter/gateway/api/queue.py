@@ -34,15 +34,15 @@ from fal_jupyter.protocol.api import (
     QUEUE,
 )
 
-PING = 10.0  # seconds without news after which a status stream says that it lives
+PING = 10.0  # seconds without news after which a status stream sends a ping
 _SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
 
 
 class QueueHandler(PublicHandler):
     """Everything below ``/queue/``."""
 
-    needs_key = False  # an app decides
-    # defaults, since a request with a target that cannot be read never gets to prepare()
+    needs_key = False  # the app decides
+    # defaults, since prepare() is not called for a request with an invalid target
     _follower: asyncio.Task[object] | None = None
     _counted = False  # the body is counted in the queue's memory
 
@@ -58,7 +58,7 @@ class QueueHandler(PublicHandler):
             self._count(int(length) if is_number(length) else 0)
 
     def data_received(self, chunk: bytes) -> None:
-        """A piece of the body: counted before it is kept."""
+        """Add a piece of the body, after counting it."""
         if self._counted and not self._finished and "content-length" not in self.request.headers:
             self._count(self._received + len(chunk))
         super().data_received(chunk)
@@ -79,11 +79,11 @@ class QueueHandler(PublicHandler):
             self.gateway.queue.memory.release(self._id)
 
     def on_finish(self) -> None:
-        """The request was answered: what was not submitted is counted no more."""
+        """The request was answered: release the memory of a body that was not submitted."""
         self._stop_counting()
 
     def body_limit(self) -> int:
-        """Only submissions have a body."""
+        """Limit of the body; only submissions have one."""
         return SMALL_BODY if self.job is not None else super().body_limit()
 
     @property
@@ -116,7 +116,7 @@ class QueueHandler(PublicHandler):
             self._check_stranger(address.owner, address.alias)
 
     def _check_stranger(self, owner: str, alias: str) -> None:
-        """Refuse what a page may make a browser send to a public app."""
+        """Refuse requests that a web page may make a browser send to a public app."""
         gateway, headers = self.gateway, self.request.headers
         spec = gateway.deployments.spec_of(alias)
         if is_foreign(headers, spec.cors if spec is not None else (), method=""):
@@ -126,7 +126,7 @@ class QueueHandler(PublicHandler):
             self.fail(405, "bad_request", "a GET request submits nothing here without a key: use POST")
 
     def check_access(self, owner: str, alias: str) -> bool:
-        """True if the client may access that app (or what is left of it); responds with an error otherwise."""
+        """True if the client may access that app (or its remaining jobs); responds with an error otherwise."""
         gateway = self.gateway
         spec = gateway.deployments.spec_of(alias) if owner == gateway.settings.owner else None
         if (spec is not None and spec.auth == "public") or self._has_credentials(alias):
@@ -135,7 +135,7 @@ class QueueHandler(PublicHandler):
         return False
 
     def _has_credentials(self, alias: str) -> bool:
-        """True for our own user, a living key, or a token of that app."""
+        """True for the gateway's user, a valid key, or a token of that app."""
         if self.has_key():
             return True
         token = token_of(self.request.query)
@@ -153,7 +153,7 @@ class QueueHandler(PublicHandler):
     async def _submit(self, address: AppAddress) -> None:
         gateway = self.gateway
         spec = gateway.deployments.spec_of(address.alias)
-        if spec is None and gateway.stopping.is_set():  # stopped while the body came
+        if spec is None and gateway.stopping.is_set():  # stopped while the body arrived
             self.set_header("retry-after", "1")
             self.fail(503, ENDING, ENDING_SENTENCE)
             return
@@ -175,7 +175,7 @@ class QueueHandler(PublicHandler):
         webhook, query = _without(Q_WEBHOOK, self.request.query)
         most, query = _without(Q_MOST_WAITING, query)
         if most is not None and not is_number(most):
-            self.fail(400, "bad_request", f"{Q_MOST_WAITING} is a number of requests, not {most!r}"[:200])
+            self.fail(400, "bad_request", f"{Q_MOST_WAITING} must be a number of requests, not {most!r}"[:200])
             return
         if most is not None and (waiting := gateway.queue.waiting(address.alias)) > int(most):
             self.set_header("retry-after", "1")
@@ -194,7 +194,7 @@ class QueueHandler(PublicHandler):
                 address.alias, spec.path_of(address.below), query, low=priority == "low", start_within=start_within
             )
         )
-        self._counted = False  # the job's now
+        self._counted = False  # now owned by the job
         self.set_header(H_REQUEST_ID, call.job.id)
         if webhook is not None:
             gateway.webhooks.watch(call, webhook, owner=owner)
@@ -237,7 +237,7 @@ class QueueHandler(PublicHandler):
     def _urls(self, owner: str, alias: str, request_id: str) -> dict[str, str]:
         outside = (
             self.request.headers.get(H_BASE, "") if self.trusted else ""
-        )  # a client that came through a Jupyter server continues through it
+        )  # URLs for a client behind a Jupyter server lead through that server
         base = f"{outside or self.public_base()}{QUEUE}{owner}/{alias}/requests/{request_id}"
         return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
@@ -268,7 +268,7 @@ class QueueHandler(PublicHandler):
         self.reply(view, 200 if job.state is JobState.COMPLETED else 202)
 
     async def _stream(self, call: QueuedCall, urls: dict[str, str]) -> None:
-        """Events of the same shape as a status answer; each carries the log lines that are new."""
+        """Events of the same form as a status answer; each has only the new log lines."""
         logs, sent, last = self._includes_logs(), 0, b""
         self.set_header("content-type", "text/event-stream")
         self.set_header("cache-control", "no-cache")
@@ -318,7 +318,7 @@ class QueueHandler(PublicHandler):
 
 
 def _without(parameter: str, query: str) -> tuple[str | None, str]:
-    """Return the value of one of the gateway's parameters, and the query without it, which is the app's."""
+    """Return the value of one of the gateway's parameters, and the remaining query, which is for the app."""
     rest, found = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")

@@ -25,7 +25,7 @@ from fal_jupyter.settings import Settings
 
 
 class EngineServices(Protocol):
-    """The engine, as handlers see it (:class:`fal_jupyter.gateway.engine.engine.Engine`). They do not access the fleet behind it."""
+    """The engine, as handlers see it (:class:`fal_jupyter.gateway.engine.engine.Engine`). They do not access the fleet."""
 
     runners: LiveRunners
     requests: RequestExecutor
@@ -40,7 +40,7 @@ class EngineServices(Protocol):
         """The least busy ready runner of a revision, or None."""
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> bool:
-        """Stop one runner for the user; False if no runner has that id."""
+        """Stop one runner; False if no runner has that id."""
 
     def unload(self, alias: str) -> None:
         """End the app's runners; the next request starts one."""
@@ -49,10 +49,10 @@ class EngineServices(Protocol):
         """The request of that id, if it has not ended."""
 
     def ended_request(self, request_id: str) -> RecordedRequest | None:
-        """The request of that id, if it has ended and is kept."""
+        """The request of that id, if it has ended and is stored."""
 
     def template_pids(self) -> list[int]:
-        """The template processes that have runners or can start some."""
+        """The templates that have runners or can start some."""
 
 
 class GatewayServices(Protocol):
@@ -73,7 +73,7 @@ class GatewayServices(Protocol):
 
     @property
     def engine(self) -> EngineServices:
-        """Requests, runners and what the fleet knows of them."""
+        """Requests, runners and the fleet's records of them."""
 
     @property
     def base(self) -> str:
@@ -94,33 +94,33 @@ class GatewayServices(Protocol):
         """All apps, with their owners."""
 
     def runner_records(self) -> list[RunnerRecord]:
-        """All runners, those that are ending included."""
+        """All runners, including those that are ending."""
 
     def open_to_pages(self) -> None:
-        """From here on, requests are checked for their origin."""
+        """Check the origin of requests from now on."""
 
     async def open_port(self, requested: int) -> int:
-        """Open the loopback port if it is closed, and give it.
+        """Open the loopback port if it is closed, and return it.
 
         Raises:
-            PortTaken: *requested* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another port is already open.
         """
 
     async def open_for_runners(self, env: Mapping[str, str]) -> None:
-        """Open the TLS port where an app with these variables calls others through it."""
+        """Open the TLS port if an app with these variables calls others through it."""
 
     async def open_tls(self) -> TlsOpened:
-        """Open the TLS port, and give where it is and what to trust.
+        """Open the TLS port, and return its URL and the certificates to trust.
 
         Raises:
-            OSError: its certificates cannot be written, or the port cannot be had.
+            OSError: its certificates cannot be written, or no port is free.
         """
 
     async def make_client_key(self) -> str:
-        """Make a key that lives until the last owner has left."""
+        """Create a key that is valid until the last owner has ended."""
 
     def stop_when_unused(self) -> None:
-        """Shut down when the last owner leaves, without waiting for a new one."""
+        """Shut down when the last owner ends, without waiting for a new one."""
 
     def stop(self) -> None:
         """Begin to drain."""

@@ -1,4 +1,4 @@
-"""REST routes that give clients their upload addresses."""
+"""REST routes that return upload URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UploadTokenHandler(PublicHandler):
     right = "upload"
 
     def post(self) -> None:
-        """Answer with the token and where it is good for."""
+        """Answer with the token and the URLs for which it is valid."""
         now = time.time()
         until = datetime.datetime.fromtimestamp(int(now + TOKEN_LIVES), datetime.UTC)
         self.reply(
@@ -42,15 +42,19 @@ class _File(msgspec.Struct):
 
 
 class InitiateHandler(UploadingHandler):
-    """An address to send a file to, in one piece or in parts, and the address that the file will have."""
+    """Reserves an upload URL, for one piece or for parts, and the file's final URL."""
 
     takes_token = False
 
     def post(self, multipart: str) -> None:
-        """Answer with both."""
+        """Answer with both URLs."""
         try:
             file = msgspec.json.decode(self.body or b"{}", type=_File)
-        except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
+        except (
+            msgspec.MsgspecError,
+            ValueError,
+            RecursionError,
+        ):  # before msgspec 0.21 its own error is not a ValueError
             self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
             return
         lifecycle = self.read_lifecycle()

@@ -10,12 +10,12 @@ from fal_jupyter.gateway.storage.file_rules import read_json
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import REST
 
-SECONDS = 120.0  # what a token lives where its caller says nothing
+SECONDS = 120.0  # default lifetime of a token
 MOST_APPS = 100
 
 
 class TokenHandler(PublicHandler):
-    """A token for a key: whoever has it may connect to the apps that it names."""
+    """Issues a token for a key; the token's holder may connect to the apps that it names."""
 
     def post(self) -> None:
         """Answer with the token as a JSON string."""
@@ -38,20 +38,20 @@ def _parse_request(body: bytes) -> tuple[list[str], float] | str:
     request = decoded if isinstance(decoded, dict) else {}
     apps = request.get("allowed_apps")
     if not isinstance(apps, list) or not all(isinstance(app, str) and app for app in apps) or len(apps) > MOST_APPS:
-        return f"allowed_apps is a list of the names of apps, {MOST_APPS} at most"
+        return f"allowed_apps must be a list of at most {MOST_APPS} app names"
     seconds = request.get("token_expiration", SECONDS)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        return f"token_expiration is a number of seconds above 0, not {seconds!r}"[:200]
+        return f"token_expiration must be a number of seconds above 0, not {seconds!r}"[:200]
     return apps, float(seconds)
 
 
 class JwksHandler(PublicHandler):
-    """The public half of the webhooks' key; receivers fetch it without a key of their own."""
+    """The public key of webhook signatures; receivers fetch it without an API key."""
 
     needs_key = False
 
     def body_limit(self) -> int:
-        """A question for the key has no body worth keeping."""
+        """Requests for the key have no body."""
         return SMALL_BODY
 
     def get(self) -> None:

@@ -1,1 +1,1 @@
-"""Apps as the gateway has them: their payloads and revisions, and how they are published, scaled and stopped."""
+"""Deployed apps: payloads and revisions, publishing, scaling and stopping."""

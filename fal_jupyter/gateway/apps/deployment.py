@@ -1,4 +1,4 @@
-"""What the engine keeps of a published app besides the fleet's record: payloads, fingerprints, history, log."""
+"""A published app's data outside the fleet: payloads, fingerprints, history, log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_EVENTS = 2000
 @dataclass
 class Revision:
     """One published source. *failed* once a start of it failed and none has succeeded since; *schema* is its OpenAPI document
-    once somebody asked for it."""
+    once it was requested."""
 
     number: int
     spec: AppSpec
@@ -36,24 +36,24 @@ class Revision:
     setup_ms: float = 0.0
     schema: bytes = b""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
-    event_count: int = 0  # of all events, those that are not kept any more too
+    event_count: int = 0  # of all events, including discarded ones
     over: bool = False
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
 
     @property
     def machine_description(self) -> str:
-        """What its runners run on, in words: the machine, and the isolated environment where they have one."""
+        """Description of where its runners run: the machine, and the isolated environment if there is one."""
         isolated = self.environment["isolated"]
         return f"{self.allotment.description} (environment {isolated})" if isolated else self.allotment.description
 
 
 @dataclass
 class Deployment:
-    """An app's revisions that may still matter: the wanted one and the one that serves.
+    """An app's current revisions: the target and the serving one.
 
     *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
-    has ended. *failed* is the last start that failed while none has succeeded since; *verdict* and *verdict_reason* are what the
-    last publication did, and why.
+    has ended. *failed* is the last failed start, while none has succeeded since; *verdict* and *verdict_reason* are the effect of the
+    last publication, and its reason.
     """
 
     alias: str
@@ -76,9 +76,9 @@ class Deployment:
         return self.revisions[self.last]
 
     def with_secrets(self, revision: Revision, secret_store: SecretStore) -> Environment:
-        """Return the environment of a new runner, with the secrets that there are now; the log is kept free of them from here on.
+        """Return the environment of a new runner, with the current secrets, which are redacted in the log from now on.
 
-        Secrets of runners before it stay redacted: they may still be printing.
+        Secrets of earlier runners stay redacted: those may still be printing.
         """
         names = revision.spec.secrets
         try:
@@ -102,7 +102,7 @@ class Deployment:
         self._changes.notify()
 
     def next_change(self) -> asyncio.Event:
-        """Set at the next event from now on; take it before looking at the history, so that none is missed."""
+        """Set at the next event; get it before reading the history, so that none is missed."""
         return self._changes.next()
 
     def environments(self) -> set[str]:

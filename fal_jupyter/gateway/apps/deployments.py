@@ -1,6 +1,6 @@
-"""What is deployed: publishing a class, scaling, restarting and stopping an app, and the end of its owner.
+"""The deployed apps: publishing a class, scaling, restarting and stopping an app, and the end of its owner.
 
-The fleet decides; this module has the revisions (:mod:`fal_jupyter.gateway.apps.deployment`) and reports the events.
+The fleet decides; this module stores the revisions (:mod:`fal_jupyter.gateway.apps.deployment`) and reports the events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fal_jupyter.gateway.storage.logs import Log, forget_old
 from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
 from fal_jupyter.settings import Settings
 
-MOST_STOPPED: Final = 20  # apps that are kept to be started again
+MOST_STOPPED: Final = 20  # stopped apps that can be started again
 log = logging.getLogger("fal_jupyter.engine")
 
 
@@ -33,12 +33,12 @@ class Deployments:
     """The apps of one gateway.
 
     Args:
-        report: hands an event to the fleet.
-        on_idle: called when the apps of an owner have begun to end.
+        report: sends an event to the fleet.
+        on_idle: called when the apps of an owner begin to end.
 
     Attributes:
         published: those that can be called, by alias.
-        leaving: those whose runners are ending.
+        leaving: stopped apps whose runners are ending.
         stopped: those that can be started again.
     """
 
@@ -54,11 +54,11 @@ class Deployments:
         self._on_idle = on_idle
 
     def find(self, alias: str) -> Deployment | None:
-        """The app of that name, or else the one of that name that is ending or was stopped."""
+        """The app of that name, or one of that name that is ending or was stopped."""
         return self.published.get(alias) or self.leaving.get(alias) or self.stopped.get(alias)
 
     def spec_of(self, alias: str) -> AppSpec | None:
-        """What is wanted of the app, or None when there is no such app."""
+        """The spec of the app's target revision, or None if there is no such app."""
         app = self.published.get(alias)
         return app.newest.spec if app is not None else None
 
@@ -67,7 +67,7 @@ class Deployments:
         return alias in self.stopped and alias not in self.published
 
     def known(self) -> list[Deployment]:
-        """The apps that panels show: those that are published, and those that can be started again."""
+        """The apps that panels show: the published ones, and those that can be started again."""
         return [*self.published.values(), *self.stopped.values()]
 
     def environments(self) -> set[str]:
@@ -76,17 +76,17 @@ class Deployments:
 
     @functools.cached_property
     def hardware(self) -> Hardware:
-        """What this machine has; read at the first use."""
+        """The hardware of this machine; detected on first use."""
         return hardware.read(self._settings)
 
     def publish(
         self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
     ) -> tuple[str, str, Deployment]:
-        """Publish an app for an owner who may; returns ``(verdict, reason, app)``.
+        """Publish an app for an authorized owner; returns ``(verdict, reason, app)``.
 
         Raises:
-            NoSuchMachine: it asks for a machine that this one is not.
-            BadSetting: the fake GPUs are not written as they should be.
+            NoSuchMachine: it requires a machine type that is not available here.
+            BadSetting: the setting of simulated GPUs is invalid.
         """
         visible = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
         allotment = machines.allot(
@@ -134,7 +134,7 @@ class Deployments:
         self._report(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
 
     def _open(self, alias: str, lease: str) -> Deployment:
-        """Make the record of an app that is not published now; one that was stopped goes on with its log and its numbers."""
+        """Create the record of an app that is not published; a stopped one keeps its log and its revision numbers."""
         directory, former = self._settings.app_logs, self.stopped.pop(alias, None)
         if former is None:
             app = Deployment(alias, lease, Log(directory / f"{alias}.log"))
@@ -146,10 +146,10 @@ class Deployments:
         return app
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord | None:
-        """Change the scaling of a running app, or (None) take all changes back; None if there is no such app.
+        """Change the scaling of a running app, or (None) reset it; None if there is no such app.
 
         Raises:
-            AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
+            AppRuleBroken: an option does not exist, or the values are inconsistent; nothing is changed then.
         """
         app = self.published.get(alias)
         if app is None:
@@ -161,7 +161,7 @@ class Deployments:
         return self.scaling(alias)
 
     def scaling(self, alias: str) -> ScalingRecord | None:
-        """How an app scales now, and why it did what it did; None if there is no such app."""
+        """An app's scaling, and its last decisions; None if there is no such app."""
         app, record = self.published.get(alias), self._fleet.apps.get(alias)
         if app is None or record is None:
             return None
@@ -179,15 +179,15 @@ class Deployments:
         )
 
     def restart(self, alias: str) -> int | None:
-        """Start new runners of what is published now; the old ones drain when the first is ready. Gives the revision."""
+        """Start new runners of the published class; the old ones drain when the first is ready. Returns the revision."""
         app = self.published.get(alias)
         if app is None:
             return None
-        self._republish(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
+        self._republish(app, app.newest, "restarted manually", self._fleet.apps[alias].owner)
         return app.last
 
     def wake(self, alias: str) -> None:
-        """Start one runner of an app that has none but such as are ending, as the next request would.
+        """Start one runner of an app that has none except ending ones, as a request would.
 
         ``keep_alive`` ends the runner where no request comes.
         """
@@ -198,17 +198,17 @@ class Deployments:
             self._report(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))
 
     def start(self, alias: str, owner: str) -> int | None:
-        """Publish an app that was stopped as it was, with the scaling it had; returns the revision, None if none was stopped."""
+        """Publish a stopped app unchanged, with its former scaling; returns the revision, None if none was stopped."""
         former = self.stopped.get(alias)
         if former is None:
             return None
         app = self._open(alias, former.lease)
         app.overrides = former.overrides
-        self._republish(app, former.newest, "started by hand", owner)
+        self._republish(app, former.newest, "started manually", owner)
         return app.last
 
     def _republish(self, app: Deployment, revision: Revision, reason: str, owner: str) -> None:
-        """Publish a revision once more, under a new number."""
+        """Publish a revision again, under a new number."""
         app.last += 1
         app.revisions[app.last] = replace(
             revision,
@@ -224,7 +224,7 @@ class Deployments:
         self._report(m.AppPublished(app.alias, acting, app.last, app.lease, revision.allotment, owner))
 
     def stop(self, alias: str, *, kill: bool) -> bool:
-        """Stop an app; False when there is none of that name. As long as its owner lives it can be started again."""
+        """Stop an app; False if there is none of that name. It can be started again while its owner is running."""
         if alias not in self.published:
             return False
         self.stopped[alias] = app = self._retire(alias)
@@ -235,7 +235,7 @@ class Deployments:
         return True
 
     def lease_ended(self, lease: str) -> None:
-        """An owner has ended: so do its apps."""
+        """An owner has ended: end its apps."""
         self.stopped = {alias: app for alias, app in self.stopped.items() if app.lease != lease}
         for alias in [a for a, app in self.published.items() if app.lease == lease]:
             self._retire(alias)

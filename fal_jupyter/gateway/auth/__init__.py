@@ -1,1 +1,1 @@
-"""Who may do what: leases of owners, API keys, access tokens."""
+"""Authentication and authorization: leases of owners, API keys, access tokens."""

@@ -1,7 +1,7 @@
-"""Tokens for browsers and websockets: they open some apps for a while, and are given for a key.
+"""Tokens for browsers and WebSockets: they allow calls to some apps for a while, and are issued for a key.
 
-In the form of a JWT (HS256), since clients may look into them; only we read what they say. The key is made anew with each
-gateway: a token lives for minutes, and after a gateway's end its apps are gone as well.
+They are JWTs (HS256), since clients may inspect them; only the gateway verifies them. Each gateway creates a new signing key:
+a token is valid for minutes, and a gateway's apps end with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
+LONGEST = 24 * 3600.0  # seconds; longer requests get this
 _HEAD = {"alg": "HS256", "typ": "JWT"}
 
 
@@ -30,7 +30,7 @@ def _data(text: str) -> bytes:
 
 
 class _Claims(msgspec.Struct):
-    """What a token states: the apps that it opens, the id of the key that it was given for, and when it expires (Unix seconds)."""
+    """A token's claims: the apps it is valid for, the id of the key that it was issued for, and its expiry (Unix seconds)."""
 
     apps: list[str]
     key: str
@@ -38,15 +38,17 @@ class _Claims(msgspec.Struct):
 
 
 class AccessTokens:
-    """Signs and verifies; *secret* is random bytes that nobody else has, *lives* says whether a key still opens anything."""
+    """Signs and verifies; *secret* is private random bytes, *lives* returns whether a key is still valid."""
 
     def __init__(self, secret: bytes | None = None, lives: Callable[[str], bool] = lambda _: True) -> None:
         self._lives = lives
         self._secret = secret or os.urandom(32)
 
     def sign(self, aliases: Iterable[str], seconds: float, now: float, key: str = "") -> str:
-        """Return a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), and while the key of id *key* lives."""
-        until = now + min(max(seconds, 0.0), LONGEST)  # with its fraction, which RFC 7519 allows: half a second is no 0
+        """Return a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), while the key of id *key* is valid."""
+        until = now + min(
+            max(seconds, 0.0), LONGEST
+        )  # with its fraction, which RFC 7519 allows: half a second is not 0
         claims = {"apps": sorted(set(aliases)), "key": key, "iat": math.floor(now), "exp": until}
         parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
         return f"{parts[0]}.{parts[1]}.{_text(self._signature('.'.join(parts)))}"
@@ -62,7 +64,7 @@ class AccessTokens:
         return now < claims.exp and alias in claims.apps and (not claims.key or self._lives(claims.key))
 
     def key_of(self, token: str) -> str:
-        """Return the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
+        """Return the id of the key that the token was issued for; ``""`` if there was none, or if it is not our token."""
         claims = self._claims(token)
         return claims.key if claims is not None else ""
 

@@ -1,4 +1,4 @@
-"""Keys, known here by id and SHA-256 only: those of a lease end with it, lasting ones when they are revoked."""
+"""API keys, stored as id and SHA-256 only: those of a lease end with it, persistent ones when they are revoked."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ log = logging.getLogger("fal_jupyter.gateway")
 _DUMMY = bytes(32)
 
 
-OF_APPS = Grant(preset="API")  # what the code of an app may do with the app's own key
+OF_APPS = Grant(preset="API")  # rights of an app's own key
 
 
 class ApiKeys:
-    """The keys that open the data plane now."""
+    """The currently valid keys of the data plane."""
 
     def __init__(self, store: Store, secret_store: SecretStore) -> None:
         self._store, self._vault = store, secret_store
@@ -34,26 +34,26 @@ class ApiKeys:
         self.of_apps = AppKeys()
 
     async def forget_former(self) -> None:
-        """Remove what a gateway before this one left: its leases ended with it."""
+        """Remove the keys of a previous gateway, whose leases ended with it."""
         await self._record(lambda db: db.execute("DELETE FROM keys"))
 
     def read_lasting(self) -> None:
-        """Take the lasting keys as they are on disk now; where they cannot be read, none is let in."""
+        """Load the persistent keys from disk; if they cannot be read, none is accepted."""
         try:
             self._lasting = {key.id: key for key in self._vault.persistent_keys()}
         except (OSError, SecretStoreDamaged) as error:
-            log.warning("lasting keys open nothing: %s", error)
+            log.warning("persistent keys are not accepted: %s", error)
             self._lasting = {}
 
     async def _record(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Write to the store; what decides is in memory, so that a full disk shuts nobody out (and lets nobody in)."""
+        """Write to the store; decisions use memory, so that a full disk affects no caller."""
         try:
             await self._store.transact(work)
         except sqlite3.Error as error:
             log.warning("the keys could not be recorded: %s", error)
 
     async def add(self, key_id: str, sha256: bytes, lease: str, holder: str) -> None:
-        """Let the key in; it is on disk when this returns, unless the disk is full."""
+        """Accept a key; it is on disk when this returns, unless the disk is full."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(
@@ -66,7 +66,7 @@ class ApiKeys:
         self._live[key_id] = (sha256, lease, holder, time.time())
 
     def listed(self) -> list[KeyRecord]:
-        """Every living key, by id: what it opens with is known to its holder only."""
+        """Every valid key, by id; only its holder knows the secret."""
         return (
             [
                 KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
@@ -80,7 +80,7 @@ class ApiKeys:
         )
 
     def revoke_one(self, key_id: str) -> bool:
-        """Shut out one key, at once; False if there is none of that id."""
+        """Revoke one key immediately; False if there is none of that id."""
         if self._lasting.pop(key_id, None) is not None:
             return self._vault.remove_key(key_id)
         if self.of_apps.revoke_one(key_id):
@@ -91,7 +91,7 @@ class ApiKeys:
         return True
 
     def revoke(self, lease: str) -> None:
-        """Shut out the lease's key, at once."""
+        """Revoke the lease's key immediately."""
         for key_id in [k for k, (_, owner, _, _) in self._live.items() if owner == lease]:
             del self._live[key_id]
         self._later(lambda db: db.execute("DELETE FROM keys WHERE lease = ?", (lease,)))
@@ -101,11 +101,11 @@ class ApiKeys:
         task.add_done_callback(self._recordings.discard)
 
     def is_owners(self, authorization: str) -> bool:
-        """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of preset FULL."""
+        """True if the key is the user's own: of a kernel, of ``serve``, of a panel, or a persistent one of preset FULL."""
         return self.admits(authorization, "owner")
 
     def admits(self, authorization: str, right: Right) -> bool:
-        """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key with that right; constant time in the secret."""
+        """True if the header is ``Key id:secret`` (or ``Bearer``) of a valid key with that right; constant time in the secret."""
         key_id = self.id_of(authorization)
         lasting = self._lasting.get(key_id)
         if lasting is not None:
@@ -115,16 +115,16 @@ class ApiKeys:
         return key_id != "" and right in OF_APPS.rights
 
     def refusal(self, authorization: str, right: Right) -> str:
-        """Say why a living key does not have that right; ``""`` where the header is of no living key."""
+        """Describe why a valid key does not have that right; ``""`` if the header is not that of a valid key."""
         lasting = self._lasting.get(self.id_of(authorization))
         return refusal(lasting.grant, right) if lasting is not None and right not in lasting.grant.rights else ""
 
     def lives(self, key_id: str) -> bool:
-        """True while the key of that id opens something."""
+        """True while the key of that id is valid."""
         return key_id in self._live or key_id in self._lasting or self.of_apps.hash_of(key_id) is not None
 
     def id_of(self, authorization: str) -> str:
-        """Return the id of the living key that the header is of, or nothing."""
+        """Return the id of the valid key in the header, or ``""``."""
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):
             return ""

@@ -1,4 +1,4 @@
-"""Keys of running apps: each opens the data plane for the app's own code, is known to this process only, and ends with the app."""
+"""Keys of running apps: each is valid for calls by the app's own code, is stored in this process only, and ends with the app."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fal_jupyter.protocol.feed import KeyRecord
 
 
 class AppKeys:
-    """One key for each app whose code calls others, by alias."""
+    """One key per app whose code calls others, by alias."""
 
     def __init__(self) -> None:
         self._by_alias: dict[str, tuple[str, float]] = {}
         self._hashes: dict[str, bytes] = {}
 
     def key_of(self, alias: str) -> str:
-        """The app's key; made at the first call, and again after it was revoked."""
+        """The app's key; created on first use, and again after it was revoked."""
         if alias not in self._by_alias:
             key = make_key()
             key_id, sha256 = id_and_hash(key)
@@ -25,17 +25,17 @@ class AppKeys:
         return self._by_alias[alias][0]
 
     def hash_of(self, key_id: str) -> bytes | None:
-        """SHA-256 of the secret of a living key, or None."""
+        """SHA-256 of the secret of a valid key, or None."""
         return self._hashes.get(key_id)
 
     def end(self, alias: str) -> None:
-        """The app is over: its key opens nothing from here on."""
+        """Revoke the key of an app that has ended."""
         if alias in self._by_alias:
             key, _ = self._by_alias.pop(alias)
             del self._hashes[id_and_hash(key)[0]]
 
     def revoke_one(self, key_id: str) -> bool:
-        """End the key of that id; False if there is none."""
+        """Revoke the key of that id; False if there is none."""
         for alias, (key, _) in self._by_alias.items():
             if id_and_hash(key)[0] == key_id:
                 self.end(alias)
@@ -43,7 +43,7 @@ class AppKeys:
         return False
 
     def listed(self) -> list[KeyRecord]:
-        """Every living key, by id."""
+        """Every valid key, by id."""
         return [
             KeyRecord(id=id_and_hash(key)[0], holder=f"{alias} (app)", created=round(created * 1000, 1))
             for alias, (key, created) in self._by_alias.items()

@@ -1,4 +1,4 @@
-"""Leases: an owner lives until its process (by a pidfd of the socket's peer) or its connection ends."""
+"""Leases: an owner's lease lasts until its process (watched by a pidfd of the socket's peer) or its connection ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
 
 
 class LeaseHolder(NamedTuple):
-    """Who holds a lease: what it is (``kernel``, ``serve`` …), what people call it, and its process."""
+    """The holder of a lease: its kind (``kernel``, ``serve`` …), its display name, and its process."""
 
     kind: str = ""
     name: str = ""
@@ -29,7 +29,7 @@ class LeaseHolder(NamedTuple):
 
 @dataclass
 class OwnerLease:
-    """A living owner of apps."""
+    """The lease of an owner of apps."""
 
     kind: str
     name: str
@@ -40,7 +40,7 @@ class OwnerLease:
 
 
 class Leases:
-    """All living owners; *on_end* is called once for each that ends."""
+    """All current leases; *on_end* is called once for each that ends."""
 
     def __init__(self, on_end: Callable[[OwnerLease], None]) -> None:
         self._on_end = on_end
@@ -56,18 +56,18 @@ class Leases:
             lease.pidfd = os.pidfd_open(pid)
         except OSError:
             return (
-                lease  # another pid namespace, or it has ended already: then the end of the connection ends the lease
+                lease  # another pid namespace, or it has already ended: then the end of the connection ends the lease
             )
         asyncio.get_running_loop().add_reader(lease.pidfd, self.end, lease)
         return lease
 
     def holder_of(self, lease_id: str) -> LeaseHolder:
-        """Who holds a lease; all fields are empty if it has ended."""
+        """The holder of a lease; all fields are empty if it has ended."""
         lease = self.living.get(lease_id)
         return LeaseHolder(lease.kind, lease.name, lease.pid) if lease is not None else LeaseHolder()
 
     def announce_end(self) -> None:
-        """Let every owner know that its lease ends; they stay listed until they have ended."""
+        """Notify every owner that its lease ends; they stay listed until they have ended."""
         for lease in self.living.values():
             lease.ended.set()
 

@@ -1,1 +1,1 @@
-"""What this machine has (cores, memory, GPUs), who holds it, and how much of it is in use."""
+"""The machine's hardware (cores, memory, GPUs), its allocation and its usage."""

@@ -1,4 +1,4 @@
-"""Claims on devices that every gateway of this machine's user respects: a lock on a file a device, gone with its holder."""
+"""Locks on devices, shared by all gateways of this machine's user: one file lock per device, released with its holder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from fal_jupyter.domain.errors import StateRefused
 from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
-MOST_SQUATTED = 10_000  # names that others may have taken
+MOST_SQUATTED = 10_000  # names that other users may have taken
 
 
 def choose_place(runtime: Sequence[Path]) -> Path:
-    """Make and give the directory of the claims: one for all gateways of the user, and for the user alone.
+    """Create and return the directory of the lock files, private to the user and shared by the user's gateways.
 
-    It is in the first of the *runtime* directories that is the user's own. Otherwise it is in the last one, where other users can take names:
-    there it is the directory that is ours already, or the first free name.
+    It is in the first of the *runtime* directories that is private to the user. Otherwise it is in the last one, where other users can take names:
+    then it is the existing directory of this user, or the first free name.
 
     Raises:
-        StateRefused: there is no such place.
+        StateRefused: there is no such directory.
     """
     *private, shared = runtime
     name = f"fal_jupyter-{os.getuid()}-devices"
@@ -45,14 +45,14 @@ def choose_place(runtime: Sequence[Path]) -> Path:
             try:
                 directory.mkdir(mode=0o700)
             except FileExistsError:
-                if not _is_private(directory, 0o077):  # another gateway of ours may have made it in this moment
+                if not _is_private(directory, 0o077):  # another gateway of this user may have created it at this moment
                     continue
             if number:
-                log.warning("%s is somebody else's, so claims on devices are in %s", shared / name, directory)
+                log.warning("%s belongs to another user, so device locks are in %s", shared / name, directory)
             return directory
     except OSError as error:
-        raise StateRefused(f"claims on devices cannot be kept in {shared}: {error.strerror}", hint=_RUNTIME) from None
-    raise StateRefused(f"others have taken all names for claims on devices in {shared}", hint=_RUNTIME)
+        raise StateRefused(f"device locks cannot be created in {shared}: {error.strerror}", hint=_RUNTIME) from None
+    raise StateRefused(f"other users have taken all names for device locks in {shared}", hint=_RUNTIME)
 
 
 _RUNTIME = "set XDG_RUNTIME_DIR to a directory of your own"
@@ -71,19 +71,19 @@ class DeviceLocks:
 
     def __init__(self, runtime: Sequence[Path], state: Path) -> None:
         self._runtime, self._state = runtime, state
-        self._directory: Path | None = None  # not before the first claim
+        self._directory: Path | None = None  # None before the first lock
         self._locks: dict[str, int] = {}
         self._awaited: set[str] = set()
 
     def claim(self, devices: Iterable[str]) -> tuple[list[str], str]:
-        """Claim all of *devices*; returns those that somebody else holds, and who: then nothing is claimed.
+        """Lock all of *devices*; returns those held by other gateways, with their holders: then nothing is locked.
 
         Raises:
-            StateRefused: there is no place for claims that is ours alone.
+            StateRefused: there is no private directory for locks.
         """
         directory = choose_place(self._runtime)
         if directory != self._directory:
-            log.info("claims on devices are in %s", directory)
+            log.info("device locks are in %s", directory)
         self._directory = directory
         mine: list[str] = []
         for device in devices:
@@ -127,7 +127,7 @@ class DeviceLocks:
         threading.Thread(target=wait, name=f"waits for {device}", daemon=True).start()
 
     def release(self, devices: Iterable[str]) -> None:
-        """Give devices back; those that were not claimed are ignored."""
+        """Release devices; those that were not locked are ignored."""
         for device in devices:
             fd = self._locks.pop(device, -1)
             if fd >= 0:
@@ -138,5 +138,5 @@ def _holder(fd: int) -> str:
     try:
         holder = json.loads(os.pread(fd, 4096, 0))
         return f"the gateway of {holder['state']} (process {holder['pid']})"
-    except (ValueError, KeyError, TypeError):  # it is writing this very moment
+    except (ValueError, KeyError, TypeError):  # it is being written at this moment
         return "another gateway"

@@ -1,4 +1,4 @@
-"""What this machine has: cores that we may use, memory, and GPUs as NVML counts them."""
+"""Detects the machine's hardware: usable cores, memory, and GPUs by NVML."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger("fal_jupyter.hardware")
 
 
 def read(settings: Settings) -> Hardware:
-    """Look at the machine; ``FAL_JUPYTER_FAKE_GPUS`` stands in for its GPUs.
+    """Detect the hardware; ``FAL_JUPYTER_FAKE_GPUS`` replaces the GPUs.
 
     Raises:
-        BadSetting: that variable is not written as it should be.
+        BadSetting: that variable is invalid.
     """
     devices = parse_fake_gpus(settings.fake_gpus) if settings.fake_gpus else _nvidia()
     return Hardware(len(os.sched_getaffinity(0)), psutil.virtual_memory().total, devices)

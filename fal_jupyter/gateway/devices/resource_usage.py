@@ -1,4 +1,4 @@
-"""What runners, devices and the machine use: measured in a thread, every few seconds, while somebody looks and something runs."""
+"""Resource usage of runners, devices and the machine: measured in a thread, every few seconds, while there are listeners and something runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import psutil
 from fal_jupyter.domain.runners.runner import Runner
 
 EVERY = 3.0  # seconds
-NOISE = 0.02  # a change of less is none
+NOISE = 0.02  # smaller changes are ignored
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceUsage:
-    """Bytes held by runner; percent of one core that each used since the last look; per GPU ``(bytes used, percent busy)`` by its id;
+    """Memory in bytes by runner; percent of one core that each used since the last measurement; per GPU ``(bytes used, percent busy)`` by its id;
     the machine's memory and busy percent."""
 
     runners: Mapping[str, int] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class ResourceUsage:
     busy: float = -1.0
 
     def like(self, other: ResourceUsage) -> bool:
-        """True if nobody would see a difference."""
+        """True if the difference is below :data:`NOISE`."""
         return (
             self.runners.keys() == other.runners.keys()
             and all(_near(size, other.runners[name]) for name, size in self.runners.items())
@@ -40,7 +40,7 @@ class ResourceUsage:
 
 
 def used_by(runners: Iterable[Runner], usage: ResourceUsage) -> list[float]:
-    """What some runners use together: the columns of :data:`fal_jupyter.protocol.feed.USAGE` after the first."""
+    """The total usage of some runners: the columns of :data:`fal_jupyter.protocol.feed.USAGE` after the first."""
     there = list(runners)
     devices = [usage.devices[d] for d in sorted({d for runner in there for d in runner.devices}) if d in usage.devices]
     busy = [percent for _, percent in devices if percent >= 0]
@@ -57,12 +57,12 @@ def _near(first: float, second: float) -> bool:
 
 
 class ResourceMeter:
-    """Measures until it is closed.
+    """Measures periodically until it is closed.
 
     Args:
-        pids: gives the runners to measure now.
-        on_measured: takes each measurement.
-        on_change: called where a measurement differs from the one before.
+        pids: returns the runners to measure.
+        on_measured: receives each measurement.
+        on_change: called if a measurement differs from the previous one.
     """
 
     def __init__(
@@ -76,22 +76,22 @@ class ResourceMeter:
         self._pids, self._has_devices = pids, has_devices
         self._on_measured, self._on_change = on_measured, on_change
         self._processes: dict[int, psutil.Process] = {}
-        self._cpu: dict[str, tuple[float, float]] = {}  # of each runner: seconds of its processes, and when
+        self._cpu: dict[str, tuple[float, float]] = {}  # by runner: CPU seconds of its processes, and the time
         self._task: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """Somebody looks, or something began to run: measure from now on."""
+        """Begin to measure: there are listeners, or something runs."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     def close(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _work(self) -> None:
-        psutil.cpu_percent()  # its first answer is of no time at all
+        psutil.cpu_percent()  # its first result covers no time
         while True:
             pids = self._pids()
             usage = await asyncio.to_thread(self._measure, pids)
@@ -118,9 +118,9 @@ class ResourceMeter:
         )
 
     def _of(self, pid: int) -> tuple[int, float]:
-        """Memory (bytes) and CPU time (seconds) of a runner and its children; nothing where it has gone meanwhile.
+        """Memory (bytes) and CPU time (seconds) of a runner and its children; nothing if it has ended meanwhile.
 
-        Of pages that several processes share, as forked runners do, each counts its part (PSS): the sum over all is what is used.
+        Shared pages of forked runners are counted proportionally (PSS), so the sum over all is the actual usage.
         """
         total, seconds = 0, 0.0
         with contextlib.suppress(psutil.Error):

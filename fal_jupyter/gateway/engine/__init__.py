@@ -1,1 +1,1 @@
-"""The engine: what happened goes to the fleet as events, and the commands that come back are carried out."""
+"""The engine: reports events to the fleet, and executes the resulting commands."""

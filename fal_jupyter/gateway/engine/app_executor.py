@@ -1,4 +1,4 @@
-"""The fleet's commands about apps: what a revision's followers learn, and the end of an app."""
+"""Executes the fleet's commands about apps: events for a revision's followers, and the end of an app."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AppExecutor:
     """Executes commands about apps.
 
     Args:
-        on_forgotten: called with the alias when nothing is left of an app.
+        on_forgotten: called with the alias when an app has ended completely.
         release_environments: called when an app has ended.
 
     Attributes:
-        all_ended: set when no app is left, those that were ending included.
+        all_ended: set when no app is left, including ending ones.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class AppExecutor:
             self.all_ended.set()
 
     async def wait_until_all_ended(self) -> None:
-        """Wait for the runners of apps that were stopped."""
+        """Wait for the runners of stopped apps."""
         self.all_ended.clear()
         if list(self._fleet.all_apps()):
             await self.all_ended.wait()

@@ -1,4 +1,4 @@
-"""Reports events to the fleet and executes the commands that come back: the engine decides nothing."""
+"""Reports events to the fleet and executes the resulting commands: the engine makes no decisions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FleetTimer:
     """Calls *fire* when the fleet's next time limit passes.
 
     Attributes:
-        latest: a time limit before it has to be set with :meth:`wake_by` (monotonic nanoseconds).
+        latest: the current timer; an earlier time limit must be set with :meth:`wake_by` (monotonic nanoseconds).
     """
 
     def __init__(self, fire: Callable[[], None]) -> None:
@@ -68,13 +68,13 @@ class FleetTimer:
 
 
 class Engine:
-    """One gateway's fleet at work.
+    """Runs the fleet of one gateway.
 
     Args:
-        loads: makes what a runner is started with.
-        make_launcher: makes what starts runners and reports their events to its argument.
+        loads: builds the launch data of a runner.
+        make_launcher: creates the launcher of runners, which reports their events to its argument.
         changes: notified after each event.
-        on_idle: called when nothing runs for any caller any more.
+        on_idle: called when no caller's request is running.
         recorder: records the fleet's events and commands.
 
     Attributes:
@@ -116,7 +116,7 @@ class Engine:
         }
 
     def handle(self, event: m.FleetEvent) -> None:
-        """Hand an event to the fleet, and execute the commands that follow."""
+        """Send an event to the fleet, and execute the resulting commands."""
         now = time.monotonic_ns()
         commands = self._fleet.handle(event, now)
         if self._recorder is not None:
@@ -138,7 +138,7 @@ class Engine:
         await self._app_executor.wait_until_all_ended()
         await self._runner_executor.launcher.close()
 
-    # --- what handlers ask for ----------------------------------------------------------------------------------
+    # --- used by handlers ---------------------------------------------------------------------------------------
     def url(self, alias: str, base: str) -> str:
         """The prefix of the app's endpoints."""
         return f"{base}{RUN}{self._owner}/{alias}"
@@ -156,7 +156,7 @@ class Engine:
         return self.runners.get(runner.id) if runner is not None else None
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> bool:
-        """Stop one runner for the user; False when there is none of that id."""
+        """Stop one runner; False if there is none of that id."""
         if self._fleet.runner(runner_id) is None:
             return False
         self.handle(m.RunnerStopRequested(runner_id, kill))
@@ -171,28 +171,28 @@ class Engine:
         return self.requests.live.get(request_id)
 
     def ended_request(self, request_id: str) -> RecordedRequest | None:
-        """The request of that id, if it has ended and is kept."""
+        """The request of that id, if it has ended and is stored."""
         return self.history.find(request_id)
 
     def template_pids(self) -> list[int]:
-        """The template processes that have runners or can start some."""
+        """The templates that have runners or can start some."""
         return self._runner_executor.launcher.template_pids()
 
-    # --- what lists and panels show -----------------------------------------------------------------------------
+    # --- used by lists and panels -------------------------------------------------------------------------------
     def fleet_app(self, alias: str) -> FleetApp | None:
         """The fleet's record of a published app, to be read only."""
         return self._fleet.apps.get(alias)
 
     def fleet_apps(self) -> Iterator[FleetApp]:
-        """The fleet's records of all apps, those that are ending included, to be read only."""
+        """The fleet's records of all apps, including ending ones, to be read only."""
         return self._fleet.all_apps()
 
     def take_moves(self) -> Iterator[Moved]:
-        """Take the states that runners entered since the last call."""
+        """Return and clear the state changes of runners since the last call."""
         moved = self._fleet.moved
         while moved:
             yield moved.popleft()
 
     def device_holder(self, device: str) -> str:
-        """Which other gateway holds a device, as far as is known, or ``""``."""
+        """Which other gateway holds a device, if known, or ``""``."""
         return self._fleet.why_held_elsewhere(device, time.monotonic_ns())

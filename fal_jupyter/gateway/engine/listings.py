@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def runner_records(engine: Engine, owner: str) -> list[RunnerRecord]:
-    """Every runner, those that are ending too."""
+    """Every runner, including those that are ending."""
     pids = engine.runners.pids()
     return [
         RunnerRecord(
@@ -35,7 +35,7 @@ def runner_records(engine: Engine, owner: str) -> list[RunnerRecord]:
 
 
 def endpoint_states(spec: AppSpec) -> list[EndpointState]:
-    """The endpoints of a class, as panels and programs read them."""
+    """The records of a class's endpoints."""
     return [
         EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
         for e in spec.endpoints
@@ -43,7 +43,7 @@ def endpoint_states(spec: AppSpec) -> list[EndpointState]:
 
 
 def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: LeaseHolder) -> AppRecord | None:
-    """One published app; None if the fleet has no such app any more."""
+    """One published app; None if the fleet no longer has such an app."""
     record = engine.fleet_app(app.alias)
     if record is None:
         return None

@@ -1,7 +1,7 @@
-"""A record of the fleet's events and commands, and its replay: a failure in the field becomes a test.
+"""Records the fleet's events and commands, and replays them: a failure in production becomes a test.
 
-``FAL_JUPYTER_RECORD=DIR`` makes a gateway write ``DIR/fleet-PID.jsonl``. The fleet has no clock and no chance, so the same events at
-the same moments give the same commands: ``python -m fal_jupyter.gateway.engine.recorder FILE`` compares them.
+``FAL_JUPYTER_RECORD=DIR`` makes a gateway write ``DIR/fleet-PID.jsonl``. The fleet has no clock and no randomness, so the same events at
+the same times give the same commands: ``python -m fal_jupyter.gateway.engine.recorder FILE`` compares them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RecordedMessage(msgspec.Struct, frozen=True):
 
 
 class RecordedStep(msgspec.Struct, frozen=True):
-    """Every other line: an event, the monotonic nanoseconds at which the fleet got it, and the commands that followed."""
+    """Every other line: an event, the monotonic nanoseconds of its arrival, and the commands that followed."""
 
     at: int
     event: RecordedMessage
@@ -46,7 +46,7 @@ class RecordedStep(msgspec.Struct, frozen=True):
 
 
 class Divergence(msgspec.Struct, frozen=True):
-    """A step whose replay gave other commands than the record has."""
+    """A step whose replay gave other commands than recorded."""
 
     line: int
     event: str
@@ -59,7 +59,7 @@ class Divergence(msgspec.Struct, frozen=True):
 
 
 class FleetRecorder:
-    """Writes one line per event. A disk that is full ends the record, never the gateway."""
+    """Writes one line per event. A full disk ends the record, never the gateway."""
 
     def __init__(self, directory: Path, version: str) -> None:
         path = directory / f"fleet-{os.getpid()}.jsonl"
@@ -90,7 +90,7 @@ def _message(message: FleetEvent | FleetCommand) -> RecordedMessage:
 
 
 def events_of(lines: Iterable[bytes]) -> Iterator[tuple[int, FleetEvent, list[RecordedMessage]]]:
-    """Read a record: moment, event and recorded commands of each step.
+    """Read a record: time, event and recorded commands of each step.
 
     Raises:
         ValueError: it is not a record, or one of a version with other events.
@@ -111,7 +111,7 @@ def events_of(lines: Iterable[bytes]) -> Iterator[tuple[int, FleetEvent, list[Re
 
 
 def replay(lines: Iterable[bytes]) -> list[Divergence]:
-    """Hand a record's events to a new fleet, and give the steps whose commands differ.
+    """Send a record's events to a new fleet, and return the steps whose commands differ.
 
     Raises:
         ValueError: see :func:`events_of`.
@@ -132,7 +132,7 @@ def _plain(message: RecordedMessage) -> str:
 
 
 def main() -> None:
-    """Replay a record, print what differs; the exit status is 1 where something does."""
+    """Replay a record and print the differences; the exit status is 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m fal_jupyter.gateway.engine.recorder", description=main.__doc__)
     parser.add_argument("file", type=Path)
     with parser.parse_args().file.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The fleet's commands about requests, and what requests report."""
+"""Executes the fleet's commands about requests, and handles the requests' events."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _STARTING = RunnerLife.STARTING  # a name of this module: looking a member up in
 class RequestExecutor:
     """Executes commands about requests, and reports the requests' events to the fleet.
 
-    It is what the data plane, the queue and panels send requests through
+    The data plane, the queue and panels send their requests through it
     (:class:`fal_jupyter.gateway.requests.data_plane.Apps`).
 
     Args:
-        report: hands an event to the fleet.
-        on_output: called when a request printed.
-        on_idle: called when no request is left.
+        report: sends an event to the fleet.
+        on_output: called when a request prints.
+        on_idle: called when the last request has ended.
 
     Attributes:
         live: the requests that have not ended, by id.
@@ -64,7 +64,7 @@ class RequestExecutor:
         }
 
     def begin_ending(self) -> None:
-        """From here on, requests that wait are refused as new ones are."""
+        """Refuse waiting requests, like new ones, from now on."""
         self.ending = Ending(ENDING, ENDING_SENTENCE)
 
     # --- commands -----------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class RequestExecutor:
         request, runner = self.live[command.request_id], self._runners.get(command.runner_id)
         channel = runner.channel if runner is not None else None
         if runner is None or channel is None:
-            request.not_delivered()  # the runner's end is about to be reported
+            request.not_delivered()  # the runner's end will be reported next
             return
         starting_since = runner.start_began if runner.life is _STARTING else 0.0
         request.dispatch(channel, runner.id, runner.revision, starting_since)
@@ -105,7 +105,7 @@ class RequestExecutor:
             self._on_idle()
 
     def _arrive_again(self, request: ProxiedRequest) -> None:
-        if request.id in self.live:  # its caller may have left meanwhile
+        if request.id in self.live:  # its caller may have disconnected meanwhile
             self._report(request.description.arrival())
 
     def _cancel(self, command: m.CancelRequest) -> None:
@@ -120,14 +120,14 @@ class RequestExecutor:
 
     # --- events of requests -------------------------------------------------------------------------------------
     def request_arrived(self, request: ProxiedRequest) -> None:
-        """Enough of it is here for a runner to begin with."""
+        """Enough of it has arrived for a runner to begin."""
         self.live[request.id] = request
         app = self._fleet.apps.get(request.alias)
         request.expect_start(cold=app is not None and app.is_cold)
         self._report(request.description.arrival())
 
     def request_aborted(self, request: ProxiedRequest) -> None:
-        """Its caller, or its owner, wants no answer any more."""
+        """Its caller disconnected, or its owner cancelled it."""
         if not request.dispatched:
             if self.live.pop(request.id, None) is not None:
                 self.history.ended(request)
@@ -138,7 +138,7 @@ class RequestExecutor:
             self._on_idle()
 
     def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
-        """The runner's last byte came."""
+        """The runner's last byte arrived."""
         if self.live.get(request.id) is request:  # attempts of a queued request share its id
             del self.live[request.id]
             self._end_output(request)
@@ -148,19 +148,19 @@ class RequestExecutor:
                 self._on_idle()
 
     def drain_output(self, request: ProxiedRequest) -> None:
-        """Take what child processes of user code have printed, before the answer that comes after it."""
+        """Read the output of child processes of user code, before the answer that follows it."""
         runner = self._runners.get(request.runner_id)
         if runner is not None and runner.process is not None:
             runner.process.read_output()
 
     def request_printed(self, request: ProxiedRequest, stream: int, text: str) -> None:
-        """User code printed while it answered."""
+        """User code printed during the request."""
         if (app := self._deployments.published.get(request.alias)) is not None:
             app.log.write(request.runner_id, request.id, stream, text)
             self._on_output()
 
     def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
-        """A header of the answer is about the runner."""
+        """Handle an answer's header about the runner."""
         if name == H_CHECK:
             self._report(m.HealthCheckRequested(request.runner_id))
         elif name == H_HINTS:
@@ -175,7 +175,7 @@ class RequestExecutor:
             app.log.remark(request.runner_id, f"{request.id}: {text}")
 
     def without_secrets(self, request: ProxiedRequest, text: str) -> str:
-        """Return what may be shown of a text that the app printed."""
+        """Return the app's output without secrets."""
         app = self._deployments.published.get(request.alias)
         return app.log.redact(text) if app is not None else text
 
@@ -191,9 +191,9 @@ class RequestExecutor:
 
     # --- requests and their runners -----------------------------------------------------------------------------
     def runner_started(self, runner: LiveRunner) -> None:
-        """A runner became ready: note for how long requests waited for its start.
+        """A runner became ready: record for how long requests waited for its start.
 
-        Requests that it took at once waited for it; so did, where no runner was ready, those that still wait.
+        Requests dispatched to it immediately waited for it; so did, if no runner was ready, those still waiting.
         """
         if any(request.runner_id == runner.id and request.clock.starting > 0 for request in self.live.values()):
             self.history.start_awaited(runner.alias)
@@ -204,12 +204,12 @@ class RequestExecutor:
                     request.start_ended(runner.start_began)
 
     def only_request_of(self, runner_id: str) -> ProxiedRequest | None:
-        """The request that a runner works on; None if there are several or none."""
+        """The only request of a runner; None if there are several or none."""
         requests = [r for r in self.live.values() if r.runner_id == runner_id and not r.finished]
         return requests[0] if len(requests) == 1 else None
 
     def cancel(self, request_id: str) -> bool:
-        """End a request for its owner; False when there is none of that id."""
+        """Cancel a request for its owner; False if there is none of that id."""
         request = self.live.get(request_id)
         if request is None or request.finished:
             return False

@@ -1,4 +1,4 @@
-"""Requests that have ended: the last ones of each app with their bodies, and statistics of all of them. In memory only."""
+"""Requests that have ended: the last ones of each app with their bodies, and statistics over all. In memory only."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fal_jupyter.engine")
 BODIES_BOUND = 32 << 20  # bytes of all recorded bodies
-SAMPLE = 512  # calls that percentiles are taken of
-SPAN = 5  # seconds of one column of the spark line …
-SPANS = 60  # … and how many it has
+SAMPLE = 512  # calls for percentiles
+SPAN = 5  # seconds per column of the sparkline …
+SPANS = 60  # … and the number of columns
 RATE_OVER = 10  # seconds
 ERROR_BOUND = 300
-_NO_ENDPOINT = (404, 405)  # a path that no endpoint has gets no statistics of its own
-_WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is shown
+_NO_ENDPOINT = (404, 405)  # an unknown path gets no separate statistics
+_WALL = time.time() - time.monotonic()  # read once: a jump of the wall clock must not reorder requests
 
 
 def wall_ms(monotonic: float) -> float:
-    """Return the wall clock's milliseconds since 1970 at a moment of the monotonic clock (seconds)."""
+    """Convert a time of the monotonic clock (seconds) to milliseconds since 1970."""
     return round((monotonic + _WALL) * 1000, 1)
 
 
@@ -124,7 +124,7 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
         )
 
     def state(self) -> RequestState:
-        """As panels show it."""
+        """The record for panels."""
         description, timing = self.description, self.timestamps.timing()
         error = f"{self.error['type']}: {self.error['message']}" if self.error is not None else self.detail
         return RequestState(
@@ -154,29 +154,29 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
         )
 
     def input(self) -> Body | None:
-        """What the caller sent, or None if its body was dropped."""
+        """The request's body, or None if it was dropped."""
         return body_of(self.request_body, self.description.content_type, self.bytes_in)
 
     def output(self) -> Body | None:
-        """What the app answered, or None if its body was dropped."""
+        """The answer's body, or None if it was dropped."""
         return body_of(self.response_body, self.content_type, self.bytes_out)
 
 
 def query_of(head: bytes) -> str:
-    """Return the query of a request by the head that its runner received, which has no token."""
+    """Return the query in the head that the runner received, which has no token."""
     query = msgspec.json.decode(head).get("query", "") if head else ""
     return query if isinstance(query, str) else ""
 
 
 def displays_of(displays: Iterable[tuple[str, bytes, str]]) -> list[Display]:
-    """Return the pictures that a request displayed; those whose data was dropped have their text only."""
+    """Return the pictures that a request displayed; those whose data was dropped have only their text."""
     return [
         Display(content_type=kind, base64=base64.b64encode(data).decode(), text=text) for kind, data, text in displays
     ]
 
 
 def body_of(data: bytes, content_type: str, size: int) -> Body | None:
-    """Return the recorded part of a body of *size* bytes; None if nothing of a body that was not empty is recorded."""
+    """Return the recorded part of a body of *size* bytes; None if nothing of a non-empty body is recorded."""
     if size and not data:
         return None
     truncated = len(data) < size
@@ -203,8 +203,8 @@ class _CallStatistics:
         self.calls = self.failed = self.cancelled = self.cold = 0
         self._totals: deque[float] = deque(maxlen=SAMPLE)
         self._sorted: list[float] | None = []
-        self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)  # those with calls, and how many
-        self._last = [-1, 0]  # the newest of them
+        self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)  # seconds with calls, and their number
+        self._last = [-1, 0]  # the newest second
 
     def count(self, recorded: RecordedRequest, total_ms: float, second: int) -> None:
         self.calls += 1
@@ -227,7 +227,7 @@ class _CallStatistics:
 
     @property
     def totals(self) -> list[float]:
-        """Milliseconds of the last calls, ascending; sorted anew only after a call."""
+        """Milliseconds of the last calls, ascending; sorted again only after a call."""
         if self._sorted is None:
             self._sorted = sorted(self._totals)
         return self._sorted
@@ -268,7 +268,7 @@ class AppHistory:
         statistics.count(recorded, total_ms, second)
 
     def quiet(self, second: int) -> bool:
-        """True when no figure changes any more as time passes."""
+        """True if no figure changes with time."""
         return self._all.quiet(second)
 
     def stats(self, second: int) -> Stats:
@@ -291,7 +291,7 @@ class AppHistory:
         )
 
     def by_endpoint(self, second: int) -> list[EndpointStats]:
-        """The statistics of each path that was called, in the order of their first calls."""
+        """The statistics by path, in the order of the first calls."""
         return [
             EndpointStats(
                 path=path,
@@ -313,9 +313,9 @@ def quantile(ordered: list[float], share: float) -> float:
 
 
 class RequestHistory:
-    """All apps' requests that have ended.
+    """The ended requests of all apps.
 
-    Those that are new since the last :meth:`take_new` are kept separately, the last *most_new* of them.
+    Those since the last :meth:`take_new` are also stored separately, up to *most_new*.
     """
 
     def __init__(self, most_new: int) -> None:
@@ -373,7 +373,7 @@ class RequestHistory:
             recorded.size = 0
 
     def take_new(self, running: set[str]) -> tuple[list[RecordedRequest], int]:
-        """Return what has ended since the last call, and how many more; *running* are the ids that are shown as running now."""
+        """Return the requests that ended since the last call, and how many more; *running* are the ids that are shown as running."""
         ended = [*self._missed, *self._new]
         skipped, self._skipped = self._skipped, 0
         self._missed, self._awaited = [], running

@@ -1,4 +1,4 @@
-"""The fleet's commands about runners, and what runners report."""
+"""Executes the fleet's commands about runners, and handles the runners' events."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class RunnerExecutor:
     """Executes commands about runners, and reports the runners' events to the fleet (:class:`RunnerEvents` of the launcher).
 
     Args:
-        runners: all that have not ended; this object adds and removes them.
-        make_launcher: makes what starts runners and reports their events to its argument.
-        report: hands an event to the fleet.
-        on_output: called when a runner printed.
+        runners: the runners that have not ended; this object adds and removes them.
+        make_launcher: creates the launcher of runners, which reports their events to its argument.
+        report: sends an event to the fleet.
+        on_output: called when a runner prints.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class RunnerExecutor:
         runner.process = self.launcher.start(runner.id, load)
 
     def _lock_devices(self, command: m.StartRunner) -> bool:
-        """Lock the runner's devices among all gateways of this machine; reports where another gateway has one."""
+        """Lock the runner's devices among all gateways of this machine; reports if another gateway holds one."""
         if not command.devices:
             return True
         try:
             unavailable, holder = self._device_locks.claim(command.devices)
         except (OSError, FalJupyterError) as error:
-            refused = m.StartRefused(command.runner_id, f"its devices cannot be claimed: {error}")
+            refused = m.StartRefused(command.runner_id, f"its devices cannot be locked: {error}")
             self._loop.call_soon(self._report, refused)
             return False
         if unavailable:
@@ -142,7 +142,7 @@ class RunnerExecutor:
 
     # --- events -------------------------------------------------------------------------------------------------
     def runner_frame(self, runner_id: str, frame: Frame) -> None:
-        """A frame of stream 0 came."""
+        """A frame of stream 0 arrived."""
         runner = self._runners.get(runner_id)
         if runner is None:
             return
@@ -166,7 +166,7 @@ class RunnerExecutor:
         if revision is not None:
             revision.failed, revision.setup_ms = False, ready.setup_ms
         runner.publish(Event(event="ready", runner=runner.id, setup_ms=ready.setup_ms, load_ms=ready.load_ms))
-        self._report(m.RunnerReady(runner.id))  # what it takes while it is still STARTING waited for its start
+        self._report(m.RunnerReady(runner.id))  # requests dispatched while it is still STARTING waited for its start
         runner.move(RunnerLifeEvent.SET_UP)
         self._requests.runner_started(runner)
 
@@ -222,5 +222,5 @@ class RunnerExecutor:
 
     # --- templates ----------------------------------------------------------------------------------------------
     def release_environments(self) -> None:
-        """End the templates of isolated environments that no app has any more."""
+        """End the templates of isolated environments that no app uses."""
         self.launcher.release(self._deployments.environments())

@@ -1,7 +1,7 @@
 """The feed of the panels: after changes, at most four times a second, one frame is built, encoded once, and sent to all.
 
-Timelines are written with or without listeners, so that a panel that opens later shows the past. Nothing runs while nothing
-changes, except a beat to the listeners.
+Timelines are written with or without listeners, so that a panel opened later shows the past. While nothing
+changes, only a periodic beat is sent to the listeners.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ PICTURED_REQUESTS = 12
 PICTURED_LINES = 20
 PICTURED_LINE = 2000  # characters of each
 SOON = 0.02  # seconds; changes within them share a frame
-SETTLE = 5.0  # seconds after which figures that change by time alone are sent again
+SETTLE = 5.0  # seconds after which time-dependent figures are sent again
 _encode = msgspec.json.encode
 
 
 class NextLine(Enum):
-    """What the feed's timer will send."""
+    """The next message of the feed's timer."""
 
     NOTHING = auto()
     FRAME = auto()  # something changed
-    REFRESH = auto()  # a frame for what changes with time alone
+    REFRESH = auto()  # a frame for time-dependent figures
     BEAT = auto()
 
 
 class FeedConnection:
-    """One panel's connection. *send* takes encoded lines and gives False while the panel has not read what it was sent."""
+    """One panel's connection. *send* accepts encoded lines and returns False while the panel has unread data."""
 
     def __init__(self, send: Callable[[bytes], bool]) -> None:
         self.send = send
@@ -70,9 +70,9 @@ class Feed:
     """All listeners of one gateway.
 
     Args:
-        changes: notifies of whatever happens in the engine.
-        leases: who owns the apps.
-        identity: gives what the gateway is and where it serves now.
+        changes: notifies of every event in the engine.
+        leases: the owners of the apps.
+        identity: returns the gateway's identity and current addresses.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class Feed:
 
     # --- changes ------------------------------------------------------------------------------------------------
     def mark_changed(self) -> None:
-        """Something changed: build a frame soon. Called for every event, so nearly nothing is done here."""
+        """Something changed: build a frame soon. Called for every event, so it must be cheap."""
         if self._next is not NextLine.FRAME:
-            self._next = NextLine.FRAME  # first of all: what follows may come here again
+            self._next = NextLine.FRAME  # first, since the calls below may re-enter this method
             self._measure()
             now = self._loop.time()
-            self._observe()  # what begins and ends before the next frame is recorded, too
+            self._observe()  # also records what begins and ends before the next frame
             self._schedule(NextLine.FRAME, max(now + SOON, self._last + EVERY))
 
     def _schedule(self, line: NextLine, at: float) -> None:
@@ -116,7 +116,7 @@ class Feed:
         self._next, self._timer = NextLine.NOTHING, None
 
     def _observe(self) -> None:
-        now = self._time()  # not the loop's time, which may be older than the moves
+        now = self._time()  # not the loop's time, which may be older than the changes
         for moment, runner, state in self._engine.take_moves():
             self.timelines.of(runner.alias).moved(runner, str(state), wall_ms(moment / 1e9))
         apps: dict[str, list[FleetApp]] = {alias: [] for alias in self.timelines.apps}
@@ -127,7 +127,7 @@ class Feed:
 
     # --- frames -------------------------------------------------------------------------------------------------
     def _frame(self) -> None:
-        """Build what is new, and send it."""
+        """Build a frame of the changes, and send it."""
         now = self._loop.time()
         self._cancel_timer()
         self._last = now
@@ -150,7 +150,7 @@ class Feed:
         self._wait_for_beat()
 
     def _wait_for_beat(self) -> None:
-        """Send another frame for what time alone changes, or a beat where nothing does."""
+        """Send another frame for time-dependent figures, or a beat if there are none."""
         if self._next is NextLine.FRAME:
             return
         now = self._loop.time()
@@ -166,7 +166,7 @@ class Feed:
         data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
         for listener in list(self._listeners):
             if listener.behind:
-                self._send(listener, b"")  # else it would lack what it missed until something changes
+                self._send(listener, b"")  # otherwise it would miss data until the next change
             else:
                 listener.send(data)
         if self._listeners and self._next is NextLine.NOTHING:
@@ -186,7 +186,7 @@ class Feed:
 
     # --- listeners ----------------------------------------------------------------------------------------------
     def listen(self, send: Callable[[bytes], bool]) -> FeedConnection:
-        """Add a listener; it gets a snapshot at once."""
+        """Add a listener, which immediately gets a snapshot."""
         listener = FeedConnection(send)
         listener.behind = not send(self.snapshot())
         self._listeners.add(listener)
@@ -218,7 +218,7 @@ class Feed:
         return bool(self._engine.deployments.hardware.devices) and not self._settings.fake_gpus
 
     def _measured(self, usage: ResourceUsage) -> None:
-        """Write down what each app's runners use."""
+        """Record the usage of each app's runners."""
         at = self._time()
         apps: dict[str, list[Runner]] = {alias: [] for alias in self.timelines.apps}
         for app in self._engine.fleet_apps():
@@ -230,7 +230,7 @@ class Feed:
         return [state_of(request) for request in list(self._engine.requests.live.values())[:FRAME_REQUESTS]]
 
     def close(self) -> None:
-        """The gateway ends."""
+        """Close the feed at the gateway's end."""
         self._listeners.clear()
         self._cancel_timer()
         if self._meter is not None:
@@ -238,9 +238,9 @@ class Feed:
 
     # --- lines --------------------------------------------------------------------------------------------------
     def snapshot(self) -> bytes:
-        """Everything, as one encoded line; the frames that follow carry what it does not."""
+        """The complete state as one encoded line; the following frames contain later changes."""
         if self._next is NextLine.FRAME:
-            self._frame()  # else the next frame would repeat what the snapshot has
+            self._frame()  # otherwise the next frame would repeat the snapshot's content
         self._observe()
         requests = [recorded.state() for app in self._engine.history.apps.values() for recorded in app.requests]
         requests += self._running()
@@ -251,7 +251,7 @@ class Feed:
         return _encode(line) + b"\n"
 
     def picture(self, alias: str) -> Picture:
-        """One published app, thin enough for a saved notebook."""
+        """One published app's state, reduced for a saved notebook."""
         usage = self._meter.usage if self._meter is not None else ResourceUsage()
         history = self._engine.history.apps.get(alias)
         ended = (

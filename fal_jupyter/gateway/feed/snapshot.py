@@ -1,4 +1,4 @@
-"""The whole state as panels see it: apps, runners, devices, the machine. It is built anew for each frame, so it cannot be stale."""
+"""The complete state for panels: apps, runners, devices, the machine. It is rebuilt for each frame, so it cannot be stale."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def options() -> list[OptionRule]:
 def app_state(
     engine: Engine, published: Deployment, gateway: GatewayState, holder: LeaseHolder, usage: ResourceUsage
 ) -> AppState:
-    """One app now."""
+    """The current state of one app."""
     record = engine.fleet_app(published.alias) or _stopped(published)
     newest, now = published.newest, time.monotonic()
-    serving = published.revisions.get(record.serving)  # whose setup time is shown until the newest one has one
+    serving = published.revisions.get(record.serving)  # its setup time is shown until the newest one has one
     history = engine.history.apps.get(published.alias, _NOTHING)
     endpoints = endpoint_states(newest.spec)
     return AppState(
@@ -132,7 +132,7 @@ def _failure(published: Deployment, app: FleetApp) -> Failure | None:
 
 
 def device_states(engine: Engine, usage: ResourceUsage) -> list[DeviceState]:
-    """The machine's GPUs, and which runner or other gateway has each."""
+    """The machine's GPUs, and the runner or other gateway that holds each."""
     states = []
     holders: dict[str, tuple[str, str, str]] = {}
     for app in engine.fleet_apps():
@@ -160,6 +160,6 @@ def device_states(engine: Engine, usage: ResourceUsage) -> list[DeviceState]:
 
 
 def host_state(engine: Engine, usage: ResourceUsage) -> HostState:
-    """The machine itself."""
+    """The machine's cores and memory."""
     hardware = engine.deployments.hardware
     return HostState(memory=hardware.memory, used=usage.used, cores=hardware.cores, busy=usage.busy)

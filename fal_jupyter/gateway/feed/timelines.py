@@ -1,4 +1,4 @@
-"""What each app's runners and requests were doing, over time: points, lanes of runners, decisions. Bounded, in memory."""
+"""The timeline of each app: points, lanes of runners, decisions. Bounded, in memory."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class _Lane:
         self.track = LaneMoves(MAX_MOVES)
 
     def whole(self) -> Lane:
-        """All that is kept."""
+        """The complete lane."""
         return self._lane(self.track.moves)
 
     def thin(self, now: float) -> Lane:
-        """Its latest course in few moves: short pauses are closed."""
+        """Its latest part, with few changes: short pauses are removed."""
         return self._lane(coarser(self.track.moves, now, THIN_MOVES, COARSEST)[-THIN_MOVES:])
 
     def news(self) -> Lane | None:
-        """Its moves since the last call, if there are any."""
+        """Its changes since the last call, if there are any."""
         moves = self.track.take()
         return self._lane(moves) if moves else None
 
@@ -54,7 +54,7 @@ class _Lane:
 
 
 class AppTimeline:
-    """One app's history. What has not been taken yet is counted, so that a frame carries the news only."""
+    """One app's history. Unread entries are counted, so that a frame contains only new ones."""
 
     def __init__(self) -> None:
         self.series = PointSeries(_STATES, MAX_POINTS)
@@ -64,7 +64,7 @@ class AppTimeline:
         self._new_decisions = self._new_usage = 0
 
     def measured(self, at: float, used: Sequence[float]) -> None:
-        """Its runners use *used* (the columns of ``USAGE`` after the first) at *at* (wall milliseconds). While none runs, one zero is enough."""
+        """Record its runners' usage *used* (the columns of ``USAGE`` after the first) at *at* (wall milliseconds). Without runners, one zero is enough."""
         if any(value > 0 for value in used) or (self.usage and any(value > 0 for value in self.usage[-1][1:])):
             self.usage.append([at, *used])
             self._new_usage += 1
@@ -86,11 +86,11 @@ class AppTimeline:
             self.series.move(runner_id, state, at)
 
     def _oldest(self) -> str:
-        """The lane to forget: of a runner that has ended, where there is one."""
+        """The lane to drop: that of an ended runner, if there is one."""
         return next((i for i, lane in self.lanes.items() if lane.track.moves[-1][1] == GONE), next(iter(self.lanes)))
 
     def observe(self, apps: Sequence[FleetApp], at: float) -> None:
-        """Look at all there is of the app now (*at*, wall milliseconds): what was stopped may still be ending beside what was started since."""
+        """Record the app's current state (*at*, wall milliseconds): stopped runners may still be ending while new ones have started."""
         waiting, running = sum(len(app.waiting) for app in apps), sum(len(app.in_flight) for app in apps)
         slots = max((spec.scaling.max_multiplexing for app in apps for spec in app.specs.values()), default=1)
         self.series.sample(at, waiting, running, slots)
@@ -104,11 +104,11 @@ class AppTimeline:
 
     @property
     def settled(self) -> bool:
-        """False while a runner's pause waits to be told (:mod:`fal_jupyter.domain.timeline.lanes`)."""
+        """False while a runner's pause has not been reported (:mod:`fal_jupyter.domain.timeline.lanes`)."""
         return all(lane.track.settled for lane in self.lanes.values())
 
     def whole(self) -> Timeline:
-        """All of it."""
+        """The complete timeline."""
         return Timeline(
             points=self.series.points[:],
             decisions=list(self.decisions),
@@ -117,14 +117,14 @@ class AppTimeline:
         )
 
     def thin(self, now: float) -> Timeline:
-        """Its latest part, small enough for a saved notebook."""
+        """Its latest part, reduced for a saved notebook."""
         points = coarser_points(self.series.points, now, THIN_POINTS)
         lanes = [lane.thin(now) for lane in list(self.lanes.values())[-THIN_LANES:]]
         usage = list(self.usage)[:: -max(1, len(self.usage) // THIN_USAGE)][::-1]
         return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes, usage=usage)
 
     def news(self) -> Timeline | None:
-        """What came since the last call, or None."""
+        """The new entries since the last call, or None."""
         lanes = [news for lane in self.lanes.values() if (news := lane.news()) is not None]
         if not (self.series.has_news or self._new_decisions or self._new_usage or lanes):
             return None
@@ -153,12 +153,12 @@ class Timelines:
         self.apps: dict[str, AppTimeline] = {}
 
     def of(self, alias: str) -> AppTimeline:
-        """The app's timeline, begun if need be."""
+        """The app's timeline, created if necessary."""
         timeline = self.apps.get(alias)
         if timeline is None:
             timeline = self.apps[alias] = AppTimeline()
         return timeline
 
     def forget(self, alias: str) -> None:
-        """The app is over."""
+        """Drop the timeline of an app that has ended."""
         self.apps.pop(alias, None)

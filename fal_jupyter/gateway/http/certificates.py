@@ -1,7 +1,7 @@
-"""Certificates of the TLS port: an authority of this state directory, made at first use, good for loopback names alone.
+"""Certificates of the TLS port: an authority of this state directory, created on first use, valid for loopback names only.
 
-Its certificate says so itself (name constraints, critical): who trusts it trusts it for 127.0.0.1, ::1 and localhost, and for no
-other name even if its private key were lost. fal's Python client speaks TLS only where its hosts come from the environment.
+Its certificate restricts itself (critical name constraints) to 127.0.0.1, ::1 and localhost, so trusting it is safe
+even if its private key were leaked. fal's Python client speaks TLS only where its hosts come from the environment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128
 
 
 class Certificates:
-    """The authority, the port's certificate, and what a client is told to trust; files below *folder*.
+    """The authority, the port's certificate, and the bundle for clients; files below *folder*.
 
     Attributes:
         authority: the authority's certificate, PEM.
@@ -40,10 +40,10 @@ class Certificates:
         self._folder = folder
         self.authority, self.bundle = folder / "ca.pem", folder / "bundle.pem"
         self._authority_key = folder / "ca.key"
-        self._leaf = folder / "leaf.pem"  # key and certificate in one file: never one without the other
+        self._leaf = folder / "leaf.pem"  # key and certificate in one file, so that they are replaced together
 
     def context(self) -> ssl.SSLContext:
-        """The port's TLS context; makes or renews what is missing, damaged or nearly over.
+        """The port's TLS context; creates or renews files that are missing, damaged or about to expire.
 
         Raises:
             OSError: the files cannot be written.
@@ -56,15 +56,15 @@ class Certificates:
         return context
 
     def reload(self, context: ssl.SSLContext) -> None:
-        """Renew if it is time to; new connections of *context* are shown the new certificate."""
+        """Renew if necessary; new connections of *context* use the new certificate."""
         if self.renew():
             context.load_cert_chain(self._leaf)
 
     def renew(self, now: datetime.datetime | None = None) -> bool:
-        """Make whatever is missing, damaged or nearly over; True when something was made.
+        """Create files that are missing, damaged or about to expire; True if something was created.
 
         Args:
-            now: the time that counts, the clock's where absent.
+            now: the current time; by default the clock's.
         """
         now = now or datetime.datetime.now(datetime.UTC)
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -93,7 +93,7 @@ _Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def _read(certificate_file: Path, key_file: Path, now: datetime.datetime) -> _Pair | None:
-    """Return a certificate and its key, or None if they are not there, do not belong together, or are soon over."""
+    """Return a certificate and its key, or None if they are missing, do not match, or expire soon."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)

@@ -1,7 +1,7 @@
-"""Web pages of other origins: their preflights are answered, and the answers that they may read say so.
+"""CORS: answers preflights, and adds CORS headers to answers for allowed origins.
 
-Only at the loopback port: below a Jupyter server, that server decides. An app's own routes are open to the origins that its owner
-named (``--cors``), what all apps share (rest, cdn, the proxy route) to those that any running app names.
+This applies to the loopback port only: below a Jupyter server, that server decides. An app's own routes allow the origins that its owner
+named (``--cors``), shared routes (rest, cdn, the proxy route) those that any running app names.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ HeaderValues = RequestHeaders | HTTPHeaders
 
 
 class CorsDecision(NamedTuple):
-    """What a request's origin means: *headers* makes its answer's headers of those that the answer has anyway; with *preflight* that
-    is the whole answer."""
+    """The effect of a request's origin: *headers* adds CORS headers to an answer's headers; with *preflight* that
+    is the complete answer."""
 
     headers: Callable[[Pairs], list[tuple[str, str]]]
     preflight: list[tuple[str, str]] | None = None
 
 
 class CorsPolicy:
-    """The origins that apps are open to, as they are in this moment."""
+    """The origins that apps currently allow."""
 
     def __init__(self, published: Mapping[str, Deployment], owner: str) -> None:
         self._published, self._owner = published, owner
 
     def of_app(self, alias: str) -> Collection[str]:
-        """Those of one app."""
+        """The allowed origins of one app."""
         app = self._published.get(alias)
         return app.newest.spec.cors if app is not None else ()
 
     def of_target(self, target: str) -> Collection[str]:
-        """Those that may read what is at *target*."""
+        """The origins that may read *target*."""
         path = target.partition("?")[0]
         for prefix in (RUN, QUEUE):
             if path.startswith(prefix):
@@ -54,7 +54,7 @@ class CorsPolicy:
         return ()
 
     def welcome(self, method: str, target: str, headers: RequestHeaders) -> CorsDecision | None:
-        """Say what a request at *target* gets beside its answer; None if nobody of another origin may read there."""
+        """Return the CORS treatment of a request for *target*; None if no other origin is allowed there."""
         allowed = self.of_target(target)
         if not allowed or headers.get("upgrade", "").lower() == "websocket":
             return None
@@ -69,7 +69,7 @@ class CorsPolicy:
 
 
 class Preflight:
-    """A preflight of a page that may come: answered without a key, which browsers never send with one."""
+    """A preflight of an allowed origin: answered without a key, which browsers never send with one."""
 
     upgrades = False
 
@@ -77,10 +77,10 @@ class Preflight:
         self._caller, self._answer, self._received = caller, answer, 0
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here; what it asks is known."""
+        """Ignored: the head has been evaluated."""
 
     def data_received(self, chunk: bytes) -> None:
-        """It has no body; one that is sent all the same is let go, but not for ever."""
+        """Discard a body, which a preflight should not have, up to a limit."""
         self._received += len(chunk)
         if self._received > LINGER_BYTES:
             self._caller.drop()
@@ -91,11 +91,11 @@ class Preflight:
         self._caller.finish()
 
     def on_connection_close(self) -> None:
-        """The browser hung up."""
+        """The browser disconnected."""
 
 
 def is_own(origin: str, host: str) -> bool:
-    """True if a page of *origin* came from this gateway itself, which its request's *host* names."""
+    """True if *origin* is this gateway itself, according to the request's *host*."""
     return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
@@ -103,8 +103,8 @@ def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> 
     """True if a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
 
     Args:
-        allowed: origins that the app is open to.
-        method: of the request; a link that the user followed (GET of a document, by the user's own act) is not foreign. ``""`` allows none.
+        allowed: origins that the app allows.
+        method: that of the request; following a link (a user-activated GET of a document) is allowed. ``""`` allows none.
     """
     if origin := headers.get("origin", ""):
         return not is_own(origin, headers.get("host", "")) and origin not in allowed
@@ -115,7 +115,7 @@ def is_foreign(headers: HeaderValues, allowed: Collection[str], method: str) -> 
 
 
 def is_from_browser(headers: HeaderValues) -> bool:
-    """True if a browser sent this, which adds cookies of everything on this host, whatever the port."""
+    """True if a browser sent this: browsers add the cookies of this host for all ports."""
     return bool(headers.get("sec-fetch-site", "") or headers.get("origin", "")) or headers.get(
         "user-agent", ""
     ).startswith("Mozilla/")
@@ -130,7 +130,7 @@ def own_cookies(header: str, own: Collection[str]) -> str:
 def without_foreign_cookies(
     headers: HeaderValues, pairs: Iterable[tuple[str, str]], own: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Return the headers that an app gets: of a browser's cookies only those whose names are in *own*.
+    """Return the headers for an app: of a browser's cookies only those whose names are in *own*.
 
     Args:
         pairs: all headers of the request, names in lower case.
@@ -142,7 +142,9 @@ def without_foreign_cookies(
 
 
 def foreign_sentence(owner: str, alias: str) -> str:
-    """What is said to a page of another origin."""
-    return f"pages of other origins may not call {owner}/{alias} without a key: serve it with --cors ORIGIN to let them in"[
-        :300
-    ]
+    """The message for a page of another origin."""
+    return (
+        f"pages of other origins may not call {owner}/{alias} without a key: serve it with --cors ORIGIN to allow them"[
+            :300
+        ]
+    )

@@ -1,4 +1,4 @@
-"""Server-sent events that break off: where one event ends, and the event that says why no other follows."""
+"""Interrupted server-sent events: tracks where an event ends, and builds a final event with the error."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n")
 
 
 class EventStream:
-    """What went out of one ``text/event-stream`` body, as far as it matters for its end."""
+    """The end of the data sent so far of a ``text/event-stream`` body."""
 
     def __init__(self) -> None:
-        self._tail = b"\n\n"  # nothing yet: an event may begin
+        self._tail = b"\n\n"  # initially an event may begin
 
     def feed(self, data: bytes) -> None:
-        """Take what goes out."""
+        """Add sent data."""
         if data:
             self._tail = (self._tail + data[-4:])[-4:]
 
@@ -29,5 +29,5 @@ class EventStream:
 
 @lru_cache(maxsize=64)
 def is_event_stream(content_type: str) -> bool:
-    """Tell whether a body of *content_type* is a stream of events."""
+    """True if *content_type* is that of a stream of events."""
     return content_type.partition(";")[0].strip().lower() == "text/event-stream"

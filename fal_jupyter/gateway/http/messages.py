@@ -1,16 +1,16 @@
-"""What the HTTP server gives to the handler of a request: its headers, and the interface that the handler implements."""
+"""Request headers, and the interface of request handlers."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Protocol
 
-LINGER = 10.0  # seconds for which an answered caller may continue to send its body …
+LINGER = 10.0  # seconds for which a caller may continue to send its body after the answer …
 LINGER_BYTES = 64 << 20  # … and how much of it
 
 
 class RequestHeaders(dict[str, str]):
-    """The headers of a request by name; repeated ones read as one, joined by commas. Names are in lower case, also to ask for.
+    """The headers of a request by name; repeated ones are joined by commas. Names are in lower case, also for look-ups.
 
     Attributes:
         pairs: all of them, in order.
@@ -32,16 +32,16 @@ class IncomingRequest(Protocol):
 
     @property
     def upgrades(self) -> bool:
-        """True if all that follows the head is one stream of bytes (a WebSocket): it comes as body."""
+        """True if everything after the head is one stream of bytes (a WebSocket), received as body."""
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here."""
+        """The head has arrived."""
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """A piece of the body; a future that is not done yet asks to wait."""
+        """Handle a piece of the body; the caller waits for the returned future if it is not done."""
 
     def finish(self) -> None:
         """The body is complete."""
 
     def on_connection_close(self) -> None:
-        """The caller hung up before it was answered."""
+        """The caller disconnected before the answer."""

@@ -1,7 +1,7 @@
-"""The route that JavaScript's ``proxyUrl`` wants: ``/proxy``, any method, with fal's address in a header.
+"""The route for the JavaScript client's ``proxyUrl``: ``/proxy``, any method, with fal's URL in a header.
 
-Nothing is forwarded: the request is taken as if it had come for our own route, so that its answer is that route's, byte for
-byte and as it comes.
+Nothing is forwarded: the request is handled as a request for our own route, so its answer is the same, byte for
+byte and streamed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ OF_HOST = {
 
 
 def is_proxied(target: str) -> bool:
-    """True if a request's target is the proxy route's."""
+    """True if a request's target is the proxy route."""
     path = target.partition("?")[0]
     return path == PROXY or path.startswith(f"{PROXY}/")
 
 
 def own_target(address: str) -> str | None:
-    """Return our own target (path and query) for an address of fal's, or None if it is none of them."""
+    """Return our own target (path and query) for a URL of fal's, or None if it is not one of them."""
     try:
         parts = urlsplit(address)
         if parts.scheme not in ("https", "wss") or parts.username is not None or parts.port not in (None, 443):
@@ -39,14 +39,14 @@ def own_target(address: str) -> str | None:
     prefix = OF_HOST.get((parts.hostname or "").lower())
     if prefix is None:
         return None
-    # as it was written, not as it was taken apart: escapes are the route's to read
+    # unparsed: the route decodes percent escapes
     rest = address.partition("://")[2].partition("#")[0].partition("/")[2]
     target = prefix + rest
     return target if target.isascii() and target.isprintable() and " " not in target else None
 
 
 def refusal(address: str | None) -> str:
-    """Say what is wrong with a request that :func:`own_target` has nothing for."""
+    """Return the error message for a request without a valid target (:func:`own_target`)."""
     if address is None:
-        return f"a request to {PROXY} names fal's address in the header {H_TARGET}"
-    return f"{H_TARGET} is {address[:200]!r}, but this gateway stands only for https://{' https://'.join(OF_HOST)}"
+        return f"a request to {PROXY} needs fal's URL in the header {H_TARGET}"
+    return f"{H_TARGET} is {address[:200]!r}, but this gateway only replaces https://{' https://'.join(OF_HOST)}"

@@ -1,4 +1,4 @@
-"""The head of an app's answer: which of its headers the caller gets, and which the gateway reads."""
+"""The head of an app's answer: separates headers for the caller and for the gateway."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _SPECIAL = _NOT_FOR_CALLERS | _GATEWAY_READS | {"content-length"}
 
 
 class SortedHeaders(msgspec.Struct, gc=False):
-    """The headers of an app's answer by their readers; names are in lower case.
+    """The headers of an app's answer by recipient; names are in lower case.
 
     Attributes:
-        for_caller: what a caller by HTTP gets.
-        for_gateway: what the gateway takes note of; callers get some of these too.
-        lengths: values of content-length, of which there should be one at most.
+        for_caller: headers for an HTTP caller.
+        for_gateway: headers for the gateway; callers get some of these too.
+        lengths: values of content-length; at most one is valid.
     """
 
     for_caller: list[tuple[str, str]]
@@ -55,12 +55,12 @@ class ResponseHead(msgspec.Struct):
     began: float = 0.0
 
     def without_gateways(self) -> bytes:
-        """Return the head as JSON, without what is for the gateway alone."""
+        """Return the head as JSON, without headers that are only for the gateway."""
         headers = [pair for pair in self.headers if pair[0].lower() not in FOR_GATEWAY]
         return msgspec.json.encode(ResponseHead(self.status, headers, self.began))
 
     def sorted(self) -> SortedHeaders:
-        """Return the headers by their readers."""
+        """Return the headers by recipient."""
         for_caller: list[tuple[str, str]] = []
         for_gateway: list[tuple[str, str]] = []
         lengths: list[str] = []

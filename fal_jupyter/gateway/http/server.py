@@ -34,12 +34,12 @@ from fal_jupyter.gateway.http.messages import IncomingRequest
 from fal_jupyter.protocol.api import H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")
-SHORTEST_CHECK = 0.05  # seconds between two looks at the deadlines
+SHORTEST_CHECK = 0.05  # minimum seconds between two checks of the deadlines
 _OPEN, _SWITCHED, _LINGERING = ConnectionState.OPEN, ConnectionState.SWITCHED, ConnectionState.LINGERING
 
 
 class PipelinedRequest(msgspec.Struct, eq=False):
-    """A request that was read while an earlier one is not answered yet."""
+    """A request that was read before an earlier one was answered."""
 
     head: ParsedHead
     body: list[bytes]
@@ -48,16 +48,16 @@ class PipelinedRequest(msgspec.Struct, eq=False):
 
 @dataclass(eq=False)
 class HttpListener:
-    """What the connections of one port or socket share.
+    """Shared state of the connections of one port or socket.
 
     Attributes:
-        new_handler: makes the handler of a connection's next request, by its head.
-        read_timeout: seconds in which a head has to be complete, and a body has to continue.
-        idle_timeout: seconds for which a connection may be open without a request.
+        new_handler: creates the handler of a connection's next request, by its head.
+        read_timeout: seconds for completing a head, and between two pieces of a body.
+        idle_timeout: seconds for a connection without a request.
         max_connections: maximum open connections; beyond it, 503.
-        max_descriptor: a connection whose descriptor has this number or a higher one gets 503 too: a new one gets the lowest that is free.
-        send_timeout: seconds in which a caller has to take some of what it is sent.
-        admits: says of a new connection's socket whether its peer may connect at all.
+        max_descriptor: a connection whose descriptor number is not below this gets 503, too (new descriptors get the lowest free number).
+        send_timeout: seconds in which a caller must read some of the data sent.
+        admits: returns whether the peer of a new connection's socket may connect.
     """
 
     new_handler: Callable[[RequestResponseCycle, ParsedHead], IncomingRequest]
@@ -83,7 +83,7 @@ class HttpConnection(asyncio.Protocol):
     """One caller's connection.
 
     Attributes:
-        role: what a Jupyter server passes on here (``H_ROLE``), ``""`` for our own user: by the first head, for good.
+        role: that of a Jupyter server's connection (``H_ROLE``), ``""`` for the gateway's user; fixed by the first head.
     """
 
     def __init__(self, listener: HttpListener) -> None:
@@ -96,7 +96,7 @@ class HttpConnection(asyncio.Protocol):
         self._writes = WriteFlow(loop, listener.send_timeout)
         self._deadlines = ReadDeadlines(listener.read_timeout, listener.idle_timeout)
         self._deadline_timer: asyncio.TimerHandle | None = None
-        self._cycle: RequestResponseCycle | None = None  # of the request that is answered next
+        self._cycle: RequestResponseCycle | None = None  # of the request to be answered next
         self._pipeline: deque[PipelinedRequest] = deque()
         self._deferred_refusal: Refusal | None = None
         self._lingering_close: LingeringClose | None = None
@@ -148,7 +148,7 @@ class HttpConnection(asyncio.Protocol):
                     self._deadlines.begin_head()
                 elif rest is not None:
                     self._upgrade(rest)
-        elif state is _SWITCHED:  # never parsed again, also where the handshake was refused
+        elif state is _SWITCHED:  # never parsed again, even if the handshake was refused
             if self._cycle is not None and self._cycle.upgrades:
                 self._deliver(self._cycle, data)
         elif self._lingering_close is not None:
@@ -162,7 +162,7 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def socket(self) -> socket.socket:
-        """The connection's socket, for questions about its other end."""
+        """The connection's socket, to identify its peer."""
         assert self._transport is not None
         sock: socket.socket = self._transport.get_extra_info("socket")
         return sock
@@ -189,7 +189,7 @@ class HttpConnection(asyncio.Protocol):
         return Awaited.REQUEST if cycle is None else Awaited.BODY
 
     def _check_deadline(self) -> None:
-        """Hang up on a head or a body that does not come, and on a connection that nobody uses."""
+        """Close the connection after a missed deadline of a head or a body, or when it is idle."""
         if self._state is _SWITCHED or self._transport is None:
             return
         awaited, timeout = self._awaited(), self._deadlines.read_timeout
@@ -205,7 +205,7 @@ class HttpConnection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------
     def head_received(self, head: ParsedHead) -> None:
-        """A request's head is complete: it begins, or waits for the requests before it."""
+        """A request's head is complete: it begins, or waits for earlier requests."""
         if self._cycle is None and not self._pipeline:
             self._begin(head)
         else:
@@ -213,7 +213,7 @@ class HttpConnection(asyncio.Protocol):
             self._reads.pause()
 
     def body_received(self, data: bytes) -> None:
-        """A piece of a body came."""
+        """A piece of a body arrived."""
         if self._pipeline:
             self._pipeline[-1].body.append(data)
         elif self._cycle is not None:
@@ -238,14 +238,14 @@ class HttpConnection(asyncio.Protocol):
         try:
             handler.begin(head.method, head.target, headers)
         except Exception:
-            self._cycle = None  # its handler does not have it
+            self._cycle = None  # its handler has not received it
             raise
         if "expect" in headers and headers["expect"].lower() == "100-continue" and not head.http10:
-            self._loop.call_soon(self._continue, cycle)  # after a handler that decides by the head alone
+            self._loop.call_soon(self._continue, cycle)  # after a handler that may respond by the head alone
         return cycle
 
     def _continue(self, cycle: RequestResponseCycle) -> None:
-        """Ask for the body that the caller holds back, unless the request is answered already."""
+        """Request the body that the caller holds back, unless the request is already answered."""
         if self._cycle is cycle and not cycle.is_answering:
             self._writes.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -261,7 +261,7 @@ class HttpConnection(asyncio.Protocol):
         self._reads.resume()
 
     def _upgrade(self, rest: bytes) -> None:
-        """The caller goes on with a WebSocket, which is the connection's last request."""
+        """The connection continues as a WebSocket, its last request."""
         if self._pipeline:
             self._pipeline.pop()
             self._refuse(EARLY_UPGRADE)
@@ -279,7 +279,7 @@ class HttpConnection(asyncio.Protocol):
         if not keep_alive:
             transport.close()
         elif self._pipeline:
-            self._loop.call_soon(self._next)  # not recursively: a thousand pipelined requests are no stack
+            self._loop.call_soon(self._next)  # not recursively: a thousand pipelined requests would overflow the stack
         elif self._deferred_refusal is not None:
             self._refuse(self._deferred_refusal)
 
@@ -298,13 +298,13 @@ class HttpConnection(asyncio.Protocol):
             self._handler_failed(error)
             return
         if self._deferred_refusal is not None and not request.complete:
-            self._refuse(self._deferred_refusal)  # its rest is what was refused
+            self._refuse(self._deferred_refusal)  # the refusal concerns what follows
         else:
             self._resume_reading()
 
     # --- the end ------------------------------------------------------------------------------------------------
     def _handler_failed(self, error: Exception) -> None:
-        """The handler of the current request raised, which is our fault: neither it nor a request behind it gets another answer."""
+        """The handler of the current request raised, an internal error: neither it nor a pipelined request gets another answer."""
         log.error("a request could not be handled", exc_info=error)
         self._pipeline.clear()
         if self._cycle is not None:
@@ -312,7 +312,7 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(HANDLER_FAILED)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Send the refusal once all requests before it are answered, and hang up."""
+        """Send the refusal once all earlier requests are answered, and close the connection."""
         transport, cycle = self._writes.transport, self._cycle
         if transport is None or transport.is_closing():
             return
@@ -332,7 +332,7 @@ class HttpConnection(asyncio.Protocol):
             self._abandon()
 
     def _abandon(self) -> None:
-        """Nobody reads an answer any more."""
+        """The caller no longer reads an answer."""
         self._pipeline.clear()
         self._writes.close()
         cycle, self._cycle = self._cycle, None

@@ -1,4 +1,4 @@
-"""The TLS port of 127.0.0.1, opened when somebody asks for it, with a certificate that is renewed while it is open."""
+"""The TLS port of 127.0.0.1, opened on demand, with a certificate that is renewed while it is open."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.http.certificates import Certificates
 
 log = logging.getLogger("fal_jupyter.gateway")
-_DAY = 86400.0  # a sleeping machine's clock stands still: look at least once a day of being awake
+_DAY = 86400.0  # timers stop while a machine is suspended: check at least once a day of running time
 _HANDSHAKE = 20.0  # seconds
 
 
 class TlsPort:
-    """One port of 127.0.0.1; *folder* has its certificates. ``port`` is 0 while it is closed."""
+    """One port of 127.0.0.1; *folder* contains its certificates. ``port`` is 0 while it is closed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class TlsPort:
 
     @property
     def authority(self) -> Path:
-        """The certificate of the authority that a client has to trust."""
+        """The certificate of the authority that a client must trust."""
         return self._folder / "ca.pem"
 
     @property
@@ -42,13 +42,13 @@ class TlsPort:
 
     def _certificates(self) -> Certificates:
         from fal_jupyter.gateway.http.certificates import (  # start-up
-            Certificates,  # cryptography: 60 ms that a gateway without TLS does not pay
+            Certificates,  # cryptography: 60 ms, not needed without TLS
         )
 
         return Certificates(self._folder)
 
     async def open(self, listener: HttpListener) -> None:
-        """Serve *listener*'s requests by TLS; does nothing where it is open and its files are there.
+        """Serve *listener*'s requests by TLS; does nothing if it is open and its files exist.
 
         Raises:
             OSError: the certificates cannot be written, or no port is free.
@@ -78,7 +78,7 @@ class TlsPort:
             self._renewal = asyncio.get_running_loop().call_later(_DAY, self._renew, context)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._renewal is not None:
             self._renewal.cancel()
         if self._server is not None:

@@ -16,7 +16,7 @@ from fal_jupyter.gateway.http.response_writer import failure
 
 
 class _Context(NamedTuple):
-    """What Tornado's request objects read of a connection."""
+    """The attributes that Tornado's request objects read from a connection."""
 
     protocol: str
     remote_ip: str = "127.0.0.1"
@@ -49,7 +49,7 @@ class RespondingHandler(HTTPConnection):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.connection.disconnected:
             done.set_exception(StreamClosedError())
-            done.exception()  # who does not wait for it is told by the close callback
+            done.exception()  # callers that do not wait for it are notified by the close callback
         else:
             done.set_result(None)
         return done
@@ -58,11 +58,11 @@ class RespondingHandler(HTTPConnection):
         self.over = True
         if self._read_all:
             self.connection.finish()
-        else:  # hanging up on a caller that still sends would destroy the answer on its way
+        else:  # closing while the caller still sends would destroy the answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self.connection.drop)
 
     def refuse(self, status: int, error_type: str, detail: str) -> None:
-        """Answer with a failure in place of a handler; one that has begun to answer is cut off."""
+        """Answer with a failure instead of the handler; an answer that has begun is cut off."""
         if self.begun:
             self.connection.drop()
             return
@@ -72,7 +72,7 @@ class RespondingHandler(HTTPConnection):
         self.finish()
 
     def body_over(self) -> None:
-        """The body has been read to its end."""
+        """The body has been read completely."""
         self._read_all = True
         if self._linger is not None:
             self._linger.cancel()
@@ -80,7 +80,7 @@ class RespondingHandler(HTTPConnection):
             self.connection.finish()
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """What to call when the caller hangs up."""
+        """Set the callback for a disconnect of the caller."""
         self._closed = callback
 
     def hung_up(self) -> None:
@@ -94,7 +94,7 @@ class RespondingHandler(HTTPConnection):
 
 
 class BodyLimit(NamedTuple):
-    """How long a body may be, and what is said (413) of one that is longer."""
+    """The maximum length of a body, and the message (413) for a longer one."""
 
     most: int
     message: str
@@ -103,7 +103,7 @@ class BodyLimit(NamedTuple):
 class TornadoRequest:
     """One request for a Tornado application (:class:`fal_jupyter.gateway.http.messages.IncomingRequest`).
 
-    *whole* is the limit of bodies that are collected, *streamed* that of handlers who take theirs as it comes.
+    *whole* is the limit of buffered bodies, *streamed* that of handlers that process theirs in pieces.
     """
 
     upgrades = False
@@ -119,11 +119,11 @@ class TornadoRequest:
         self._answering = RespondingHandler(connection)
         self._delegate: HTTPMessageDelegate | None = None
         self._received = 0
-        self._early_body: list[bytes] | None = None  # body that came before its handler was ready for it
+        self._early_body: list[bytes] | None = None  # body received before its handler was ready
         self._complete = False
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here."""
+        """The head has arrived."""
         line = RequestStartLine(method, target, "HTTP/1.1")
         parsed = HTTPHeaders()
         self._answering.connection.on_close(self._answering.hung_up)
@@ -132,17 +132,17 @@ class TornadoRequest:
                 parsed.add(name, value)
             self._delegate = self._application.start_request(None, self._answering)
             ready = self._delegate.headers_received(line, parsed)
-        except HTTPInputError as error:  # Tornado reads heads more strictly than our parser: two hosts, for example
+        except HTTPInputError as error:  # Tornado is stricter than our parser: two hosts, for example
             self._delegate = HTTPMessageDelegate()
             self._answering.refuse(400, "bad_request", f"invalid HTTP request: {error}"[:300])
             return
-        if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
+        if ready is not None:  # a handler that streams its body: not before its prepare() has ended
             self._limit, self._early_body = self._streamed, []
             asyncio.ensure_future(ready).add_done_callback(self._go_on)
 
     def _go_on(self, _: object) -> None:
         chunks, self._early_body = self._early_body or [], None
-        if self._answering.disconnected:  # before its handler knew: what that began to keep goes
+        if self._answering.disconnected:  # before its handler noticed: let it discard what it began to store
             assert self._delegate is not None
             self._delegate.on_connection_close()
             return
@@ -158,12 +158,12 @@ class TornadoRequest:
             return None
         assert self._delegate is not None
         self._received += len(chunk)
-        if self._answering.over:  # the rest is let go, but not for ever
+        if self._answering.over:  # the rest is discarded, up to a limit
             if self._received > self._limit.most + LINGER_BYTES:
                 self._answering.connection.drop()
             return None
         if self._received > self._limit.most:
-            self._delegate.on_connection_close()  # what its handler began to keep goes
+            self._delegate.on_connection_close()  # let its handler discard what it began to store
             self._answering.refuse(413, "bad_request", self._limit.message)
             return None
         return self._delegate.data_received(chunk)
@@ -180,5 +180,5 @@ class TornadoRequest:
             self._delegate.finish()
 
     def on_connection_close(self) -> None:
-        """The caller hung up while it was not answered."""
+        """The caller disconnected before the answer."""
         self._answering.hung_up()

@@ -1,1 +1,1 @@
-"""Where requests come in: the Unix socket, the loopback port and the TLS port, and which handlers get a request."""
+"""The listeners: the Unix socket, the loopback port and the TLS port, and the routing of requests to handlers."""

@@ -24,18 +24,18 @@ from fal_jupyter.gateway.runners.load_messages import GatewayPorts
 from fal_jupyter.protocol.api import TlsOpened
 from fal_jupyter.settings import Settings
 
-RESERVED_DESCRIPTORS = 128  # that callers' connections leave for runners, logs and the store
-# Since Python 3.13 a server removes its socket's path itself: one below /proc/self/fd, which may be another's by then.
+RESERVED_DESCRIPTORS = 128  # not available to callers' connections: for runners, logs and the store
+# Since Python 3.13 a server removes its socket's path itself: here one below /proc/self/fd, which may have been reused by then.
 _KEEP_SOCKET: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Who answers what comes in.
+    """The handlers of incoming requests.
 
     Attributes:
-        tcp, unix: the data plane for strangers with keys, and for processes of the user.
-        public, trusted: the queue, the CDN and what else is public, for the same two.
+        tcp, unix: the data plane for callers with keys, and for processes of the user.
+        public, trusted: the queue, the CDN and the other public routes, for the same two.
         control: the control plane, on the Unix socket only.
     """
 
@@ -79,7 +79,7 @@ class Listeners:
 
     # --- the Unix socket ----------------------------------------------------------------------------------------
     async def listen(self, unix: socket.socket) -> None:
-        """Serve on a bound Unix socket, in place of the former one."""
+        """Serve on a bound Unix socket, instead of the previous one."""
         former, self._unix = (
             self._unix,
             await asyncio.get_running_loop().create_unix_server(
@@ -111,25 +111,25 @@ class Listeners:
         return frozenset(port for port in (self._port, self._tls.port) if port)
 
     def runner_ports(self) -> GatewayPorts:
-        """The open ports, as runners learn of them."""
+        """The open ports, for runners."""
         return GatewayPorts(self._port, self._tls.port, str(self._tls.authority) if self._tls.port else "")
 
     def check_origins(self, policy: CorsPolicy) -> None:
-        """From here on, check from which web page a request on a port comes."""
+        """Check the origin of requests on the ports from now on."""
         self._tcp_front.origins = policy
 
     async def open_port(self, requested: int) -> int:
         """Open the loopback port if it is closed; returns it.
 
         Raises:
-            PortTaken: *requested* is in use, or another is open already.
+            PortTaken: *requested* is in use, or another port is already open.
         """
         async with self._opening:
             if self._tcp is None:
                 await self._open_port(requested)
             elif requested not in (0, self._port):
                 raise PortTaken(
-                    f"this gateway serves on port {self._port} already, so it cannot also serve on {requested}",
+                    f"this gateway already serves on port {self._port}, so it cannot also serve on {requested}",
                     hint=f"use --port 0 or --port {self._port}, or another FAL_JUPYTER_STATE",
                 )
             return self._port
@@ -148,7 +148,7 @@ class Listeners:
         self._tcp = await loop.create_server(self._tcp_listener.connection, sock=sockets[0], backlog=1024)
 
     async def open_tls(self) -> TlsOpened:
-        """Open the TLS port beside the plain one, which is open; returns where it is and what to trust.
+        """Open the TLS port beside the plain one, which is open; returns its URL and the certificates to trust.
 
         Raises:
             OSError: its certificates cannot be written, or no port is free.

@@ -1,4 +1,4 @@
-"""Which part of the gateway gets a request, by its target and by where it came in."""
+"""Routes a request to a part of the gateway, by its target and its listener."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from fal_jupyter.gateway.requests.data_plane import (
 from fal_jupyter.protocol.api import ADMIN, CDN, ENDING, ENDING_SENTENCE, REST, RUN, SPEAK
 from fal_jupyter.protocol.panels import admin_target
 
-_PUBLICATION = BodyLimit(MAX_PUBLISH, f"a publication has {MAX_PUBLISH} bytes at most")
+_PUBLICATION = BodyLimit(MAX_PUBLISH, f"a publication is limited to {MAX_PUBLISH} bytes")
 _WHILE_DRAINING = (CDN, REST)  # running requests upload there
 
 
 class RequestRouter:
-    """Gives each request of a listener its handler: the data plane's, the control plane's (on the Unix socket) or the public ones."""
+    """Selects the handler of each request of a listener: the data plane's, the control plane's (on the Unix socket) or the public ones."""
 
     __slots__ = ("_admin", "_front", "_public", "_stopping")
 
@@ -40,7 +40,7 @@ class RequestRouter:
         self._front, self._public, self._admin, self._stopping = front, public, admin, stopping
 
     def handler(self, cycle: RequestResponseCycle, head: ParsedHead) -> IncomingRequest:
-        """Give the handler of a request, which begins with *head*; the target of one for a proxy becomes that behind the proxy."""
+        """Return the handler of a request with this *head*; the target of a proxy request is replaced by the proxied one."""
         front, target, headers = self._front, head.target, head.headers
         own: str | None = target
         target_header: str | None = None
@@ -61,7 +61,7 @@ class RequestRouter:
             return DataPlaneRequest(front, cycle)
         if own.startswith(SPEAK):
             from fal_jupyter.gateway.requests.websocket_bridge import (  # start-up
-                WebSocketBridge,  # with a library of its own, which hardly any gateway needs
+                WebSocketBridge,  # imports a library that is rarely needed
             )
 
             return WebSocketBridge(front, cycle)
@@ -75,6 +75,6 @@ class RequestRouter:
 
 
 def _has_control(role: str, method: str, target: str) -> bool:
-    """True on the owner's own connections, and for what panels may ask on theirs."""
+    """True on the owner's connections, and for the paths that panels may request on theirs."""
     path = target.partition("?")[0]
     return not role or (role == "panel" and admin_target(method, path.removeprefix(ADMIN)) is not None)

@@ -1,1 +1,1 @@
-"""The queue: requests that are submitted now and answered later, and the delivery of their results."""
+"""The queue: requests that are answered asynchronously, and the delivery of their results."""

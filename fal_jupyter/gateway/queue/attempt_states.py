@@ -1,7 +1,7 @@
-"""The states of an attempt of a queued request, and every move between them.
+"""The states of an attempt of a queued request, and all transitions between them.
 
-Another attempt begins when two things have happened, in either order: the attempt failed so that it is retried, and its runner has
-let go of the request.
+Another attempt begins after two events, in either order: the attempt failed and is retried, and its runner has
+released the request.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from fal_jupyter.domain.transitions import transition_table
 
 
 class AttemptState(StrEnum):
-    """How far the present attempt is."""
+    """The state of the current attempt."""
 
     RUNNING = "running"
-    RELEASED = "released"  # its runner has let go of it; whether it is retried is not decided yet
-    FAILED = "failed"  # it is retried once its runner has let go of it
-    DUE = "due"  # the timer of the next attempt runs
+    RELEASED = "released"  # its runner has released it; whether it is retried is undecided
+    FAILED = "failed"  # it is retried once its runner has released it
+    DUE = "due"  # the timer of the next attempt is running
     OVER = "over"  # there is no further attempt
 
 
@@ -50,7 +50,7 @@ ATTEMPT: Final = transition_table(
             AttemptEvent.STARTED: AttemptState.RUNNING,
             AttemptEvent.ENDED: AttemptState.OVER,
         },
-        # a job that is cancelled ends before its runner lets go
+        # a cancelled job ends before its runner releases it
         AttemptState.OVER: {
             AttemptEvent.RELEASED: AttemptState.OVER,
             AttemptEvent.ENDED: AttemptState.OVER,

@@ -30,9 +30,9 @@ _DROPPED_HEADERS = frozenset({"x-fal-request-id", "content-length", "transfer-en
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
-    """What a caller submits: *below* is the path below the app, *body* complete; its bytes are counted under *id* already.
+    """What a caller submits: *below* is the path below the app, *body* complete; its bytes are already counted under *id*.
 
-    *once*: it is not retried; *retries*: its caller's own number of retries for each condition.
+    *once*: it is not retried; *retries*: its caller's number of retries per condition.
     """
 
     id: str
@@ -57,8 +57,8 @@ class QueuedCall:
 
     Attributes:
         submitted: monotonic seconds.
-        submission, request: what is sent, and the present attempt; both None once the job is over, since they have its body.
-        status, headers, size: of the answer, the size of its body in bytes.
+        submission, request: the submission and the current attempt; both None once the job has ended, since they hold its body.
+        status, headers, size: those of the answer; the size of its body is in bytes.
     """
 
     def __init__(self, job: Job, submission: Submission, queue: Queue) -> None:
@@ -76,9 +76,9 @@ class QueuedCall:
 
     # --- the answer ---------------------------------------------------------------------------------------------
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """The head is here, and the first (or whole) body."""
+        """Receive the head and the first (or complete) body."""
         if self.job.attempts.number > 1 and self._is_refused(headers):
-            return  # no runner had the last attempt: the answer of the one before it stands
+            return  # no runner had the last attempt: the previous one's answer applies
         self.status = status
         self.headers = [(name, value) for name, value in headers if name.lower() not in _DROPPED_HEADERS]
         self._pieces, self.size = [], 0
@@ -98,28 +98,28 @@ class QueuedCall:
         return None
 
     def backed_up(self) -> bool:
-        """Memory always takes more."""
+        """Never: memory always accepts more."""
         return False
 
     def finish(self) -> None:
         """The answer is complete."""
         request, error_type = self.request, dict(self.headers).get(H_ERROR_TYPE, "")
         if request is None or not request.record.detail or error_type == "runner_incomplete_response":
-            error_type = ""  # the app's own answer, or one with a head that HTTP cannot carry
+            error_type = ""  # the app's own answer, or one with an invalid head
         needs_retry = request.record.needs_retry if request is not None else None
         if not self._is_retried(AttemptFailure(self.status, error_type, needs_retry)):
             self._end(self.status)
 
     def drop(self) -> None:
-        """The answer broke off."""
+        """The answer was cut off."""
         if self.job.state is not JobState.COMPLETED:
-            self._answer(502, "runner_incomplete_response", "the answer of the app broke off")
+            self._answer(502, "runner_incomplete_response", "the app's answer was cut off")
             if not self._is_retried(AttemptFailure(502, "runner_incomplete_response")):
                 self._end_request()
                 self._end(502)
 
     def fail(self, status: int, error_type: str, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """End it with an answer of the gateway, which replaces what has come from the app."""
+        """End it with an answer of the gateway, which replaces any answer of the app."""
         if self.job.state is not JobState.COMPLETED:
             self._answer(status, error_type, detail, headers)
             self._end_request()
@@ -132,7 +132,7 @@ class QueuedCall:
         self.size = len(self._pieces[0])
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """There is no connection that could close: a job is ended by :meth:`cancel`."""
+        """Ignored: there is no connection that could close; a job is ended by :meth:`cancel`."""
 
     def dispatched(self) -> None:
         """A runner has it."""
@@ -142,7 +142,7 @@ class QueuedCall:
     def taken_back(self) -> None:
         """Its runner had ended already."""
         self.job.put_back()
-        if self.job.cancel_requested:  # nothing runs any more that could end it
+        if self.job.cancel_requested:  # nothing is running that could end it
             self.cancel()
         self._changes.notify()
 
@@ -152,7 +152,7 @@ class QueuedCall:
         self._changes.notify()
 
     def ended(self) -> None:
-        """The attempt is over for its runner too."""
+        """The attempt has ended in its runner, too."""
         self._move(AttemptEvent.RELEASED)
 
     # --- attempts -----------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class QueuedCall:
             self._timer = asyncio.get_running_loop().call_later(self._wait, self._try_again)
 
     def _is_retried(self, failure: AttemptFailure) -> bool:
-        """True if another attempt follows (that may be decided already: an answer breaks off, then its stream ends)."""
+        """True if another attempt follows (which may already be decided: an answer is cut off, then its stream ends)."""
         if self._attempt in (AttemptState.FAILED, AttemptState.DUE):
             return True
         job, request = self.job, self.request
@@ -199,7 +199,7 @@ class QueuedCall:
         self._changes.notify()
 
     def cancel(self, *, force: bool = False) -> Cancelled:
-        """Cancel it; returns what that meant (:meth:`fal_jupyter.domain.queue.jobs.Job.cancel`)."""
+        """Cancel it; returns the effect (:meth:`fal_jupyter.domain.queue.jobs.Job.cancel`)."""
         outcome = self.job.cancel(time.time(), stamp(), force=force)
         if outcome in ("dropped", "forced"):
             self._pieces, self.size = [], 0
@@ -209,13 +209,13 @@ class QueuedCall:
         return outcome
 
     def _end_request(self) -> None:
-        """End the request, after the caller of this method has returned, and free its body."""
+        """End the request after the caller of this method has returned, and free its body."""
         if self.request is not None:
             asyncio.get_running_loop().call_soon(self.request.abort)
         self._release()
 
     def _release(self) -> None:
-        """Nothing more is sent: free the body, and cancel an attempt that is due."""
+        """Free the body, and cancel a scheduled attempt."""
         self.request = self.submission = None
         self._move(AttemptEvent.ENDED)
         if self._timer is not None:
@@ -223,11 +223,11 @@ class QueuedCall:
 
     # --- its readers --------------------------------------------------------------------------------------------
     def body(self) -> bytes:
-        """The whole answer."""
+        """The complete answer."""
         return b"".join(self._pieces)
 
     async def changes(self, ping: float) -> AsyncIterator[bool]:
-        """Yield True at once and after each change until the job is over, False after *ping* seconds without one."""
+        """Yield True immediately and after each change until the job has ended, False after *ping* seconds without one."""
         while True:
             change = self._changes.next()
             yield True
@@ -251,7 +251,7 @@ class Queue:
         self.memory = QueueMemory(most_bytes=settings.queue_bytes, most_jobs=settings.queue_length)
 
     def position(self, call: QueuedCall) -> int:
-        """How many requests of its app are before it."""
+        """How many requests of its app are ahead of it."""
         return self._requests.position(call.job.alias, call.job.id)
 
     def submit(self, submission: Submission) -> QueuedCall:
@@ -262,9 +262,9 @@ class Queue:
         return call
 
     def begin(self, call: QueuedCall) -> None:
-        """Begin an attempt: the first one, or another one after a failure."""
+        """Begin an attempt: the first one, or a retry."""
         sent = call.submission
-        if sent is None:  # it is over
+        if sent is None:  # it has ended
             return
         time_left = sent.start_within
         if call.job.attempts.number > 1:
@@ -272,7 +272,7 @@ class Queue:
                 call.give_up()
                 return
             if sent.start_within and (time_left := call.submitted + sent.start_within - time.monotonic()) <= 0:
-                detail = f"the request was not with a runner within {sent.start_within:g} s, all attempts together"
+                detail = f"the request was not dispatched to a runner within {sent.start_within:g} s, over all attempts"
                 call.fail(504, "request_timeout", detail, [(H_TIMEOUT_TYPE, "user")])
                 return
         pairs = [(name, value) for name, value in sent.headers if name not in ("content-length", "transfer-encoding")]
@@ -295,7 +295,7 @@ class Queue:
         request.end_of_body()
 
     def wait_before_retry(self, call: QueuedCall, failure: AttemptFailure) -> float | None:
-        """Return the seconds until the next attempt of a job whose attempt failed so; None if there is none."""
+        """Return the seconds until the next attempt after a failure; None if there is none."""
         sent, spec = call.submission, self._requests.spec_of(call.job.alias)
         if sent is None or spec is None or sent.once:
             return None
@@ -303,7 +303,7 @@ class Queue:
         return call.job.attempts.next(failure, rules)
 
     def find(self, alias: str, request_id: str) -> QueuedCall | None:
-        """The job of that id, under its own app only."""
+        """The job of that id, if it belongs to the app."""
         call = self._jobs.get(request_id)
         return call if call is not None and call.job.alias == alias else None
 
@@ -312,18 +312,18 @@ class Queue:
         return self._requests.waiting(alias)
 
     def hold(self, request_id: str, size: int) -> tuple[int, str]:
-        """Count *size* bytes of a body that comes in; returns the status and the sentence of a refusal, or 0."""
+        """Count *size* bytes of an incoming body; returns status and message of a refusal, or 0."""
         refused = self.memory.hold(request_id, size)
         return (413 if refused == "too large" else 429, refusal_sentence(refused, self.memory)) if refused else (0, "")
 
     def has_room_for(self, call: QueuedCall) -> bool:
-        """Count what has come of the answer; False if it is more than can be kept."""
+        """Count the received part of the answer; False if it is more than can be stored."""
         evicted, fits = self.memory.answer(call.job.id, call.size)
         self._forget(evicted)
         return fits
 
     def ended(self, call: QueuedCall) -> None:
-        """The job is over."""
+        """The job has ended."""
         self._forget(self.memory.ended(call.job.id, call.size + call.job.log_bytes))
 
     def _forget(self, jobs: list[str]) -> None:
@@ -331,26 +331,24 @@ class Queue:
             del self._jobs[job]
 
 
-TOO_LARGE_AN_ANSWER = f"the answer is larger than what the queue keeps ({QUEUE_BYTES_VARIABLE}): call the app directly, or return a fal.toolkit.File"
+TOO_LARGE_AN_ANSWER = f"the answer is larger than the queue's memory limit ({QUEUE_BYTES_VARIABLE}): call the app directly, or return a fal.toolkit.File"
 
 
 def refusal_sentence(refused: Refusal, memory: QueueMemory) -> str:
-    """Say why a request is not taken, and what to do."""
+    """Describe why a request is refused, and what to do."""
     bound = size_text(memory.most_bytes)
     if refused == "too large":
-        return f"the body is larger than the {bound} that the queue holds ({QUEUE_BYTES_VARIABLE}): upload it as a file, or call the app directly"
+        return f"the body is larger than the queue's memory limit of {bound} ({QUEUE_BYTES_VARIABLE}): upload it as a file, or call the app directly"
     if refused == "too many":
-        return (
-            f"queue full: {memory.jobs} requests are not over ({QUEUE_LENGTH_VARIABLE}); wait for some, or cancel them"
-        )
+        return f"queue full: {memory.jobs} requests are open ({QUEUE_LENGTH_VARIABLE}); wait for some, or cancel them"
     return (
-        f"queue full: {memory.jobs} requests with {size_text(memory.request_bytes)} of the {bound} that it holds are not over"
+        f"queue full: {memory.jobs} open requests use {size_text(memory.request_bytes)} of {bound}"
         f" ({QUEUE_BYTES_VARIABLE}); wait for some, or cancel them"
     )
 
 
 def stamp() -> str:
-    """Now, as fal's log entries have it."""
+    """The current time in the form of fal's log entries."""
     return datetime.datetime.now(datetime.UTC).isoformat()
 
 

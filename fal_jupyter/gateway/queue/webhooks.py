@@ -1,4 +1,4 @@
-"""Results delivered to webhooks: signed (Ed25519), retried for two hours, and only to addresses that the caller may use."""
+"""Delivers results to webhooks: signed (Ed25519), retried for two hours, and only to addresses that the caller may use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Guarded(Resolver):
 
 
 class Signer:
-    """The key that deliveries are signed with: made at first use, kept in the state directory, readable by its owner only."""
+    """The key that signs deliveries: created on first use, stored in the state directory, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,8 +72,8 @@ class Signer:
     def _save(self, secret: bytes) -> None:
         try:
             write_whole(self._path, secret)
-        except OSError as error:  # a full disk: this gateway signs all the same, the next one with another key
-            log.warning("the key of the webhooks could not be kept: %s", error)
+        except OSError as error:  # a full disk: this gateway signs anyway, the next one with another key
+            log.warning("the webhook key could not be stored: %s", error)
 
     def sign(self, message: bytes) -> str:
         """Return the signature in hex."""
@@ -87,25 +87,25 @@ class Signer:
 
 
 class Webhooks:
-    """The deliveries that have not succeeded yet."""
+    """The pending deliveries."""
 
     def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
         self.signer = Signer(key)
         self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
-        self._pending_bytes = 0  # of results whose delivery is retried
+        self._pending_bytes = 0  # size of results whose delivery is retried
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def refusal(self, url: str, *, owner: bool) -> str:
-        """Say why no result is sent to *url*, or ``""``. Loopback is the owner's own: that is where a local user receives."""
+        """Describe why no result is sent to *url*, or ``""``. Loopback addresses are allowed for the owner only."""
         try:
             parts = urlsplit(url)
             host, port = outbound_http.host_and_port(parts)
         except ValueError:
-            return f"fal_webhook is no address: {url[:100]!r}"
+            return f"fal_webhook is not a valid URL: {url[:100]!r}"
         if parts.scheme not in ("http", "https") or not host or len(url) > LONGEST_URL:
-            return f"fal_webhook must be an http or https address, not {url[:100]!r}"
+            return f"fal_webhook must be an http or https URL, not {url[:100]!r}"
         if parts.username is not None or parts.password is not None:
-            return "fal_webhook must not carry a user name or password"
+            return "fal_webhook must not contain a user name or password"
         try:
             await asyncio.to_thread(
                 outbound_http.permitted_addresses, host, port, loopback=owner, private=self._allow_private
@@ -113,11 +113,11 @@ class Webhooks:
         except outbound_http.NotPermitted:
             return f"fal_webhook {host[:100]} is an address of a private network or of this machine, which this key may not use"
         except outbound_http.NoAddress:
-            pass  # it may have an address by the time the result is there; without one, the delivery is retried
+            pass  # it may resolve by the time of the result; otherwise the delivery is retried
         return ""
 
     def watch(self, call: QueuedCall, url: str, *, owner: bool = True) -> None:
-        """Deliver *call*'s result to *url* as soon as there is one."""
+        """Deliver *call*'s result to *url* as soon as it is available."""
         self._tasks.add(task := asyncio.ensure_future(self._serve(call, url, owner)))
         task.add_done_callback(self._tasks.discard)
 
@@ -144,9 +144,7 @@ class Webhooks:
                 log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, reason)
                 wait = wait_after(attempt)
                 if not counted and self._pending_bytes + call.size > self._most_bytes:
-                    log.warning(
-                        "webhook of %s is not tried again: too many results wait for their receivers", call.job.id
-                    )
+                    log.warning("webhook of %s is not retried: too many deliveries are pending", call.job.id)
                     return
                 if wait is None:
                     return
@@ -157,8 +155,8 @@ class Webhooks:
             self._pending_bytes -= counted
 
     async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
-        """Deliver once; returns ``""``, or what went wrong."""
-        timestamp = str(int(time.time()))  # anew each time: receivers refuse what is five minutes old
+        """Deliver once; returns ``""``, or an error message."""
+        timestamp = str(int(time.time()))  # new each time: receivers refuse timestamps older than five minutes
         signature = self.signer.sign(signed_message(request_id, self._user_id, timestamp, data))
         headers = {
             "Content-Type": "application/json",
@@ -181,18 +179,18 @@ class Webhooks:
                 ),
                 raise_error=False,
             )
-        except Exception as error:  # whatever a strange server does to the client
+        except Exception as error:  # a remote server may cause any error
             return f"{type(error).__name__}: {error}"
         return "" if 200 <= answer.code < 300 else f"{answer.code} {answer.reason}"
 
     def close(self) -> None:
-        """Deliver no more."""
+        """Stop all deliveries."""
         for task in self._tasks:
             task.cancel()
 
 
 def _delivery_of(call: QueuedCall) -> bytes:
-    """Return the body of a delivery; made for each attempt, so that none stays in memory between them."""
+    """Return the body of a delivery; built for each attempt, so that none stays in memory in between."""
     status, headers, body = answer_of(call)
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)

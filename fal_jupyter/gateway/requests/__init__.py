@@ -1,1 +1,1 @@
-"""Requests on their way between a caller and a runner."""
+"""Requests between a caller and a runner."""

@@ -1,4 +1,4 @@
-"""Calls that the gateway makes for a panel and whose answers it holds: a page that is opened again still gets its result."""
+"""Calls for panels whose answers the gateway buffers, so that a reopened page still gets its result."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fal_jupyter.protocol.addresses import is_hostile
 from fal_jupyter.protocol.feed import MAX_BUFFERED_ANSWER
 
 CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
-MOST = 30  # answers that are held …
-MOST_BYTES = 128 << 20  # … and how much of them
-NO_TARGET = "path begins with / and has no '..' in it, and method is one of HTTP's"
+MOST = 30  # buffered answers …
+MOST_BYTES = 128 << 20  # … and their total size
+NO_TARGET = "path must begin with / and not contain '..', and method must be an HTTP method"
 
 
 def target_of(path: str, method: str, methods: frozenset[str]) -> tuple[str, str, str] | None:
-    """Return method, path and query, quoted, of what a panel wants to call; None if it may not be asked so (:data:`NO_TARGET`)."""
+    """Return method, path and query, quoted, of a panel's call; None if they are invalid (:data:`NO_TARGET`)."""
     path, _, query = path.partition("?")
     if not path.startswith("/") or is_hostile(path) or method not in methods:
         return None
@@ -32,26 +32,26 @@ def target_of(path: str, method: str, methods: frozenset[str]) -> tuple[str, str
 
 
 class BufferedCall:
-    """One answer (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`), complete or on its way."""
+    """One answer (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`), complete or incomplete."""
 
     def __init__(self) -> None:
         self.status, self.content_type = 0, ""
         self.size = 0
         self.over = self.broken = False
-        self.error = ""  # what user code raised, as its owner sees it
+        self.error = ""  # the exception of user code, formatted for its owner
         self._pieces: list[bytes] = []
         self._changes = Changes()
         self._closed: Callable[[], None] | None = None
 
-    # --- the exchange's side ------------------------------------------------------------------------------------
+    # --- ResponseWriter -----------------------------------------------------------------------------------------
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """The head is here, and the first (or whole) body."""
+        """Receive the head and the first (or complete) body."""
         self.status = status
         self.content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
         self._keep(body)
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """More body; what is beyond the bound is let go, and the answer counts as broken off there."""
+        """Receive more body; data beyond the limit is discarded, and the answer counts as cut off there."""
         self._keep(data)
         return None
 
@@ -66,7 +66,7 @@ class BufferedCall:
         self._changes.notify()
 
     def backed_up(self) -> bool:
-        """Memory always takes more, up to its bound."""
+        """Never: memory accepts more, up to its limit."""
         return False
 
     def finish(self) -> None:
@@ -75,26 +75,26 @@ class BufferedCall:
         self._changes.notify()
 
     def drop(self) -> None:
-        """The answer broke off."""
+        """The answer was cut off."""
         self.over = self.broken = True
         self._changes.notify()
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Nobody hangs up here: who wants the call's end says so."""
+        """Ignored: there is no connection; a call is ended explicitly."""
 
-    # --- the readers' side --------------------------------------------------------------------------------------
+    # --- readers -----------------------------------------------------------------------------------------------
     async def begun(self) -> None:
         """Wait for the answer's head."""
         while not self.status and not self.over:
             await self._changes.next().wait()
 
     async def ended(self) -> None:
-        """Wait for the whole answer."""
+        """Wait for the complete answer."""
         while not self.over:
             await self._changes.next().wait()
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Yield the body from its beginning, and go on as it comes."""
+        """Yield the body from its beginning, and further pieces as they arrive."""
         delivered = 0
         while True:
             while delivered < len(self._pieces):
@@ -105,12 +105,12 @@ class BufferedCall:
             await self._changes.next().wait()
 
     def body(self) -> bytes:
-        """What there is of the body."""
+        """The body received so far."""
         return b"".join(self._pieces)
 
 
 class InternalCall:
-    """The hub of a request that goes to a runner beside the fleet: it takes nobody's place and calls for no runner."""
+    """The events of a request sent to a runner outside of the fleet: it occupies no slot and starts no runner."""
 
     cookies: dict[str, set[str]] = {}  # noqa: RUF012  (nobody looks at them)
 
@@ -125,32 +125,32 @@ class InternalCall:
         self._on_output = on_output
 
     def request_arrived(self, request: ProxiedRequest) -> None:
-        """It is complete: off it goes."""
+        """It is complete: dispatch it."""
         request.dispatch(self._channel, self._runner_id, self._revision)
 
     def request_aborted(self, request: ProxiedRequest) -> None:
-        """Nobody waits any more."""
+        """The caller no longer waits."""
         request.cancel("force")
 
     def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
-        """The answer is held."""
+        """The answer is buffered."""
 
     def drain_output(self, request: ProxiedRequest) -> None:
-        """Whatever is printed is the runner's."""
+        """Ignored: output of child processes is the runner's."""
 
     def request_printed(self, request: ProxiedRequest, stream: int, text: str) -> None:
-        """Pass it to whoever asked for it."""
+        """Pass output to the caller's callback."""
         if self._on_output is not None:
             self._on_output(stream, text)
 
     def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
-        """Of itself: it is asked for something else here."""
+        """Ignored: such a request is not about the runner."""
 
     def remark(self, request: ProxiedRequest, text: str) -> None:
-        """It is in no log."""
+        """Ignored: it is not logged."""
 
     def without_secrets(self, request: ProxiedRequest, text: str) -> str:
-        """It is shown to nobody."""
+        """Its output is not shown."""
         return text
 
 
@@ -166,9 +166,9 @@ async def internal_call(
     request_id: str = "",
     on_output: Callable[[int, str], None] | None = None,
 ) -> BufferedCall:
-    """Ask *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off.
+    """Call *path* of a runner outside of the fleet; the call is cut off after *patience* seconds.
 
-    *request_id* is a new one where none is given; *on_output* gets what user code prints meanwhile (stream, text).
+    *request_id* is a new one by default; *on_output* receives the output of user code (stream, text).
     """
     call, request_id = BufferedCall(), request_id or new_id()
     head = request_head(
@@ -190,7 +190,7 @@ async def internal_call(
 
 
 class BufferedCalls:
-    """The calls made for panels; the latest answers are held."""
+    """The calls made for panels; the latest answers are buffered."""
 
     def __init__(self, hub: RequestEvents[ProxiedRequest]) -> None:
         self._hub = hub
@@ -205,7 +205,7 @@ class BufferedCalls:
         headers: Iterable[tuple[str, str]],
         body: bytes,
     ) -> tuple[str, BufferedCall]:
-        """Call an endpoint; returns the request's id and its answer at once, before there is one."""
+        """Call an endpoint; returns the request's id and an empty answer immediately."""
         self._make_room()
         call = BufferedCall()
         request_id, _ = self.begin(call, alias, method, path, query, headers, body)
@@ -224,7 +224,7 @@ class BufferedCalls:
         *,
         origin: str = "panel",
     ) -> tuple[str, ProxiedRequest]:
-        """Call an endpoint whose answer goes to *call* and is not found here afterwards; returns the request's id and the request."""
+        """Call an endpoint whose answer is sent to *call* and not buffered here; returns the request's id and the request."""
         request_id, pairs = new_id(), list(headers)
         head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
         kind = next((value for name, value in pairs if name == "content-type"), "")
@@ -245,12 +245,12 @@ class BufferedCalls:
         return request_id, request
 
     def find(self, request_id: str) -> BufferedCall | None:
-        """The answer to that request, if it is held."""
+        """The answer to that request, if it is buffered."""
         return self._calls.get(request_id)
 
     def _make_room(self) -> None:
         while len(self._calls) >= MOST or sum(call.size for call in self._calls.values()) > MOST_BYTES:
             over = next((name for name, call in self._calls.items() if call.over), None)
             if over is None:
-                return  # all of them are on their way
+                return  # all of them are incomplete
             del self._calls[over]

@@ -1,7 +1,7 @@
 """Signals to running code that its request was cancelled: ``POST {path}/cancel`` with the same request id.
 
-Source: fal's documentation, "Handle request cancellations". What follows is up to the app; without such an endpoint the request
-runs on. The signal goes beside the runner's requests and takes none of their places.
+Source: fal's documentation, "Handle request cancellations". The app decides how to react; without such an endpoint the request
+continues. The signal is sent outside of the fleet and occupies no slot.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def cancel_path(path: str) -> str:
 
 
 class CancelSignals:
-    """The signals that are on their way: one at a time for each request."""
+    """The pending signals: one at a time for each request."""
 
     def __init__(self, runners: LiveRunners) -> None:
         self._runners = runners
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def send(self, request: ProxiedRequest) -> None:
-        """Tell the runner that has the request; a second call while the first is on its way does nothing."""
+        """Notify the runner that has the request; a second call while the first is pending does nothing."""
         if request.id in self._tasks or not request.dispatched:
             return
         task = asyncio.get_running_loop().create_task(self._send(request))
@@ -37,7 +37,7 @@ class CancelSignals:
         task.add_done_callback(lambda _: self._tasks.pop(request.id, None))
 
     def hung_up(self, request: ProxiedRequest, spec: AppSpec | None) -> None:
-        """Tell the runner that the caller of a direct request is gone, where the app has an endpoint for that."""
+        """Notify the runner of a disconnect of a direct request's caller, if the app has an endpoint for that."""
         path = cancel_path(request.description.path)
         if spec is not None and any(endpoint.path == path for endpoint in spec.endpoints):
             self.send(request)

@@ -1,6 +1,6 @@
 """The data plane: ``/run/{owner}/{alias}/{path}``, where every microsecond counts.
 
-Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413) → origin of a websocket (403).
+Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413) → origin of a WebSocket (403).
 """
 
 from __future__ import annotations
@@ -62,45 +62,45 @@ class AppDirectory(Protocol):
     """The apps that can be called (:class:`fal_jupyter.gateway.apps.deployments.Deployments`)."""
 
     def spec_of(self, alias: str) -> AppSpec | None:
-        """What is wanted of the app, or None when there is no such app."""
+        """The spec of the app's target revision, or None if there is no such app."""
 
     def is_stopped(self, alias: str) -> bool:
         """True for an app that was stopped and can be started again."""
 
 
 class Apps(AppDirectory, RequestEvents[ProxiedRequest], Protocol):
-    """What the data plane asks of the engine (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
+    """The engine, as the data plane uses it (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
 
 
 def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, own_account: bool = True) -> str:
-    """Say why no app answers at an address: there is none, or it was stopped."""
+    """Describe why no app answers at a path: there is none, or it was stopped."""
     if own_account and apps.is_stopped(alias):
         return f"the app {owner}/{alias} is stopped; its owner can start it again"[:300]
     return f"no app {owner}/{alias} is running here"[:300]
 
 
 class LongConnection(Protocol):
-    """A connection that stays open between requests and has to end when the port closes."""
+    """A connection that stays open between requests and must end when the port closes."""
 
     def close_when_idle(self) -> None:
-        """Close, once the requests at work are answered."""
+        """Close, once the running requests are answered."""
 
 
 class DataPlane:
-    """What the requests of one listener share: the data plane's rules.
+    """The data plane's rules, shared by the requests of one listener.
 
-    *trusted* is the Unix socket: whoever connects there is our own user, and needs no key.
+    *trusted* is the Unix socket: its callers are the gateway's user, and need no key.
     """
 
     def __init__(self, apps: Apps, keys: ApiKeys, tokens: AccessTokens, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
         self.bridges: set[LongConnection] = set()
-        self.origins: CorsPolicy | None = None  # until an app is open to web pages
+        self.origins: CorsPolicy | None = None  # None until an app allows an origin
         self._last_host: tuple[str, Collection[int]] = ("", ())
 
     def accepts_host(self, host: str) -> bool:
-        """True if a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
+        """True if a Host header names this gateway; the last valid one is cached, since callers rarely vary it."""
         last, ports = self._last_host
         if host == last and ports is self.ports:
             return True
@@ -110,20 +110,20 @@ class DataPlane:
         return True
 
     def accepts_origin(self, origin: str, host: str, alias: str) -> bool:
-        """True for a websocket of a program, of our own page, or of one that the app is open to: browsers hold no page back from it."""
+        """True for a WebSocket of a program, of our own page, or of an allowed origin: browsers do not apply CORS to WebSockets."""
         if self.trusted or not origin or is_own(origin, host):
             return True
         return self.origins is not None and origin in self.origins.of_app(alias)
 
     def admits(self, authorization: str, alias: str, query: str) -> bool:
-        """True for a living key, or a token of that app in the query."""
+        """True for a valid key, or a token of that app in the query."""
         if self.keys.admits(authorization, "run"):
             return True
         token = token_of(query)
         return bool(token) and self.tokens.admits(token, alias, time.time())
 
     def key_refusal(self, authorization: str) -> tuple[int, str]:
-        """Return status and sentence for a caller that :meth:`admits` refuses."""
+        """Return status and message for a caller that :meth:`admits` refuses."""
         if reason := self.keys.refusal(authorization, "run"):
             return 403, reason
         return 401, "missing or wrong key: send Authorization: Key id:secret"
@@ -131,15 +131,15 @@ class DataPlane:
 
 @lru_cache(maxsize=64)
 def address_of(path: str, own: str) -> AppAddress | None:
-    """Take the path of a request apart; None where it is hostile. Remembered, since callers hardly ever name another endpoint."""
+    """Parse the path of a request; None if it is hostile. Cached, since callers rarely vary it."""
     return None if is_hostile(path) else app_address(path[len(RUN) :], own)
 
 
 def start_limit(header: str) -> float:
-    """Read the seconds within which a runner has to begin; 0 if the caller gives no limit (W72).
+    """Parse the limit in seconds for the dispatch to a runner; 0 if the caller sets none (W72).
 
     Raises:
-        ValueError: it is no number of seconds above 0.1.
+        ValueError: it is not a number of seconds above 0.1.
     """
     if not header:
         return 0.0
@@ -148,7 +148,7 @@ def start_limit(header: str) -> float:
     except ValueError:
         seconds = math.nan
     if not LEAST_START < seconds < math.inf:
-        raise ValueError(f"{H_START_WITHIN} is a number of seconds above {LEAST_START}, not {header!r}"[:200])
+        raise ValueError(f"{H_START_WITHIN} must be a number of seconds above {LEAST_START}, not {header!r}"[:200])
     return seconds
 
 
@@ -162,21 +162,21 @@ def token_of(query: str) -> str:
 
 
 def without_token(query: str) -> str:
-    """Return the query as the app shall see it: a token is nobody's business but ours."""
+    """Return the query for the app, without a token."""
     if Q_TOKEN not in query:
         return query
     return "&".join(part for part in query.split("&") if part.partition("=")[0] != Q_TOKEN)
 
 
 def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return the head of a REQUEST frame: the part of a caller's head that goes to the runner."""
+    """Return the head of a REQUEST frame: the part of a caller's head that is sent to the runner."""
     pairs = [pair for pair in headers if pair[0] not in _DROPPED]
     pairs += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
     return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": pairs})
 
 
 class DataPlaneRequest:
-    """One request of the data plane while it arrives."""
+    """One request of the data plane while it is received."""
 
     __slots__ = ("cycle", "headers", "linger", "plane", "received", "refusal", "request")
 
@@ -190,11 +190,11 @@ class DataPlaneRequest:
 
     @property
     def upgrades(self) -> bool:
-        """True if a websocket was asked for and nothing speaks against it."""
+        """True if a WebSocket was requested and is allowed."""
         return self.request is not None and self.request.description.websocket
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here."""
+        """The head has arrived."""
         plane, self.headers = self.plane, headers
         trusted = plane.trusted
         if not trusted and not plane.accepts_host(headers.get("host", "")):
@@ -243,7 +243,7 @@ class DataPlaneRequest:
             self._refuse(400, "bad_request", "invalid WebSocket handshake (GET and version 13 required)")
             return
         if websocket and not plane.accepts_origin(headers.get("origin", ""), headers.get("host", ""), alias):
-            sentence = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
+            sentence = f"pages of {headers.get('origin')} may not call {owner}/{alias}: serve it with --cors ORIGIN to allow them"
             self._refuse(403, "bad_request", sentence[:300])
             return
         self.request = self._proxied_request(alias, method, spec.path_of(below), query, headers, start_within)
@@ -253,7 +253,7 @@ class DataPlaneRequest:
     def _proxied_request(
         self, alias: str, method: str, path: str, query: str, headers: RequestHeaders, start_within: float
     ) -> ProxiedRequest:
-        """Make the proxied request of one that may go to the app."""
+        """Create the proxied request of an accepted request."""
         plane, websocket, request_id = self.plane, self.cycle.handshake, new_id()
         pairs = headers.pairs
         if "cookie" in headers:
@@ -279,7 +279,7 @@ class DataPlaneRequest:
         return ProxiedRequest(plane.apps, self.cycle, description)
 
     def open(self) -> None:
-        """A websocket's handshake may go to the app."""
+        """A WebSocket handshake was accepted."""
         assert self.request is not None
         self.request.arrive()
 
@@ -288,7 +288,7 @@ class DataPlaneRequest:
         if self.request is not None and self.request.description.websocket:
             return self.request.receive(chunk)
         self.received += len(chunk)
-        if self.request is None:  # refused; the rest of its body is let go, but not for ever
+        if self.request is None:  # refused; the rest of its body is discarded, up to a limit
             if self.received > self.plane.settings.max_body + LINGER_BYTES:
                 self.cycle.drop()
             return None
@@ -311,7 +311,7 @@ class DataPlaneRequest:
             self.cycle.finish()
 
     def on_connection_close(self) -> None:
-        """The caller hung up."""
+        """The caller disconnected."""
         if self.request is not None:
             self.request.disconnect()
         elif self.linger is not None:
@@ -321,44 +321,48 @@ class DataPlaneRequest:
         return limit_sentence(self.plane.settings)
 
     def _refuse(self, status: int, error_type: str, detail: str) -> None:
-        """Respond with a failure as soon as the caller can read it: closing a connection that still sends would destroy it."""
+        """Respond with a failure as soon as the caller can read it: closing a connection while the caller still sends would destroy it."""
         headers = self.headers
         assert headers is not None
-        if "expect" in headers or self.received or _is_long(headers):  # with Expect it waits for our word
+        if "expect" in headers or self.received or _is_long(headers):  # with Expect it waits for our response
             self._answer(status, error_type, detail)
             self.linger = asyncio.get_running_loop().call_later(LINGER, self.cycle.drop)
         else:
-            self.refusal = (status, error_type, detail)  # sent when the short body has been read: the connection stays
+            self.refusal = (
+                status,
+                error_type,
+                detail,
+            )  # sent when the short body has been read, so that the connection stays open
 
     def _answer(self, status: int, error_type: str, detail: str) -> None:
         headers, body = failure(status, error_type, detail)
-        if self.headers is not None and "expect" in self.headers:  # its body may come or not, who knows
+        if self.headers is not None and "expect" in self.headers:  # its body may or may not follow
             headers.append(("connection", "close"))
         self.cycle.respond(status, headers, body)
 
 
 def hint_of(header: str | None) -> str:
-    """Return the hint of which runner is preferred; one that is too long counts as none."""
+    """Return the hint for a preferred runner; one that is too long is ignored."""
     return header if header and len(header) <= LONGEST_HINT else ""
 
 
 def _is_handshake(headers: RequestHeaders) -> bool:
-    """RFC 6455, 4.2.1: the key is 16 bytes in base64; what is no handshake never costs a runner."""
+    """RFC 6455, 4.2.1: the key is 16 bytes in base64; an invalid handshake never reaches a runner."""
     return headers.get("sec-websocket-version") == "13" and bool(_KEY.fullmatch(headers.get("sec-websocket-key", "")))
 
 
 def limit_sentence(settings: Settings) -> str:
-    """What is said of a body that is too long."""
+    """The message for a body that is too long."""
     return f"the body is larger than {settings.max_body} bytes ({MAX_BODY_VARIABLE})"
 
 
 def file_limit_sentence(settings: Settings) -> str:
-    """What is said of an uploaded file that is too long."""
+    """The message for an uploaded file that is too long."""
     return f"the file is larger than {settings.max_file} bytes ({MAX_FILE_VARIABLE})"
 
 
 class RefusedRequest(DataPlaneRequest):
-    """A request that is refused by its head alone."""
+    """A request that is refused by its head."""
 
     __slots__ = ("_refusal",)
 
@@ -369,7 +373,7 @@ class RefusedRequest(DataPlaneRequest):
         self._refusal = (status, error_type, detail)
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here."""
+        """The head has arrived."""
         self.headers = headers
         self._refuse(*self._refusal)
 

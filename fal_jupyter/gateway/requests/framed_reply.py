@@ -1,4 +1,4 @@
-"""The answer to the owner's kernel, in frames (``protocol/api``): output, pictures, exceptions and timing travel with it."""
+"""The answer to the owner's kernel, in frames (``protocol/api``), together with output, pictures, exceptions and timing."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ decode_display_head = msgspec.json.Decoder(DisplayHead).decode
 
 
 def dropped_notice(size: int) -> bytes:
-    """Return the text in place of *size* bytes of output that their owner did not read."""
+    """Return the text that replaces *size* bytes of output that the owner did not read."""
     return f"\n[fal_jupyter: {size:,} bytes of output were dropped, since they were not read]\n".encode()
 
 
 class FramedReply:
-    """Sends the frames of one answer. The first one sends the head of the HTTP response too."""
+    """Sends the frames of one answer. The first one also sends the head of the HTTP response."""
 
     __slots__ = ("_begun", "_dropped_output", "_request_id", "_writer")
 
@@ -48,7 +48,7 @@ class FramedReply:
         self._dropped_output = 0  # bytes
 
     def respond(self, head: bytes, body: bytes, end_record: EndRecord | None) -> None:
-        """Send the app's head and the first body; with *end_record* that is all."""
+        """Send the app's head and the first body; with *end_record* the complete answer."""
         data = frames.encode_message(Kind.RESPONSE, 0, head, body, end=end_record is not None)
         if end_record is None:
             self._send(data)
@@ -56,7 +56,7 @@ class FramedReply:
             self._send(data + _end_frame(end_record), last=True)
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send more body; a future that is not done yet asks to wait."""
+        """Send more body; wait for the returned future if it is not done."""
         return self._send(frames.encode(Kind.BODY, 0, data))
 
     def end(self, end_record: EndRecord, *, broken: bool) -> None:
@@ -68,7 +68,7 @@ class FramedReply:
         self._send(frames.encode(Kind.ERROR, 0, _encode(error)))
 
     def output(self, payload: bytes) -> None:
-        """Send output; while the owner does not read, it is dropped and counted instead of piling up here."""
+        """Send output; while the owner does not read, it is dropped and counted instead of being buffered."""
         if self._writer.backed_up():
             self._dropped_output += len(payload) - 1
             return
@@ -78,7 +78,7 @@ class FramedReply:
         self._send(frames.encode(Kind.OUTPUT, 0, payload))
 
     def display(self, head: DisplayHead, picture: bytes, line: str) -> None:
-        """Send a picture; *line* is its text, which stands for it while the owner does not read."""
+        """Send a picture; *line* is its text, which replaces it while the owner does not read."""
         if self._writer.backed_up():
             self.output(b"\x01" + line.encode("utf-8", "replace"))
         else:

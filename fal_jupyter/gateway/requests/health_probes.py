@@ -1,4 +1,4 @@
-"""Asks runners for their health: the app's own check, beside its requests, whose places it does not take."""
+"""Checks runners' health by the app's own endpoint, outside of the fleet, so that no slot is occupied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_WORD = 200
 
 
 class HealthProbes:
-    """The checks that are on their way; each ends with an answer, its time limit, or its runner."""
+    """The running checks; each ends with an answer, its time limit, or its runner."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class HealthProbes:
         self._running: set[asyncio.Task[None]] = set()
 
     def probe(self, runner_id: str, rules: HealthRules) -> None:
-        """Ask one runner; its result is reported."""
+        """Check one runner; the result is reported."""
         task = asyncio.get_running_loop().create_task(self._probe(runner_id, rules))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -34,7 +34,7 @@ class HealthProbes:
         runner = self._runners.get(runner_id)
         channel = runner.channel if runner is not None else None
         if runner is None or channel is None:
-            return  # its end is reported otherwise
+            return  # its end is reported elsewhere
         call = await internal_call(
             channel, runner_id, runner.revision, runner.alias, rules.path, rules.timeout, method=rules.method
         )
@@ -51,6 +51,6 @@ class HealthProbes:
 
 def _problem(call: BufferedCall, rules: HealthRules) -> str:
     if not call.status:
-        return f"gave no answer within {rules.timeout:g} s"
+        return f"did not answer within {rules.timeout:g} s"
     word = call.body()[:LONGEST_WORD].decode("utf-8", "replace")
-    return f"answered {call.status} {word}" if call.status >= 300 or call.status < 200 else "broke its answer off"
+    return f"answered {call.status} {word}" if call.status >= 300 or call.status < 200 else "cut off its answer"

@@ -1,6 +1,6 @@
-"""One request between its caller's connection and a runner's stream: it coordinates the parts that do the work.
+"""One request between its caller's connection and a runner's stream: coordinates the parts below.
 
-:mod:`request_states` has the states and all moves, :mod:`request_body` sends the body to the runner, :mod:`response_sender` the response to
+:mod:`request_states` has the states and all transitions, :mod:`request_body` sends the body to the runner, :mod:`response_sender` the response to
 the caller. The engine dispatches a request or fails it. Other modules change it by methods only.
 """
 
@@ -32,8 +32,8 @@ from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import H_STOP_RUNNER, EndRecord, ErrorDescription, Timing
 from fal_jupyter.protocol.frames import Frame, Kind
 
-MOST_COOKIES = 200  # names that are remembered per app
-# names of this module: looking a member up in its enum costs as much as the rest of a move
+MOST_COOKIES = 200  # names stored per app
+# module names: looking up an enum member costs as much as the rest of a transition
 _RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, DeliveryState.ENDED
 _UNDELIVERED = DeliveryState.UNDELIVERED
 _ARRIVED, _SENT, _NOT_SENT = DeliveryEvent.ARRIVED, DeliveryEvent.SENT, DeliveryEvent.NOT_SENT
@@ -45,8 +45,8 @@ class ProxiedRequest:
     """One request and its answer.
 
     Attributes:
-        runner_id: of the runner that has it, ``""`` before.
-        revision: of the app, which that runner serves.
+        runner_id: id of its runner, ``""`` before the dispatch.
+        revision: the app's revision that the runner serves.
     """
 
     __slots__ = (
@@ -78,17 +78,17 @@ class ProxiedRequest:
     # --- states -------------------------------------------------------------------------------------------------
     @property
     def dispatched(self) -> bool:
-        """True once a runner has it."""
+        """True once it was dispatched to a runner."""
         return self._delivery is _RUNNING or self._delivery is _ENDED
 
     @property
     def undelivered(self) -> bool:
-        """True if its runner had ended before it got the request: another one may have it."""
+        """True if its runner had ended before it received the request: it may be sent to another one."""
         return self._delivery is _UNDELIVERED
 
     @property
     def finished(self) -> bool:
-        """True when it was answered or broken off."""
+        """True when it was answered or cut off."""
         return self._response.finished
 
     @property
@@ -103,12 +103,12 @@ class ProxiedRequest:
 
     @property
     def owned(self) -> bool:
-        """True if whoever ends it is its owner."""
+        """True if it was made by its owner."""
         return self._cancelled_by_owner or self.description.owned
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def receive(self, data: bytes) -> Awaitable[None] | None:
-        """Body bytes came; a future that is not done yet asks the connection to wait."""
+        """Receive a piece of the body; the connection waits for the returned future if it is not done."""
         if not self._response.is_open or not self.body.feed(data):
             return None
         if self._delivery is _RECEIVING:
@@ -116,7 +116,7 @@ class ProxiedRequest:
         return self.body.writable()
 
     def end_of_body(self) -> None:
-        """The whole body is here."""
+        """The complete body has arrived."""
         if self._response.finished:
             self.body.discard_end()
             self._response.end_of_body()
@@ -126,27 +126,27 @@ class ProxiedRequest:
             self.arrive()
 
     def reject_body(self) -> bool:
-        """The body is longer than the limit: forget the request. False when its response has begun already."""
+        """The body is longer than the limit: end the request. False if its response has already begun."""
         pending = self._response.reject_body()
         if self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
         return pending
 
     def arrive(self) -> None:
-        """Enough of the request is here for a runner to begin with."""
+        """Enough of the request has arrived for a runner to begin."""
         self._delivery = DELIVERY[self._delivery][_ARRIVED]
         self.clock.arrived = time.monotonic()
         self._response.on_close(self.disconnect)
         self._events.request_arrived(self)
 
     def cancel_by_owner(self) -> None:
-        """The owner cancels it, wherever it is."""
+        """The owner cancels it, in any state."""
         self._cancelled_by_owner = True
         self.fail(499, "client_disconnected", "the owner cancelled the request")
         self._events.request_aborted(self)
 
     def abort(self) -> None:
-        """Its caller cancels it, wherever it is."""
+        """Its caller cancels it, in any state."""
         self._abort_requested = True
         self.disconnect()
 
@@ -162,9 +162,9 @@ class ProxiedRequest:
 
     # --- from the engine ----------------------------------------------------------------------------------------
     def dispatch(self, channel: GatewayChannel, runner_id: str, revision: int, starting_since: float = 0.0) -> None:
-        """Send the request to a runner. One that has just started was *starting_since* that moment; else 0.
+        """Send the request to a runner. For one that has just started, *starting_since* is the time when its start began; else 0.
 
-        Only a request that such a runner takes at once waited for its start; later ones waited for a busy runner.
+        Only a request dispatched to such a runner immediately waited for its start; later ones waited for a busy runner.
         """
         stream = RunnerStream(channel, self)
         self.runner_id, self.revision = runner_id, revision
@@ -185,7 +185,7 @@ class ProxiedRequest:
             self.body.pump()
 
     def not_delivered(self) -> None:
-        """Its runner has ended already: it waits, as if it had never been sent."""
+        """Its runner had already ended: it waits, as if it had never been sent."""
         self._delivery = DELIVERY[self._delivery][_NOT_SENT]
 
     def requeue(self) -> None:
@@ -193,32 +193,32 @@ class ProxiedRequest:
         self._delivery = DELIVERY[self._delivery][_REQUEUED]
 
     def expect_start(self, *, cold: bool) -> None:
-        """Note whether it waits for the start of a runner."""
+        """Record whether it waits for the start of a runner."""
         self.clock.cold = cold
 
     def start_ended(self, began: float) -> None:
-        """The first runner is ready, which was starting since *began*; from here on it waits for a free one."""
+        """The first runner is ready, whose start began at *began*; from now on it waits for a free one."""
         if not self.dispatched:
             self.clock.end_start(began)
 
     def observe(self, observer: RequestObserver) -> bool:
-        """Send the request's events to *observer*; False when another one has them."""
+        """Send the request's events to *observer*; False if there is already another one."""
         if self._observer is not None:
             return False
         self._observer = observer
         return True
 
     def stop_observing(self) -> None:
-        """Send the request's events to nobody."""
+        """Remove the observer."""
         self._observer = None
 
     @property
     def is_observed(self) -> bool:
-        """True if somebody gets the request's events."""
+        """True if there is an observer."""
         return self._observer is not None
 
     def output_ended(self) -> None:
-        """Nothing more is printed."""
+        """The output has ended."""
         if self._observer is not None:
             self._observer.ended()
 
@@ -231,7 +231,7 @@ class ProxiedRequest:
         self._events.remark(self, text)
 
     def cancel(self, how: How = "tell") -> None:
-        """Tell the runner how the request shall end."""
+        """Notify the runner how to end the request."""
         if self._stream is not None:
             self._stream.cancel(how)
 
@@ -250,7 +250,7 @@ class ProxiedRequest:
         elif kind == Kind.OUTPUT:
             self._output.printed(frame.payload, self._observer)
         elif kind == Kind.DISPLAY:
-            # a cell shows pictures itself, and a program over HTTP sees none
+            # a cell displays pictures itself, and a program over HTTP gets none
             self._output.displayed(frame.payload, self._observer, keep=self.description.origin == "panel")
         elif kind == Kind.ERROR:
             error = msgspec.json.decode(frame.payload)
@@ -260,7 +260,7 @@ class ProxiedRequest:
         """A frame of this stream could not be processed."""
         self._response.drop()
         if frames.ends_stream(frame):
-            self._end_stream()  # nothing more comes that would give the runner's place back
+            self._end_stream()  # no further frame would release the runner's slot
         else:
             self.cancel()
 
@@ -272,14 +272,16 @@ class ProxiedRequest:
         finished = response.finished
         if not finished:
             record.status = head.status
-        record.begin(body, keep=not description.websocket or head.status != 101)  # a websocket's frames are not kept
+        record.begin(
+            body, keep=not description.websocket or head.status != 101
+        )  # a WebSocket's frames are not recorded
         headers = head.sorted()
         if headers.for_gateway:
             head_json = self._note_headers(headers.for_gateway, head, head_json)
         if end and (description.framed or self._observer is not None):
             self._events.drain_output(self)
         if finished:
-            pass  # the gateway responded in the runner's place (a timeout): the bytes are dropped
+            pass  # the gateway responded instead of the runner (a timeout): the bytes are dropped
         elif description.framed:
             response.respond_in_frames(head_json, body, self._end_record() if end else None)
         else:
@@ -293,7 +295,7 @@ class ProxiedRequest:
             self._stream.return_credit(len(body), None)
 
     def _note_headers(self, headers: Sequence[tuple[str, str]], head: ResponseHead, head_json: bytes) -> bytes:
-        """Take note of the headers that the gateway reads; returns the head without those that are for it only."""
+        """Process the headers for the gateway; returns the head without those that are for it only."""
         record = self.record
         for name, value in headers:
             if name == "content-type":
@@ -339,7 +341,7 @@ class ProxiedRequest:
         self._events.request_finished(self, replace=ends_runner(self.record.status, self.record.stop_runner))
 
     def timing(self) -> Timing:
-        """Return where the time went so far."""
+        """Return the timings so far."""
         return self.clock.at(time.monotonic()).timing()
 
     def _end_record(self) -> EndRecord:
@@ -360,7 +362,7 @@ class ProxiedRequest:
         error: ErrorDescription | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Respond with a failure of the gateway, unless the response has begun: then it can only break off."""
+        """Respond with a failure of the gateway, unless the response has begun: then it is cut off."""
         if self._response.finished:
             return
         self.clock.end()

@@ -1,4 +1,4 @@
-"""The body of a request on its way from the caller to the runner: sent as far as the runner's credit goes, with back-pressure."""
+"""Forwards the body of a request from the caller to the runner, within the runner's credit and with back-pressure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
 
-# names of this module: looking a member up in its enum costs as much as the rest of a move
+# module names: looking up an enum member costs as much as the rest of a transition
 _RECEIVING, _RECEIVED, _SENT = BodyState.RECEIVING, BodyState.RECEIVED, BodyState.SENT
 _END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
 
 
 class RequestBody(msgspec.Struct, eq=False, kw_only=True):
-    """Holds at most about a window of the body.
+    """Buffers at most about one window of the body.
 
     Attributes:
-        unbounded: the body is one direction of a websocket and has no end.
-        sample: the beginning that was sent first; of a short body, all of it.
+        unbounded: the body is one direction of a WebSocket and has no end.
+        sample: the beginning that was sent first; a short body is complete.
     """
 
     unbounded: bool
@@ -37,7 +37,7 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bool:
-        """Take a piece; True when no more should be read until :meth:`writable` is done."""
+        """Add a piece; True if reading should pause until :meth:`writable` is done."""
         self._pieces.append(data)
         self._buffered += len(data)
         self.bytes_received += len(data)
@@ -46,36 +46,36 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         return self._buffered >= WINDOW
 
     def writable(self) -> asyncio.Future[None]:
-        """Return the future that is done when there is room again."""
+        """Return a future that is done when there is room again."""
         if self._writable is None or self._writable.done():
             self._writable = asyncio.get_running_loop().create_future()
         return self._writable
 
     def end(self) -> None:
-        """The last piece has come."""
+        """The last piece has arrived."""
         self._state = BODY[self._state][_END_RECEIVED]
         if self._stream is not None:
             self.pump()
 
     def discard_end(self) -> None:
-        """The last piece has come, after the request was over."""
+        """The last piece has arrived, after the request had ended."""
         self._state = BODY[self._state][_END_IGNORED]
 
     @property
     def is_sent(self) -> bool:
-        """True when the runner has all of it."""
+        """True if the runner has received all of it."""
         return self._state is _SENT
 
     @property
     def is_read(self) -> bool:
-        """True when the caller sends nothing more that would be read."""
+        """True if no further data of the caller is read."""
         return self.unbounded or self._state is not _RECEIVING
 
     # --- to the runner ------------------------------------------------------------------------------------------
     def send_first(self, stream: RunnerStream, head: bytes) -> bool:
-        """Send the REQUEST frame with what is here of the body, up to its limit; False when the runner has got nothing.
+        """Send the REQUEST frame with the body received so far, up to its limit; False if the runner has received nothing.
 
-        Then nothing has changed. Otherwise :meth:`pump` sends the rest.
+        Then the state is unchanged. Otherwise :meth:`pump` sends the rest.
         """
         body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
         self.sample = body[:BODY_BOUND]
@@ -94,12 +94,12 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         return True
 
     def grant(self, credit: int) -> None:
-        """The runner takes *credit* bytes more."""
+        """The runner accepts *credit* more bytes."""
         self._credit += credit
         self.pump()
 
     def pump(self) -> None:
-        """Send what is here, as far as the credit goes."""
+        """Send buffered data, within the credit."""
         stream = self._stream
         if stream is None:
             return
@@ -119,6 +119,6 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
             self.release()
 
     def release(self) -> None:
-        """Let the caller's connection be read again."""
+        """Resume reading from the caller's connection."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)

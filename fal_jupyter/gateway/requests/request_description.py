@@ -1,4 +1,4 @@
-"""What a caller asked for: fixed before the request is sent anywhere."""
+"""The immutable description of a request, complete before it is sent anywhere."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ class RequestDescription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         head: the head of its REQUEST frame (JSON).
-        method: of HTTP, also for a websocket (GET).
-        path: the endpoint's, below the app.
+        method: the HTTP method, also for a WebSocket (GET).
+        path: the endpoint's path below the app.
         origin: ``http``, ``cell``, ``panel``, ``load``, ``queue`` or ``internal``.
-        content_type: of the request's body.
-        framed: the answer goes to the owner's kernel in frames (``protocol/api``).
-        owned: the caller is the owner, so a cancellation is meant, and not only a disconnect.
-        websocket: both bodies are the two directions of a websocket and have no end.
-        cell: number and id of the notebook cell that asked, where they are known.
-        hint: which runner is preferred.
-        start_within: seconds within which a runner has to begin; 0: no limit.
-        low_priority: it waits behind the app's other requests.
+        content_type: that of the request's body.
+        framed: the answer is sent to the owner's kernel in frames (``protocol/api``).
+        owned: the caller is the owner, so a disconnect means a cancellation.
+        websocket: both bodies are the two directions of a WebSocket and have no end.
+        cell: number and id of the calling notebook cell, if known.
+        hint: the hint for a preferred runner.
+        start_within: limit in seconds for the dispatch to a runner; 0: no limit.
+        low_priority: it is dispatched after the app's other requests.
     """
 
     id: str

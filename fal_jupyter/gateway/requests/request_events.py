@@ -1,4 +1,4 @@
-"""What a proxied request reports: to the engine (:class:`RequestEvents`), and to a follower of one request (:class:`RequestObserver`)."""
+"""The events of a proxied request: for the engine (:class:`RequestEvents`), and for an observer of one request (:class:`RequestObserver`)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class RequestEvents(Protocol[R_contra]):
     """Names of the cookies that each app has set."""
 
     def request_arrived(self, request: R_contra) -> None:
-        """Its head and the first part of its body are here."""
+        """Its head and the first part of its body have arrived."""
 
     def request_aborted(self, request: R_contra) -> None:
-        """The caller hung up."""
+        """The caller disconnected."""
 
     def request_finished(self, request: R_contra, *, replace: bool) -> None:
-        """The runner's last byte came."""
+        """The runner's last byte arrived."""
 
     def drain_output(self, request: R_contra) -> None:
-        """Take what child processes of user code have printed, before the answer that comes after it."""
+        """Read the output of child processes of user code, before the answer that follows it."""
 
     def request_printed(self, request: R_contra, stream: int, text: str) -> None:
-        """User code printed while it answered."""
+        """User code printed during the request."""
 
     def runner_header(self, request: R_contra, name: str, value: str) -> None:
         """A header of the answer is about the runner: its hints, or that its health should be checked."""
@@ -35,20 +35,20 @@ class RequestEvents(Protocol[R_contra]):
         """Write a line about the request's runner into the app's log."""
 
     def without_secrets(self, request: R_contra, text: str) -> str:
-        """Return what may be shown of a text that the app printed."""
+        """Return the app's output without secrets."""
 
 
 class RequestObserver(Protocol):
-    """Receives the events of one request, besides its caller (a job of the queue)."""
+    """Receives the events of one request, in addition to its caller (for example, a job of the queue)."""
 
     def dispatched(self) -> None:
         """A runner has it."""
 
     def taken_back(self) -> None:
-        """That runner was dead: it waits again."""
+        """Its runner had ended: it waits again."""
 
     def printed(self, stream: int, text: str) -> None:
-        """User code printed while it answered."""
+        """User code printed during the request."""
 
     def ended(self) -> None:
-        """It is over, and nothing more is printed."""
+        """It has ended, and so has its output."""

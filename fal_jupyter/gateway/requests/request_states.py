@@ -1,11 +1,11 @@
-"""The states of a proxied request and every move between them.
+"""The states of a proxied request, and all transitions between them.
 
-Three machines run side by side, in the manner of h11 (client, server, keep-alive), since none of them determines another:
+There are three state machines, as in h11 (client, server, keep-alive), since none of them determines another:
 
-* *delivery*: how far the request is on its way to a runner;
-* *response*: what the caller has of the answer. The caller may leave while the runner works on, and a request may be answered
-  by the gateway (a timeout) while the runner works on;
-* *body*: how far the request's body has been read and sent.
+* *delivery*: the progress of sending the request to a runner;
+* *response*: the progress of the answer. The caller may disconnect while the runner continues, and a request may be answered
+  by the gateway (a timeout) while the runner continues;
+* *body*: the progress of reading and sending the request's body.
 
 A pair that is not in a table raises (:mod:`fal_jupyter.domain.transitions`).
 """
@@ -19,17 +19,17 @@ from fal_jupyter.domain.transitions import transition_table
 
 
 class DeliveryState(StrEnum):
-    """How far the request is on its way to a runner."""
+    """Progress of sending the request to a runner."""
 
-    RECEIVING = "receiving"  # too little of it is here for a runner to begin
+    RECEIVING = "receiving"  # too little of it has arrived for a runner to begin
     QUEUED = "queued"
-    UNDELIVERED = "undelivered"  # its runner had ended before it got anything; it is not queued again yet
+    UNDELIVERED = "undelivered"  # its runner had ended before it received anything; it is not queued again yet
     RUNNING = "running"
     ENDED = "ended"
 
 
 class DeliveryEvent(StrEnum):
-    """What moves a request on its way to a runner."""
+    """Events of the delivery."""
 
     ARRIVED = "arrived"
     SENT = "sent"
@@ -39,17 +39,17 @@ class DeliveryEvent(StrEnum):
 
 
 class ResponseState(StrEnum):
-    """What the caller has of the answer."""
+    """Progress of the answer to the caller."""
 
     PENDING = "pending"
     STREAMING = "streaming"
-    COMPLETE = "complete"  # answered in full or broken off: nothing more of the runner is passed on
-    DISCONNECTED = "disconnected"  # the caller left before the end; the runner may still be at work
-    CLOSED = "closed"  # over, and the caller left
+    COMPLETE = "complete"  # answered completely or cut off: no further data of the runner is forwarded
+    DISCONNECTED = "disconnected"  # the caller disconnected before the end; the runner may still be working
+    CLOSED = "closed"  # ended, and the caller disconnected
 
 
 class ResponseEvent(StrEnum):
-    """What moves an answer."""
+    """Events of the answer."""
 
     HEAD_SENT = "head sent"
     FINISHED = "finished"
@@ -57,16 +57,16 @@ class ResponseEvent(StrEnum):
 
 
 class BodyState(StrEnum):
-    """How far the request's body is."""
+    """Progress of the request's body."""
 
     RECEIVING = "receiving"
-    RECEIVED = "received"  # to its end, which the runner does not know yet
+    RECEIVED = "received"  # completely, but its end was not sent to the runner yet
     SENT = "sent"
-    DISCARDED = "discarded"  # the request was over before the end of its body came
+    DISCARDED = "discarded"  # the request ended before its body was complete
 
 
 class BodyEvent(StrEnum):
-    """What moves a request's body."""
+    """Events of the body."""
 
     END_RECEIVED = "end received"
     END_SENT = "end sent"
@@ -82,7 +82,7 @@ DELIVERY: Final = transition_table(
         },
         DeliveryState.UNDELIVERED: {DeliveryEvent.REQUEUED: DeliveryState.QUEUED},
         DeliveryState.RUNNING: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
-        # a last frame that could not be processed ends the stream once more
+        # an invalid last frame ends the stream a second time
         DeliveryState.ENDED: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
     }
 )
@@ -98,7 +98,7 @@ RESPONSE: Final = transition_table(
             ResponseEvent.FINISHED: ResponseState.COMPLETE,
             ResponseEvent.CALLER_LEFT: ResponseState.DISCONNECTED,
         },
-        # the runner's stream ends after the gateway answered in its place
+        # the runner's stream ends after the gateway answered instead
         ResponseState.COMPLETE: {
             ResponseEvent.FINISHED: ResponseState.COMPLETE,
             ResponseEvent.CALLER_LEFT: ResponseState.CLOSED,

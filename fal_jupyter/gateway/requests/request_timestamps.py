@@ -1,4 +1,4 @@
-"""The moments of a request, and the five parts of its time that follow from them."""
+"""The timestamps of a request, and the five phases of its time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fal_jupyter.protocol.api import Timing
 
 
 class RequestTimestamps(msgspec.Struct, frozen=True, gc=False):
-    """The moments of a request in monotonic seconds (0: not yet); *starting* are seconds that it waited for a runner's start."""
+    """The timestamps of a request in monotonic seconds (0: not yet); *starting* is how many seconds it waited for a runner's start."""
 
     began: float
     arrived: float
@@ -22,7 +22,7 @@ class RequestTimestamps(msgspec.Struct, frozen=True, gc=False):
     now: float
 
     def timing(self) -> Timing:
-        """Where the time went, in milliseconds; the first five parts sum to the total."""
+        """The timings in milliseconds; the first five sum to the total."""
         arrived = self.arrived or self.now
         sent = self.dispatched or self.now
         first = self.first or self.now
@@ -43,16 +43,16 @@ class RequestTimestamps(msgspec.Struct, frozen=True, gc=False):
 
 
 class RequestClock(msgspec.Struct, eq=False, gc=False):
-    """Collects the moments of one request, in monotonic seconds (0: not yet).
+    """Collects the timestamps of one request, in monotonic seconds (0: not yet).
 
     Attributes:
-        arrived: enough of it was here for a runner to begin with.
+        arrived: enough of it had arrived for a runner to begin.
         starting: seconds that it waited for a runner's start.
         cold: it waits for a runner's start.
-        ran_from: its endpoint was called, by its runner's statement.
-        first_byte: the head of its answer came.
-        ended: its caller had its whole answer, a failure of the gateway, or hung up; every surface has that one total, although a
-            runner may work on.
+        ran_from: its endpoint was called, as reported by its runner.
+        first_byte: the head of its answer arrived.
+        ended: its caller had the complete answer or a failure of the gateway, or disconnected; all displays use that total, although
+            a runner may continue.
     """
 
     began: float
@@ -65,28 +65,28 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
     cold: bool = False
 
     def dispatch(self, starting_since: float) -> None:
-        """A runner has it, which has just started and was *starting_since* that moment; else 0."""
+        """It was dispatched to a runner. For one that has just started, *starting_since* is the time when its start began; else 0."""
         self.dispatched = time.monotonic()
         if starting_since:
             self.starting = self.dispatched - max(starting_since, self.arrived)
 
     def undo_dispatch(self) -> None:
-        """The runner had ended before it got the request."""
+        """The runner had ended before it received the request."""
         self.dispatched = self.starting = 0.0
 
     def end_start(self, began: float) -> None:
-        """The runner that it waited for is ready; it was starting since *began*."""
+        """The runner that it waited for is ready; its start began at *began*."""
         if self.cold:
             self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
 
     def end(self) -> None:
-        """Its caller waits no longer; what its runner still does is no part of its time."""
+        """Its caller no longer waits; further work of its runner is not counted."""
         self.ended = self.ended or time.monotonic()
 
     def at(self, now: float) -> RequestTimestamps:
-        """Return the moments so far, up to the end of the answer if it has ended."""
+        """Return the timestamps so far, up to the end of the answer if it has ended."""
         until = self.ended or now
-        # a runner may answer after the gateway has (a timeout, a cancellation)
+        # a runner may answer after the gateway (a timeout, a cancellation)
         first_byte = self.first_byte if self.first_byte < until else until
         return RequestTimestamps(
             self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, first_byte, until

@@ -1,4 +1,4 @@
-"""What is known of a request's answer, for the panels, the history and the retries of the queue."""
+"""The record of a request's answer, for panels, the history and retries of the queue."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fal_jupyter.protocol.feed import BODY_BOUND, DISPLAYS_BOUND
 
 
 class ResponseRecord(msgspec.Struct, eq=False):
-    """One answer, as far as it is kept.
+    """The recorded part of one answer.
 
     Attributes:
-        status: of HTTP; 0: there is no answer yet.
-        detail: the sentence of an answer that the gateway made, ``""`` for the app's own answer.
+        status: the HTTP status; 0: there is no answer yet.
+        detail: the message of the gateway's own answer, ``""`` for the app's answer.
         error: the exception of user code.
         displays: pictures that were displayed: type, bytes, text.
-        needs_retry: what the answer's headers say of retries; None: nothing.
-        stop_runner: whether the answer's headers ask for the end of the runner; None: they say nothing.
+        needs_retry: the retry header of the answer; None: absent.
+        stop_runner: whether the answer's headers request the end of the runner; None: absent.
     """
 
     status: int = 0
@@ -33,7 +33,7 @@ class ResponseRecord(msgspec.Struct, eq=False):
     _room: int = 0
 
     def begin(self, body: bytes, *, keep: bool) -> None:
-        """The head came, with the first or whole body; without *keep*, nothing of the body is kept."""
+        """Record the head and the first or complete body; without *keep*, the body is not recorded."""
         self.bytes_sent = len(body)
         if not keep:
             return
@@ -43,7 +43,7 @@ class ResponseRecord(msgspec.Struct, eq=False):
             self._pieces, self._room = body[:BODY_BOUND], 0
 
     def add(self, data: bytes) -> None:
-        """More of the body came."""
+        """Record more of the body."""
         self.bytes_sent += len(data)
         if self._room > 0:
             if not isinstance(self._pieces, list):
@@ -52,11 +52,11 @@ class ResponseRecord(msgspec.Struct, eq=False):
             self._room -= len(data)
 
     def add_display(self, kind: str, picture: bytes, text: str) -> None:
-        """A picture was displayed; its bytes are kept as far as the limit goes, its text always."""
+        """Record a displayed picture; its bytes are stored up to the limit, its text always."""
         fits = self.displays_size + len(picture) <= DISPLAYS_BOUND
         self.displays.append((kind, picture if fits else b"", text))
         self.displays_size += len(picture) if fits else 0
 
     def body(self) -> bytes:
-        """The part of the body that is kept."""
+        """The recorded part of the body."""
         return b"".join(self._pieces) if isinstance(self._pieces, list) else self._pieces

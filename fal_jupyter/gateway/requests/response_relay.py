@@ -1,4 +1,4 @@
-"""The answer of an app to its caller over HTTP: validated, with our headers, and never complete in appearance when it broke off."""
+"""Forwards an app's answer to an HTTP caller: validated, with our headers; a cut off answer never looks complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fal_jupyter.protocol.api import BODILESS, H_ERROR_TYPE, H_REQUEST_ID, H_REV
 
 
 def write_or_drop(writer: ResponseWriter, data: bytes) -> asyncio.Future[None] | None:
-    """Send more body; a future that is not done yet asks to wait. The connection ends where the body cannot be sent."""
+    """Send more body; wait for the returned future if it is not done. The connection is closed if the body cannot be sent."""
     try:
         return writer.write(data)
     except Exception:  # longer than the app's own Content-Length, or the caller disconnected
@@ -22,17 +22,17 @@ def write_or_drop(writer: ResponseWriter, data: bytes) -> asyncio.Future[None] |
 
 
 class ResponseRelay(msgspec.Struct, eq=False):
-    """Passes one answer on."""
+    """Forwards one answer."""
 
     _writer: ResponseWriter
-    _events: EventStream | None = None  # where the body is one
+    _events: EventStream | None = None  # if the body is one
 
     def set_content_type(self, content_type: str) -> None:
-        """Note the content type that the app gives its body."""
+        """Record the content type of the app's body."""
         self._events = EventStream() if is_event_stream(content_type) else None
 
     def respond(self, status: int, headers: list[tuple[str, str]], body: bytes, *, whole: bool) -> None:
-        """Send the head and the first (with *whole*: the whole, whose length *headers* lack) body; *headers* is changed."""
+        """Send the head and the first body (with *whole*: the complete one, whose length is not in *headers*); *headers* is changed."""
         if whole and status >= 200 and status not in BODILESS:
             headers.append(("content-length", str(len(body))))
         if self._events is not None:
@@ -40,7 +40,7 @@ class ResponseRelay(msgspec.Struct, eq=False):
         self._writer.respond(status, headers, body)
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send more body; a future that is not done yet asks to wait."""
+        """Send more body; wait for the returned future if it is not done."""
         if self._events is not None:
             self._events.feed(data)
         return write_or_drop(self._writer, data)
@@ -60,7 +60,7 @@ class ResponseRelay(msgspec.Struct, eq=False):
 
 
 def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the headers of a failure of the gateway; 0 seconds of *retry_after*: without that header."""
+    """Return the headers of a failure of the gateway; without Retry-After if *retry_after* is 0 seconds."""
     headers = [("content-type", "application/json"), *more]
     if error_type:
         headers.append((H_ERROR_TYPE, error_type))
@@ -70,7 +70,7 @@ def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str,
 
 
 def gateway_headers(status: int, request_id: str, revision: int, runner_id: str) -> list[tuple[str, str]]:
-    """Return the gateway's own headers of an app's answer."""
+    """Return the gateway's own headers for an app's answer."""
     headers = [(H_REQUEST_ID, request_id), (H_REVISION, str(revision)), (H_RUNNER, runner_id)]
     if status == 101:
         headers += (("connection", "Upgrade"), ("upgrade", "websocket"))

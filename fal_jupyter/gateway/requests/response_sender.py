@@ -1,6 +1,6 @@
-"""The caller's side of a proxied request: its response over HTTP or in frames, sent once, and then complete or broken off.
+"""The caller's side of a proxied request: sends its response over HTTP or in frames, once, until it is complete or cut off.
 
-Beside the response goes what user code prints and displays meanwhile (:class:`UserOutput`).
+It also forwards what user code prints and displays meanwhile (:class:`UserOutput`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_h
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 
-# names of this module: looking a member up in its enum costs as much as the rest of a move
+# module names: looking up an enum member costs as much as the rest of a transition
 _PENDING, _STREAMING, _COMPLETE = ResponseState.PENDING, ResponseState.STREAMING, ResponseState.COMPLETE
 _DISCONNECTED, _CLOSED = ResponseState.DISCONNECTED, ResponseState.CLOSED
 _HEAD_SENT, _FINISHED, _CALLER_LEFT = ResponseEvent.HEAD_SENT, ResponseEvent.FINISHED, ResponseEvent.CALLER_LEFT
@@ -37,7 +37,7 @@ class ResponseSender(msgspec.Struct, eq=False):
     """Sends one response.
 
     Attributes:
-        record: what the response was.
+        record: the record of the response.
     """
 
     _writer: ResponseWriter
@@ -51,12 +51,12 @@ class ResponseSender(msgspec.Struct, eq=False):
 
     @property
     def finished(self) -> bool:
-        """True when it is complete or broken off."""
+        """True when it is complete or cut off."""
         return self._state is _COMPLETE or self._state is _CLOSED
 
     @property
     def is_framed(self) -> bool:
-        """True if it goes to the owner's kernel, with all that is beside the body."""
+        """True if it is sent to the owner's kernel in frames."""
         return self._framed is not None
 
     @property
@@ -70,7 +70,7 @@ class ResponseSender(msgspec.Struct, eq=False):
         self._writer.on_close(callback)
 
     def disconnect(self) -> bool:
-        """The caller has disconnected; False when that is known already."""
+        """The caller has disconnected; False if that was already known."""
         if self._state is _DISCONNECTED or self._state is _CLOSED:
             return False
         self._state = RESPONSE[self._state][_CALLER_LEFT]
@@ -79,13 +79,13 @@ class ResponseSender(msgspec.Struct, eq=False):
         return True
 
     def end_of_body(self) -> None:
-        """The whole request is here, after its response was finished: the connection waited for that."""
+        """The request is complete, after its response: the connection waited for that."""
         if self._linger is not None:
             self._linger.cancel()
             self._finish_connection()
 
     def reject_body(self) -> bool:
-        """The request's body is too long; False when a response has begun, which can only break off."""
+        """The request's body is too long; False if a response has begun, which is then cut off."""
         pending = self._state is _PENDING
         if not self.finished:
             self.record.status, self.record.detail = 413, "the body was longer than the limit"
@@ -96,12 +96,12 @@ class ResponseSender(msgspec.Struct, eq=False):
 
     # --- the app's response -------------------------------------------------------------------------------------
     def set_content_type(self, content_type: str) -> None:
-        """Note the content type that the app gives its body."""
+        """Record the content type of the app's body."""
         self.record.content_type = self.record.content_type or content_type
         self._relay.set_content_type(content_type)
 
     def respond_in_frames(self, head_json: bytes, body: bytes, end_record: EndRecord | None) -> None:
-        """Send the head and the first body to the owner's kernel; with *end_record* that is all."""
+        """Send the head and the first body to the owner's kernel; with *end_record* the complete answer."""
         if (framed := self._open_framed()) is not None:
             framed.respond(head_json, body, end_record)
             if end_record is not None:
@@ -117,10 +117,10 @@ class ResponseSender(msgspec.Struct, eq=False):
         *,
         end: bool,
     ) -> InvalidResponse | None:
-        """Send the head and the first (with *end*: the whole) body over HTTP; returns what is wrong with it if it cannot be sent.
+        """Send the head and the first (with *end*: complete) body over HTTP; returns the error if it cannot be sent.
 
         Args:
-            headers: the app's own; the lists are changed. head_size: bytes of the head as the runner wrote it.
+            headers: the app's headers; the lists are changed. head_size: bytes of the head as the runner wrote it.
             added: the gateway's headers, which follow the app's.
         """
         invalid = objection(
@@ -135,13 +135,13 @@ class ResponseSender(msgspec.Struct, eq=False):
         return invalid
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send more body; a future that is not done yet asks to wait."""
+        """Send more body; wait for the returned future if it is not done."""
         if (framed := self._open_framed()) is not None:
             return framed.write(data)
         return self._relay.write(data) if self.is_open else None
 
     def end(self, end_record: Callable[[], EndRecord], *, broken: bool) -> None:
-        """The body is over. Over HTTP, one that is not broken off is complete with :meth:`end_of_stream`."""
+        """The body has ended. Over HTTP, a complete one is ended by :meth:`end_of_stream`."""
         if (framed := self._open_framed()) is not None:
             framed.end(end_record(), broken=broken)
             self._finish_connection()
@@ -149,18 +149,18 @@ class ResponseSender(msgspec.Struct, eq=False):
             self._relay.break_off(self._description.id, "", "Internal Server Error")
 
     def end_of_stream(self) -> None:
-        """The runner sends nothing more."""
+        """The runner's stream has ended."""
         before = self._state
         self._state = RESPONSE[before][_FINISHED]
         if self._framed is None and (before is _STREAMING or before is _PENDING):
             self._finish_connection()
 
     def drop(self) -> None:
-        """The response cannot be completed any more."""
+        """The response can no longer be completed."""
         self._state = RESPONSE[self._state][_FINISHED]
         self._writer.drop()
 
-    # --- beside the body, for the owner's kernel ----------------------------------------------------------------
+    # --- frames for the owner's kernel --------------------------------------------------------------------------
     def error(self, error: ErrorDescription) -> None:
         """User code raised."""
         self.record.error = error
@@ -189,7 +189,7 @@ class ResponseSender(msgspec.Struct, eq=False):
         error: ErrorDescription | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Send a failure of the gateway, unless the response has begun: then it can only break off."""
+        """Send a failure of the gateway, unless the response has begun: then it is cut off."""
         before, record = self._state, self.record
         self._state = RESPONSE[before][_FINISHED]
         record.status, record.detail = status, detail
@@ -210,7 +210,7 @@ class ResponseSender(msgspec.Struct, eq=False):
         self._finish_connection()
 
     def _open_framed(self) -> FramedReply | None:
-        """Return the framed reply, while it can be sent; it has begun then."""
+        """Return the framed reply, while it can be sent; this begins the response."""
         if self._framed is None or not self.is_open:
             return None
         if self._state is _PENDING:
@@ -228,9 +228,9 @@ class ResponseSender(msgspec.Struct, eq=False):
 
 
 class UserOutput(Generic[R]):
-    """What user code prints and displays while it answers one request: for the app's log, an observer, and the owner's kernel.
+    """Output and displays of user code during one request: for the app's log, an observer, and the owner's kernel.
 
-    It is made when the first piece of it comes: most requests print nothing.
+    It is created with the first output, since most requests print nothing.
     """
 
     __slots__ = ("_events", "_request", "_response")
@@ -253,7 +253,7 @@ class UserOutput(Generic[R]):
         """Pass on the payload of a DISPLAY frame: the picture to the owner, its text to the log and to the observer.
 
         Args:
-            keep: the record of the response keeps the picture, for a caller that sees none otherwise.
+            keep: store the picture in the response's record, for a caller that would not get it otherwise.
         """
         head_json, picture, _ = frames.decode_message(payload)
         head = decode_display_head(head_json)
@@ -267,7 +267,7 @@ class UserOutput(Generic[R]):
         self._response.display(head, picture, line)
 
     def printed_aside(self, stream: int, text: str, observer: RequestObserver | None) -> None:
-        """Pass on what the request's cancel endpoint printed."""
+        """Pass on the output of the request's cancel endpoint."""
         self._events.request_printed(self._request, stream, text)
         if observer is not None and not self._response.finished:
             observer.printed(stream, self._events.without_secrets(self._request, text))

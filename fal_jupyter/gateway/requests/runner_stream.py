@@ -10,22 +10,22 @@ from fal_jupyter.gateway.runners.channel import FrameReceiver, GatewayChannel
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import GO_AWAY, WINDOW, Kind
 
-_REQUEST: Final = Kind.REQUEST  # a name of this module: looking a member up in its enum costs ten times as much
+_REQUEST: Final = Kind.REQUEST  # a module name: looking up an enum member costs ten times as much
 _CANCEL_PAYLOADS: Final[dict[How, bytes]] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
 
 
 class RunnerStream:
-    """Sends the frames of one request to its runner, and returns credit for what the caller has taken of the answer."""
+    """Sends the frames of one request to its runner, and returns credit for the part of the answer that the caller has read."""
 
     __slots__ = ("_channel", "_number", "_unreturned")
 
     def __init__(self, channel: GatewayChannel, receiver: FrameReceiver) -> None:
         self._channel = channel
         self._number = channel.open(receiver)
-        self._unreturned = 0  # bytes that the caller has taken and the runner does not know of
+        self._unreturned = 0  # bytes read by the caller whose credit was not returned yet
 
     def send_request(self, head: bytes, body: bytes, *, end: bool) -> bool:
-        """Send the head and the first (with *end*: the whole) body; False when the runner certainly got nothing."""
+        """Send the head and the first (with *end*: complete) body; False if the runner certainly received nothing."""
         return self._channel.send(frames.encode_message(_REQUEST, self._number, head, body, end=end))
 
     def send_body(self, data: bytes) -> None:
@@ -45,7 +45,7 @@ class RunnerStream:
         self._channel.close_stream(self._number)
 
     def return_credit(self, size: int, written: asyncio.Future[None] | None) -> None:
-        """Return *size* bytes of credit once the caller's socket has taken them, which *written* announces (None: now)."""
+        """Return *size* bytes of credit once the caller's socket has accepted them, when *written* is done (None: now)."""
         if written is None or written.done():
             self._return(size)
         else:

@@ -1,10 +1,10 @@
-"""HTTP over a websocket: ``/ws/{owner}/{alias}/{path}``, as fal's platform speaks it at its host for websockets (fal's page "HTTP over WebSockets").
+"""HTTP over a WebSocket: ``/ws/{owner}/{alias}/{path}``, as on fal's platform (fal's page "HTTP over WebSockets").
 
 Each message of the caller is the body of a POST request to the endpoint. It is answered by a start message (status and headers), the
-body, and an end message; then the next one is taken. Start and end are JSON texts with ``type`` and ``request_id``. A body is
-text where its type says so, JSON in one piece if it is no longer than 1 MiB, and never a text that could be taken for a start or an end.
+body, and an end message; then the next one is processed. Start and end are JSON texts with ``type`` and ``request_id``. A body is
+text if its type is text, JSON in one piece up to 1 MiB, and never a text that could be mistaken for a start or an end.
 
-An answer that breaks off ends the websocket with 1011, so that it does not look complete.
+An answer that is cut off ends the WebSocket with 1011, so that it does not look complete.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from fal_jupyter.protocol.api import RUN, SPEAK
 from fal_jupyter.protocol.frames import WINDOW
 
 LONGEST_JSON = 1 << 20  # bytes of a JSON body that is one message
-BROKEN, BROKEN_OFF = 1011, "the answer of the app broke off"
+BROKEN, BROKEN_OFF = 1011, "the app's answer was cut off"
 CLOSING = 10.0  # seconds for the caller to answer our close
-FAILED = 1.0  # seconds for a caller that broke the protocol to read the reason: what it still sends would make the end a reset
-RESTART, NOT_SERVED = 1012, "nobody serves an app here any more"
+FAILED = 1.0  # seconds for a caller that violated the protocol to read the reason: its further data would cause a reset
+RESTART, NOT_SERVED = 1012, "no app is served here any more"
 _OF_A_HANDSHAKE = "sec-websocket-"
 _OF_A_BODY = frozenset({"content-type", "content-length"})
 
 
 class BridgedResponse:
-    """One request's way back (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`): messages of the websocket."""
+    """Sends one request's response (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`): as messages of the WebSocket."""
 
     def __init__(self, bridge: WebSocketBridge, request_id: str) -> None:
         self._bridge, self._id = bridge, request_id
@@ -73,7 +73,7 @@ class BridgedResponse:
         return self._bridge.send(piece, text=self._text)
 
     def backed_up(self) -> bool:
-        """True while the caller does not take what it was sent."""
+        """True while the caller does not read the data sent."""
         return self._bridge.cycle.backed_up()
 
     def finish(self) -> None:
@@ -84,7 +84,7 @@ class BridgedResponse:
         self._bridge.answered()
 
     def drop(self) -> None:
-        """The answer broke off."""
+        """The answer was cut off."""
         self._bridge.close(BROKEN, BROKEN_OFF)
 
     def on_close(self, callback: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ class BridgedResponse:
 
 
 class WebSocketBridge(DataPlaneRequest):
-    """One such WebSocket. The rules for opening it are those of the endpoint; the request made for that is the pattern of the later ones."""
+    """One such WebSocket. It is opened by the rules of the endpoint; the request for that is the template of the later ones."""
 
     __slots__ = (
         "_closing",
@@ -111,21 +111,21 @@ class WebSocketBridge(DataPlaneRequest):
     def __init__(self, plane: DataPlane, cycle: RequestResponseCycle) -> None:
         super().__init__(plane, cycle)
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=plane.settings.max_body)
-        self._query = ""  # of the handshake; it may have the token
+        self._query = ""  # of the handshake; may contain the token
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
-        self._waiting: deque[tuple[Opcode, bytes]] = deque()  # messages whose turn comes
-        self._size = 0  # bytes of them
+        self._waiting: deque[tuple[Opcode, bytes]] = deque()  # waiting messages
+        self._size = 0  # their total size
         self._room: asyncio.Future[None] | None = None
         self._current: ProxiedRequest | None = None
         self._over = self._leaving = False
         self._closing: asyncio.TimerHandle | None = None
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The handshake is here."""
+        """The handshake has arrived."""
         if not self.cycle.handshake and (self.plane.trusted or self.plane.accepts_host(headers.get("host", ""))):
             self.headers = headers
-            self._refuse(426, "bad_request", f"{SPEAK} is for websockets; an ordinary request goes to {RUN}")
+            self._refuse(426, "bad_request", f"{SPEAK} is for WebSockets; use {RUN} for ordinary requests")
             return
         self._query = target.partition("?")[2]
         super().begin(method, RUN + target.removeprefix(SPEAK), headers)
@@ -145,7 +145,7 @@ class WebSocketBridge(DataPlaneRequest):
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Bytes of the websocket; a future that is not done yet asks to wait until earlier messages are answered."""
+        """Handle bytes of the WebSocket; wait for the returned future if it is not done, until earlier messages are answered."""
         if self.request is None:  # it is refused, and has a body
             return super().data_received(chunk)
         self._protocol.receive_data(chunk)
@@ -157,13 +157,13 @@ class WebSocketBridge(DataPlaneRequest):
             self._end()
             self._hang_up()
             return None
-        if self._protocol.eof_sent:  # what came was no websocket's
+        if self._protocol.eof_sent:  # it sent an invalid frame
             self._end(FAILED)
         if self._over:
             return None
         self._next()
         if self._size <= WINDOW:
-            return flushed  # a caller that does not take answers and pongs is not read any further
+            return flushed  # a caller that does not read answers and pongs is not read either
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
         return self._room
@@ -181,7 +181,7 @@ class WebSocketBridge(DataPlaneRequest):
             self._size += len(message)
 
     def on_connection_close(self) -> None:
-        """The caller hung up."""
+        """The caller disconnected."""
         if self.request is None:
             super().on_connection_close()
         else:
@@ -190,7 +190,7 @@ class WebSocketBridge(DataPlaneRequest):
                 self._closing.cancel()
 
     def _end(self, patience: float = 0.0) -> None:
-        """Take and send nothing more; after *patience* hang up, unless it is 0."""
+        """Stop reading and sending; close after *patience* seconds, unless it is 0."""
         if self._over:
             return
         self._over = True
@@ -198,7 +198,7 @@ class WebSocketBridge(DataPlaneRequest):
         self._waiting.clear()
         self._make_room()
         request, self._current = self._current, None
-        if request is not None:  # later, as it may be this request that broke off just now
+        if request is not None:  # later, as this request may be the one that was just cut off
             asyncio.get_running_loop().call_soon(request.disconnect)
         if patience:
             self._closing = asyncio.get_running_loop().call_later(patience, self._hang_up)
@@ -210,7 +210,7 @@ class WebSocketBridge(DataPlaneRequest):
 
     # --- requests -----------------------------------------------------------------------------------------------
     def _next(self) -> None:
-        """Begin with the next message's request, if none is at work."""
+        """Begin the next message's request, if none is running."""
         if self._over or self._current is not None:
             return
         if not self._waiting:
@@ -246,7 +246,7 @@ class WebSocketBridge(DataPlaneRequest):
         request.end_of_body()
 
     def _refusal(self, alias: str) -> tuple[int, str] | None:
-        """Return status and reason where the app was stopped, or the caller's key revoked, since the handshake; else None."""
+        """Return status and reason if the app was stopped, or the caller's key revoked, since the handshake; else None."""
         assert self.headers is not None
         spec, authorization = self.plane.apps.spec_of(alias), self.headers.get("authorization", "")
         if spec is None:
@@ -261,18 +261,18 @@ class WebSocketBridge(DataPlaneRequest):
 
     # --- to the caller ------------------------------------------------------------------------------------------
     def answered(self) -> None:
-        """A request has its end message: begin the next one, after this one has ended in its runner."""
+        """A request's end message was sent: begin the next one, after this one has ended in its runner."""
         self._current = None
         asyncio.get_running_loop().call_soon(self._next)
 
     def send_notice(self, kind: str, request_id: str, **more: Any) -> None:
-        """Send a start or an end."""
+        """Send a start or an end message."""
         if not self._over:
             self._protocol.send_text(json.dumps({"type": kind, "request_id": request_id, **more}).encode())
             self._flush()
 
     def send(self, data: bytes, *, text: bool) -> asyncio.Future[None] | None:
-        """Send a piece of a body; a future that is not done yet asks to wait."""
+        """Send a piece of a body; wait for the returned future if it is not done."""
         if self._over or not data:
             return None
         if text and not _looks_like_notice(data) and _is_utf8(data):
@@ -282,20 +282,20 @@ class WebSocketBridge(DataPlaneRequest):
         return self._flush()
 
     def close(self, code: int, reason: str) -> None:
-        """End the websocket."""
+        """End the WebSocket."""
         if not self._over:
             self._protocol.send_close(code, reason)
             self._flush()
             self._end(CLOSING)
 
     def _flush(self) -> asyncio.Future[None] | None:
-        """Write what the protocol has to say."""
+        """Write pending data of the protocol."""
         data = b"".join(self._protocol.data_to_send())
         return self.cycle.write(data) if data else None
 
 
 def _head(pattern: bytes, request_id: str, kind: str, size: int) -> bytes:
-    """Return the head of one request, from that of the handshake."""
+    """Return the head of one request, based on that of the handshake."""
     handshake = msgspec.json.decode(pattern)
     pairs = [
         (name, value)

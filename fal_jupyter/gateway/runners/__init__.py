@@ -1,1 +1,1 @@
-"""Runner processes: how they are started, spoken to and ended."""
+"""Runner processes: starting, communication and termination."""

@@ -14,18 +14,18 @@ from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
 
 log = logging.getLogger("fal_jupyter.gateway")
 READ_SIZE = 1 << 20
-_arena = bytearray(READ_SIZE)  # one for all channels: what is read is cut into frames before anybody else's turn comes
+_arena = bytearray(READ_SIZE)  # shared by all channels: data is split into frames before the next read
 _view = memoryview(_arena)
 
 
 class FrameReceiver(Protocol):
-    """Who gets the frames of one stream (:class:`fal_jupyter.gateway.requests.proxied_request.ProxiedRequest`)."""
+    """Receives the frames of one stream (:class:`fal_jupyter.gateway.requests.proxied_request.ProxiedRequest`)."""
 
     def on_frame(self, frame: Frame) -> None:
-        """A frame of this stream came."""
+        """A frame of this stream arrived."""
 
     def on_broken(self, frame: Frame) -> None:
-        """A frame could not be taken: a defect of ours, and no reason to lose the other streams' frames."""
+        """A frame could not be processed: an internal error, which must not affect the other streams."""
 
 
 class GatewayChannel:
@@ -33,8 +33,8 @@ class GatewayChannel:
 
     Args:
         sock: our end, non-blocking.
-        on_frame: gets frames of stream 0 and OUTPUT of streams that have ended.
-        on_end: called once when the connection is over.
+        on_frame: receives frames of stream 0 and OUTPUT of streams that have ended.
+        on_end: called once when the connection has ended.
     """
 
     def __init__(self, sock: socket.socket, on_frame: Callable[[Frame], None], on_end: Callable[[], None]) -> None:
@@ -50,20 +50,20 @@ class GatewayChannel:
         self._loop.add_reader(sock, self._readable)
 
     def open(self, listener: FrameReceiver) -> int:
-        """Give *listener* a stream of its own."""
+        """Open a stream for *listener*."""
         stream = self._next_stream
         self._next_stream = stream % 0xFFFFFFFF + 1
         self.streams[stream] = listener
         return stream
 
     def close_stream(self, stream: int) -> None:
-        """The stream's last frame has come."""
+        """The stream's last frame has arrived."""
         self.streams.pop(stream, None)
 
     def send(self, data: bytes, payload: bytes = b"") -> bool:
-        """Send whole frames (or one frame's head and payload), in order; what the socket does not take at once follows.
+        """Send complete frames (or one frame's head and payload), in order; data that the socket does not accept immediately is queued.
 
-        Gives False when the runner is gone and certainly got nothing of them.
+        Returns False if the runner has ended and certainly received none of them.
         """
         if self.closed:
             return False
@@ -74,7 +74,7 @@ class GatewayChannel:
             except BlockingIOError:
                 pass
             except OSError:
-                return False  # the runner is dying; the end of its channel is about to be read
+                return False  # the runner is ending; the end of its channel is read next
             if sent == len(data) + len(payload):
                 return True
             self._loop.add_writer(self._sock, self._writable)
@@ -126,13 +126,13 @@ class GatewayChannel:
                 try:
                     listener.on_frame(frame)
                 except Exception:
-                    log.exception("a frame of stream %d could not be taken", frame.stream)
+                    log.exception("a frame of stream %d could not be processed", frame.stream)
                     listener.on_broken(frame)
             elif frame.stream == 0 or frame.kind == Kind.OUTPUT:
                 self._on_frame(frame)
 
     def drain(self) -> None:
-        """Take what a runner that is gone has still said."""
+        """Read the remaining frames of an ended runner."""
         while not self.closed:
             try:
                 data = self._sock.recv(READ_SIZE)
@@ -143,7 +143,7 @@ class GatewayChannel:
             self._take(data)
 
     def close(self) -> None:
-        """Close our end."""
+        """Close the gateway's end."""
         if not self.closed:
             self.closed = True
             self._loop.remove_reader(self._sock)

@@ -33,7 +33,7 @@ class DumpedFrame(msgspec.Struct, frozen=True):
 
 
 class FrameDump:
-    """Writes one line per frame into ``DIR/frames-PID.jsonl``. A disk that is full ends the dump, never the gateway."""
+    """Writes one line per frame into ``DIR/frames-PID.jsonl``. A full disk ends the dump, never the gateway."""
 
     def __init__(self, directory: Path) -> None:
         path = directory / f"frames-{os.getpid()}.jsonl"
@@ -64,7 +64,7 @@ class FrameDump:
 
 
 class _DumpedChannel(GatewayChannel):
-    """A channel that reads its own frames once more, both ways."""
+    """A channel that also decodes its own frames, in both directions."""
 
     def __init__(
         self,
@@ -90,5 +90,5 @@ class _DumpedChannel(GatewayChannel):
         try:
             for frame in decoder.feed(data):
                 self._dump.write(self._runner_id, to, frame)
-        except (FrameError, ValueError):  # the channel itself says what follows from that
+        except (FrameError, ValueError):  # handled by the channel itself
             pass

@@ -40,7 +40,7 @@ class Launcher:
         events: receives what the runners do.
         environment: the gateway's variables.
         files: soft limit of open files of each runner; the gateway's own is higher.
-        dump: gets all frames, for debugging.
+        dump: receives all frames, for debugging.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Launcher:
         self._loop = asyncio.get_running_loop()
         self._current: dict[TemplateKey, TemplateProcess] = {}
         self._replaced: list[TemplateProcess] = []  # their packages changed; each ends with its last runner
-        self._leaving: list[TemplateProcess] = []  # without runners; they end by themselves
-        self._orphans: dict[asyncio.Future[None], list[int]] = {}  # pids that still clean up
+        self._leaving: list[TemplateProcess] = []  # without runners; they are ending
+        self._orphans: dict[asyncio.Future[None], list[int]] = {}  # pids that are still cleaning up
         self._oom_kills = oom_kills()
 
     def start(self, runner_id: str, load: RunnerLoad) -> RunnerProcess | None:
@@ -96,14 +96,14 @@ class Launcher:
         return template
 
     def _end_unused(self, python: str) -> None:
-        """End the templates of *python* for special variables that have no runner, so that each edit of one does not leave one behind."""
+        """End the templates of *python* for special variables that have no runner, so that edits of variables do not leave unused ones behind."""
         used = {template.key for template in self._all() if template.runners}
         for template in list(self._current.values()):
             if template.python == python and template.key[1] and template.key not in used and not template.closed:
                 self._leave(template)
 
     def _replace(self, template: TemplateProcess) -> None:
-        """Start no more runners from this template; those that it has go on."""
+        """Start no more runners from this template; existing ones continue."""
         del self._current[template.key]
         self._replaced.append(template)
         self._end_replaced()
@@ -121,9 +121,9 @@ class Launcher:
         self._loop.call_later(END_PATIENCE, template.end, f"did not end within {END_PATIENCE:g} s")
 
     def release(self, needed: Collection[str]) -> None:
-        """End the templates of isolated environments that no runner has and that are not among *needed*, by name.
+        """End the templates of isolated environments that no runner uses and that are not in *needed*, by name.
 
-        Those of kernels stay: the next app starts at once.
+        Those of kernels stay, so that the next app starts quickly.
         """
         used = {process.isolated for template in self._all() for process in template.runners.values()}
         for template in list(self._current.values()):
@@ -155,12 +155,12 @@ class Launcher:
             self._process_ended(process, self._end_sentence(process, event))
 
     def _end_sentence(self, process: RunnerProcess, event: ProcessExited) -> str:
-        """Say how a runner ended, and why, where that can be known."""
+        """Describe how a runner ended, and why, if known."""
         if process.cut_off:
             return "had closed its connection to the gateway (its code closed file descriptors), and was ended"
         if process.over_memory:
             return (
-                f"ran over the memory of machine type {process.machine['type']}, with its children and shared memory: "
+                f"exceeded the memory of machine type {process.machine['type']}, with its children and shared memory: "
                 f"the limit is {process.machine['memory'] / 1e6:,.0f} MB, it had {process.over_memory / 1e6:,.0f} MB"
             )
         before, self._oom_kills = self._oom_kills, oom_kills()
@@ -203,7 +203,7 @@ class Launcher:
             self._process_ended(process, reason, lost=lost)
 
     def _end_orphans(self) -> None:
-        """Processes that a killed template leaves become the gateway's, a subreaper: end every child that is no template."""
+        """The gateway, a subreaper, adopts processes of a killed template: end every child that is not a template."""
         templates = {template.process.pid for template in self._all()}
         cleaning = {pid for cleaners in self._orphans.values() for pid in cleaners}
         if cleaners := end_orphans(templates | cleaning):
@@ -212,7 +212,7 @@ class Launcher:
             ending.add_done_callback(self._orphans.pop)
 
     async def close(self) -> None:
-        """End every template and with it every runner; done when they have ended."""
+        """End every template and with it every runner; returns when they have ended."""
         templates = list(self._all())
         for template in templates:
             template.close()
@@ -225,7 +225,7 @@ class Launcher:
 
 
 def exit_sentence(status: int, *, code: bool = False) -> str:
-    """Say how a process ended, from its wait status (or, with *code*, from Popen's return code)."""
+    """Describe how a process ended, from its wait status (or, with *code*, from Popen's return code)."""
     ended = status if code else os.waitstatus_to_exitcode(status)
     if ended < 0:
         try:

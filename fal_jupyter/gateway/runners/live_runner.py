@@ -1,4 +1,4 @@
-"""What the gateway has of each runner, in one record: from the command to start it until its process has ended."""
+"""The gateway's record of a runner, from the command to start it until its process has ended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fal_jupyter.protocol.api import Event
 
 
 class RunnerLife(StrEnum):
-    """How far a runner's process is. What the runner is used for (idle, draining …) is the fleet's own state."""
+    """The lifecycle of a runner's process. Its use (idle, draining …) is the fleet's state."""
 
     STARTING = "starting"  # its setup has not ended
     READY = "ready"
-    STOPPING = "stopping"  # it was told to end, or its setup failed
+    STOPPING = "stopping"  # it was stopped, or its setup failed
     GONE = "gone"
 
 
 class RunnerLifeEvent(StrEnum):
-    """What moves a runner's life."""
+    """Events of a runner's lifecycle."""
 
     SET_UP = "set up"
     STOPPED = "stopped"
@@ -43,8 +43,8 @@ LIFE: Final = transition_table(
             RunnerLifeEvent.EXITED: RunnerLife.GONE,
         },
         RunnerLife.STOPPING: {
-            RunnerLifeEvent.SET_UP: RunnerLife.STOPPING,  # its last frame crossed the command to stop
-            RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,  # a stopped runner is killed when its grace is over
+            RunnerLifeEvent.SET_UP: RunnerLife.STOPPING,  # it was sent before the command to stop arrived
+            RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,  # a stopped runner is killed after its grace period
             RunnerLifeEvent.EXITED: RunnerLife.GONE,
         },
         RunnerLife.GONE: {},
@@ -56,10 +56,10 @@ class LiveRunner:
     """One runner.
 
     Attributes:
-        app, revision: what it serves.
-        devices: what was locked for it.
+        app, revision: the served app and revision.
+        devices: the devices locked for it.
         start_began: monotonic seconds.
-        life: moved by :meth:`move` only.
+        life: changed by :meth:`move` only.
         process: None until the launcher has made one.
         setup_ms: 0.0 until it is ready.
         hints: the last header with its hints.
@@ -76,7 +76,7 @@ class LiveRunner:
 
     @property
     def alias(self) -> str:
-        """Of its app."""
+        """The log of its app."""
         return self.app.alias
 
     @property
@@ -93,7 +93,7 @@ class LiveRunner:
         """Change its life.
 
         Raises:
-            IllegalTransition: no runner does that; nothing is changed.
+            IllegalTransition: the transition is illegal; nothing is changed.
         """
         self.life = LIFE[self.life][event]
 
@@ -124,7 +124,7 @@ class LiveRunners:
         return iter(self._by_id.values())
 
     def add(self, runner: LiveRunner) -> None:
-        """Take a new runner in."""
+        """Add a new runner."""
         self._by_id[runner.id] = runner
 
     def get(self, runner_id: str) -> LiveRunner | None:
@@ -132,7 +132,7 @@ class LiveRunners:
         return self._by_id.get(runner_id)
 
     def remove(self, runner_id: str) -> LiveRunner | None:
-        """Take out and give a runner that has ended."""
+        """Remove and return a runner that has ended."""
         return self._by_id.pop(runner_id, None)
 
     def channel(self, runner_id: str) -> GatewayChannel | None:
@@ -141,10 +141,10 @@ class LiveRunners:
         return runner.channel if runner is not None else None
 
     def pids(self) -> dict[str, int]:
-        """The processes, by id of their runner."""
+        """The processes, by runner id."""
         return {runner.id: runner.pid for runner in self if runner.pid}
 
     def isolated(self, runner_ids: Iterable[str]) -> set[str]:
-        """The isolated environments that these runners have."""
+        """The isolated environments that these runners use."""
         processes = (runner.process for runner_id in runner_ids if (runner := self.get(runner_id)) is not None)
         return {process.isolated for process in processes if process is not None and process.isolated}

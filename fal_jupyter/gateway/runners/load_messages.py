@@ -1,4 +1,4 @@
-"""What a new runner is sent: the LOAD frame with its environment, its machine, and the variables that fal's platform gives a runner."""
+"""Builds the LOAD frame of a new runner: its environment, its machine, and the variables that fal's platform sets for a runner."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _encode = msgspec.json.encode
 
 @dataclass(frozen=True, slots=True)
 class GatewayPorts:
-    """The open ports of 127.0.0.1 (0: closed), and the file of the authority that clients of the TLS port trust."""
+    """The open ports of 127.0.0.1 (0: closed), and the file of the certificate authority of the TLS port."""
 
     plain: int = 0
     tls: int = 0
@@ -41,7 +41,7 @@ class GatewayPorts:
 
 
 class LoadMessages:
-    """Makes LOAD frames. *ports* gives the ports that are open now."""
+    """Builds LOAD frames. *ports* returns the open ports."""
 
     def __init__(
         self, settings: Settings, secret_store: SecretStore, keys: AppKeys, ports: Callable[[], GatewayPorts]
@@ -49,7 +49,7 @@ class LoadMessages:
         self._settings, self._secret_store, self._keys, self._ports = settings, secret_store, keys, ports
 
     def make(self, app: Deployment, command: m.StartRunner) -> RunnerLoad:
-        """Return what a new runner of *app* is started with."""
+        """Return the launch data of a new runner of *app*."""
         revision, ports = app.revisions[command.revision], self._ports()
         environment = app.with_secrets(revision, self._secret_store)
         owner = self._settings.owner
@@ -94,7 +94,7 @@ class LoadMessages:
         sources = [*revision.source.values(), *(module["text"] for module in revision.modules.values())]
         try:
             return needs_mount(settings.mount_data(env), sources)
-        except BadSetting:  # refused where it was set; a gateway does without
+        except BadSetting:  # reported where it was set; the gateway ignores it
             return False
 
     def app_ended(self, alias: str) -> None:
@@ -108,7 +108,7 @@ def calls_here(env: Mapping[str, str]) -> bool:
 
 
 def hugging_face_of(env: Mapping[str, str]) -> dict[str, str]:
-    """What the user has of Hugging Face already, by the variables that name it: downloaded models, and the token of a login."""
+    """The user's existing Hugging Face files, by variable name: downloaded models, and the token of a login."""
     cache = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".cache")
     folder = Path(cache, "huggingface")
     paths = {"HF_HUB_CACHE": folder / "hub", "HF_TOKEN_PATH": folder / "token"}

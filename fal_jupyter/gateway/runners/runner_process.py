@@ -36,7 +36,7 @@ from fal_jupyter.protocol.frames import WINDOW, Frame
 log = logging.getLogger("fal_jupyter.launcher")
 ABORT_GRACE: Final = 0.5  # seconds for a runner to print its stacks
 CUT_OFF_GRACE: Final = 1.0  # seconds for a runner to exit once its channel has closed
-CHECK_EVERY: Final = 5.0  # seconds after which a template that has not carried out an order is checked, repeatedly
+CHECK_EVERY: Final = 5.0  # seconds after which a template that has not executed a command is checked, repeatedly
 KILL_PATIENCE: Final = 60.0  # seconds for a template to kill a runner; it may be busy with a large import
 END_PATIENCE: Final = 20.0  # seconds for a template to end its process tree
 PIPE_READ: Final = 64 * 1024
@@ -44,10 +44,10 @@ PIPE_READS: Final = 4
 
 
 class RunnerEvents(Protocol):
-    """Receives what runners do (:class:`fal_jupyter.gateway.engine.runner_executor.RunnerExecutor`)."""
+    """Receives runners' events (:class:`fal_jupyter.gateway.engine.runner_executor.RunnerExecutor`)."""
 
     def runner_frame(self, runner_id: str, frame: Frame) -> None:
-        """A frame of stream 0 came."""
+        """A frame of stream 0 arrived."""
 
     def runner_printed(self, runner_id: str, text: str) -> None:
         """The runner wrote text to its file descriptor 1 or 2."""
@@ -56,12 +56,12 @@ class RunnerEvents(Protocol):
         """The machine could not start the runner."""
 
     def runner_exited(self, runner_id: str, reason: str, *, lost: bool = False) -> None:
-        """The runner and its orphans have ended; nothing more comes from it. *lost*: it ended with its template, which is no failure of its app."""
+        """The runner and its orphans have ended; this is its last event. *lost*: it ended with its template, which is not a failure of its app."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerLoad:
-    """What a runner is started with: the LOAD frame, and the parts of it that concern its process."""
+    """Launch data of a runner: the LOAD frame, and the parts of it that concern its process."""
 
     environment: Environment
     machine: Machine
@@ -69,18 +69,18 @@ class RunnerLoad:
 
 
 class RunnerProcess:
-    """A runner's process, from the order to fork it until it has ended.
+    """A runner's process, from the command to fork it until it has ended.
 
     Attributes:
         pid: 0 until it is forked.
         channel: frames to and from the runner.
         isolated: name of its isolated environment, or ``""``.
         killed: the gateway ended it.
-        cut_off: its channel closed although the process lived on; the gateway ended it.
+        cut_off: its channel closed although the process was still running; the gateway ended it.
         over_memory: bytes that it used when it was ended for that, else 0.
 
     Raises:
-        OSError: there are too many open files, or its template cannot get its descriptors.
+        OSError: there are too many open files, or the descriptors cannot be sent to its template.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RunnerProcess:
         self._bucket = TokenBucket()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         gateway_end, runner_end = socket.socketpair()
-        for end in (gateway_end, runner_end):  # a window of a body fits, so that its sender seldom waits
+        for end in (gateway_end, runner_end):  # a body's window fits, so that its sender rarely waits
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WINDOW)
         try:
             self._pipe, write = os.pipe2(os.O_CLOEXEC)
@@ -152,7 +152,7 @@ class RunnerProcess:
         self._loop.call_later(CUT_OFF_GRACE, self._cut_off)
 
     def _cut_off(self) -> None:
-        """The channel closed a moment ago: a process that has not exited since cannot be reached any more."""
+        """The channel closed a moment ago: a process that has not exited since can no longer be reached."""
         if self.template.runners.get(self.id) is self:
             self.cut_off = True
             self._order_kill()
@@ -186,15 +186,15 @@ class RunnerProcess:
 
     # --- its output ---------------------------------------------------------------------------------------------
     def drain(self) -> None:
-        """Take what an ended process left in its channel and in its output pipe."""
+        """Read the remaining data of an ended process in its channel and its output pipe."""
         self.channel.drain()
         self.read_output()
         if self._dropped:
             self._pass_on(b"")
 
     def read_output(self) -> None:
-        """Take what is in the output pipe now."""
-        for _ in range(PIPE_READS if self._pipe >= 0 else 0):  # bounded: a flood must not block the event loop
+        """Read the available data of the output pipe."""
+        for _ in range(PIPE_READS if self._pipe >= 0 else 0):  # bounded: excessive output must not block the event loop
             try:
                 data = os.read(self._pipe, PIPE_READ)
             except BlockingIOError:
@@ -215,7 +215,7 @@ class RunnerProcess:
             notice = f"\n[fal_jupyter: {self._dropped:,} bytes were printed too fast and dropped]\n"
             self._dropped = 0
             self._events.runner_printed(self.id, notice)
-        if text := self._decoder.decode(data):  # a character may come in two writes
+        if text := self._decoder.decode(data):  # a character may be split between two writes
             self._events.runner_printed(self.id, text)
 
 
@@ -223,7 +223,7 @@ TemplateKey = tuple[str, tuple[tuple[str, str | None], ...]]
 
 
 def template_key(python: str, start_env: Mapping[str, str | None]) -> TemplateKey:
-    """What the runners that a template forks have in common."""
+    """Common properties of the runners of one template."""
     return python, tuple(sorted(start_env.items()))
 
 
@@ -232,16 +232,16 @@ class TemplateProcess:
 
     Args:
         python: the interpreter.
-        start_env: start-time variables of its runners where they differ from the gateway's.
+        start_env: start-time variables of its runners that differ from the gateway's.
         environment: the gateway's variables.
         files: soft limit of open files of its runners.
         on_event: receives the template's events; None when it has ended.
         isolated: name of the isolated environment, or ``""``.
 
     Attributes:
-        closed: its control socket is closed, so that it can be given no more orders.
-        fault: why it was ended by force.
-        installed: what is installed for its interpreter, known once it is up.
+        closed: its control socket is closed, so that it accepts no more commands.
+        fault: why it was killed.
+        installed: the installed packages of its interpreter, known once it is up.
         runners: by id, those that it forked (or is about to fork) and that have not ended.
     """
 
@@ -279,10 +279,10 @@ class TemplateProcess:
         return self.installed is not None
 
     def order(self, order: TemplateOrder, descriptors: tuple[int, ...] = ()) -> None:
-        """Send an order; the descriptors are duplicated, so the caller may close its own at once.
+        """Send a command; the descriptors are duplicated, so the caller may close its own at once.
 
         Raises:
-            OSError: they cannot be duplicated, there are too many open.
+            OSError: they cannot be duplicated because too many are open.
         """
         if self.closed:
             return
@@ -306,7 +306,7 @@ class TemplateProcess:
                 self._loop.add_writer(self._control, self._flush)
                 return
             except OSError:
-                pass  # it has ended; the end of the socket is about to be read
+                pass  # it has ended; the end of the socket is read next
             for fd in fds:
                 os.close(fd)
             self._pending.pop(0)
@@ -322,14 +322,14 @@ class TemplateProcess:
         self._on_event(self, decode_event(packet) if packet else None)
 
     def end(self, fault: str) -> None:
-        """End it by force. It is a child that was not waited for, so its pid cannot be another process's."""
+        """Kill it. It is an unreaped child, so its pid cannot belong to another process."""
         if not self.closed:
             self.fault = fault
             log.warning("template %s %s: it is ended", self.process.pid, fault)
             self.process.kill()
 
     def wait(self) -> None:
-        """Wait in a thread until the process has ended; kill it where it does not end by itself."""
+        """Wait in a thread until the process has ended; kill it if it does not end by itself."""
         pidfd = os.pidfd_open(self.process.pid)
         try:
             if not ends_within(pidfd, CHECK_EVERY) and (
@@ -341,7 +341,7 @@ class TemplateProcess:
         self.process.wait()
 
     def leave(self) -> None:
-        """Have the template end by itself; it has ended when its end of the control socket is closed."""
+        """Make the template end by itself; it has ended when its end of the control socket is closed."""
         self._control.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:

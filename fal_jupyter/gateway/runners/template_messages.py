@@ -55,7 +55,7 @@ class ForkRefused(msgspec.Struct, frozen=True, tag_field="event", tag="refused")
 
 
 class MemoryExceeded(msgspec.Struct, frozen=True, tag_field="event", tag="over_memory"):
-    """The runner used more memory (bytes) than its machine type has; the template kills it."""
+    """The runner exceeded the memory (bytes) of its machine type; the template kills it."""
 
     runner_id: str
     used: int

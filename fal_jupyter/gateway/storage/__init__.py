@@ -1,1 +1,1 @@
-"""What is on disk: the state directory with its lock, the database, files and logs."""
+"""Data on disk: the state directory with its lock, the database, files and logs."""

@@ -1,4 +1,4 @@
-"""What headers say about files: ranges, lifetimes, types. Pure."""
+"""Parses headers about files: ranges, lifetimes, types. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.ASCII)
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _TYPE = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}(?:\s*;\s*[\w!#$&^.+-]{1,40}=(?:[\w!#$&^.+-]{1,80}|\"[\w !#$&^.+-]{0,80}\"))*", re.ASCII)  # fmt: skip
 OCTETS = "application/octet-stream"
-MOST_DIGITS = 18  # of a position in a file; more of them are beyond any file's end
+MOST_DIGITS = 18  # of a position in a file; longer numbers are beyond any file's end
 H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
     """Read a Range header for a file of *size* bytes.
 
-    Gives first and last byte; None if the whole file is meant (no header, more than one range, not understood); or
+    Returns first and last byte; None for the complete file (no header, more than one range, not parseable); or
     ``"unsatisfiable"`` (RFC 9110, 14).
     """
     match = _RANGE.fullmatch(header)
@@ -44,15 +44,15 @@ def _position(digits: str) -> int:
 
 
 def names_tag(header: str, tag: str) -> bool:
-    """True if an If-None-Match header names that ETag, which stands in quotes (RFC 9110, 13.1.2)."""
+    """True if an If-None-Match header contains that quoted ETag (RFC 9110, 13.1.2)."""
     return header.strip() == "*" or tag in _TAG.findall(header)
 
 
 def read_json(data: str | bytes) -> object:
-    """Read JSON that somebody sent.
+    """Parse JSON of a caller.
 
     Raises:
-        ValueError: it is none, or nested so deep that nobody means it.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return json.loads(data)
@@ -61,10 +61,10 @@ def read_json(data: str | bytes) -> object:
 
 
 def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
-    """Return the lifecycle that the headers of an upload ask for; both clients' headers are known.
+    """Return the lifecycle requested by the headers of an upload; the headers of both clients are supported.
 
     Raises:
-        ValueError: they are not understood; the text says what they must be.
+        ValueError: they are invalid; the message says what is expected.
     """
     header = next((value for name in H_LIFECYCLES if (value := headers.get(name))), "")
     if not header:
@@ -86,15 +86,15 @@ class _Complete(msgspec.Struct):
 
 
 def parts_in(body: bytes) -> dict[int, str]:
-    """Read the word that all parts are there: the digests that their etags tell, by number; ``""`` where one tells none (W97, W101).
+    """Parse the request that completes an upload: the digests in the parts' etags, by number; ``""`` for an etag without one (W97, W101).
 
     Raises:
-        ValueError: the body is no such word.
+        ValueError: the body is invalid.
     """
     wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
     try:
         parts = msgspec.json.decode(body, type=_Complete).parts
-    except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own is no ValueError
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # before msgspec 0.21 its own error is not a ValueError
         raise ValueError(wrong) from None
     if len({part.number for part in parts}) < len(parts):
         raise ValueError("a part is named twice")
@@ -102,7 +102,7 @@ def parts_in(body: bytes) -> dict[int, str]:
 
 
 def text_of(header: str) -> str:
-    """Return the text of a header's bytes, which came as latin-1: clients write names in UTF-8 as well."""
+    """Return the text of a header that was decoded as latin-1: clients also send names in UTF-8."""
     try:
         return header.encode("latin-1").decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):
@@ -110,7 +110,7 @@ def text_of(header: str) -> str:
 
 
 def content_type_of(header_value: str) -> str:
-    """Return a content type that may stand in a header, or that of plain bytes."""
+    """Return a content type that is valid in a header, or that of plain bytes."""
     return header_value.strip() if _TYPE.fullmatch(header_value.strip()) else OCTETS
 
 

@@ -1,4 +1,4 @@
-"""The gateway's side of the local CDN: the store, uploads that are under way, and the sweep of what has expired."""
+"""The gateway's side of the local CDN: the store, running uploads, and the removal of expired files."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from fal_jupyter.filestore import FileStore, StoredFile, Writer, address_of, new
 from fal_jupyter.gateway.storage.file_rules import OCTETS
 from fal_jupyter.settings import Settings
 
-OPEN_FOR = 24 * 3600.0  # seconds in which an upload that was begun has to be complete
+OPEN_FOR = 24 * 3600.0  # seconds in which an upload must be completed
 MOST_OPEN = 1000
 MOST_PARTS = 10_000
 SOONEST_SWEEP = 1.0
-REMEMBERED = 600.0  # seconds in which the word that all parts are there may be said again
-LATEST_SWEEP = 3600.0  # what runners store themselves we are not told: it is looked for this often
+REMEMBERED = 600.0  # seconds in which the completion of an upload may be repeated
+LATEST_SWEEP = 3600.0  # seconds between two sweeps at most: runners store files without notifying us
 
 
 @dataclass(eq=False)
 class Upload:
-    """An upload that was promised an address: in one piece, or in parts that come in any order.
+    """An upload with a reserved URL: in one piece, or in parts in any order.
 
     Attributes:
-        until: wall-clock seconds; it is forgotten then.
-        key: id of the key that began it, which opens it for as long as that key lives; ``""`` for our own user.
-        joining: the work of making one file of the parts, once all are there; a second word that they are waits for it too.
+        until: when it is dropped, in wall-clock seconds.
+        key: id of the key that began it; the upload is valid while that key is. ``""`` for the gateway's user.
+        joining: the task that assembles the parts; a repeated completion also waits for it.
     """
 
     content_type: str
@@ -45,36 +45,36 @@ class Upload:
 
     @property
     def complete(self) -> bool:
-        """True when the file is being made or is there: no more bytes are taken."""
+        """True if the file is being assembled or is complete: no more bytes are accepted."""
         return self.joining is not None
 
     def url(self, base: str) -> str:
-        """The address that the file will have."""
+        """The URL that the file will have."""
         return address_of(base, self.id, self.file_name)
 
     def add(self, number: int, part: Writer) -> None:
-        """Keep a part, in place of one of the same number that was sent before."""
+        """Store a part, replacing an earlier one of the same number."""
         former = self.parts.pop(number, None)
         if former is not None:
             former.abort()
         self.parts[number] = part
 
     def abort(self) -> None:
-        """Forget its parts."""
+        """Drop its parts."""
         for part in self.parts.values():
             part.abort()
         self.parts.clear()
 
 
 class WrongParts(Exception):
-    """The parts that are named are not those that were sent; the text says which."""
+    """The named parts differ from those that were sent; the message says which."""
 
 
 def check_parts(sent: Mapping[int, str], named: Mapping[int, str]) -> None:
-    """Compare what was sent with what is named: digest by number, in both; one that is named without a digest is not compared.
+    """Compare the sent with the named parts: digest by number, in both; a part named without a digest is not compared.
 
     Raises:
-        WrongParts: one that is named was not sent, or has other bytes, or none is named.
+        WrongParts: a named part was not sent or has other bytes, or none is named.
     """
     if not named:
         raise WrongParts("no part is named")
@@ -85,7 +85,7 @@ def check_parts(sent: Mapping[int, str], named: Mapping[int, str]) -> None:
 
 
 class Files:
-    """All files and uploads of one gateway; an upload that was begun has *open_for* seconds, while its key lives (*lives*)."""
+    """All files and uploads of one gateway; an upload may take *open_for* seconds, while its key is valid (*lives*)."""
 
     def __init__(
         self, settings: Settings, open_for: float = OPEN_FOR, lives: Callable[[str], bool] = lambda _: True
@@ -102,7 +102,7 @@ class Files:
     def begin(
         self, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow", *, key: str = ""
     ) -> Upload:
-        """Promise an address for an upload."""
+        """Reserve a URL for an upload."""
         while len(self._open) >= MOST_OPEN:
             self.end(next((done for done in self._open.values() if done.complete), next(iter(self._open.values()))))
         until = time.time() + self._open_for
@@ -112,7 +112,7 @@ class Files:
         return upload
 
     def upload(self, file_id: str, secret: str) -> Upload | None:
-        """The upload of that id, for who knows its secret."""
+        """The upload of that id, for callers that know its secret."""
         upload = self._open.get(file_id)
         if upload is None or not secrets.compare_digest(upload.secret.encode(), secret.encode("utf-8", "replace")):
             return None
@@ -121,29 +121,31 @@ class Files:
         return upload if time.time() < upload.until else None
 
     def end(self, upload: Upload) -> None:
-        """An upload is over, complete or not."""
+        """Remove an upload, complete or not."""
         self._open.pop(upload.id, None)
-        if upload.joining is None or upload.joining.done():  # else its parts are being read, and go when that is done
+        if (
+            upload.joining is None or upload.joining.done()
+        ):  # otherwise its parts are being read, and are removed after that
             upload.abort()
 
     def keep(self, writer: Writer, upload: Upload) -> StoredFile:
         """The upload's bytes are all in *writer*.
 
         Raises:
-            OSError: they cannot be kept.
+            OSError: they cannot be stored.
         """
         stored = self._finish_upload(writer, upload)
         self.end(upload)
         return stored
 
     async def join(self, upload: Upload, named: Mapping[int, str]) -> StoredFile:
-        """The upload's parts are all there: make one file of those that are named, by number, with their digests.
+        """Complete an upload: assemble the named parts, given by number with their digests.
 
-        Said twice (a client that missed the answer), it is done once.
+        A repeated call (by a client that missed the answer) has no further effect.
 
         Raises:
-            WrongParts: they are not.
-            OSError: there is no room.
+            WrongParts: a part is missing or differs.
+            OSError: the disk is full.
         """
         if upload.joining is None:
             check_parts({number: part.sha256 for number, part in upload.parts.items()}, named)
@@ -154,7 +156,7 @@ class Files:
             return await asyncio.shield(task)
         except OSError:
             if upload.joining is task:
-                upload.joining = None  # it may be tried again
+                upload.joining = None  # it may be retried
             raise
 
     async def _join(self, upload: Upload, parts: list[Writer]) -> StoredFile:
@@ -169,7 +171,7 @@ class Files:
             stored = self._finish_upload(writer, upload)
         except BaseException:
             writer.abort()
-            if upload.id not in self._open:  # its time was over meanwhile
+            if upload.id not in self._open:  # it expired meanwhile
                 upload.abort()
             raise
         upload.abort()
@@ -179,10 +181,10 @@ class Files:
     def add(
         self, writer: Writer, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow"
     ) -> StoredFile:
-        """Keep a file that came at once.
+        """Store a file received in one piece.
 
         Raises:
-            OSError: it cannot be kept.
+            OSError: it cannot be stored.
         """
         return self._finish(writer, content_type, file_name, lifetime, access, "")
 
@@ -205,7 +207,7 @@ class Files:
 
     # --- the sweep ------------------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Sweep once, soon, and from then on when something expires."""
+        """Sweep once, soon, and from then on whenever a file expires."""
         self._arm(time.time() + SOONEST_SWEEP)
 
     def _arm(self, moment: float) -> None:
@@ -220,7 +222,7 @@ class Files:
             return
         if self._sweeping is None and self._timer is not None:
             self._arm(moment)
-        else:  # the sweep that is under way sees to it at its end
+        else:  # the running sweep reschedules at its end
             self._due = moment
 
     def _sweep(self) -> None:
@@ -245,7 +247,7 @@ class Files:
             self._arm(min([now + LATEST_SWEEP, self._due, *moments, *([] if moment is None else [moment])]))
 
     def close(self) -> None:
-        """Sweep no more, and forget what was not completed."""
+        """Stop sweeping, and drop incomplete uploads."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

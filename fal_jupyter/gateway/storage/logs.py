@@ -1,4 +1,4 @@
-"""What apps print: the last lines in memory, more in a file of bounded size, one record a line that text cannot forge."""
+"""Logs of apps: the last lines in memory, more in a file of bounded size, with one record per line that text cannot forge."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_LINES = 2000
 MAX_CHARACTERS = 4 << 20  # characters of them
 FILE_BOUND = 5 * 1024 * 1024
 LINE_BOUND = 64 * 1024
-OPEN_BOUND = 4096  # characters of a line that is still being written, for whoever watches it
-MOST_LOGS = 200  # files of apps, those of former gateways too
+OPEN_BOUND = 4096  # characters of an unfinished line that are shown
+MOST_LOGS = 200  # files of apps, including those of previous gateways
 
 
 def forget_old(directory: Path, keep: Collection[str] = (), most: int = MOST_LOGS) -> None:
-    """Remove the logs of apps that have been quiet longest, but for those of the apps *keep*; *most* files stay."""
+    """Remove the least recently written logs, except those of the apps *keep*; *most* files stay."""
     try:
         with os.scandir(directory) as entries:
             files = [(entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in entries]
@@ -34,7 +34,7 @@ def forget_old(directory: Path, keep: Collection[str] = (), most: int = MOST_LOG
 
 
 class Log:
-    """The log of one app. *redact* takes secrets out of a line before it is kept anywhere; *total* counts all lines ever."""
+    """The log of one app. *redact* removes secrets from a line before it is stored; *total* counts all lines ever."""
 
     def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
         self._path, self.redact = path, redact
@@ -45,13 +45,13 @@ class Log:
         self.reopen()
 
     def reopen(self) -> None:
-        """Open the file (again: its directory was removed); without one, memory has the last lines."""
+        """Open the file (again if its directory was removed); without one, only memory has the last lines."""
         self.close()
         try:
             for directory in (
                 self._path.parent.parent,
                 self._path.parent,
-            ):  # never the state directory: it has its own rules
+            ):  # never the state directory, which has its own rules
                 directory.mkdir(mode=0o700, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._size = os.fstat(self._file).st_size
@@ -59,7 +59,7 @@ class Log:
             pass  # a full disk
 
     def write(self, runner: str, request: str, stream: int, text: str) -> None:
-        """Take printed text; lines may come in pieces."""
+        """Add printed text; lines may arrive in pieces."""
         source = (runner, request, stream)
         pieces = (self._open.pop(source, "") + text).split("\n")
         if rest := pieces.pop():
@@ -86,7 +86,7 @@ class Log:
         return self.redact(text[:LINE_BOUND].rstrip("\r"))
 
     def end(self, runner: str, request: str) -> None:
-        """Close the lines that a request or a runner left open."""
+        """End the unfinished lines of a request or a runner."""
         if not self._open:
             return
         for source in [p for p in self._open if p[0] == runner and (not request or p[1] == request)]:
@@ -106,7 +106,7 @@ class Log:
         return records[-lines:] if lines else []
 
     def unfinished(self, request: str) -> list[LogRecord]:
-        """Return what a request has printed of lines without an end yet, such as a progress bar that writes over itself."""
+        """Return a request's unfinished lines, such as a progress bar that rewrites its line."""
         return [
             LogRecord(time=time.time(), runner=runner, request=of, stream=stream, text=self._line(text)[-OPEN_BOUND:])
             for (runner, of, stream), text in self._open.items()
@@ -114,7 +114,7 @@ class Log:
         ]
 
     def printed_by(self, request: str) -> list[tuple[int, str]]:
-        """Return what a request has printed that is still kept, by stream; its last line may have no end yet."""
+        """Return a request's stored output, by stream; its last line may be unfinished."""
         lines = [(record["stream"], record["text"] + "\n") for record in self.read(MAX_LINES, request=request)]
         return lines + [(which, self._line(text)) for (_, of, which), text in self._open.items() if of == request]
 

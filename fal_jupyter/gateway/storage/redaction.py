@@ -1,4 +1,4 @@
-"""Secrets out of what is written down: values of variables that are named like secrets, and keys of our own make."""
+"""Removes secrets from stored text: values of variables that are named like secrets, and our own keys."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _OUR_KEYS = r"(?P<key>fjk_[0-9A-Za-z]{8}):[0-9A-Za-z]{49}"
 
 
 def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] = ()) -> Callable[[str], str]:
-    """Return a function that puts ``[redacted NAME]`` in place of each secret value in a text: those of *secrets*, and of
-    *environment* what is named like one. A value of several lines is taken out line by line, as texts come; one with letters
-    that Python, JSON or an address write otherwise, in those forms too."""
+    """Return a function that replaces each secret value in a text by ``[redacted NAME]``: those of *secrets*, and of variables in
+    *environment* that are named like one. A value of several lines is redacted line by line, since text arrives in lines; a value
+    with characters that Python, JSON or a URL escape is also redacted in those forms."""
     named: dict[str, str] = {}
     for name, value in environment.items():
         if _NAMED_LIKE_A_SECRET.search(name):
@@ -39,13 +39,13 @@ def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] 
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it is and as it is printed within a dict, in JSON and in an address."""
+    """A value unchanged and as it appears within a dict, in JSON and in a URL."""
     coded = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
     in_addresses = (quote(value, safe=safe, errors="surrogateescape") for safe in ("/", ""))
     return {value, repr(value)[1:-1], *coded, *in_addresses}
 
 
 def error_without_secrets(error: ErrorDescription, redact: Callable[[str], str]) -> ErrorDescription:
-    """Return an exception of user code as it may be kept and shown."""
+    """Return an exception of user code without secrets."""
     frames = [cast(ErrorFrame, {**frame, "line": redact(frame["line"])}) for frame in error["frames"]]
     return {**error, "message": redact(error["message"]), "text": redact(error["text"]), "frames": frames}

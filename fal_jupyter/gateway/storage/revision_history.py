@@ -11,7 +11,7 @@ from typing import Final
 from fal_jupyter.gateway.storage.store import Store
 
 log = logging.getLogger("fal_jupyter.gateway")
-MOST_REVISIONS: Final = 1000  # publications that are kept
+MOST_REVISIONS: Final = 1000  # publications that are stored
 
 
 class RevisionHistory:

@@ -1,4 +1,4 @@
-"""The gateway's place in its state directory: the lock that it lives by, its socket, and a watch over both."""
+"""The gateway's lock and socket in its state directory, and a watch on both."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _EVENT = struct.Struct("iIII")
 
 
 def take_life_lock(settings: Settings, *, wait: float = 0) -> int:
-    """Take the lock that says "I am the gateway".
+    """Acquire the lock that makes this process the gateway.
 
     Args:
         wait: seconds for a gateway that is ending to release it. Only in the main thread, and without an event loop.
 
     Raises:
         GatewayError: another gateway holds it.
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     with _deadline(wait):
         while True:
@@ -50,7 +50,7 @@ def take_life_lock(settings: Settings, *, wait: float = 0) -> int:
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, str(os.getpid()).encode(), 0)
                 return fd
-            os.close(fd)  # the directory was removed or made again while we waited
+            os.close(fd)  # the directory was removed or recreated while we waited
 
 
 class _TimeIsOver(BaseException):
@@ -97,7 +97,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def is_current_lock(settings: Settings, lock: int) -> bool:
-    """True while the lock file of the directory is the one that we hold."""
+    """True while the lock file in the directory is the one that this process holds."""
     try:
         return os.path.samestat(os.fstat(lock), settings.life_lock.stat())
     except FileNotFoundError:
@@ -132,7 +132,7 @@ class StateDirectoryWatch:
             self._on_lost()
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)

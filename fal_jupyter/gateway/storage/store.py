@@ -1,4 +1,4 @@
-"""SQLite in WAL: what must outlive the gateway. One writer thread takes whole transactions."""
+"""SQLite in WAL mode, for data that outlives the gateway. One writer thread executes complete transactions."""
 
 from __future__ import annotations
 
@@ -41,10 +41,8 @@ class Store:
         self._connection.close()
 
     def _open(self, former: sqlite3.Connection | None = None) -> sqlite3.Connection:
-        with contextlib.suppress(OSError):  # a full disk: SQLite says so itself
-            os.close(
-                os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            )  # its journals take the mode over
+        with contextlib.suppress(OSError):  # a full disk: SQLite reports it
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its journals inherit the mode
         connection = sqlite3.connect(self._path, isolation_level=None)
         if former is not None:
             former.backup(connection)
@@ -55,7 +53,7 @@ class Store:
         return connection
 
     def reopen(self) -> asyncio.Future[None]:
-        """The file was removed: write what we still have of it to a new one, and go on there."""
+        """The file was removed: copy its contents to a new one, and continue there."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -101,6 +99,6 @@ class Store:
         return future
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread."""
+        """Finish queued work, then end the thread."""
         self._jobs.put(None)
         self._thread.join(5)

@@ -6,11 +6,11 @@ import asyncio
 
 from fal_jupyter.gateway.http.connection.send_queue import unsent
 
-WRITE_LIMIT = 1 << 20  # bytes that wait in the transport before a writer is asked to wait
+WRITE_LIMIT = 1 << 20  # bytes buffered in the transport before writers must wait
 
 
 class ReadFlow:
-    """Pauses the reading of a connection for as long as anyone asks for it."""
+    """Pauses reading from a connection while any pause is active."""
 
     __slots__ = ("_pauses", "_transport")
 
@@ -19,16 +19,16 @@ class ReadFlow:
         self._transport: asyncio.Transport | None = None
 
     def open(self, transport: asyncio.Transport) -> None:
-        """The connection is there."""
+        """Set the connection's transport."""
         self._transport = transport
 
     @property
     def is_paused(self) -> bool:
-        """True while someone asks for it."""
+        """True while reading is paused."""
         return self._pauses > 0
 
     def pause(self) -> None:
-        """Read nothing more until :meth:`resume`, which each pause needs once."""
+        """Pause reading; each call must be matched by one of :meth:`resume`."""
         self._pauses += 1
         if self._pauses == 1 and self._transport is not None:
             self._transport.pause_reading()
@@ -40,7 +40,7 @@ class ReadFlow:
             self._transport.resume_reading()
 
     def release(self) -> None:
-        """Read in spite of all pauses, those to come included."""
+        """Read regardless of all present and future pauses."""
         if self._pauses and self._transport is not None:
             self._transport.resume_reading()
         self._transport = None
@@ -51,24 +51,24 @@ class ReadFlow:
 
 
 class WriteFlow:
-    """Writes to a connection, tells writers when to wait, and hangs up on a peer that takes nothing for *timeout* seconds."""
+    """Writes to a connection, with back-pressure, and disconnects a peer that reads nothing for *timeout* seconds."""
 
     __slots__ = ("_loop", "_sent", "_stall_timer", "_timeout", "_writable", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         self._loop, self._timeout = loop, timeout
         self.transport: asyncio.Transport | None = None
-        self._sent = 0  # bytes given to the transport
+        self._sent = 0  # bytes passed to the transport
         self._writable: asyncio.Future[None] | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
 
     def open(self, transport: asyncio.Transport) -> None:
-        """The connection is there."""
+        """Set the connection's transport."""
         transport.set_write_buffer_limits(high=WRITE_LIMIT)
         self.transport = transport
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send *data*; a future that is not done yet asks to wait. Nothing is sent where the peer reads nothing more."""
+        """Send *data*; wait for the returned future if it is not done. Nothing is sent if the peer has stopped reading."""
         if self.transport is None:
             return None
         self._sent += len(data)
@@ -76,28 +76,28 @@ class WriteFlow:
         return None if self._writable is None or self._writable.done() else self._writable
 
     def backed_up(self) -> bool:
-        """True while the peer does not take what it was sent."""
+        """True while the peer does not read the data sent."""
         return self._writable is not None and not self._writable.done()
 
     def pause(self) -> None:
-        """The transport has too much to send."""
+        """The transport's buffer is full."""
         if not self.backed_up():
             self._writable = self._loop.create_future()
         if self._stall_timer is None and self.transport is not None:
             self._watch()
 
     def resume(self) -> None:
-        """The transport has little to send."""
+        """The transport's buffer has drained."""
         self._stop_watching()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
     def close(self) -> None:
-        """Nothing more is sent; nobody waits any longer."""
+        """Send nothing more, and release waiting writers."""
         self.transport = None
         self.resume()
 
-    # --- a peer that takes nothing ------------------------------------------------------------------------------
+    # --- peers that stop reading --------------------------------------------------------------------------------
     def _watch(self) -> None:
         self._stall_timer = self._loop.call_later(self._timeout, self._check_progress, self._bytes_taken())
 
@@ -107,7 +107,7 @@ class WriteFlow:
             self._stall_timer = None
 
     def _bytes_taken(self) -> int:
-        """Return the bytes that the peer's side has taken."""
+        """Return the number of bytes that the peer has received."""
         if self.transport is None:
             return self._sent
         fd = self.transport.get_extra_info("socket").fileno()

@@ -8,7 +8,7 @@ from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES
 
 
 class LingeringClose:
-    """Sends a last answer, discards what still comes, and hangs up after a while."""
+    """Sends a last answer, discards further data, and closes after a timeout."""
 
     __slots__ = ("_discarded", "_timer", "_transport")
 
@@ -27,7 +27,7 @@ class LingeringClose:
             self._transport.abort()
 
     def abort(self) -> None:
-        """Hang up now."""
+        """Close now."""
         self._transport.abort()
 
     def connection_lost(self) -> None:

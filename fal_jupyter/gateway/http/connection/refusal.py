@@ -1,4 +1,4 @@
-"""Answers to bytes that are no request the gateway takes; the connection ends with each."""
+"""Answers to bytes that are not an acceptable request; each ends the connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {text}" for status, text in r
 
 
 class Refusal(NamedTuple):
-    """One such answer."""
+    """An answer that refuses a request."""
 
     status: int
     detail: str
@@ -25,7 +25,7 @@ class Refusal(NamedTuple):
 
 
 class RequestRefused(Exception):
-    """The bytes that were parsed last are no request that the gateway takes."""
+    """The last parsed bytes are not an acceptable request."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.detail)

@@ -1,4 +1,4 @@
-"""One request of a connection and its response, in the manner of uvicorn's class of this name."""
+"""One request of a connection and its response, like uvicorn's class of this name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STREAMING, _HEAD_SENT, _ENDED = SendState.STREAMING, SendEvent.HEAD_SENT, SendE
 
 
 class ServerConnection(Protocol):
-    """What a cycle uses of its connection (:class:`fal_jupyter.gateway.http.server.HttpConnection`)."""
+    """The interface of a connection for its cycles (:class:`fal_jupyter.gateway.http.server.HttpConnection`)."""
 
     role: str | None
 
@@ -44,10 +44,10 @@ class ServerConnection(Protocol):
 
 
 class RequestResponseCycle(msgspec.Struct, eq=False):
-    """One request and its response: the :class:`~fal_jupyter.gateway.http.response_writer.ResponseWriter` that its handler has.
+    """One request and its response: the :class:`~fal_jupyter.gateway.http.response_writer.ResponseWriter` of its handler.
 
     Attributes:
-        handshake: the request is a WebSocket's handshake, by its head's Connection and Upgrade.
+        handshake: the request is a WebSocket handshake, according to the headers Connection and Upgrade.
         rewrite: changes the response's headers (CORS).
     """
 
@@ -55,7 +55,7 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
     _writes: WriteFlow
     _framing: ResponseFraming
     handshake: bool
-    handler: IncomingRequest | None = None  # until the cycle is over
+    handler: IncomingRequest | None = None  # until the cycle has ended
     rewrite: Callable[[Headers], Headers] | None = None
     _close_callback: Callable[[], None] | None = None
     _receive_state: ReceiveState = ReceiveState.RECEIVING
@@ -64,12 +64,12 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
     # --- about the connection -----------------------------------------------------------------------------------
     @property
     def role(self) -> str:
-        """What a Jupyter server passes on in this connection (``H_ROLE``); ``""`` for our own user."""
+        """The role of a Jupyter server's connection (``H_ROLE``); ``""`` for the gateway's user."""
         return self._connection.role or ""
 
     @property
     def socket(self) -> socket.socket:
-        """The connection's socket, for questions about its other end."""
+        """The connection's socket, to identify its peer."""
         return self._connection.socket
 
     @property
@@ -79,7 +79,7 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
 
     @property
     def disconnected(self) -> bool:
-        """True when nobody reads an answer any more."""
+        """True if the caller no longer reads an answer."""
         return self._writes.transport is None
 
     # --- the response (ResponseWriter) --------------------------------------------------------------------------
@@ -91,12 +91,12 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
         self._writes.write(self._framing.begin(status, headers, body))
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send more body; a future that is not done yet asks to wait."""
+        """Send more body; wait for the returned future if it is not done."""
         framed = self._framing.body(data)
         return self._writes.write(framed) if framed else None
 
     def backed_up(self) -> bool:
-        """True while the caller does not take what it was sent."""
+        """True while the caller does not read the data sent."""
         return self._writes.backed_up()
 
     def finish(self) -> None:
@@ -109,18 +109,18 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
         self._connection.cycle_ended(keep_alive=self._framing.keep_alive and self._receive_state is _RECEIVED)
 
     def drop(self) -> None:
-        """Hang up, now."""
+        """Close the connection immediately."""
         if self._writes.transport is not None:
             self._writes.transport.abort()
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Call *callback* if the caller hangs up."""
+        """Call *callback* if the caller disconnects."""
         self._close_callback = callback
 
     # --- from the connection ------------------------------------------------------------------------------------
     @property
     def is_received(self) -> bool:
-        """True when the request has been read to its end and its handler is at work."""
+        """True if the request has been read completely and its handler is running."""
         return self._receive_state is _RECEIVED
 
     @property
@@ -130,22 +130,22 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
 
     @property
     def upgrades(self) -> bool:
-        """True if all that follows the head is one stream of bytes."""
+        """True if everything after the head is one stream of bytes."""
         return self.handler is not None and self.handler.upgrades
 
     def end_of_request(self) -> None:
-        """The request has been read to its end; one that upgrades has none."""
+        """The request has been read completely; one that upgrades has no end."""
         handler = self.handler
         if handler is not None and not handler.upgrades:
             self._receive_state = RECEIVE[self._receive_state][_BODY_ENDED]
             handler.finish()
 
     def fail(self) -> None:
-        """The handler raised: no answer comes."""
+        """The handler raised: there will be no answer."""
         self._receive_state = RECEIVE[self._receive_state][ReceiveEvent.HANDLER_FAILED]
 
     def disconnect(self) -> None:
-        """Nobody reads an answer any more."""
+        """The caller no longer reads an answer."""
         self._send_state = SEND[self._send_state][SendEvent.CALLER_LEFT]
         handler, callback = self.handler, self._close_callback
         self.handler = self._close_callback = None

@@ -1,4 +1,4 @@
-"""From bytes to requests: llhttp (httptools) finds the parts of a message; here they become heads, and what we do not take is refused."""
+"""Parses requests: llhttp (httptools) splits a message; this module builds heads from it, and refuses unacceptable requests."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class ParsedHead(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         keep_alive: the client lets the connection serve another request afterwards.
-        http10: it is of HTTP/1.0.
-        handshake: it is a WebSocket's: no other request follows on its connection, whatever the answer is.
+        http10: its version is HTTP/1.0.
+        handshake: it is a WebSocket handshake: no other request follows on its connection, regardless of the answer.
     """
 
     method: str
@@ -66,7 +66,7 @@ class ParsedMessages(Protocol):
         """The head is complete."""
 
     def body_received(self, data: bytes) -> None:
-        """A piece of the body came."""
+        """A piece of the body arrived."""
 
     def request_received(self) -> None:
         """The request is complete."""
@@ -76,7 +76,7 @@ class RequestParser:
     """Parses the bytes of one connection. llhttp calls its ``on_`` methods.
 
     Attributes:
-        has_new_head: a head began in the bytes that came last, and is incomplete.
+        has_new_head: a head began in the last bytes, and is incomplete.
     """
 
     __slots__ = (
@@ -90,9 +90,9 @@ class RequestParser:
         self._state = ParserState.IDLE
         self._target = b""
         self._pairs: list[tuple[str, str]] = []
-        self._head_size = 0  # bytes that llhttp has reported, trailers included
-        self._unparsed = 0  # bytes of a head after its first packet, which llhttp may not have reported yet
-        self._head_ended = False  # a head ended in the bytes that came last
+        self._head_size = 0  # bytes reported by llhttp, including trailers
+        self._unparsed = 0  # bytes of a head after its first packet, possibly not yet reported by llhttp
+        self._head_ended = False  # a head ended in the last bytes
         self.has_new_head = False
 
     @property
@@ -101,11 +101,11 @@ class RequestParser:
         return self._state is _HEAD
 
     def feed(self, data: bytes) -> bytes | None:
-        """Parse bytes. Gives what follows a WebSocket's handshake (nothing more is parsed then), else None.
+        """Parse bytes. Returns the bytes after a WebSocket handshake (then parsing stops), else None.
 
         Raises:
-            RequestRefused: they are no request that the gateway takes.
-            Exception: whatever a method of *messages* raised.
+            RequestRefused: they are not an acceptable request.
+            Exception: any exception of a method of *messages*.
         """
         if self._state is _HEAD:
             self._unparsed += len(data)
@@ -129,13 +129,13 @@ class RequestParser:
         return None
 
     def close(self) -> None:
-        """Release llhttp's parser: it and this object refer to each other, which only a garbage collection would end."""
+        """Release llhttp's parser: it and this object refer to each other, a cycle that only garbage collection would free."""
         del self._llhttp, self._messages, self.on_body
 
     def _without_upgrade(self) -> bytes:
-        """Begin with a new parser, where the protocol that is offered (h2c) is not supported; returns the bytes to feed first.
+        """Continue with a new parser after an unsupported upgrade offer (h2c); returns the bytes to feed first.
 
-        llhttp takes a request with an offer for complete, whatever body follows. A head with the same framing tells the new one.
+        llhttp treats a request with an offer as complete, even if a body follows. A head with the same framing restores its state.
         """
         self._state = PARSER[self._state][ParserEvent.PARSER_REPLACED]
         self._llhttp = httptools.HttpRequestParser(self)
@@ -144,7 +144,7 @@ class RequestParser:
 
     def _refusal_of(self, error: httptools.HttpParserError, data: bytes) -> Refusal:
         unknown = isinstance(error, httptools.HttpParserInvalidMethodError) and not self._head_ended
-        if unknown and _REQUEST_LINE.match(data):  # a well-formed request line with a method that llhttp does not know
+        if unknown and _REQUEST_LINE.match(data):  # a well-formed request line with a method unknown to llhttp
             return UNKNOWN_METHOD
         return Refusal(400, f"invalid HTTP request: {error}")
 

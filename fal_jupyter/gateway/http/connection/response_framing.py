@@ -1,4 +1,4 @@
-"""The bytes of one response: its head, and how its body is delimited (RFC 9112, 6)."""
+"""Serializes one response: its head, and the framing of its body (RFC 9112, 6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fal_jupyter.protocol.api import BODILESS
 class BodyFraming(StrEnum):
     """How a response's body is delimited."""
 
-    NONE = "none"  # there is no body, whatever length the head gives
+    NONE = "none"  # there is no body, regardless of the length in the head
     LENGTH = "length"
     CHUNKED = "chunked"
     UNTIL_CLOSE = "until close"
@@ -29,8 +29,8 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
     """Frames one response.
 
     Attributes:
-        keep_alive: the connection may serve another request after it.
-        http10: the request is of HTTP/1.0.
+        keep_alive: the connection may serve another request afterwards.
+        http10: the request's version is HTTP/1.0.
         without_body: the request's method is HEAD.
     """
 
@@ -41,10 +41,10 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
     _remaining: int = 0  # bytes of a body with a length
 
     def begin(self, status: int, headers: Headers, first: bytes) -> bytes:
-        """Return the bytes of the head and of the first (or whole) body; names of headers are in lower case.
+        """Return the bytes of the head and of the first (or complete) body; names of headers are in lower case.
 
         Raises:
-            ValueError: the body is longer than the length that is announced.
+            ValueError: the body is longer than the declared length.
         """
         values = dict(headers)
         if "connection" in values and ("connection", "close") in headers:
@@ -75,7 +75,7 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         """Return the bytes of a piece of the body.
 
         Raises:
-            ValueError: more than the length that was announced.
+            ValueError: more than the declared length.
         """
         if self._body is _NONE or not data:  # an empty chunk would be the last one
             return b""
@@ -84,15 +84,15 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         if self._body is _LENGTH:
             self._remaining -= len(data)
             if self._remaining < 0:
-                raise ValueError("more body than the length that was announced")
+                raise ValueError("more body than the declared length")
         return data
 
     def end(self) -> bytes:
         """Return the bytes of the body's end.
 
         Raises:
-            ValueError: less than the length that was announced.
+            ValueError: less than the declared length.
         """
         if self._body is _LENGTH and self._remaining:
-            raise ValueError("less body than the length that was announced")
+            raise ValueError("less body than the declared length")
         return b"0\r\n\r\n" if self._body is _CHUNKED else b""

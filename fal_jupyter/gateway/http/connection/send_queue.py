@@ -1,4 +1,4 @@
-"""How much of what was written to a socket its peer has not taken yet."""
+"""Measures the data written to a socket that its peer has not yet received."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import termios
 
 
 def unsent(fd: int) -> int:
-    """Return the bytes in the kernel's send queue of a socket; 0 if the system does not say.
+    """Return the bytes in the kernel's send queue of a socket; 0 if unknown.
 
     Source: tcp(7) and unix(7), SIOCOUTQ, which is TIOCOUTQ. The kernel calls a socket writable again only when a third of its
     buffer, up to some megabytes, is free.

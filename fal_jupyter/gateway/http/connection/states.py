@@ -1,13 +1,13 @@
-"""The states of an HTTP connection and every move between them.
+"""The states of an HTTP connection, and all transitions between them.
 
-Machines run side by side, in the manner of h11 (client, server), since none of them determines another:
+There are separate state machines, as in h11 (client, server), since none of them determines another:
 
-* *connection*: what happens to the bytes that arrive;
-* *parser*: which part of a request the next byte belongs to;
-* *receive* and *send*: how far the current request has been read, and how far it has been answered.
+* *connection*: how received bytes are handled;
+* *parser*: the part of a request that the next byte belongs to;
+* *receive* and *send*: the progress of reading and of answering the current request.
 
-Which deadline applies follows from these (:class:`fal_jupyter.gateway.http.connection.deadlines.Awaited`): timers with states of their own
-would have to be kept in step with them.
+Which deadline applies follows from these (:class:`fal_jupyter.gateway.http.connection.deadlines.Awaited`): separate timer states
+would have to be kept consistent with them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from fal_jupyter.domain.transitions import transition_table
 
 
 class ConnectionState(StrEnum):
-    """What happens to the bytes that arrive."""
+    """How received bytes are handled."""
 
     OPEN = "open"  # they are parsed
-    DRAINING = "draining"  # they are not read: what came last was refused, and requests before it are not answered yet
-    SWITCHED = "switched"  # a WebSocket's: they go to the handler unparsed
+    DRAINING = "draining"  # they are not read: the last request was refused, and earlier ones are not answered yet
+    SWITCHED = "switched"  # a WebSocket: they are passed to the handler unparsed
     LINGERING = "lingering"  # refused: they are discarded
     CLOSED = "closed"
 
 
 class ConnectionEvent(StrEnum):
-    """What moves a connection."""
+    """Events of a connection."""
 
     UPGRADED = "upgraded"
     REFUSAL_DEFERRED = "refusal deferred"
@@ -38,17 +38,17 @@ class ConnectionEvent(StrEnum):
 
 
 class ParserState(StrEnum):
-    """Which part of a request the next byte belongs to."""
+    """The part of a request that the next byte belongs to."""
 
     IDLE = "idle"  # none: no request has begun
     HEAD = "head"
     BODY = "body"  # or its trailers
-    IGNORED_UPGRADE = "ignored upgrade"  # its head offers another protocol, so that llhttp stops there
+    IGNORED_UPGRADE = "ignored upgrade"  # its head offers another protocol, where llhttp stops
     REPLAY = "replay"  # a new parser reads the framing of that head
 
 
 class ParserEvent(StrEnum):
-    """What moves a parser."""
+    """Events of a parser."""
 
     MESSAGE_BEGUN = "message begun"
     HEAD_ENDED = "head ended"
@@ -58,31 +58,31 @@ class ParserEvent(StrEnum):
 
 
 class ReceiveState(StrEnum):
-    """How far a request has been read."""
+    """Progress of reading a request."""
 
     RECEIVING = "receiving"
     RECEIVED = "received"
-    FAILED = "failed"  # its handler raised: no answer comes
+    FAILED = "failed"  # its handler raised: there will be no answer
 
 
 class ReceiveEvent(StrEnum):
-    """What moves a request that is being read."""
+    """Events of reading a request."""
 
     BODY_ENDED = "body ended"
     HANDLER_FAILED = "handler failed"
 
 
 class SendState(StrEnum):
-    """How far a request has been answered."""
+    """Progress of answering a request."""
 
     PENDING = "pending"
     STREAMING = "streaming"
     COMPLETE = "complete"
-    DISCONNECTED = "disconnected"  # nobody reads the answer
+    DISCONNECTED = "disconnected"  # the caller no longer reads the answer
 
 
 class SendEvent(StrEnum):
-    """What moves an answer."""
+    """Events of an answer."""
 
     HEAD_SENT = "head sent"
     ENDED = "ended"
@@ -142,7 +142,7 @@ SEND: Final = transition_table(
             SendEvent.CALLER_LEFT: SendState.DISCONNECTED,
         },
         SendState.COMPLETE: {},
-        # the handler may not know yet
+        # the handler may not have noticed yet
         SendState.DISCONNECTED: {
             SendEvent.HEAD_SENT: SendState.DISCONNECTED,
             SendEvent.ENDED: SendState.DISCONNECTED,
