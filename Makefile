@@ -166,7 +166,7 @@ zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer 
 	  echo "zoo: $$(.venv-$$python/bin/python --version)"; .venv-$$python/bin/python -m pytest $(TESTS); \
 	done
 
-FLOOR_TESTS := tests/runner tests/fal tests/client tests/protocol tests/shipping tests/gateway/test_run_api.py tests/gateway/test_queue.py tests/gateway/test_websockets.py \
+FLOOR_TESTS := tests/runner tests/fal tests/client tests/protocol tests/shipping tests/gateway/test_data_plane.py tests/gateway/test_queue.py tests/gateway/test_websockets.py \
   tests/gateway/test_rest_storage.py tests/notebook/test_calls.py tests/server/test_proxy.py tests/widgets
 test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows, of the package and of JupyterLab: they install, and the tests of each part pass
 	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(FLOOR_TESTS)

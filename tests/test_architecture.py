@@ -209,7 +209,7 @@ def test_no_room_imports_itself_in_a_circle() -> None:
     assert circles(rooms) == []
 
 
-def test_imports_in_functions_say_that_start_up_is_the_reason() -> None:
+def test_imports_in_functions_have_a_comment_about_start_up() -> None:
     """Others stand at the top of their module. One in a ``try`` asks whether something optional is there."""
     wrong = []
     for path in modules():

@@ -49,7 +49,7 @@ def test_the_same_bytes_are_there_once_and_stay_as_long_as_one_file_names_them(s
     assert store.find(kept.id, late) == kept
 
 
-def test_only_so_many_bytes_are_kept_and_written_together(tmp_path: Path) -> None:
+def test_stored_and_pending_bytes_are_limited_together(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "files", most_bytes=130)
     first = store.put(b"x" * 60, **KIND, now=0.0, lifetime=5)
     assert store.put(b"x" * 40 + b"x" * 20, **KIND, now=0.0).sha256 == first.sha256  # the same bytes count once

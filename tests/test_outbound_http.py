@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fal_jupyter import outbound_http
-from tests.support.strangers import stranger
+from tests.support.raw_web_server import stranger
 
 PUBLIC, PRIVATE, LOOPBACK = "93.184.215.14", "10.0.0.1", "127.0.0.1"
 

@@ -88,7 +88,7 @@ def test_a_time_that_is_no_number_of_seconds_is_refused(variable: str, seconds: 
     assert f"set {variable}=" in caught.value.hint
 
 
-def test_files_of_the_cdn_live_as_long_as_is_said() -> None:
+def test_files_of_the_cdn_have_the_configured_lifetime() -> None:
     assert settings.read({"FAL_JUPYTER_FILE_LIFETIME": "60"}).file_lifetime == 60
     never = settings.read({"FAL_JUPYTER_FILE_LIFETIME": "Never"})
     assert never.file_lifetime is None

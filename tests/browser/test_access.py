@@ -190,7 +190,7 @@ def reopened_as_saved(lab: Front, alias: str) -> Locator:
     return card
 
 
-def test_escape_closes_focus_returns_and_motion_is_less_where_that_is_asked_for(studio: Front) -> None:
+def test_escape_closes_focus_returns_and_reduced_motion_is_respected(studio: Front) -> None:
     page = studio.page
     card = card_of(studio)
 
@@ -312,7 +312,7 @@ def test_every_surface_is_used_by_keyboard_alone(lab: Front, tmp_path: Path) -> 
     expect(sidebar.get_by_role("treeitem").nth(1)).to_be_focused()
 
 
-def test_a_load_is_asked_for_and_seen_while_it_runs(studio: Front, tmp_path: Path) -> None:
+def test_a_load_test_is_started_and_shown_while_it_runs(studio: Front, tmp_path: Path) -> None:
     card = card_of(studio)
     card.locator(".fj-load summary").click()
     card.get_by_label("number of calls").fill("30")

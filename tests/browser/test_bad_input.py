@@ -84,7 +84,7 @@ def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jup
         expect(card.locator('[data-tab="requests"]')).to_contain_text(str(calls + 1))
 
 
-def test_a_kernel_that_dies_in_a_call_leaves_a_card_that_says_so(studio: Front, tmp_path: Path) -> None:
+def test_a_kernel_that_dies_during_a_call_leaves_a_card_that_shows_it(studio: Front, tmp_path: Path) -> None:
     page = studio.page
     studio.expected += ["Failed to load resource", "Kernel", "kernel"]
     card = card_of(studio)
@@ -125,7 +125,7 @@ def test_a_gateway_that_ends_during_a_load_and_comes_back(studio: Front, tmp_pat
     expect(studio.page.locator(".fj-status")).to_contain_text("fal 1 app ready")
 
 
-def test_a_feed_that_falls_behind_says_so_and_catches_up(studio: Front) -> None:
+def test_a_feed_that_falls_behind_shows_it_and_catches_up(studio: Front) -> None:
     """The page's network is cut off: what is shown has an end, and afterwards everything that happened meanwhile is there."""
     page = studio.page
     card = card_of(studio)

@@ -107,7 +107,7 @@ def walk(card: Locator, told: dict[str, str]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_no_state_moves_what_is_below_the_card_and_each_tab_says_what_it_has(lab: Front, tmp_path: Path) -> None:
+def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab: Front, tmp_path: Path) -> None:
     page, gate = lab.page, tmp_path / "gate"
     lab.expected += ["Failed to load resource", "502", "network error", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
     make_wheel(lab.server.directory / "root")

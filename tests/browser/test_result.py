@@ -206,7 +206,7 @@ def test_answers_are_shown_by_what_they_are(lab: Front) -> None:
 
 
 @pytest.mark.long
-def test_of_a_very_large_answer_a_panel_says_how_much_it_holds(lab: Front) -> None:
+def test_a_panel_shows_how_much_of_a_very_large_answer_is_buffered(lab: Front) -> None:
     lab.expected.append("ERR_INCOMPLETE_CHUNKED_ENCODING")  # it holds the beginning only
     lab.write("large.ipynb", [LOAD, MAKER])
     lab.open("large.ipynb")

@@ -11,7 +11,7 @@ from tests.browser.conftest import Front
 from tests.browser.test_lab import card_of, open_sidebar
 
 
-def test_a_server_that_is_gone_is_told_and_its_return_is_found(studio: Front) -> None:
+def test_a_stopped_server_is_reported_and_its_return_is_detected(studio: Front) -> None:
     server, card = studio.server, card_of(studio)
     sidebar = open_sidebar(studio)
     studio.expected += [

@@ -67,7 +67,7 @@ def shown_number(place: Locator, pattern: str) -> int:
     return int(found[1].replace(",", ""))
 
 
-def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
+def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     page = lab.page
     card = opened(lab, [LOAD, WITNESS, LOAD_OF_CALLS])
     printed = page.locator(".jp-OutputArea-output pre", has_text="SPANS").inner_text()

@@ -152,7 +152,7 @@ def harmless(front: Front) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_with_anywidget_the_same_notebook_is_effective_as_security_md_says(
+def test_with_anywidget_the_same_notebook_is_effective_as_documented_in_security_md(
     browser: Browser, request: pytest.FixtureRequest, app: str
 ) -> None:
     """What upstream does today. Where this fails because nothing ran, upstream has changed: then SECURITY.md and the extra can, too."""

@@ -49,7 +49,7 @@ def test_an_option_that_was_not_given_overrides_nothing() -> None:
         (("serve", "/nonexist.py"), 1, "", r"fal-jupyter: /nonexist.py cannot be read: .*\n.*\n"),
     ],
 )
-def test_what_the_command_line_says_begins_with_its_name_once(
+def test_messages_of_the_command_line_begin_with_its_name_once(
     words: tuple[str, ...], status: int, out: str, err: str, tmp_path: Path
 ) -> None:
     done = command(tmp_path / "s", *words)
@@ -88,12 +88,12 @@ def test_a_mistake_in_the_magic_line_is_one_sentence_and_never_ends_the_process(
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def test_abbreviated_options_are_refused_so_that_new_ones_break_nobody() -> None:
+def test_abbreviated_options_are_refused_so_that_new_ones_are_compatible() -> None:
     with pytest.raises(BadSetting, match="--keep"):
         grammar.parse_app_line("--keep 5")
 
 
-def test_a_misspelt_verb_is_told_with_the_nearest_one() -> None:
+def test_a_misspelt_command_is_reported_with_the_nearest_one() -> None:
     with pytest.raises(BadSetting, match="did you mean runners") as caught:
         grammar.parse_command(["runers"], "notebook")
     assert "serve" not in str(caught.value)
@@ -107,7 +107,7 @@ def test_serve_is_a_verb_of_the_command_line_only() -> None:
 
 
 @pytest.mark.parametrize("verb", [v.name for v in definitions.COMMANDS if v.name != "help"])
-def test_every_verb_but_help_speaks_json(verb: str) -> None:
+def test_every_command_except_help_supports_json(verb: str) -> None:
     assert "--json" in grammar.help_text("shell", verb)
 
 

@@ -88,7 +88,7 @@ def test_secrets_reach_runners_and_are_nowhere_to_be_read(state: Path, file: str
     assert run(state, "secrets", "list") == "MY_WORD\n"
 
 
-def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_missing(state: Path, file: str) -> None:
+def test_a_class_gets_the_secrets_that_it_names_and_missing_ones_are_reported(state: Path, file: str) -> None:
     run(state, "secrets", "set", "MY_WORD", "OTHER", stdin="tiger lily\npepper-mill\n")
     app = Served(state, f"{file}::Chosen")
     try:
@@ -177,7 +177,7 @@ def test_keys_open_until_they_are_revoked_across_gateways(state: Path, file: str
     assert stat.S_IMODE((state / "keys.json").stat().st_mode) == 0o600
 
 
-def test_a_key_opens_what_its_preset_or_its_permissions_say(state: Path, file: str) -> None:
+def test_a_key_has_the_rights_of_its_preset_or_permissions(state: Path, file: str) -> None:
     def made(*words: str) -> str:
         return str(json.loads(run(state, "keys", "create", *words, "--json"))["key"])
 

@@ -73,7 +73,7 @@ def test_a_flood_of_output_is_cut_and_counted() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "x" * OUTPUT_BOUND])
-def test_what_fits_is_shown_whole_and_nothing_is_told(text: str) -> None:
+def test_output_within_the_limit_is_shown_completely_without_a_notice(text: str) -> None:
     _, said = read([output(text), response(b""), end()])
 
     assert "".join(shown for _, shown in said) == text

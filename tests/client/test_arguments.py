@@ -429,7 +429,7 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
         ("some", (), {"n": 2}, "missing a required argument: 'many'"),
     ],
 )
-def test_arguments_that_do_not_fit_are_told_with_what_would(
+def test_invalid_arguments_are_reported_with_a_hint(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(BadArguments) as caught:

@@ -39,7 +39,7 @@ def test_an_address_of_fals_is_the_gateways_and_no_other_is(address: str, here: 
 
 
 @given(st.text(alphabet="abc/?=&%-._", max_size=40))
-def test_what_stands_behind_the_host_is_kept_as_it_is(rest: str) -> None:
+def test_the_part_after_the_host_is_unchanged(rest: str) -> None:
     assert local(f"https://queue.fal.run/{rest}", BASE) == f"{BASE}/queue/{rest}"
 
 
@@ -114,7 +114,7 @@ def told_by(code: str, *paths: Path) -> str:
 CALL = "import fal_jupyter; fal_jupyter.fal_client('http://127.0.0.1:1', 'k')"
 
 
-def test_where_it_is_not_installed_the_sentence_says_how(tmp_path: Path) -> None:
+def test_if_it_is_not_installed_the_message_says_how(tmp_path: Path) -> None:
     hidden = "import sys; sys.meta_path.insert(0, type('No', (), {'find_spec': staticmethod(_refuse)}))"
     refuse = (
         "def _refuse(name, path=None, target=None):\n"
@@ -135,7 +135,7 @@ def test_another_build_of_it_is_named_with_the_one_that_was_measured(tmp_path: P
     assert "pip install fal-client==1.0.3" in told
 
 
-def test_another_version_that_is_built_alike_is_used_with_a_warning() -> None:
+def test_another_version_with_the_same_internals_is_used_with_a_warning() -> None:
     told = told_by(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
 
     assert "UserWarning: fal-client 1.0.4 is not the tested version (1.0.3)" in told

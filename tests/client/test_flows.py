@@ -156,7 +156,7 @@ def test_a_request_that_a_gateway_has_not_begun_goes_to_the_next_one(driver: Dri
     assert (gateways.awaited, gateways.forgotten) == ((1, 0) if first is UNREAD else (0, 1))
 
 
-def test_a_kept_connection_that_broke_off_unread_is_not_waited_for(driver: Driver) -> None:
+def test_an_idle_connection_that_was_closed_unread_is_not_waited_for(driver: Driver) -> None:
     gateways = Gateways(framed(3))
     ours, theirs = socket.socketpair()
     theirs.close()

@@ -74,7 +74,7 @@ def test_any_body_comes_out_of_its_chunks(pieces: list[bytes], places: list[int]
 
 
 @given(st.sampled_from(sorted(ANSWERS)), st.integers(0, 10_000))
-def test_a_connection_that_ends_too_early_is_told(kind: str, place: int) -> None:
+def test_a_connection_that_ends_within_a_response_is_an_error(kind: str, place: int) -> None:
     data = ANSWERS[kind][0]
     reader = http.ResponseParser()
     reader.feed(data[: place % len(data)])
@@ -84,7 +84,7 @@ def test_a_connection_that_ends_too_early_is_told(kind: str, place: int) -> None
         reader.end()
 
 
-def test_a_connection_that_ends_before_any_answer_is_told() -> None:
+def test_a_connection_that_ends_before_any_response_is_an_error() -> None:
     with pytest.raises(GatewayError):
         http.ResponseParser().end()
 
@@ -109,7 +109,7 @@ def test_a_connection_with_bytes_beyond_the_answer_is_not_used_again() -> None:
     assert (found, reader.done, reader.reusable) == (b"abc", True, False)
 
 
-def test_begun_says_that_the_head_is_here() -> None:
+def test_begun_is_true_once_the_head_has_arrived() -> None:
     reader = http.ResponseParser()
     reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r")
     before = reader.begun

@@ -189,7 +189,7 @@ def test_an_answer_that_its_annotation_does_not_take_is_the_plain_value_with_a_n
         ({"detail": [{"loc": "odd"}, {"loc": None, "msg": 3}, 7]}, "A.hi answered 404: ", [{"loc": "odd"}, {"loc": None, "msg": 3}, 7]),
     ],
 )  # fmt: skip
-def test_a_failed_call_is_told_whatever_the_answer_looks_like(body: Any, told: str, detail: Any) -> None:
+def test_a_failed_call_is_reported_for_any_form_of_answer(body: Any, told: str, detail: Any) -> None:
     error = failure(answered(body, status=404, x_fal_error_type="odd", x_fal_request_id="r2"), "A.hi")
 
     assert str(error).startswith(told)
@@ -218,7 +218,7 @@ def test_a_422_names_each_place_and_what_was_given() -> None:
         ("setup", "no file", "setup() raised ValueError: no file"),
     ],
 )
-def test_the_users_own_error_is_told_by_its_type_with_its_traceback(phase: str, message: str, told: str) -> None:
+def test_the_users_own_error_is_reported_by_type_with_its_traceback(phase: str, message: str, told: str) -> None:
     described = ErrorDescription(
         type="ValueError", message=message, text="Traceback\nValueError", frames=[], phase=phase
     )

@@ -44,7 +44,7 @@ def held(client: Client, queued: str, tmp_path: Path, name: str) -> Iterator[Hel
     found.release()
 
 
-def test_subscribe_tells_the_id_then_the_states_then_the_result(client: Client, app: str) -> None:
+def test_subscribe_reports_the_id_then_the_states_then_the_result(client: Client, app: str) -> None:
     ids: list[str] = []
     updates: list[fal_client.Status] = []
     got = client.subscribe(
@@ -80,7 +80,7 @@ def test_a_job_seen_completed_has_all_its_logs_and_its_metrics(client: Client, a
     assert not without.logs
 
 
-def test_submit_gives_addresses_that_can_be_asked(client: Client, many: Served, app: str) -> None:
+def test_submit_returns_urls_that_can_be_requested(client: Client, many: Served, app: str) -> None:
     job = client.submit(f"{app}/sub/x", {"n": 1})
     base = f"{many.ready['base']}/queue/{app}/requests/{job.request_id}"
 
@@ -159,7 +159,7 @@ def test_a_result_that_is_not_there_yet_is_refused(client: Client, many: Served,
 
 
 @pytest.mark.parametrize("what", ["status", "result", "cancel"])
-def test_an_id_that_nobody_knows_raises_404(client: Client, app: str, what: str) -> None:
+def test_an_unknown_id_raises_404(client: Client, app: str, what: str) -> None:
     with pytest.raises(fal_client.FalClientHTTPError) as raised:
         getattr(client, what)(app, "00000000-0000-4000-8000-000000000000")
 

@@ -27,7 +27,7 @@ def test_realtime_gives_a_map_for_a_map_with_bytes_in_it(client: Client, app: st
             assert got["bytes"] == b"\x00\xff"
 
 
-def test_realtime_tells_an_error_of_the_app_without_its_words(client: Client, app: str) -> None:
+def test_realtime_reports_an_error_of_the_app_without_its_text(client: Client, app: str) -> None:
     with client.realtime(app, use_jwt=False) as talk:
         talk.send({"fail": True})
         with pytest.raises(fal_client.client.RealtimeError) as raised:
@@ -84,7 +84,7 @@ def test_a_token_is_for_its_own_app_only(client: Client, client_of: Callable[...
     assert raised.value.response.status_code in (401, 403)
 
 
-def test_a_stranger_gets_no_token(many: Served) -> None:
+def test_a_caller_without_a_key_gets_no_token(many: Served) -> None:
     answer = httpx.post(f"{many.ready['base']}/rest/tokens/", json={"allowed_apps": ["many"], "token_expiration": 120})
 
     assert (answer.status_code, "detail" in answer.json()) == (401, True)

@@ -70,7 +70,7 @@ def test_an_error_of_the_app_raises_once_with_its_status_and_detail(
     assert asked(name) == 1
 
 
-def test_an_unhandled_error_raises_once_as_500_and_tells_nothing_of_the_app(
+def test_an_unhandled_error_raises_once_as_500_without_details(
     client: fal_client.SyncClient, app: str, asked: Callable[[str], Any], name: str
 ) -> None:
     with pytest.raises(fal_client.FalClientHTTPError) as raised:
@@ -100,7 +100,7 @@ def test_an_app_that_is_not_there_raises_404_with_a_sentence(client: fal_client.
         assert raised.value.status_code == 404
 
 
-def test_an_app_that_has_no_time_is_asked_again(client: fal_client.SyncClient, app: str, name: str) -> None:
+def test_a_request_to_a_busy_app_is_retried(client: fal_client.SyncClient, app: str, name: str) -> None:
     assert client.run(app, {"name": name}, path="/busy") == {"asked": 3}
 
 

@@ -50,7 +50,7 @@ def test_upload_image_serves_a_picture(client: Client) -> None:
     assert Image.open(io.BytesIO(served.content)).size == (8, 4)
 
 
-def test_a_part_of_a_file_can_be_asked_for(client: Client) -> None:
+def test_a_range_of_a_file_can_be_requested(client: Client) -> None:
     url = client.upload(b"0123456789", "text/plain")
     part = httpx.get(url, headers={"Range": "bytes=2-4"})
 
@@ -74,7 +74,7 @@ def test_a_data_address_is_an_input_as_well(client: Client, app: str) -> None:
     assert client.run(app, {"url": url}, path="/fetch")["text"] == "inline"
 
 
-def test_a_lifetime_is_accepted_and_nobody_can_guess_the_address(client: Client) -> None:
+def test_a_lifetime_is_accepted_and_the_url_cannot_be_guessed(client: Client) -> None:
     settings = fal_client.StorageSettings(expires_in="1h")
     first, second = (client.upload(b"the same", "text/plain", lifecycle=settings) for _ in range(2))
 
@@ -109,7 +109,7 @@ def test_more_than_a_hundred_mebibytes_go_in_parts(client: Client, tmp_path: Pat
     assert digest.hexdigest() == expected
 
 
-def test_a_stranger_cannot_upload(many: Served) -> None:
+def test_a_caller_without_a_key_cannot_upload(many: Served) -> None:
     base = many.ready["base"]
     for path in (
         "/rest/storage/auth/token?storage_type=fal-cdn-v3",

@@ -104,7 +104,7 @@ def test_a_failure_is_delivered_with_its_status_and_body(
     check_signature(many.ready["base"], delivery)
 
 
-def test_a_receiver_that_fails_is_told_again_with_a_signature_of_its_own(
+def test_a_failed_delivery_is_retried_with_a_new_signature(
     client: fal_client.SyncClient, many: Served, app: str, receiver: Receiver
 ) -> None:
     receiver.failures = 1
@@ -117,7 +117,7 @@ def test_a_receiver_that_fails_is_told_again_with_a_signature_of_its_own(
 
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/x", "http://169.254.169.254/latest", "no address"])
-def test_an_address_that_may_not_be_told_is_refused_at_once(
+def test_a_forbidden_webhook_address_is_refused_immediately(
     client: fal_client.SyncClient, app: str, address: str
 ) -> None:
     with pytest.raises(fal_client.FalClientHTTPError) as raised:

@@ -779,7 +779,7 @@ def test_stopping_an_app_in_back_off_forgets_it_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("kill", [True, False])
-def test_a_runner_that_the_user_stops_is_replaced_if_it_is_wanted(world: World, kill: bool) -> None:
+def test_a_runner_that_the_user_stops_is_replaced_if_it_is_needed(world: World, kill: bool) -> None:
     world.serve(warm=1)
     command: FleetCommand = (
         KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")

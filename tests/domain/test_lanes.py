@@ -48,7 +48,7 @@ def test_a_run_is_never_drawn_idle_and_a_visible_pause_never_busy(runs: list[tup
 
 @given(RUNS, st.integers(8, 30))
 @example([(2 * PAUSE, 5.0)] * 20 + [(PAUSE / 2, 5.0)], 8)
-def test_however_few_moves_are_kept_a_run_is_never_drawn_idle(runs: list[tuple[float, float]], most: int) -> None:
+def test_however_few_changes_are_stored_a_run_is_never_drawn_idle(runs: list[tuple[float, float]], most: int) -> None:
     lane, happened = lane_of(runs, most)
     assert len(lane.moves) <= most + 1
     assert lane.moves[0] == happened[0]

@@ -88,7 +88,7 @@ def test_what_is_not_there_is_one_sentence_with_what_to_type(
         ("L", 2, 15_000 * MB, "L: 4 cores, 15 GB (this machine has 2 cores)"),
     ],
 )
-def test_a_cpu_machine_is_capped_to_the_hardware_and_its_description_says_so(
+def test_a_cpu_machine_is_capped_to_the_hardware_and_described_so(
     type_: str, cores: int, memory: int, told: str
 ) -> None:
     assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, description=told)
@@ -166,7 +166,7 @@ PAIRS = Allotment("GPU", 2, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
 SINGLE = Allotment("GPU", 1, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
 
 
-def test_devices_are_lent_lowest_first_and_come_back() -> None:
+def test_devices_are_assigned_lowest_first_and_released() -> None:
     lent = Placement()
     assert (lent.room(Allotment(), 0), lent.room(PAIRS, 0), lent.room(SINGLE, 0)) == (None, 1, 3)
     assert lent.take("r1", PAIRS, 0) == ("a", "b")
@@ -177,7 +177,7 @@ def test_devices_are_lent_lowest_first_and_come_back() -> None:
     assert lent.take("r3", SINGLE, 0) == ("a",)
 
 
-def test_a_device_held_elsewhere_is_tried_again_later() -> None:
+def test_a_device_held_by_another_gateway_is_tried_again_later() -> None:
     lent = Placement()
     lent.out_of_reach("a", 10, "held by another")
     assert (lent.room(SINGLE, 9), lent.room(SINGLE, 10)) == (2, 3)
@@ -187,7 +187,7 @@ def test_a_device_held_elsewhere_is_tried_again_later() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 3)), max_size=60))
-def test_no_device_is_ever_lent_twice(steps: list[tuple[bool, int, int]]) -> None:
+def test_no_device_is_ever_assigned_twice(steps: list[tuple[bool, int, int]]) -> None:
     lent, taken = Placement(), {}
     for take, number, count in steps:
         name, allotment = f"r{number}", Allotment("GPU", count, ("a", "b", "c"), ("0", "1", "2"))

@@ -102,9 +102,7 @@ def test_at_every_moment_the_chart_agrees_with_the_lanes(
 
 @given(COURSES, st.integers(2, 40))
 @example([[(300.0, 50.0)] * 6] * 2, 2)
-def test_however_few_points_are_kept_what_they_show_is_true(
-    courses: list[list[tuple[float, float]]], most: int
-) -> None:
+def test_however_few_points_are_stored_they_are_correct(courses: list[list[tuple[float, float]]], most: int) -> None:
     moves = moves_of(courses)
     chart, end = drawn(moves, 100)
     bounded, _ = drawn(moves, 100, most)

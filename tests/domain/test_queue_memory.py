@@ -40,13 +40,13 @@ def test_an_answer_makes_room_for_itself_among_what_is_over_and_is_refused_where
     assert counted.answer_bytes == 5
 
 
-def test_the_last_job_is_kept_though_its_log_is_larger_than_all() -> None:
+def test_the_last_job_is_stored_even_if_its_log_exceeds_the_limit() -> None:
     counted = memory()
     assert counted.ended("a", 10) == []
     assert counted.ended("b", 500) == ["a"]
 
 
-def test_only_so_many_jobs_that_are_over_are_kept() -> None:
+def test_the_number_of_finished_jobs_is_limited() -> None:
     counted = memory(10**9, 10)
     assert [counted.ended(str(n), 0) for n in range(MOST_OVER)] == [[]] * MOST_OVER
     assert counted.ended("next", 0) == ["0"]

@@ -32,7 +32,7 @@ from tests.support.examples import examples
 
 # --- steps ------------------------------------------------------------------------------------------------------------
 @given(configs, observations())
-def test_p6_stops_never_take_supply_below_what_is_kept(config: Scaling, obs: Observation) -> None:
+def test_p6_stops_never_reduce_supply_below_the_floor(config: Scaling, obs: Observation) -> None:
     decision = decide(config, obs)
     current = {r.id for r in obs.runners if r.revision == obs.revision and r.state in SUPPLY}
     outlived = sum(isinstance(a, Kill) and a.limit == "startup" and a.runner_id in current for a in decision.actions)
@@ -144,7 +144,7 @@ runs = st.tuples(
 
 
 @given(runs)
-def test_p12_p13_every_request_is_dispatched_and_afterwards_only_what_is_kept_stays(
+def test_p12_p13_every_request_is_dispatched_and_afterwards_only_the_floor_stays(
     case: tuple[Scaling, list[tuple[float, float]], float],
 ) -> None:
     rules, requests, setup = case

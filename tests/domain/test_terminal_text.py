@@ -35,7 +35,7 @@ def test_only_colours_reach_the_terminal(text: str, shown: str) -> None:
     assert safe_text(text) == shown
 
 
-def test_a_progress_bar_may_rewrite_its_own_line_where_that_is_wanted() -> None:
+def test_a_progress_bar_may_rewrite_its_own_line_if_allowed() -> None:
     assert safe_text("1%\r2%\x1b[A", keep="\r") == "1%\r2%\\x1b[A"
 
 

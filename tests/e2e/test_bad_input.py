@@ -75,7 +75,7 @@ def test_a_bad_app_cell_ends_in_error_with_a_clear_sentence(notebook: Kernel, ce
     assert notebook.run("Hello.hi(name='Ada')").ok().result == "{'text': 'Hello, Ada'}"
 
 
-def test_two_endpoints_on_one_path_are_a_warning_that_says_which_serves(notebook: Kernel) -> None:
+def test_two_endpoints_on_one_path_are_a_warning_that_names_the_serving_one(notebook: Kernel) -> None:
     cell = notebook.run(
         "%%fal_app\nclass Two(fal.App):\n"
         "    @fal.endpoint('/')\n    def a(self) -> str: return 'a'\n"
@@ -175,7 +175,7 @@ def test_nan_and_infinities_are_null_as_in_fal_and_the_owner_reads_it_once(fault
         ("breakpoint", 500, ["breakpoint()"]),
     ],
 )
-def test_a_failing_call_tells_the_owner_what_happened_and_the_next_call_works(
+def test_a_failing_call_shows_the_owner_what_happened_and_the_next_call_works(
     faulty: Kernel, how: str, status: int, sentences: list[str]
 ) -> None:
     failed = faulty.run(f"Faulty.oops(how={how!r})", timeout=40)

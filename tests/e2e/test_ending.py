@@ -215,7 +215,7 @@ class Begun(fal.App):
 
 
 @pytest.mark.long
-def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
+def test_requests_around_the_end_of_a_gateway(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal, asyncio").ok()

@@ -118,7 +118,9 @@ def request_bytes(app: Served, path: str, body: bytes, *lines: str) -> bytes:
 
 # --- stopped and killed -----------------------------------------------------------------------------------------------
 @pytest.mark.long
-def test_a_stopped_gateway_judges_nobody_by_the_time_it_slept(steady: Served, state: Path, tmp_path: Path) -> None:
+def test_a_stopped_gateway_does_not_count_its_suspension_against_time_limits(
+    steady: Served, state: Path, tmp_path: Path
+) -> None:
     pid = steady.request("/").json
     gateway = pid_of(state, "gateway")
     with ThreadPoolExecutor(3) as pool:
@@ -133,7 +135,7 @@ def test_a_stopped_gateway_judges_nobody_by_the_time_it_slept(steady: Served, st
     assert steady.request("/").json == pid
 
 
-def test_a_gateway_killed_under_load_leaves_nothing_and_every_caller_hears_of_it(state: Path, file: str) -> None:
+def test_a_gateway_killed_under_load_leaves_nothing_and_every_caller_gets_an_error(state: Path, file: str) -> None:
     app = Served(state, f"{file}::Steady")
     outcomes: Counter[str] = Counter()
     over = threading.Event()
@@ -191,7 +193,7 @@ def test_without_descriptors_nothing_spins_nothing_dies_and_all_comes_back(stead
 
 
 @pytest.mark.long
-def test_more_connections_than_there_are_descriptors_for_are_told_to_come_back(state: Path, file: str) -> None:
+def test_connections_beyond_the_descriptors_get_503_with_retry_after(state: Path, file: str) -> None:
     prefix = ["prlimit", "--nofile=300:300"]
     with served(state, f"{file}::Steady", prefix=prefix) as app:
         port = port_of(app.ready["base"])
@@ -206,7 +208,7 @@ def test_more_connections_than_there_are_descriptors_for_are_told_to_come_back(s
 
 
 @pytest.mark.long
-def test_at_64_descriptors_callers_are_told_to_come_back(state: Path, file: str) -> None:
+def test_at_64_descriptors_callers_get_503_with_retry_after(state: Path, file: str) -> None:
     with served(state, f"{file}::Steady", prefix=["prlimit", "--nofile=64:64"]) as app:
         assert app.request("/").status == 200
         port, held = port_of(app.ready["base"]), []
@@ -332,7 +334,7 @@ def test_a_full_disk_stops_no_request_and_no_publication(tmp_path: Path, file: s
     assert processes_of(state) == {}
 
 
-def test_a_gateway_that_cannot_write_its_directory_says_so(tmp_path: Path, file: str) -> None:
+def test_a_gateway_that_cannot_write_its_directory_reports_it(tmp_path: Path, file: str) -> None:
     place = tmp_path / "tiny"
     state = place / "s"
     prefix = in_a_small_disk(place, "24k")
@@ -369,7 +371,7 @@ def works_again(state: Path, seconds: float = 10) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "way", ["removed", *(pytest.param(way, marks=pytest.mark.long) for way in ("moved", "socket", "lock"))]
 )
-def test_a_state_directory_that_goes_away_is_made_again_and_nobody_is_lost(
+def test_a_removed_state_directory_is_recreated_and_no_owner_is_lost(
     notebook: Kernel, state: Path, tmp_path: Path, way: str
 ) -> None:
     notebook.run("%%fal_app\n" + APP).ok()
@@ -417,7 +419,7 @@ def test_a_gateway_whose_place_was_taken_meanwhile_ends_and_its_owner_goes_to_th
         assert {r["class_name"] for r in json.loads(command(state, "apps", "--json").stdout)} == {"Steady", "Other"}
 
 
-def test_a_gateway_that_nobody_needs_ends_with_its_directory(state: Path, tmp_path: Path) -> None:
+def test_an_unused_gateway_ends_with_its_directory(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter").ok()
         notebook.run("%%fal_app\n" + APP.partition("class Other")[0]).ok()

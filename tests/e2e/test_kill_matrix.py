@@ -160,7 +160,7 @@ def test_an_ended_serve_leaves_nothing(state: Path, app_file: str, number: signa
 
 
 @pytest.mark.parametrize("busy", IDLE_AND_BUSY)
-def test_a_killed_gateway_takes_everything_along_and_serve_says_so(state: Path, app_file: str, busy: bool) -> None:
+def test_a_killed_gateway_ends_everything_and_serve_reports_it(state: Path, app_file: str, busy: bool) -> None:
     app = Served(state, app_file)
     first = app.request("/").json
     call = Call(app, 30)
@@ -220,7 +220,7 @@ def test_a_kernel_that_ends_takes_its_runners_along(kept_state: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("busy", IDLE_AND_BUSY)
-def test_after_a_killed_gateway_the_next_call_from_the_notebook_works_and_says_what_happened(
+def test_after_a_killed_gateway_the_next_call_from_the_notebook_works_and_reports_what_happened(
     state: Path, notebook: Kernel, busy: bool
 ) -> None:
     notebook.run(CELL).ok()

@@ -227,7 +227,7 @@ def test_as_many_requests_as_max_multiplexing_are_in_a_runner_and_never_more(
         assert len(runners(state)) == 1
 
 
-def test_a_runner_that_nobody_wants_ends_and_the_next_call_starts_another(
+def test_an_unneeded_runner_ends_and_the_next_call_starts_another(
     serve_class: Callable[..., Any], state: Path, tmp_path: Path
 ) -> None:
     with serve_class("Short") as app:

@@ -67,7 +67,7 @@ def test_an_app_that_names_data_finds_the_persistent_folder_there(tmp_path: Path
 
 
 @pytest.mark.skipif(bool(why_not()), reason=f"/data cannot be mounted here: {why_not()}")
-def test_the_doctor_speaks_of_data_only_where_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_mentions_data_only_if_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "app.py"
     path.write_text(APP)
     with state_directory() as state:
@@ -76,7 +76,7 @@ def test_the_doctor_speaks_of_data_only_where_it_is_not_there(tmp_path: Path, mo
         assert "own /data" in command(state, "doctor", str(path)).stdout
 
 
-def test_where_it_cannot_be_mounted_the_error_says_why_and_what_to_write(tmp_path: Path) -> None:
+def test_if_it_cannot_be_mounted_the_error_says_why_and_what_to_write(tmp_path: Path) -> None:
     if os.path.lexists("/data") or shutil.which("unshare") is None:
         pytest.skip("needs util-linux and no /data")
     path = tmp_path / "app.py"

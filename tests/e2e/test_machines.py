@@ -79,7 +79,7 @@ def devices(state: Path) -> dict[str, list[str]]:
     return {r["runner_id"]: r["devices"] for r in json.loads(command(state, "runners", "--json").stdout)}
 
 
-def test_runners_are_pinned_to_devices_that_nobody_else_has(gpus: Kernel, gpu_state: Path) -> None:
+def test_runners_are_pinned_to_exclusive_devices(gpus: Kernel, gpu_state: Path) -> None:
     first = gpus.run(cell("First", "machine_type = 'GPU-H100'")).ok()
     assert "GPU-H100: H100" in first.shown
     gpus.run(cell("Second", "machine_type = ['GPU-B200', 'GPU']")).ok()  # the next type that is there
@@ -109,7 +109,7 @@ def test_a_machine_that_is_not_there_is_one_sentence_and_machine_overrides_the_c
     assert "'Q'" in gpus.run(cell("Wants", "", "--machine Q")).traceback
 
 
-def test_who_waits_for_a_device_is_told_who_holds_it_and_starts_when_it_is_free(gpus: Kernel) -> None:
+def test_an_app_that_waits_for_a_device_shows_its_holder_and_starts_when_it_is_free(gpus: Kernel) -> None:
     gpus.run(cell("Holder", "machine_type = 'GPU'\nnum_gpus = 2\nmax_concurrency = 1")).ok()
     message = gpus.start(cell("Waiter", "machine_type = 'GPU'"))
     waiting = gpus.finish(message, until=lambda c: "GPU 0" in c.text)
@@ -263,7 +263,7 @@ def test_shared_memory_and_that_of_children_count(sized: Kernel) -> None:
         assert "the limit is 512 MB" in failed.traceback
 
 
-def test_a_setup_over_its_memory_says_so(sized: Kernel) -> None:
+def test_a_setup_over_its_memory_limit_is_reported(sized: Kernel) -> None:
     wrong = sized.run(
         "%%fal_app\nclass Fat(fal.App):\n    machine_type = 'XS'\n    def setup(self):\n        self.x = bytearray(900_000_000)\n"
         "    @fal.endpoint('/')\n    def hi(self): return 1\n"

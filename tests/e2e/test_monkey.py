@@ -368,7 +368,7 @@ def _held(kernel: Kernel) -> list[int]:
 @pytest.mark.timeout(SECONDS + 4 * HANG)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nobody_is_left_lied_to_or_forgotten(seed: int, tmp_path: Path) -> None:
+def test_no_caller_gets_a_wrong_answer_or_none(seed: int, tmp_path: Path) -> None:
     print(f"MONKEY_SEED={seed} MONKEY_SECONDS={SECONDS:g}")
     with state_directory(grace=40) as state, _witness(state, tmp_path / "witness") as witness:
         world = World(state, tmp_path, seed)

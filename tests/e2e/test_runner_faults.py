@@ -203,7 +203,7 @@ def resident(pid: int) -> int:
     ],
     ids=lambda v: v if isinstance(v, str) and v.startswith("/") else "",
 )
-def test_a_runner_that_dies_or_hangs_is_replaced_and_the_log_says_why(
+def test_a_runner_that_crashes_or_hangs_is_replaced_and_the_log_says_why(
     state: Path, file: str, path: str, status: int, kind: str, told: list[str]
 ) -> None:
     with served(state, f"{file}::Frail", "--name", "frail-" + path.strip("/")) as app:
@@ -222,9 +222,7 @@ def test_a_runner_that_dies_or_hangs_is_replaced_and_the_log_says_why(
             assert any(either in log for either in words.split("|")), log
 
 
-def test_five_deaths_in_a_minute_open_the_circuit_and_callers_are_told_when_to_come_back(
-    state: Path, file: str
-) -> None:
+def test_five_crashes_in_a_minute_open_the_circuit_and_callers_get_retry_after(state: Path, file: str) -> None:
     with served(state, f"{file}::Frail", "--name", "flapping") as app:
         answers = [app.request("/exit", {}) for _ in range(5)]
         assert [a.status for a in answers] == [503] * 5
@@ -247,7 +245,7 @@ def test_a_daemon_of_user_code_ends_with_its_runner(frail: Served, state: Path) 
     assert wait_for_end({daemon, pid}, 5) == set()
 
 
-def test_closed_standard_streams_hurt_nobody(frail: Served, state: Path) -> None:
+def test_closed_standard_streams_are_harmless(frail: Served, state: Path) -> None:
     assert frail.request("/close-output", {}).json == "answered"
     assert "still heard" in logs(state, "frail")
     assert frail.request("/", {}).status == 200
@@ -365,7 +363,7 @@ GROUP = Path("/sys/fs/cgroup/memory")
 
 
 @pytest.mark.skipif(not os.access(GROUP / "cgroup.procs", os.W_OK), reason="memory cgroups cannot be made here")
-def test_a_runner_that_the_kernel_ends_for_want_of_memory_is_told_as_such(state: Path, tmp_path: Path) -> None:
+def test_a_runner_that_the_kernel_kills_for_lack_of_memory_is_reported_as_such(state: Path, tmp_path: Path) -> None:
     path = tmp_path / "hungry.py"
     path.write_text(
         "import os, fal\n\n\nclass Hungry(fal.App):\n    @fal.endpoint('/')\n    def ok(self) -> int:\n"

@@ -156,7 +156,7 @@ def test_signals_of_a_child_do_not_reach_its_runner(children: Kernel) -> None:
     assert children.run(code).ok().text == "{-15} 1\n"
 
 
-def test_a_child_that_returns_from_the_endpoint_ends_and_nobody_hangs(children: Kernel) -> None:
+def test_a_child_that_returns_from_the_endpoint_ends_and_no_caller_hangs(children: Kernel) -> None:
     for call, status in (("fork(how='return')", 0), ("fork(how='raise')", 1), ("fork_in_thread()", 0)):
         cell = children.run(
             f"parent, child = Children.{call}\nprint(parent == runner, Children.wait(child=child))"

@@ -67,7 +67,7 @@ def scaling(state: Path, app: str, *words: str) -> dict[str, Any]:
     return found
 
 
-def test_a_burst_scales_up_then_down_to_nothing_and_nobody_is_lost(state: Path, file: str) -> None:
+def test_a_burst_scales_up_then_down_to_zero_and_no_request_is_lost(state: Path, file: str) -> None:
     with served(state, f"{file}::Worker") as app:
         for _ in range(2):  # from the first runner, then from none: a cold start
             with ThreadPoolExecutor(40) as callers:
@@ -120,7 +120,7 @@ async def flood(app: Served, calls: int, body: bytes) -> Counter[tuple[int, bool
 
 
 @pytest.mark.long
-def test_a_flood_beyond_what_may_wait_is_told_to_come_back_and_leaves_no_trace(
+def test_requests_beyond_the_queue_limit_get_retry_after_and_leave_no_trace(
     state: Path, file: str, tmp_path: Path
 ) -> None:
     with served(state, f"{file}::Mixed") as app:
@@ -204,7 +204,7 @@ def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook:
     assert (after["scaling"], after["overrides"]) == (before["scaling"], {})
 
 
-def test_explain_tells_what_was_seen_and_which_rule_decided(state: Path, file: str) -> None:
+def test_explain_shows_the_state_and_the_deciding_rule(state: Path, file: str) -> None:
     with served(state, f"{file}::Worker") as app:
         began = time.monotonic()
         with ThreadPoolExecutor(20) as callers:

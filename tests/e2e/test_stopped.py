@@ -93,7 +93,7 @@ def test_a_gateway_that_dies_with_unread_news_leaves_nothing(state: Path, target
     assert "Traceback" not in (state / "logs" / "gateway.err").read_text()
 
 
-def test_whoever_hangs_up_on_a_question_leaves_no_traceback(state: Path, target: str) -> None:
+def test_a_disconnect_during_a_request_leaves_no_traceback(state: Path, target: str) -> None:
     serving = Served(state, target)
     os.kill(serving.request("/").json, signal.SIGSTOP)  # so that stopping it takes a while
     with closing(socket.socket(socket.AF_UNIX)) as asking:
@@ -114,7 +114,7 @@ def test_a_stopped_runner_does_not_outlive_its_app(state: Path, target: str) -> 
 
 
 @pytest.mark.long
-def test_everybody_is_told_that_the_gateway_is_stopped(target: str, tmp_path: Path) -> None:
+def test_every_client_reports_that_the_gateway_is_stopped(target: str, tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook, ThreadPoolExecutor(3) as pool:
         notebook.run("%load_ext fal_jupyter\nimport asyncio, fal_jupyter").ok()
         notebook.run("%%fal_app\n" + APP).ok()

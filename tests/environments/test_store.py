@@ -94,7 +94,7 @@ def test_the_same_list_is_made_once_and_another_content_is_another(root: Path, w
     assert store.provide(root, wanted(wheels, TINY), said.append)[0].name != first.name
 
 
-def test_two_processes_that_ask_at_once_share_one(root: Path, wheels: Path) -> None:
+def test_two_concurrent_processes_share_one(root: Path, wheels: Path) -> None:
     both = [ask(root, wheels, TINY) for _ in range(2)]
     outputs = [process.communicate(timeout=60) for process in both]
 
@@ -189,7 +189,7 @@ def test_what_cannot_be_installed_is_one_sentence_with_the_resolvers_reason(
 
 
 @pytest.mark.usefixtures("bare")
-def test_locks_of_no_environment_are_swept_and_those_that_are_held_stay(root: Path, wheels: Path) -> None:
+def test_locks_without_an_environment_are_removed_and_held_ones_stay(root: Path, wheels: Path) -> None:
     made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
     os.close(users)
     there = sorted(path.name for path in root.iterdir())

@@ -271,7 +271,7 @@ def test_a_class_name_without_letters_needs_a_name(class_name: str) -> None:
         fal.describe(make(class_name))
 
 
-def test_the_name_of_this_run_stands_over_the_class_and_is_stricter() -> None:
+def test_the_name_of_this_run_overrides_the_class_and_is_stricter() -> None:
     assert fal.describe(make(app_name="Hello World"), {"name": "mine-2"}).alias == "mine-2"
     for name in ("a_b", "Mine", "", "a b"):
         with pytest.raises(AppRuleBroken, match=r"^--name: .*cannot be the name of an app: .*letters a to z") as caught:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fal_jupyter.fal.toolkit.utils.fetching import FetchError, TooLarge, fetch, local_bytes
-from tests.support.strangers import stranger
+from tests.support.raw_web_server import stranger
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -79,7 +79,7 @@ def test_a_url_is_requested_as_a_browser_would(path: str, asked: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://a\u2100b/", "", "nothing", "http://"])
-def test_what_is_no_address_of_ours_is_nothing_to_show(address: str) -> None:
+def test_foreign_addresses_are_not_shown(address: str) -> None:
     assert local_bytes(address, 10) is None
 
 

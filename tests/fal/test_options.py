@@ -319,7 +319,7 @@ def test_options_of_conda_environments_are_taken() -> None:
 
 
 @pytest.mark.parametrize("value", ["S", ["S", "M"], None])
-def test_machine_types_is_taken_as_a_keyword_and_in_host_kwargs_and_asks_for_no_machine(value: Any) -> None:
+def test_machine_types_is_accepted_as_a_keyword_and_in_host_kwargs_without_effect(value: Any) -> None:
     for place in (keyword, hosted):
         made = place("machine_types", value)
         assert made.host_kwargs["machine_types"] == value
@@ -455,7 +455,7 @@ def test_methods_and_properties_with_a_near_name_are_no_misspelt_options() -> No
 
 
 # --- precedence -------------------------------------------------------------------------------------------------------
-def test_a_variable_stands_over_a_keyword_and_a_keyword_over_host_kwargs() -> None:
+def test_a_variable_overrides_a_keyword_and_a_keyword_overrides_host_kwargs() -> None:
     class Mine(fal.App, keep_alive=5, max_concurrency=6, startup_timeout=7):
         host_kwargs: ClassVar = {"keep_alive": 50, "max_concurrency": 60, "startup_timeout": 70, "scaling_delay": 80}
         keep_alive = 1
@@ -474,7 +474,7 @@ def test_host_kwargs_in_the_body_replace_the_inherited_ones() -> None:
     assert Mine.host_kwargs["keep_alive"] == 99
 
 
-def test_an_inherited_variable_stands_over_the_keyword_of_a_subclass() -> None:
+def test_an_inherited_variable_overrides_the_keyword_of_a_subclass() -> None:
     class Base(fal.App):
         keep_alive = 8
 

@@ -166,7 +166,7 @@ def test_a_redirection_leads_below_its_own_app_or_nowhere(text: str) -> None:
 
 # --- heads ------------------------------------------------------------------------------------------------------------
 @given(latin1 | st.sampled_from(["127.0.0.1:\xb2", "localhost:" + "9" * 5000, "[::1]:80", "[::1"]))
-def test_any_host_is_ours_or_not(text: str) -> None:
+def test_any_host_is_classified(text: str) -> None:
     if is_own_host(text, {80, 8080}):
         assert text.lower().removesuffix(":80").removesuffix(":8080") in ("127.0.0.1", "localhost", "[::1]")
 
@@ -226,7 +226,7 @@ def test_any_text_is_a_key_that_is_not_known(text: str) -> None:
     assert id_and_hash(key)[0] == key.partition(":")[0]
 
 
-def test_a_thousand_request_ids_and_keys_have_their_shape_and_are_not_alike() -> None:
+def test_a_thousand_request_ids_and_keys_are_valid_and_unique() -> None:
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", one) for one in ids)
@@ -283,7 +283,7 @@ urls = st.builds(lambda *parts: "".join(parts), schemes, hosts, ports, st.just("
 
 @settings(max_examples=examples(300))
 @given(urls, st.booleans())
-def test_a_webhook_is_told_nowhere_that_its_key_may_not_reach(url: str, owner: bool) -> None:
+def test_a_webhook_is_never_delivered_to_a_forbidden_address(url: str, owner: bool) -> None:
     from pathlib import Path
 
     hooks = Webhooks(Path("/nowhere/key"), "me", allow_private=False, most_bytes=1 << 20)

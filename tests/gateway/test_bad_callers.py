@@ -14,9 +14,9 @@ import pytest
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.settings import read
+from tests.support.raw_web_server import stranger
 from tests.support.serve import Answer, Served, served
 from tests.support.state import state_directory
-from tests.support.strangers import stranger
 from tests.support.wire import Reply, exchange, head, port_of
 
 APP = """
@@ -118,7 +118,7 @@ def send(looks: Served, method: str, path: str, body: bytes = b"") -> Reply:
     return exchange(port, head(method, path, port, looks.ready["key"], *lines) + body)
 
 
-def test_who_cancels_twice_is_told_the_second_time_as_well(looks: Served) -> None:
+def test_a_second_cancellation_is_answered_as_well(looks: Served) -> None:
     job = json.loads(send(looks, "POST", f"/queue/{looks.ready['app']}/nap", b"{}").body)
     path = urlsplit(job["cancel_url"]).path
     first, second = send(looks, "PUT", path), send(looks, "PUT", path)

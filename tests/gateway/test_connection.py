@@ -509,7 +509,7 @@ def test_a_handshake_behind_a_request_that_is_not_answered_is_refused(loop: Virt
     assert len(server.handlers) == 1
 
 
-def test_the_maximum_of_connections_is_kept_and_an_idle_one_ends_with_the_port(loop: VirtualLoop) -> None:
+def test_the_maximum_of_connections_is_enforced_and_an_idle_one_ends_with_the_port(loop: VirtualLoop) -> None:
     server = Server(loop)
     server.listener.max_connections = 1
     second = Transport(loop, server.ours)

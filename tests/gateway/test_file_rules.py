@@ -130,7 +130,7 @@ def test_any_bytes_are_parts_or_a_sentence(body: bytes) -> None:
         assert all(type(number) is int for number in parts_in(body))
 
 
-def test_an_unreadable_list_of_parts_is_told_with_a_msgspec_whose_errors_are_no_value_errors(
+def test_an_invalid_list_of_parts_is_reported_with_a_msgspec_whose_errors_are_not_value_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class MsgspecError(Exception):
@@ -222,7 +222,7 @@ def test_parts_of_an_upload_that_takes_long_outlive_the_sweep(tmp_path: Path) ->
     asyncio.run(story())
 
 
-def test_parts_that_were_removed_are_told_and_may_be_sent_again(tmp_path: Path) -> None:
+def test_removed_parts_are_reported_and_may_be_sent_again(tmp_path: Path) -> None:
     async def story() -> None:
         files = files_in(tmp_path)
         upload = files.begin("a/b", "x", None)
@@ -259,7 +259,7 @@ def test_uploads_that_are_begun_are_bounded_and_finished_ones_go_first(
     asyncio.run(story())
 
 
-def test_a_file_that_expires_is_swept_though_one_that_stays_came_later(tmp_path: Path) -> None:
+def test_an_expired_file_is_removed_although_a_permanent_one_was_added_later(tmp_path: Path) -> None:
     async def story() -> None:
         files = files_in(tmp_path)
         files.start()

@@ -133,7 +133,7 @@ def gone(pid: int, seconds: float = 30) -> bool:
         os.close(end)
 
 
-def test_a_check_that_fails_replaces_the_runner_and_says_why(sick: Served) -> None:
+def test_a_failed_check_replaces_the_runner_and_logs_the_reason(sick: Served) -> None:
     pid = sick.request("/fall-ill?now=false").json
 
     assert gone(pid)  # at the first regular check, 15 s after it was ready
@@ -143,7 +143,7 @@ def test_a_check_that_fails_replaces_the_runner_and_says_why(sick: Served) -> No
     assert "RuntimeError: lost the database" in logged
 
 
-def test_an_answer_asks_for_a_check_which_decides_at_once(unasked: Served) -> None:
+def test_an_answer_requests_an_immediate_check(unasked: Served) -> None:
     pid = unasked.request("/verify").json
     until(lambda: unasked.request("/checks").json >= 1)  # the check is beside the requests, and healthy
     assert unasked.request("/pid").json == pid

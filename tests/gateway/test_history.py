@@ -46,7 +46,7 @@ def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **rec
     )
 
 
-def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> None:
+def test_only_the_latest_requests_of_an_app_are_stored_and_all_are_counted() -> None:
     history = RequestHistory(60)
     for number in range(MAX_REQUESTS + 50):
         history.ended(ended(number))
@@ -57,7 +57,7 @@ def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> No
     assert history.find("q60") is not None
 
 
-def test_a_request_has_the_total_that_its_caller_was_told() -> None:
+def test_a_request_has_the_total_that_its_caller_got() -> None:
     clock = RequestClock(began=1.0, arrived=1.0, dispatched=1.0, ran_from=1.0, first_byte=1.030)
     clock.ended = 1.039
 
@@ -152,7 +152,7 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     assert len(app.by_endpoint(1000)) == MAX_ENDPOINTS
 
 
-def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
+def test_usage_of_runners_is_summed_and_stored_for_half_an_hour() -> None:
     runners = [Runner(f"a-{n}", "a", 1, State.IDLE, 0, devices=("g0", f"g{n}")) for n in (1, 2)]
     usage = ResourceUsage(
         {"a-1": 100, "a-2": 50, "b-1": 7},
@@ -193,7 +193,7 @@ def test_a_body_is_text_where_it_is_text(data: bytes, size: int, text: str, cut:
     assert (body["text"], body["base64"], body["truncated"]) == (text, "", cut)
 
 
-def test_a_body_that_is_no_text_or_not_kept() -> None:
+def test_a_body_that_is_not_text_or_not_stored() -> None:
     body = body_of(b"\xff\x00", "image/png", 2)
     assert body is not None
     assert body["base64"] == "/wA="
@@ -236,7 +236,7 @@ def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
     assert max(point[2] for point in points) == 9
 
 
-def test_news_of_a_timeline_are_told_once() -> None:
+def test_new_entries_of_a_timeline_are_reported_once() -> None:
     app = FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
     timeline = AppTimeline()
     timeline.observe([app], 1.0)

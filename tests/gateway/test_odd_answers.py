@@ -131,7 +131,7 @@ def test_a_slip_in_the_address_of_a_request_submits_no_other(odd: Served, method
     assert "status_url" not in answer[1]
 
 
-def test_a_secret_in_an_exception_or_in_a_dict_is_kept_out_of_log_and_inspector(odd: Served) -> None:
+def test_a_secret_in_an_exception_or_in_a_dict_is_redacted_in_log_and_inspector(odd: Served) -> None:
     assert odd.request("/tells", {}).status == 500
     logged = command(odd.state, "logs", "odd", "--json").stdout
     assert "cannot log in with [redacted TOK]" in logged

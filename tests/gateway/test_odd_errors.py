@@ -344,7 +344,7 @@ FAILED = {"detail": "Internal Server Error"}
         ("exit", "data: 1\n\n", {"error_type": "runner_disconnected"}),
     ],
 )
-def test_events_that_break_off_say_why_and_do_not_look_complete(
+def test_interrupted_events_say_why_and_do_not_look_complete(
     odd: Served, end: str, first: str, told: dict[str, str] | None
 ) -> None:
     port = port_of(odd.ready["base"])

@@ -173,7 +173,7 @@ def test_every_answer_of_an_open_app_is_for_its_page(
 
 @pytest.mark.parametrize(("method", "place", "below", "status"), OPEN)
 @pytest.mark.parametrize("origin", [None, "http://evil.example"])
-def test_nobody_else_gets_anything_but_the_word_for_caches(
+def test_other_origins_get_only_the_vary_header(
     gateway: Gateway, method: str, place: str, below: str, status: int, origin: str | None
 ) -> None:
     path = path_of(gateway.shown, below, place == "queue") if place else below
@@ -191,7 +191,7 @@ def test_a_refusal_can_be_read_as_well(gateway: Gateway, below: str) -> None:
     assert json.loads(answer.body)["detail"].startswith("missing or wrong key")
 
 
-def test_a_body_that_is_too_long_is_told_to_the_page(gateway: Gateway) -> None:
+def test_a_page_can_read_the_error_of_a_too_long_body(gateway: Gateway) -> None:
     answer = gateway.ask("POST", "/cdn/files/upload", PAGE, "Content-Length: 99999999999999", "Expect: 100-continue")
     assert (answer.status, said(answer)["access-control-allow-origin"]) == (413, PAGE)
 
@@ -233,7 +233,7 @@ def test_a_preflight_to_another_host_is_refused(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("queue", [False, True])
-def test_an_app_that_is_not_open_says_nothing(gateway: Gateway, queue: bool) -> None:
+def test_an_app_without_origins_sends_no_cors_headers(gateway: Gateway, queue: bool) -> None:
     path = path_of(gateway.hidden, queue=queue)
     answer, refused, preflight = (
         gateway.ask("POST", path),
@@ -248,7 +248,7 @@ def test_an_app_that_is_not_open_says_nothing(gateway: Gateway, queue: bool) -> 
 @pytest.mark.parametrize(
     "path", ["/run/local/nobody/", "/run/stranger/shown/", "/queue/local/nobody/", "/nowhere", "/"]
 )
-def test_what_is_not_there_says_nothing(gateway: Gateway, path: str) -> None:
+def test_an_unknown_path_sends_no_cors_headers(gateway: Gateway, path: str) -> None:
     for answer in (gateway.ask("POST", path), gateway.preflight(path)):
         assert answer.status in (401, 404, 405)
         assert said(answer) == {}

@@ -129,7 +129,7 @@ def test_the_feed_begins_with_everything_and_goes_on_with_news(wide: Served, fee
     assert app_in(line)["stats"]["calls"] >= 1
 
 
-def test_a_request_that_runs_is_told_and_so_is_its_end(wide: Served, feed: Follower, tmp_path: Path) -> None:
+def test_a_running_request_is_reported_and_so_is_its_end(wide: Served, feed: Follower, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(wide.request, "/wait", {"gate": str(gate)})
@@ -144,7 +144,7 @@ def test_a_request_that_runs_is_told_and_so_is_its_end(wide: Served, feed: Follo
     assert max(point[2] for point in points) >= 1  # it was seen running
 
 
-def test_lanes_say_what_the_runners_did(wide: Served, feed: Follower) -> None:
+def test_lanes_show_what_the_runners_did(wide: Served, feed: Follower) -> None:
     """Calls with pauses that are drawn, and bursts of a thousand changes a second: each call's begin and end is its own witness."""
     feed.until(lambda line: True)
     spans: list[tuple[float, float]] = []
@@ -180,7 +180,7 @@ def _state_at(moves: Sequence[tuple[float, str]], moment: float) -> str:
     return moves[bisect_right([at for at, _ in moves], moment) - 1][1]
 
 
-def test_a_burst_comes_in_few_frames_and_nothing_is_told_twice_as_running(wide: Served, feed: Follower) -> None:
+def test_a_burst_is_sent_in_few_frames_and_no_request_is_shown_twice_as_running(wide: Served, feed: Follower) -> None:
     calls = app_in(feed.until(lambda line: True))["stats"]["calls"]
     began, before = time.monotonic(), len(feed.lines)
     with ThreadPoolExecutor(8) as pool:
@@ -235,7 +235,7 @@ def test_a_request_can_be_looked_at_with_input_output_and_logs(wide: Served, cli
     assert (detail["error"], detail["held"]) == (None, False)
 
 
-def test_an_error_is_told_to_the_panel_with_the_users_lines_though_its_caller_learns_nothing(
+def test_a_panel_gets_an_error_with_the_users_lines_while_its_caller_gets_no_details(
     wide: Served, client: Client
 ) -> None:
     answer = wide.request("/raise", {})
@@ -249,7 +249,7 @@ def test_an_error_is_told_to_the_panel_with_the_users_lines_though_its_caller_le
     assert any("RuntimeError" in record["text"] for record in detail["logs"])
 
 
-def test_long_bodies_are_kept_in_part_and_say_so(wide: Served, client: Client) -> None:
+def test_long_bodies_are_stored_in_part_and_marked_so(wide: Served, client: Client) -> None:
     answer = wide.request("/large?size=1", {})
     detail = client.control.request(answer.headers["x-fal-request-id"])
     output = detail["output"]
@@ -303,7 +303,7 @@ def test_a_change_of_scaling_that_is_none_is_refused_in_a_sentence(client: Clien
 
 
 # --- held calls -------------------------------------------------------------------------------------------------------
-def test_a_held_answer_can_be_read_again_and_again(client: Client) -> None:
+def test_a_buffered_answer_can_be_read_repeatedly(client: Client) -> None:
     request_id = call(client, "/", {"name": "Ada"})
     for _ in range(2):
         answer = answer_of(client, request_id)
@@ -315,7 +315,7 @@ def test_a_held_answer_can_be_read_again_and_again(client: Client) -> None:
     assert (detail["held"], detail["request"]["origin"]) == (True, "panel")
 
 
-def test_a_held_answer_is_followed_as_it_comes_by_who_comes_later_too(client: Client, tmp_path: Path) -> None:
+def test_a_buffered_answer_is_streamed_to_later_readers_too(client: Client, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     request_id = call(client, "/stream", {"gate": str(gate)})
     early = iter(answer_of(client, request_id))
@@ -326,14 +326,14 @@ def test_a_held_answer_is_followed_as_it_comes_by_who_comes_later_too(client: Cl
     assert (b"".join(early), b"".join(late)) == (b"second\n", b"second\n")
 
 
-def test_who_made_a_held_call_may_leave(client: Client, tmp_path: Path) -> None:
+def test_the_caller_of_a_buffered_call_may_disconnect(client: Client, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     request_id = call(client, "/wait", {"gate": str(gate)})
     gate.touch()
     assert json.loads(b"".join(answer_of(client, request_id))) == {"ok": True}
 
 
-def test_a_held_call_can_be_cancelled_and_its_place_is_free(client: Client, feed: Follower, tmp_path: Path) -> None:
+def test_a_buffered_call_can_be_cancelled_and_its_slot_is_free(client: Client, feed: Follower, tmp_path: Path) -> None:
     request_id = call(client, "/wait", {"gate": str(tmp_path / "never")})
     feed.until(lambda line: any(r["id"] == request_id and r["state"] == "running" for r in line.get("requests", ())))
     assert client.control.ask("DELETE", f"/admin/requests/{request_id}") == (200, {"cancelled": request_id})
@@ -346,21 +346,21 @@ def test_a_held_call_can_be_cancelled_and_its_place_is_free(client: Client, feed
     assert json.loads(b"".join(answer_of(client, request_id)))["detail"] == "the owner cancelled the request"
 
 
-def test_an_errors_status_comes_with_the_held_answer(client: Client) -> None:
+def test_an_errors_status_is_sent_with_the_buffered_answer(client: Client) -> None:
     answer = answer_of(client, call(client, "/raise"))
     assert json.loads(b"".join(answer)) == {"detail": "Internal Server Error"}
     assert answer.headers["x-fal-status"] == "500"
 
 
 @pytest.mark.parametrize("path", ["/../x", "/%2e%2e/x", "nothing", "/a%0Ab"])
-def test_a_held_call_of_a_hostile_path_is_refused(client: Client, path: str) -> None:
+def test_a_buffered_call_of_a_hostile_path_is_refused(client: Client, path: str) -> None:
     from urllib.parse import quote
 
     status, answer = client.control.ask("POST", f"/admin/apps/wide/calls?path={quote(path, safe='')}", b"{}")
     assert (status, answer["error_type"]) == (400, "bad_request")
 
 
-def test_a_held_call_has_a_query_and_a_method(client: Client) -> None:
+def test_a_buffered_call_has_a_query_and_a_method(client: Client) -> None:
     status, answer = client.control.ask("POST", "/admin/apps/wide/calls?path=/openapi.json%3Fa%3Db&method=GET")
     assert status == 202
     assert "paths" in json.loads(b"".join(answer_of(client, answer["request_id"])))

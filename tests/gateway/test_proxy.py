@@ -38,7 +38,7 @@ from tests.support.wire import Reply, exchange, head, port_of
         ("", None),
     ],
 )
-def test_only_addresses_of_fal_are_ours(address: str, target: str | None) -> None:
+def test_only_urls_of_fal_are_accepted(address: str, target: str | None) -> None:
     assert own_target(address) == target
 
 

@@ -130,7 +130,7 @@ def test_a_job_from_its_submission_to_its_result(caller: Caller) -> None:
         assert (status, result, headers["x-fal-request-id"]) == (200, {"text": "é" * 1000}, job["request_id"])
 
 
-def test_logs_are_told_to_who_asks_for_them(caller: Caller) -> None:
+def test_logs_are_sent_on_request(caller: Caller) -> None:
     job = caller.submit()
     for logs, wanted in (("1", True), ("true", True), ("TRUE", True), ("0", False), ("false", False)):
         told = caller.wait(job, logs=logs)  # type: ignore[arg-type]
@@ -183,7 +183,7 @@ def test_the_cancel_endpoint_of_a_running_job_gets_its_id_and_decides(caller: Ca
     assert caller.ask("PUT", urlsplit(job["cancel_url"]).path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
 
 
-def test_a_caller_that_hangs_up_is_told_to_the_cancel_endpoint(caller: Caller, tmp_path: Path) -> None:
+def test_a_disconnect_is_reported_to_the_cancel_endpoint(caller: Caller, tmp_path: Path) -> None:
     mark = tmp_path / "stopped"
     caller.wait(caller.submit({"stopped": str(mark)}, "/told"))
     connection = http.client.HTTPConnection(caller.host, timeout=30)
@@ -279,12 +279,12 @@ def test_what_is_refused(caller: Caller, method: str, path: str, key: str | None
     assert headers["content-type"].startswith("application/json")
 
 
-def test_a_wrong_priority_is_told(caller: Caller) -> None:
+def test_an_invalid_priority_is_refused(caller: Caller) -> None:
     status, told, _ = caller.ask("POST", caller.app, {}, x_fal_queue_priority="high")
     assert (status, told["error_type"]) == (400, "bad_request")
 
 
-def test_a_status_stream_tells_each_state_and_each_line_once(caller: Caller, held: dict[str, Any]) -> None:
+def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, held: dict[str, Any]) -> None:
     job = caller.submit({"text": "streamed"})
     events: list[dict[str, Any]] = []
     opened = threading.Event()
@@ -355,7 +355,9 @@ class Receiver:
 @pytest.mark.parametrize(
     ("below", "status", "error"), [("", "OK", None), ("/fails", "ERROR", "Invalid status code: 500")]
 )
-def test_a_result_is_told_to_its_webhook_signed(caller: Caller, below: str, status: str, error: str | None) -> None:
+def test_a_result_is_delivered_to_its_webhook_signed(
+    caller: Caller, below: str, status: str, error: str | None
+) -> None:
     receiver = Receiver()
     hook = f"{receiver.url}/hook?a=1&b=é x"
     _, job, _ = caller.ask("POST", f"{caller.app}{below}?fal_webhook={quote(hook, safe='')}", {"text": "w"})
@@ -389,7 +391,7 @@ def test_an_address_that_no_result_may_go_to_is_refused(caller: Caller, hook: st
     assert "fal_webhook" in told["detail"]
 
 
-def test_a_caller_of_the_port_says_nothing_about_addresses(jobs: Served) -> None:
+def test_a_caller_of_the_port_does_not_influence_urls(jobs: Served) -> None:
     caller = Caller(jobs)
     told = caller.submit({"text": "x"}, x_fal_jupyter_base="https://evil.example")
     assert told["status_url"].startswith(f"http://{caller.host}/queue/")

@@ -152,7 +152,7 @@ def test_more_requests_than_the_queue_takes_are_refused(caller: Caller, held: No
         cancel(caller, job)
 
 
-def test_a_caller_may_say_how_many_may_wait(caller: Caller, held: None) -> None:
+def test_a_caller_may_limit_the_queue_length(caller: Caller, held: None) -> None:
     first = caller.submit(below="?fal_max_queue_length=0")
     status, told, _ = caller.ask("POST", f"{caller.app}?fal_max_queue_length=0", {})
     assert (status, told["detail"]) == (429, f"queue full: 1 requests are waiting for {caller.app}")

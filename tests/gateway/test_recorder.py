@@ -79,7 +79,7 @@ def test_every_event_is_read_back_as_it_was_and_replays_to_the_same_commands(tmp
     assert replay(lines_of(path)) == []
 
 
-def test_a_replay_says_which_event_got_other_commands(tmp_path: Path) -> None:
+def test_a_replay_shows_which_event_got_other_commands(tmp_path: Path) -> None:
     lines = lines_of(record(tmp_path))
     lines[6] = lines[6].replace(
         b'"DispatchRequest","fields":{"request_id":"q-1"', b'"DispatchRequest","fields":{"request_id":"q-9"'

@@ -29,6 +29,6 @@ def test_the_longest_value_is_taken_out_first_and_short_ones_never() -> None:
     assert redact("abcdefghi abcdef on") == "[redacted B_TOKEN] [redacted A_TOKEN] on"
 
 
-def test_keys_of_ours_keep_their_public_half() -> None:
+def test_our_keys_keep_their_public_half() -> None:
     key = make_key()
     assert redactor({})(f"Authorization: Key {key}") == f"Authorization: Key {key.split(':')[0]}:[redacted]"

@@ -59,7 +59,7 @@ def test_a_head_that_is_none_is_refused_in_fals_shape(wide: Served, data: bytes)
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
-def test_what_came_before_it_is_answered_first(wide: Served, data: bytes) -> None:
+def test_earlier_requests_are_answered_first(wide: Served, data: bytes) -> None:
     with closing(Wire(port(wide))) as wire:  # in one piece
         wire.send(post(wide) + post(wide, body=b'{"name": "Bob"}') + data)
         assert [json.loads(wire.reply().body)["text"] for _ in range(2)] == ["Hello, Ada", "Hello, Bob"]
@@ -138,7 +138,7 @@ def test_two_hosts_are_refused(wide: Served, path: str) -> None:
         assert wire.reply().status == 200
 
 
-def test_who_asks_first_and_is_refused_hears_that_the_connection_ends(wide: Served) -> None:
+def test_a_refusal_after_expect_announces_the_end_of_the_connection(wide: Served) -> None:
     data = post(wide, "Expect: 100-continue").replace(b"Key ", b"Key x")
     for sent in (data, data.removesuffix(ADA)):  # whether the body comes all the same or not
         with closing(Wire(port(wide))) as wire:

@@ -26,7 +26,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         yield one
 
 
-def test_a_token_tells_where_it_is_good_and_how_long(caller: Caller) -> None:
+def test_a_token_states_its_scope_and_expiry(caller: Caller) -> None:
     token = caller.json("POST", TOKEN, {})
     until = datetime.datetime.fromisoformat(token["expires_at"])
 
@@ -39,7 +39,7 @@ def test_a_token_tells_where_it_is_good_and_how_long(caller: Caller) -> None:
     assert caller.ask("POST", TOKEN, b"{}", auth=bearer)[0] == 401
 
 
-def test_addresses_in_answers_are_of_the_name_that_was_asked(caller: Caller) -> None:
+def test_urls_in_answers_use_the_requested_host(caller: Caller) -> None:
     host = f"localhost:{caller.port}"
     assert caller.json("POST", TOKEN, {}, host=host)["base_url"] == f"http://{host}/cdn"
     told = caller.json("POST", INITIATE, {"file_name": "a", "content_type": "a/b"}, host=host)
@@ -76,7 +76,7 @@ def test_parts_of_the_python_client_come_in_any_order(caller: Caller) -> None:
     assert caller.ask("GET", told["access_url"], auth=None)[1] == data
 
 
-def test_many_parts_at_once_and_many_who_say_that_they_are_there(caller: Caller) -> None:
+def test_many_concurrent_parts_and_completions(caller: Caller) -> None:
     url, base = caller.begin_parts()
     with ThreadPoolExecutor(10) as pool:
         sent = list(pool.map(lambda n: caller.ask("PUT", f"{base}/{n}", bytes([n]) * 100_000), range(1, 31)))
@@ -86,7 +86,7 @@ def test_many_parts_at_once_and_many_who_say_that_they_are_there(caller: Caller)
     assert caller.left() == []
 
 
-def test_parts_that_are_not_as_named_are_told_and_can_be_sent_again(caller: Caller) -> None:
+def test_parts_that_differ_are_reported_and_can_be_sent_again(caller: Caller) -> None:
     url, base = caller.begin_parts()
     one = json.loads(caller.ask("PUT", f"{base}/1", b"one")[1])
     detail = {
@@ -115,7 +115,7 @@ def test_parts_that_are_not_as_named_are_told_and_can_be_sent_again(caller: Call
     ["{bad", "[]", "{}", '{"parts": 5}', '{"parts": [5]}', '{"parts": [{"etag": "x"}]}', '{"parts": [{"partNumber": "1"}]}',
      '{"parts": [{"partNumber": true}]}', '{"parts": [{"partNumber": 1, "etag": 5}]}', "[" * 100_000, '{"parts": [{"partNumber": -1}]}'],
 )  # fmt: skip
-def test_a_word_that_is_none_is_told(caller: Caller, parts: str) -> None:
+def test_an_invalid_completion_is_refused(caller: Caller, parts: str) -> None:
     _, base = caller.begin_parts()
     status, body, _ = caller.ask("POST", f"{base}/complete", parts.encode())
     assert (status, bool(json.loads(body)["detail"])) == (400, True)
@@ -238,7 +238,7 @@ def test_what_is_refused(
 @pytest.mark.parametrize(
     "body", [b"{bad", b"[]", b"null", b'{"file_name": 5}', b'{"content_type": []}', b"[" * 300_000]
 )
-def test_a_wish_that_is_none_is_told(caller: Caller, body: bytes) -> None:
+def test_an_invalid_upload_request_is_refused(caller: Caller, body: bytes) -> None:
     status, told, _ = caller.ask("POST", INITIATE, body)
     assert status == 422
     assert "file_name" in json.loads(told)["detail"]
@@ -251,7 +251,7 @@ def test_a_length_that_is_none_keeps_nothing(caller: Caller, length: str) -> Non
     assert caller.left() == []
 
 
-def test_who_is_refused_in_the_middle_of_a_long_body_hears_it(caller: Caller) -> None:
+def test_a_refusal_within_a_long_body_reaches_the_caller(caller: Caller) -> None:
     data = bytes(32 << 20)  # more than any socket's buffer
     assert caller.ask("POST", "/cdn/files/upload", data, auth="Key wrong:key")[0] == 401
     assert caller.ask("PUT", f"/cdn/upload/{'0' * 32}?upload=x", data, auth=None)[0] == 404
@@ -266,7 +266,7 @@ def test_who_is_refused_in_the_middle_of_a_long_body_hears_it(caller: Caller) ->
         assert wire.reply().status == 200
 
 
-def test_a_file_may_be_as_long_as_the_owner_says(tmp_path: Path) -> None:
+def test_a_file_may_be_as_long_as_the_owner_allows(tmp_path: Path) -> None:
     with cdn_caller(tmp_path, env={"FAL_JUPYTER_MAX_FILE": "1000", "FAL_JUPYTER_MAX_BODY": "500"}) as caller:
         assert caller.ask("POST", "/cdn/files/upload", bytes(1000))[0] == 200
         told = "the file is larger than 1000 bytes (FAL_JUPYTER_MAX_FILE)"
@@ -283,7 +283,7 @@ def test_a_file_may_be_as_long_as_the_owner_says(tmp_path: Path) -> None:
         assert len(list((caller.state / "files" / "records").iterdir())) == 1
 
 
-def test_a_file_that_the_disk_does_not_take_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_on_the_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with cdn_caller(tmp_path, prefix=["prlimit", f"--fsize={4 << 20}"]) as caller:
         status, body, headers = caller.ask("POST", "/cdn/files/upload", bytes(8 << 20))
         assert (status, headers["x-fal-error-type"]) == (507, "internal_error")

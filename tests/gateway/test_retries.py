@@ -126,7 +126,7 @@ def attempts_of(mark: Path) -> int:
         ("503", {}, {"X_Fal_Retry_Config": '{"server_error": 0}'}, 2, 200),
     ],
 )
-def test_a_failed_attempt_is_followed_by_another_one_where_fal_says_so(
+def test_a_failed_attempt_is_retried_as_documented_by_fal(
     flaky: Served,
     tmp_path: Path,
     how: str,

@@ -129,9 +129,7 @@ def test_a_dry_run_loads_the_class_and_starts_and_installs_nothing(state: Path, 
     assert not processes_of(state)
 
 
-def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_where_it_is_used(
-    shared_state: Path, tmp_path: Path
-) -> None:
+def test_an_unsupported_part_of_fal_can_be_imported_and_raises_on_use(shared_state: Path, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import fal\nfrom fal.distributed import DistributedRunner\nfrom fal.distributed.worker import DistributedWorker\n"
         "class Worker(DistributedWorker):\n    def setup(self): ...\n"
@@ -148,7 +146,7 @@ def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_
     assert sentence in real.stderr
 
 
-def test_an_edit_of_the_file_or_of_a_module_of_it_is_told_on_the_terminal(shared_state: Path, tmp_path: Path) -> None:
+def test_an_edit_of_the_file_or_of_its_module_is_reported_on_the_terminal(shared_state: Path, tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("N = 1")
     path = tmp_path / "edited.py"
     path.write_text(

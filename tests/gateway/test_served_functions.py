@@ -124,7 +124,7 @@ def test_a_function_with_a_port_serves_by_its_own_server(shared_state: Path, fil
     _gone(port, int(second.removeprefix("/")))
 
 
-def test_a_function_that_ends_at_once_is_told(shared_state: Path, file: str, port: int) -> None:
+def test_a_function_that_ends_immediately_is_reported(shared_state: Path, file: str, port: int) -> None:
     done = command(shared_state, "serve", f"{file}::leaves")
 
     assert done.returncode == 1

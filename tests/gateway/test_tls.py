@@ -115,7 +115,7 @@ def test_private_keys_are_the_owners_alone(certificates: Certificates) -> None:
         assert (path.stat().st_mode & 0o777 == 0o600) == (b"PRIVATE KEY" in path.read_bytes()), path
 
 
-def test_what_is_good_is_kept(certificates: Certificates) -> None:
+def test_valid_certificates_are_not_replaced(certificates: Certificates) -> None:
     assert certificates.renew()
     before = {path.name: path.read_bytes() for path in certificates.authority.parent.iterdir()}
 
@@ -159,7 +159,7 @@ def test_what_is_damaged_is_made_anew(certificates: Certificates, name: str, dam
     assert shake_hands(certificates.context(), certificates.bundle, "127.0.0.1") == "ok"
 
 
-def test_a_key_that_is_somebody_elses_is_not_used(certificates: Certificates, tmp_path: Path) -> None:
+def test_a_key_file_of_another_user_is_not_used(certificates: Certificates, tmp_path: Path) -> None:
     certificates.context()
     other = Certificates(tmp_path / "other")
     other.context()

@@ -251,7 +251,7 @@ def test_a_session_is_as_in_fal(talk: Served, path: str, inputs: list[Any], answ
     assert session(talk, path, inputs) == [*answers, ("close", 1000)]
 
 
-def test_a_wrong_input_is_told_with_pydantics_words(talk: Served) -> None:
+def test_an_invalid_input_is_reported_with_pydantics_message(talk: Served) -> None:
     (kind, told), close = session(talk, "/double", [{"x": "q"}])
     assert (kind, told["error"], close) == ("text", "INTERNAL_ERROR", ("close", 1000))
     assert told["reason"].startswith("1 validation error for X\nx\n  Input should be a valid integer")
@@ -300,7 +300,7 @@ def test_text_and_bytes_of_all_sizes_come_back(talk: Served) -> None:
     asyncio.run(main())
 
 
-def test_twenty_talk_at_once(talk: Served) -> None:
+def test_twenty_concurrent_sessions(talk: Served) -> None:
     async def one(number: int) -> None:
         async with client(talk, "/echo") as ws:
             for turn in range(20):
@@ -433,7 +433,7 @@ def test_a_post_to_a_realtime_path_finds_nothing(talk: Served) -> None:
     assert talk.request("/double", {"x": 1}).status == 404
 
 
-def test_the_document_tells_of_them(talk: Served) -> None:
+def test_they_are_in_the_openapi_document(talk: Served) -> None:
     document = talk.request("/openapi.json", method="GET").json
     assert document["paths"]["/double"]["x-fal-protocol"] == {
         "type": "realtime",

@@ -49,7 +49,7 @@ def test_several_apps_of_a_cell_each_run(notebook: Kernel, state: Path) -> None:
     assert len(runners(state, "left")) == len(runners(state, "right")) == 1
 
 
-def test_the_card_tells_what_runs_where_and_what_was_dragged_along(notebook: Kernel) -> None:
+def test_the_card_shows_what_runs_where_and_what_was_captured(notebook: Kernel) -> None:
     notebook.run("words = ['a'] * 1000\ndef helper(): return len(words)").ok()
     cell = notebook.run(
         "%%fal_app\nfrom pydantic import BaseModel\nclass Size(BaseModel):\n    n: int\nclass Carded(fal.App):\n    def setup(self): self.n = helper()\n"
@@ -242,7 +242,7 @@ def test_environment_directory_and_path_of_the_cell_reach_the_runners(notebook: 
     [("", 1), ("--warm 0", 0), ("--warm 2", 2), ("--keep-alive 0", 0), ("--min 1 --keep-alive 0", 1)],
     ids=["default", "warm 0", "warm 2", "keep_alive 0", "min 1"],
 )
-def test_how_many_runners_stay_when_nobody_calls(notebook: Kernel, state: Path, options: str, expected: int) -> None:
+def test_how_many_runners_stay_without_calls(notebook: Kernel, state: Path, options: str, expected: int) -> None:
     name = "Warm" + "".join(c for c in options.title() if c.isalnum())
     alias = notebook.run(
         versioned(
@@ -279,7 +279,7 @@ def test_a_public_app_answers_without_a_key(notebook: Kernel) -> None:
         ("'public'", "--auth private", "private", 401),
     ],
 )
-def test_an_app_that_says_nothing_takes_the_cells_auth_and_one_that_does_gives_way_to_it(
+def test_the_cells_auth_applies_with_or_without_one_in_the_class(
     notebook: Kernel, state: Path, written: str, options: str, auth: str, status: int
 ) -> None:
     cell = versioned("Asked", "x", options=options).replace(

@@ -242,7 +242,7 @@ def test_what_does_not_fit_is_named_before_anything_is_sent(desk: Kernel, call: 
     assert not re.search(r"fal_jupyter/\w+/\w+\.py", wrong.traceback), wrong.traceback
 
 
-def test_what_the_app_refuses_is_told_with_its_place(desk: Kernel) -> None:
+def test_a_refused_input_is_reported_with_its_location(desk: Kernel) -> None:
     wrong = desk.run("Desk.hi('a', 'many')")
     assert (wrong.status, wrong.ename) == ("error", "RequestError")
     assert "times" in wrong.traceback
@@ -279,7 +279,7 @@ def test_map_shows_how_far_it_is_and_stays_one_line(desk: Kernel) -> None:
     assert cell.text.count("x 0") == 24
 
 
-def test_the_first_failure_of_a_map_is_told_with_its_item(desk: Kernel) -> None:
+def test_the_first_failure_of_a_map_is_reported_with_its_item(desk: Kernel) -> None:
     failed = desk.run("Desk.odd.map([1, 3, 4, 5, 7], concurrency=1)")
     assert (failed.status, failed.ename) == ("error", "RequestError")
     assert "4 is even" in failed.traceback
@@ -304,7 +304,7 @@ def test_lines_of_calls_at_the_same_time_stay_whole(desk: Kernel) -> None:
         assert mine == [f"word{i} {n}" for n in range(100)]
 
 
-def test_all_voices_of_a_request_are_heard_in_its_cell(desk: Kernel) -> None:
+def test_all_output_of_a_request_appears_in_its_cell(desk: Kernel) -> None:
     cell = desk.run("Desk.voices()").ok()
     assert sorted(re.findall(r"\b(one|two|three|four|five)\b", cell.text)) == ["five", "four", "one", "three", "two"]
     by_name = {o["name"]: "" for o in cell.outputs if o["output_type"] == "stream"}

@@ -62,7 +62,7 @@ def test_the_words_that_fit_are_offered(line: str, words: list[str]) -> None:
     assert ASK.suggest(line) == words
 
 
-def test_an_option_that_stands_already_is_not_offered_again() -> None:
+def test_an_option_that_is_already_used_is_not_offered_again() -> None:
     found = ASK.suggest("%%fal_app --quiet --")
     assert found is not None
     assert "--quiet" not in found

@@ -21,7 +21,7 @@ CARD = StaticCard(
 )
 
 
-def test_the_text_says_what_the_block_says() -> None:
+def test_text_and_html_have_the_same_content() -> None:
     assert as_text(CARD).splitlines() == [
         "fal app ada/hello (Hello): ready, 1 ready, setup 62 ms, r1, first start",
         "  /  hi(name: str = 'world') -> dict",

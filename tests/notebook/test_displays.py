@@ -126,7 +126,7 @@ def test_what_is_no_picture_is_text(shows: Kernel) -> None:
     assert "alert" not in cell.html
 
 
-def test_many_and_large_pictures_are_told(shows: Kernel) -> None:
+def test_too_many_and_too_large_pictures_are_reported(shows: Kernel) -> None:
     many = shows.run("Shows.much(number=25, size=8)").ok()
     large = shows.run("Shows.much(number=1, size=2000)").ok()
 

@@ -60,7 +60,7 @@ def pictures(notebook: Kernel) -> Kernel:
         ("{bad", UNSAID, "allow", 200),
     ],
 )
-def test_what_a_caller_asks_of_lifecycles_is_done_to_the_files_of_its_answer(
+def test_a_requested_lifecycle_applies_to_the_files_of_the_answer(
     pictures: Kernel, state: Path, wish: str | None, lifetime: float, access: str, status: int
 ) -> None:
     headers = {"x-fal-object-lifecycle-preference": wish} if wish is not None else {}

@@ -110,7 +110,7 @@ def test_pieces_come_as_they_are_made_and_coroutines_can_be_awaited(visitor: Ker
         ("fal_jupyter.app('stranger/painter')", "there is no app 'stranger/painter'"),
     ],
 )
-def test_a_mistake_is_a_sentence_that_says_what_to_type(visitor: Kernel, cell: str, told: str) -> None:
+def test_a_mistake_is_a_message_that_says_what_to_type(visitor: Kernel, cell: str, told: str) -> None:
     failed = visitor.run(cell)
 
     assert failed.status == "error"

@@ -37,7 +37,7 @@ def warnings(ran: Cell) -> str:
         ("Shipped", {"m7.py": TEXT}, "m7.py", ("return m7.N\n    local_python_modules = ['m7']", "import m7"), "m7.py"),
     ],
 )  # fmt: skip
-def test_an_edited_module_is_told_once_at_a_call_and_used_after_the_next_run(
+def test_an_edited_module_is_reported_once_at_a_call_and_used_after_the_next_run(
     notebook: Kernel, name: str, files: dict[str, str], edited: str, app: tuple[str, str], label: str
 ) -> None:
     here = folder(notebook)
@@ -59,7 +59,7 @@ def test_an_edited_module_is_told_once_at_a_call_and_used_after_the_next_run(
     assert (after.result, after.text) == (str(NEW), "")
 
 
-def test_every_way_to_call_tells_of_edits_and_a_touched_or_restored_file_is_none(notebook: Kernel) -> None:
+def test_every_kind_of_call_reports_edits_and_a_touched_or_restored_file_is_none(notebook: Kernel) -> None:
     path = folder(notebook) / "ways.py"
     path.write_text(TEXT.format(OLD))
     notebook.run(cell("Ways", "return ways.N", "import ways")).ok()
@@ -86,7 +86,7 @@ def test_every_way_to_call_tells_of_edits_and_a_touched_or_restored_file_is_none
         ("Decorated", DECORATOR, ("return N", "from decorated import twice\nN = 1")),
     ],
 )
-def test_what_a_cell_took_from_a_module_before_its_edit_is_told_with_what_to_do(
+def test_objects_imported_before_an_edit_are_reported_with_a_hint(
     notebook: Kernel, name: str, module: str, app: tuple[str, str]
 ) -> None:
     path = folder(notebook) / f"{name.lower()}.py"
@@ -106,7 +106,7 @@ def test_what_a_cell_took_from_a_module_before_its_edit_is_told_with_what_to_do(
     assert str(NEW) in notebook.run(f"{name}.go()").ok().result
 
 
-def test_a_module_that_was_edited_before_its_first_use_by_an_app_is_told(notebook: Kernel) -> None:
+def test_a_module_that_was_edited_before_its_first_use_by_an_app_is_reported(notebook: Kernel) -> None:
     path = folder(notebook) / "early.py"
     path.write_text(TEXT.format(OLD))
     notebook.run("from early import N").ok()
@@ -149,7 +149,7 @@ def test_what_a_decorated_endpoint_captures_is_a_change_of_the_app(notebook: Ker
         ("Less", "def g(): pass", "Can't get attribute 'f' on <module 'less'"),
     ],
 )
-def test_a_module_that_cannot_be_imported_any_more_is_told_by_the_cell(
+def test_a_module_that_can_no_longer_be_imported_is_reported_by_the_cell(
     notebook: Kernel, name: str, text: str | None, error: str
 ) -> None:
     path = folder(notebook) / f"{name.lower()}.py"

@@ -44,7 +44,7 @@ def near(notebook: Kernel) -> Kernel:
         ("import fal; fal.function('virtualnv')(len)", "virtualenv"),
     ],
 )
-def test_a_near_miss_is_told_with_what_was_meant(near: Kernel, cell: str, meant: str) -> None:
+def test_a_near_miss_is_reported_with_a_suggestion(near: Kernel, cell: str, meant: str) -> None:
     told = near.run(cell)
 
     assert told.status == "error" or "did you mean" in told.text
@@ -103,7 +103,7 @@ def shop(notebook: Kernel) -> Kernel:
         ("Shop.aio.prise('apple')", "did you mean price?"),
     ],
 )  # fmt: skip
-def test_a_call_that_does_not_fit_says_what_to_type(shop: Kernel, cell: str, told: str) -> None:
+def test_an_invalid_call_says_what_to_type(shop: Kernel, cell: str, told: str) -> None:
     error = shop.run(cell)
 
     assert error.status == "error"

@@ -164,7 +164,7 @@ def test_a_front_end_without_our_extension_gets_the_widget_too(
         assert {VIEW, "text/html", "text/plain"} <= set(data)
 
 
-def test_panels_can_be_asked_for(notebook: Kernel) -> None:
+def test_panels_can_be_displayed_on_demand(notebook: Kernel) -> None:
     notebook.run(APP).ok()
     card = card_of(notebook.run("fal_jupyter.panel(Desk, 'config')").ok())[MIME]
     assert isinstance(card, dict)

@@ -92,7 +92,7 @@ def test_a_request_is_in_the_queue_at_once_and_its_value_is_a_calls(jobs: Kernel
     assert told.calls, "its timing is under the cell"
 
 
-def test_events_tell_every_change_with_all_lines_so_far(jobs: Kernel, tmp_path: Path) -> None:
+def test_events_report_every_change_with_all_lines_so_far(jobs: Kernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     told = jobs.run(
         f"first = Jobs.submit.generate('one', gate={str(gate)!r})\n"
@@ -190,7 +190,7 @@ def test_what_cannot_be_is_one_sentence(jobs: Kernel, written: str, told: str) -
     assert "queued.py" not in failed.traceback or failed.ename == "AttributeError"
 
 
-def test_the_namespace_says_what_it_has(jobs: Kernel) -> None:
+def test_the_namespace_lists_its_endpoints(jobs: Kernel) -> None:
     assert jobs.run("Jobs.submit").ok().result == "<Jobs.submit: fails, generate, refuses, sent>"
     names = "['cancel', 'fails', 'generate', 'get_handle', 'refuses', 'result', 'sent', 'status']"
     assert jobs.run("print(dir(Jobs.submit))").ok().text == f"{names}\n"

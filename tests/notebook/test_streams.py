@@ -190,7 +190,7 @@ def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line
 
 
 @pytest.mark.parametrize("call", ["for event in Chat.stream.dies(): print(event)", "Chat.dies()"])
-def test_an_answer_whose_runner_died_says_so_and_nothing_of_its_body(chat: Kernel, call: str) -> None:
+def test_an_answer_of_a_crashed_runner_reports_that_without_its_body(chat: Kernel, call: str) -> None:
     told = chat.run(call)
 
     assert told.ename == "RequestError"
@@ -241,7 +241,7 @@ def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel,
     assert chat.run("1").ok().text == ""
 
 
-def test_sessions_that_both_sides_close_at_once_say_nothing_of_it(chat: Kernel) -> None:
+def test_sessions_closed_by_both_sides_at_once_print_nothing(chat: Kernel) -> None:
     told = chat.run(
         "import sys\nsys.setswitchinterval(1e-6)  # it is a race of threads\nfor _ in range(700):\n"
         "    with Chat.realtime.last() as ws:\n        ws.send('on'); ws.recv(); ws.send('off')\nsys.setswitchinterval(0.005)"
@@ -299,7 +299,7 @@ def test_a_raw_websocket_has_text_and_parameters(chat: Kernel) -> None:
         ),
     ],
 )
-def test_a_wrong_use_is_told_in_a_sentence(chat: Kernel, code: str, sentence: str) -> None:
+def test_wrong_use_is_a_clear_error(chat: Kernel, code: str, sentence: str) -> None:
     told = chat.run(code)
     assert told.status == "error"
     assert sentence in told.evalue
@@ -317,7 +317,7 @@ def test_a_wrong_use_is_told_in_a_sentence(chat: Kernel, code: str, sentence: st
     ],
 )
 @pytest.mark.parametrize("awaited", [False, True], ids=["plain", "awaited"])
-def test_an_input_that_comes_too_late_is_told_how_the_session_ended(
+def test_a_late_input_raises_an_error_with_the_reason_of_the_sessions_end(
     chat: Kernel, call: str, first: str, sentence: str, awaited: bool
 ) -> None:
     begin, wait = ("async with", "await ") if awaited else ("with", "")
@@ -404,7 +404,7 @@ class Lasting(fal.App):
 
 @pytest.mark.parametrize("replacements", [2, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("path", ["/raw", "/realtime"])
-def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(
+def test_a_sender_is_notified_that_the_app_is_restarting_when_the_cell_is_changed(
     notebook: Kernel, path: str, replacements: int
 ) -> None:
     async def until_closed(edit: str) -> tuple[int | None, str | None]:
@@ -465,7 +465,7 @@ def test_completion_and_help_name_the_ways_of_calling(chat: Kernel) -> None:
     assert "{" not in told.text.partition("Docstring:")[2]
 
 
-def test_a_call_of_a_generator_gives_a_list_and_says_once_how_to_stream(chat: Kernel) -> None:
+def test_a_call_of_a_generator_returns_a_list_and_explains_once_how_to_stream(chat: Kernel) -> None:
     first, second = chat.run("Chat.lines(n=2)").ok(), chat.run("Chat.lines(n=2)").ok()
     assert first.result == second.result == "[{'n': 0}, {'n': 1}]"
     assert "streams: use Chat.stream.lines" in first.shown

@@ -186,7 +186,7 @@ def test_calls_of_many_threads_are_all_counted() -> None:
     assert len(ended.all.totals) == 1600
 
 
-def test_switched_off_nothing_is_kept() -> None:
+def test_switched_off_nothing_is_recorded() -> None:
     timing = CellTiming()
     timing.enabled = False
     timing.begin()
@@ -262,7 +262,7 @@ def test_several_maps_of_a_cell_share_the_rows_that_are_saved() -> None:
     assert "The 10 slowest of 1,250 calls." in as_html(shown)
 
 
-def test_the_time_that_is_left_of_a_map_follows_the_runners_that_came() -> None:
+def test_the_remaining_time_of_a_map_follows_new_runners() -> None:
     # two runners, then four: calls of 3 s
     assert time_left(0, [3.0, 3.01, 4.6, 4.61], 10, 4.61) == pytest.approx(4.4, rel=0.15)
     assert time_left(0, [3.0, 3.01, 4.6, 4.61], 10, 5.61) == pytest.approx(3.4, rel=0.2)

@@ -154,7 +154,7 @@ def test_what_a_call_is_given_arrives(values: Kernel, call: str, expected: str) 
 @pytest.mark.parametrize(
     ("call", "expected"), [("out()", "{'X': 1}"), ("hidden()", "[{'a': 1}]"), ("chosen()", "{'x': 3}")]
 )
-def test_an_answer_that_does_not_fit_its_own_annotation_is_a_plain_value_and_said_once(
+def test_an_answer_that_does_not_match_its_annotation_is_a_plain_value_with_one_notice(
     values: Kernel, call: str, expected: str
 ) -> None:
     first, second = values.run(f"Values.{call}").ok(), values.run(f"Values.{call}").ok()

@@ -75,7 +75,7 @@ def outcomes() -> dict[str, str]:
     return found
 
 
-def test_each_name_is_there_or_one_sentence_says_that_it_is_not(outcomes: dict[str, str]) -> None:
+def test_each_name_exists_or_raises_one_sentence(outcomes: dict[str, str]) -> None:
     assert len(outcomes) > 1500
     bare = {code: said for code, said in outcomes.items() if said != "there" and not SENTENCE.fullmatch(said)}
     assert not bare
@@ -90,7 +90,7 @@ def test_what_public_apps_import_is_there(outcomes: dict[str, str]) -> None:
     assert {code: outcomes[code] for code in codes} == dict.fromkeys(codes, "there")
 
 
-def test_a_name_that_is_nowhere_is_told_in_the_same_way() -> None:
+def test_an_unknown_name_is_reported_in_the_same_way() -> None:
     code = (
         "import fal_jupyter.fal as ours; ours.install(); import fal, fal.sdk\n"
         "assert not hasattr(fal, 'nope') and not hasattr(fal.sdk, 'nope')\n"

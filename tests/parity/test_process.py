@@ -191,7 +191,7 @@ def test_the_generator_of_a_stream_is_cancelled_when_its_caller_leaves(life: Lif
     assert life.notes() == ["cancelled RUNNING", "finally RUNNING"]
 
 
-def test_max_multiplexing_alone_says_how_many_sync_endpoints_run_at_once(life: Life) -> None:
+def test_only_max_multiplexing_limits_concurrent_sync_endpoints(life: Life) -> None:
     with ThreadPoolExecutor(60) as pool:
         peaks = [body for _, body in pool.map(life.post, ["/peak"] * 60)]
     assert max(peaks) > 40  # where fal, whose thread pool is smaller than max_multiplexing may be, stops

@@ -36,7 +36,7 @@ def test_it_is_the_real_package_and_the_class_is_left_alone(served: dict[str, An
     assert served["kept"] == "run"
 
 
-def test_its_options_are_kept(served: dict[str, Any]) -> None:
+def test_its_options_are_preserved(served: dict[str, Any]) -> None:
     assert served["scaling"] == [1, 30, 4, 40]
 
 
@@ -46,7 +46,7 @@ def test_it_answers_as_the_real_application(served: dict[str, Any], real: dict[s
         assert plain(answer) == plain(expected[check.name]), check.name
 
 
-def test_it_talks_as_the_real_application(served: dict[str, Any], real: dict[str, list[Any]]) -> None:
+def test_its_sessions_match_the_real_application(served: dict[str, Any], real: dict[str, list[Any]]) -> None:
     expected = dict(zip((check.name for check in TALKED), real["talked"], strict=True))
     for check, frames in zip(MARKED_TALKS, served["talked"], strict=True):
         assert frames == expected[check.name], check.name

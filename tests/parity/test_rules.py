@@ -27,7 +27,7 @@ def test_checks_show_rules_that_exist() -> None:
 
 
 @pytest.mark.parametrize("rule", WORDS, ids=lambda rule: rule["id"])
-def test_a_rule_says_what_it_is_and_what_shows_it(rule: dict[str, Any]) -> None:
+def test_a_rule_has_a_text_and_its_tests(rule: dict[str, Any]) -> None:
     assert set(rule) <= {"id", "fal", "here", "status", "why", "pending", "source", "tests"}
     assert rule["status"] in ("same", "different", "cloud")
     assert rule["source"].startswith("fal 1.83.0, ")

@@ -81,7 +81,7 @@ def furnish(folder: Path, text: str) -> None:
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="the real package has an environment of its own: make setup-test")
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{i}-{case[0] or 'quiet'}" for i, case in enumerate(CASES)])
-def test_what_is_said_is_what_happens(
+def test_reported_differences_match_the_real_behaviour(
     desk: Desk, in_the_cloud: list[str], number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, text, answer = CASES[number]

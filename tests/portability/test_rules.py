@@ -300,7 +300,7 @@ def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> No
 
 
 @pytest.mark.parametrize(("code", "text"), MISSES, ids=[f"{i}-{miss[0]}" for i, miss in enumerate(MISSES)])
-def test_what_is_near_is_not_said(furnished: Desk, code: str, text: str) -> None:
+def test_similar_harmless_code_is_not_reported(furnished: Desk, code: str, text: str) -> None:
     assert code not in furnished.codes(text, **SET_HERE)
 
 
@@ -354,7 +354,7 @@ def test_what_a_module_clones_is_not_missing_in_another_one(desk: Desk) -> None:
     assert "import-missing" not in desk.codes(text)
 
 
-def test_an_app_may_talk_to_the_program_that_one_of_its_modules_starts(desk: Desk) -> None:
+def test_an_app_may_connect_to_a_program_that_one_of_its_modules_starts(desk: Desk) -> None:
     desk.write("comfy.py", "import subprocess\n\ndef start():\n    subprocess.Popen(['comfy'])\n")
     text = app('return "http://127.0.0.1:8188"', head="import comfy", options='local_python_modules = ["comfy"]')
     assert "local-address" not in desk.codes(text)

@@ -149,7 +149,7 @@ def test_after_stop_no_app_is_listed(demo: Demo) -> None:
     assert "Sentences" not in after
 
 
-def test_every_step_is_told_and_the_figures_of_the_calls_end_it(demo: Demo) -> None:
+def test_every_step_is_reported_and_followed_by_the_figures_of_the_calls(demo: Demo) -> None:
     steps = sum(cell.cell_type == "code" for cell in demo.cells.values())
     told = re.findall(rf"^\[(\d+)/{steps}\] (.+)$", demo.story, re.M)
     figures = demo.story[demo.story.index("The calls they made") :]

@@ -251,7 +251,7 @@ def test_the_endpoints_that_should_be_fast_are_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("method", FAST + SLOW, ids=lambda m: m.__name__)
-def test_both_ways_answer_alike_on_good_and_bad_input(method: Callable[..., Any]) -> None:
+def test_both_paths_answer_equally_on_good_and_bad_input(method: Callable[..., Any]) -> None:
     bodies = [*methods.BODIES, *[(json.dumps(value).encode(), {"content-type": JSON}) for value in (
         {"name": "ann"}, {"name": "ann", "size": "7", "share": 0}, {"name": "ann", "share": -1}, {"name": "abcdef"},
         {"name": "a", "inner": {"name": "b", "inner": None}, "anything": [1, {"x": None}]}, {"name": "a", "size": 0},
@@ -279,7 +279,7 @@ values = st.recursive(
         st.tuples(st.sampled_from(FAST), values, st.sampled_from(["utf-8", "utf-16", "utf-32"])), min_size=1, max_size=8
     )
 )
-def test_both_ways_answer_alike_on_whatever_json(cases: list[tuple[Any, Any, str]]) -> None:
+def test_both_paths_answer_equally_on_any_json(cases: list[tuple[Any, Any, str]]) -> None:
     check(
         [
             (f"/{m.__name__}", "", json.dumps(v, ensure_ascii=False).encode(e, "surrogatepass"), JSON)
@@ -290,7 +290,7 @@ def test_both_ways_answer_alike_on_whatever_json(cases: list[tuple[Any, Any, str
 
 @settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.sampled_from(FAST), st.binary(max_size=40)), min_size=1, max_size=8))
-def test_both_ways_answer_alike_on_noise(cases: list[tuple[Any, bytes]]) -> None:
+def test_both_paths_answer_equally_on_noise(cases: list[tuple[Any, bytes]]) -> None:
     check([(f"/{method.__name__}", "", body, JSON) for method, body in cases])
 
 
@@ -372,14 +372,14 @@ def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given(body:
 
 @given(st.lists(_objects(), min_size=1, max_size=20))
 @settings(max_examples=examples(30))
-def test_both_ways_answer_alike_where_bytes_are_read_at_once(bodies: list[bytes]) -> None:
+def test_both_paths_answer_equally_if_bytes_are_read_at_once(bodies: list[bytes]) -> None:
     check([("/simple", "", body, JSON) for body in bodies])
 
 
 @pytest.mark.parametrize("size", [5_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("pieces", [2, 3, 7])
 @pytest.mark.parametrize("method", [simple, deep, words, shut, nothing, own], ids=lambda m: m.__name__)
-def test_both_ways_answer_alike_where_a_body_comes_in_pieces(
+def test_both_paths_answer_equally_if_a_body_arrives_in_pieces(
     method: Callable[..., Any], pieces: int, size: int
 ) -> None:
     long = "x" * size  # at most as much as is short enough for refusals that repeat it: nobody gives credit here

@@ -95,7 +95,7 @@ def feeds(jupyter: Jupyter, app: Served) -> Iterator[list[Feed]]:
         yield found
 
 
-def test_every_listener_hears_the_same_bytes(jupyter: Jupyter, run: str, feeds: list[Feed]) -> None:
+def test_every_listener_gets_the_same_bytes(jupyter: Jupyter, run: str, feeds: list[Feed]) -> None:
     answer = jupyter.request(f"{run}/", {"name": "Ada"}, method="POST")
     wanted = answer.headers["x-fal-request-id"]
 
@@ -186,7 +186,7 @@ def frame(in_flight: int = 0, requests: tuple[Any, ...] = ()) -> bytes:
     ).encode()
 
 
-def test_activity_is_told_while_requests_run_and_only_then() -> None:
+def test_activity_is_reported_only_while_requests_run() -> None:
     async def main() -> None:
         asked = Asked()
         activity = Activity(asked, every=0.05)
@@ -220,7 +220,7 @@ def test_a_request_that_runs_counts_as_activity_of_the_server(state: Path, run: 
         assert server.request("api/status").json["last_activity"] > before
 
 
-def test_a_directory_that_is_not_ours_alone_is_said_so(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_private_is_reported(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(0o777)

@@ -117,7 +117,7 @@ def all_let_in(found: dict[str, int]) -> None:
         {"Authorization": f"token {TOKEN}", "Host": "evil.example:8888", "X-Forwarded-Host": "localhost"},
     ],
 )
-def test_nobody_comes_in_without_jupyters_word(guarded: Jupyter, headers: dict[str, str]) -> None:
+def test_no_request_passes_without_jupyters_authorization(guarded: Jupyter, headers: dict[str, str]) -> None:
     all_refused(Caller(guarded).walk(METHODS, headers))
 
 
@@ -181,7 +181,7 @@ def test_who_may_come_in_gets_no_cookie_from_us(guarded: Jupyter) -> None:
             assert "set-cookie" not in guarded.request(path).headers
 
 
-def test_jupyter_warns_of_no_handler_of_ours(guarded: Jupyter) -> None:
+def test_jupyter_does_not_warn_about_our_handlers(guarded: Jupyter) -> None:
     assert "registered for" in guarded.log or "JupyterServerAuthWarning" not in guarded.log
     assert [line for line in guarded.log.splitlines() if "registered for" in line and "/fal" in line] == []
 
@@ -198,7 +198,7 @@ class Reader(Authorizer):
 '''
 
 
-def test_jupyters_authorizer_is_asked(tmp_path: Path) -> None:
+def test_jupyters_authorizer_is_used(tmp_path: Path) -> None:
     (tmp_path / "authorizer_of_a_test.py").write_text(AUTHORIZER)
     option = "--ServerApp.authorizer_class=authorizer_of_a_test.Reader"
     with state_directory() as state, jupyter_server(state, option, env={"PYTHONPATH": str(tmp_path)}) as server:

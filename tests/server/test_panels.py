@@ -39,7 +39,7 @@ def test_asking_starts_nothing_and_starting_does() -> None:
         assert not Path(f"/proc/{started['pid']}").exists()  # nor is there a zombie of it
 
 
-def test_a_gateway_that_nobody_uses_ends_with_the_server_and_one_that_has_an_owner_stays(tmp_path: Path) -> None:
+def test_an_unused_gateway_ends_with_the_server_and_one_with_an_owner_stays(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import fal\nclass Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> str:\n        return 'hi'\n"
     )
@@ -55,7 +55,7 @@ def test_a_gateway_that_nobody_uses_ends_with_the_server_and_one_that_has_an_own
         assert wait_for_end({used}, 20) == set()
 
 
-def test_a_gateway_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_gateway_that_cannot_start_reports_why(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(0o777)
@@ -109,7 +109,7 @@ def test_panels_can_do_no_more_than_that(jupyter: Jupyter) -> None:
     assert [record["alias"] for record in jupyter.request("fal/api/apps").json] == ["wide"]
 
 
-def test_the_list_of_what_panels_may_ask() -> None:
+def test_the_requests_that_panels_may_make() -> None:
     assert admin_target("GET", "apps/a/scaling") == "/admin/apps/a/scaling"
     assert admin_target("DELETE", f"requests/{ID}") == f"/admin/requests/{ID}"
     assert [m for m in METHODS if admin_target(m, "apps/a")] == ["GET", "DELETE"]

@@ -64,7 +64,7 @@ def test_every_kind_of_stream_comes_piece_by_piece(jupyter: Jupyter, run: str, t
     wire.close()
 
 
-def test_a_large_body_goes_through_and_is_never_held(jupyter: Jupyter, run: str) -> None:
+def test_a_large_body_is_forwarded_without_buffering(jupyter: Jupyter, run: str) -> None:
     jupyter.request(f"{run}/", {"name": "Ada"}, method="POST")
     before = memory(jupyter.process.pid, "VmRSS")
     block, blocks, digest = bytes(range(256)) * 4096, 600, hashlib.sha256()
@@ -133,7 +133,7 @@ def test_who_waits_for_our_word_gets_it(jupyter: Jupyter, run: str) -> None:
     wire.close()
 
 
-def test_who_is_refused_hears_so_whatever_it_sends(jupyter: Jupyter) -> None:
+def test_a_refusal_reaches_the_client_whatever_it_sends(jupyter: Jupyter) -> None:
     wire = Wire(jupyter.port)
     first = f"POST {jupyter.base_url}fal/run/nobody/nothing/ HTTP/1.1\r\nHost: {jupyter.host}\r\nContent-Length: 30000000\r\n\r\n"
     wire.send(first.encode() + b"x" * 30_000_000)
@@ -143,7 +143,7 @@ def test_who_is_refused_hears_so_whatever_it_sends(jupyter: Jupyter) -> None:
     wire.close()
 
 
-def test_the_endpoint_hears_of_a_caller_that_hangs_up(jupyter: Jupyter, run: str, tmp_path: Path) -> None:
+def test_the_endpoint_is_notified_of_a_disconnect(jupyter: Jupyter, run: str, tmp_path: Path) -> None:
     mark, gone = tmp_path / "mark", tmp_path / "gone"
     wire = Wire(jupyter.port)
     wire.send(head(jupyter, "POST", f"{run}/wait?mark={mark}&gone={gone}", "Content-Length: 0"))
@@ -223,7 +223,7 @@ def test_what_proves_the_user_stays_here(jupyter: Jupyter, run: str) -> None:
     assert TOKEN not in answer.body.decode()
 
 
-def test_what_an_app_may_not_tell_the_browser(jupyter: Jupyter, run: str) -> None:
+def test_headers_that_an_app_may_not_send_to_the_browser(jupyter: Jupyter, run: str) -> None:
     given = [
         ("content-type", "application/json"),
         ("set-cookie", "_xsrf=stolen"),
@@ -335,7 +335,7 @@ def test_the_control_plane_cannot_be_reached_as_data(jupyter: Jupyter, run: str,
     assert "x-fal-request-id" not in answer.headers
 
 
-def test_queue_and_files_are_asked_of_the_gateway(jupyter: Jupyter, run: str) -> None:
+def test_queue_and_files_are_forwarded_to_the_gateway(jupyter: Jupyter, run: str) -> None:
     for path in ("fal/queue/me/app/requests/1/status", "fal/cdn/upload"):
         answer = jupyter.request(path)
         assert answer.status == 404

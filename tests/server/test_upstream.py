@@ -114,7 +114,7 @@ def test_an_answer_up_to_the_end_of_its_connection_is_whole(server: Jupyter) -> 
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_answer_is_said_so(server: Jupyter, answer: bytes) -> None:
+def test_an_invalid_answer_is_reported(server: Jupyter, answer: bytes) -> None:
     with upstream(server.state, once(answer)):  # type: ignore[attr-defined]
         found = server.request("fal/run/me/app/", {}, method="POST")
     assert (found.status, found.json["error_type"]) == (502, "gateway_ended")
@@ -136,7 +136,7 @@ def test_heads_and_empty_answers(server: Jupyter) -> None:
                 assert found.headers["content-length"] == "5"
 
 
-def test_two_answers_to_one_request_reach_nobody_else(server: Jupyter) -> None:
+def test_a_second_answer_to_one_request_reaches_no_other_client(server: Jupyter) -> None:
     double = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\none" * 2
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -255,7 +255,7 @@ def test_a_stopped_gateway_is_named(server: Jupyter) -> None:
         path.unlink()
 
 
-def test_nobody_there_is_said_so_and_nobody_is_started(server: Jupyter) -> None:
+def test_a_missing_gateway_is_reported_and_none_is_started(server: Jupyter) -> None:
     for method, path in (("POST", "fal/run/me/app/"), ("GET", "fal/api/apps"), ("DELETE", "fal/api/apps/app")):
         found = server.request(path, method=method)
         assert (found.status, found.json["error_type"]) == (503, "no_gateway")

@@ -137,7 +137,7 @@ def test_the_protocol_is_the_one_that_was_chosen(server: Jupyter) -> None:
     assert ("subprotocols", ["first", "second"]) in seen
 
 
-def test_large_messages_pass_and_are_not_held(server: Jupyter) -> None:
+def test_large_messages_pass_without_buffering(server: Jupyter) -> None:
     from tests.server.test_proxy import memory
 
     async def main() -> None:
@@ -174,7 +174,7 @@ def test_pings_and_codes_pass(server: Jupyter) -> None:
     asyncio.run(main())
 
 
-def test_a_browser_that_just_goes_is_told_of(server: Jupyter) -> None:
+def test_a_vanished_browser_is_reported_to_the_endpoint(server: Jupyter) -> None:
     async def main() -> None:
         async with connected(server) as socket:
             await socket.write_message("x")
@@ -214,7 +214,7 @@ def test_what_proves_the_user_stays_here(server: Jupyter) -> None:
         ({"Authorization": f"token {TOKEN}"}, 101),
     ],
 )
-def test_nobody_comes_in_unasked(server: Jupyter, headers: dict[str, str], status: int) -> None:
+def test_unauthorized_handshakes_are_refused(server: Jupyter, headers: dict[str, str], status: int) -> None:
     cookie, own = server.log_in()["cookie"], f"http://{server.host}"
     stand_ins = {"COOKIE": cookie, "OWN": own}
     given = {"Host": server.host} | {name: stand_ins.get(value, value) for name, value in headers.items()}

@@ -49,7 +49,7 @@ def test_files_are_followed_through_packages_without_importing_them(
     assert not {"fj_a", "fj_pack"} & set(sys.modules)
 
 
-def test_files_of_python_of_packages_and_of_ours_are_not_the_users() -> None:
+def test_files_of_python_of_packages_and_of_fal_jupyter_are_not_the_users() -> None:
     import json
 
     import pydantic

@@ -44,7 +44,7 @@ def test_no_module_hands_text_to_a_parser_of_html_or_of_programs(path: Path) -> 
 
 
 @pytest.mark.parametrize("path", sorted(STATIC.rglob("*.mjs")), ids=lambda path: path.name)
-def test_no_module_asks_anything_of_the_web(path: Path) -> None:
+def test_no_module_requests_anything_from_the_web(path: Path) -> None:
     assert not re.search(r"""(import|from|fetch\()\s*\(?["'`]https?:""", path.read_text())
 
 

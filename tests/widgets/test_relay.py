@@ -141,7 +141,7 @@ def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: CommRelay, tmp_path:
         ("GET", "requests/x"), ("", ""), ("GET", "apps/talk/events"),
     ],
 )  # fmt: skip
-def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: CommRelay, method: str, path: str) -> None:
+def test_a_widget_may_request_only_what_a_page_may(relay: CommRelay, method: str, path: str) -> None:
     widget = Widget()
     relay.take(widget, {"id": "1", "method": method, "path": path}, [])
     assert "may not request" in widget.until(lambda m: "error" in m)["error"]
@@ -181,7 +181,7 @@ def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(tal
         assert "may not request" in widget.until(lambda m, wanted=f"no{number}": m.get("id") == wanted)["error"]
 
 
-def test_two_widgets_may_name_their_questions_alike(relay: CommRelay, tmp_path: Path) -> None:
+def test_two_widgets_may_use_equal_request_ids(relay: CommRelay, tmp_path: Path) -> None:
     one, two = Widget(), Widget()
     for number, widget in enumerate((one, two)):
         streaming(relay, widget, "same", tmp_path / str(number))
@@ -263,7 +263,7 @@ def test_without_a_gateway_a_question_is_answered_with_that(tmp_path: Path) -> N
         assert widget.until(lambda m: m.get("id") == "1")["error"] == NO_GATEWAY
 
 
-def test_a_gateway_that_ends_is_told_and_so_is_the_next_one(tmp_path: Path) -> None:
+def test_the_end_of_a_gateway_is_reported_and_so_is_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "app.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Talk"):

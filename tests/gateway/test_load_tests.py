@@ -70,7 +70,7 @@ def reports(answer: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in b"".join(answer).splitlines()]
 
 
-def test_as_many_calls_run_at_a_time_as_were_asked_for(busy: Served, client: Client) -> None:
+def test_the_requested_number_of_calls_runs_concurrently(busy: Served, client: Client) -> None:
     found = reports(load(client, 60, 7))
     last = found[-1]
     assert (last["done"], last["failed"], last["running"], last["total"], last["over"]) == (60, 0, 0, 60, True)
@@ -87,7 +87,7 @@ def test_failures_are_counted(client: Client) -> None:
     assert reports(load(client, 5, 20, {"fail": True}))[-1]["failed"] == 5
 
 
-def test_a_load_that_nobody_watches_ends_with_its_calls(busy: Served, client: Client, tmp_path: Path) -> None:
+def test_a_load_test_without_listeners_ends_with_its_calls(busy: Served, client: Client, tmp_path: Path) -> None:
     busy.request("/most")  # what was before does not count
     answer = load(client, 1000, 4, {"gate": str(tmp_path / "never")})
     assert json.loads(next(iter(answer)).splitlines()[0])["running"] == 4

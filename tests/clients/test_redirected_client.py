@@ -92,7 +92,7 @@ def test_with_proxies_set_the_unchanged_module_comes_here_all_the_same(many: Ser
     assert json.loads(answer) == EXPECTED
 
 
-def test_our_clients_never_ask_a_proxy_for_loopback(
+def test_our_clients_never_use_a_proxy_for_loopback(
     many: Served, app: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in BY_PROXY:
@@ -162,7 +162,7 @@ def test_the_private_keys_are_the_users_alone(many: Served) -> None:
     assert modes == {"ca.key": 0o600, "leaf.pem": 0o600, "ca.pem": 0o644, "bundle.pem": 0o644}
 
 
-def test_asked_again_the_port_is_the_same_and_the_key_another(many: Served) -> None:
+def test_a_second_call_has_the_same_port_and_another_key(many: Served) -> None:
     first, second = env(many.state), env(many.state)
 
     assert {name for name in first if first[name] != second[name]} == {"FAL_KEY"}
@@ -178,7 +178,7 @@ def test_other_shells_are_spoken_too(many: Served) -> None:
     assert list(plain) == names
 
 
-def test_where_nothing_is_served_it_says_so() -> None:
+def test_without_a_served_app_it_reports_that() -> None:
     with state_directory() as state:
         ran = command(state, "env")
 

@@ -48,7 +48,7 @@ def test_the_users_own_runtime_directory_is_the_first_choice(tmp_path: Path, sha
 
 
 @pytest.mark.parametrize("how", ["file", "link", "another user's directory", "a directory that others can write to"])
-def test_a_name_that_somebody_else_took_blocks_nobody(shared: Path, how: str) -> None:
+def test_a_name_taken_by_another_user_blocks_no_gateway(shared: Path, how: str) -> None:
     if how == "another user's directory" and os.getuid() != 0:
         pytest.skip("only root can make another user's directory")
     for name in (NAME, f"{NAME}.1"):
@@ -63,7 +63,7 @@ def test_a_name_that_somebody_else_took_blocks_nobody(shared: Path, how: str) ->
     second.release(["GPU-0"])
 
 
-def test_what_is_left_when_all_names_are_taken_is_said(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_raised_if_all_names_are_taken(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_locks, "MOST_SQUATTED", 2)
     for name in (NAME, f"{NAME}.1"):
         squat(shared / name, "file")

@@ -96,7 +96,7 @@ ROUTES = [
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("how", ["host", "key", "method"])
-def test_who_is_refused_hears_it_before_the_body_is_sent(public: Served, path: str, how: str) -> None:
+def test_a_refusal_is_sent_before_the_body(public: Served, path: str, how: str) -> None:
     if how in ("key", "method") and path.startswith("/queue"):
         pytest.skip("the app is public, and takes any method")
     port, key = port_of(public.ready["base"]), public.ready["key"]
@@ -108,7 +108,7 @@ def test_who_is_refused_hears_it_before_the_body_is_sent(public: Served, path: s
     assert reply.status == {"host": 421, "key": 401, "method": 405}[how]
 
 
-def test_a_length_over_the_limit_needs_a_key_to_be_told(public: Served) -> None:
+def test_a_length_over_the_limit_is_only_reported_with_a_key(public: Served) -> None:
     port, huge = port_of(public.ready["base"]), "Content-Length: 900000000000"
     for key, status in ((None, 401), (public.ready["key"], 413)):
         assert exchange(port, head("POST", "/rest/tokens/", port, key, huge), timeout=20).status == status
@@ -177,7 +177,7 @@ def test_a_webhook_with_a_key_that_may_not_call_apps_is_refused_with_the_preset_
     assert (reply.status, "--preset API" in json.loads(reply.body)["detail"]) == (403, True)
 
 
-def test_an_address_for_an_upload_ends_with_the_key_that_asked_for_it(public: Served) -> None:
+def test_an_upload_url_is_valid_as_long_as_its_key(public: Served) -> None:
     made = json.loads(command(public.state, "keys", "create", "--name", "uploads", "--json").stdout)
     key, json_type = made["key"], "Content-Type: application/json"
     token = json.loads(ask(public, "POST", "/rest/storage/auth/token", json_type, key=key, body=b"{}").body)["token"]

@@ -144,7 +144,7 @@ def test_what_a_killed_gateway_left_is_replaced(state: Path, hello: str) -> None
         assert stat.S_IMODE((state / "gateway.sock").stat().st_mode) == 0o600
 
 
-def test_a_file_in_place_of_the_socket_is_refused_and_kept(state: Path, hello: str) -> None:
+def test_a_file_in_place_of_the_socket_is_refused_and_not_removed(state: Path, hello: str) -> None:
     state.mkdir(mode=0o700)
     (state / "gateway.sock").write_text("precious")
     told = refused(command(state, "serve", f"{hello}::Hello"))
@@ -200,7 +200,7 @@ def test_a_state_directory_that_is_a_file_is_refused(state: Path, hello: str) ->
     assert str(state) in refused(command(state, "serve", f"{hello}::Hello"))
 
 
-def test_a_client_of_another_protocol_is_told_so(app: Served) -> None:
+def test_a_client_of_another_protocol_is_refused(app: Served) -> None:
     newer = (
         "from fal_jupyter.client.connection import lease\nlease.PROTOCOL = 999\n"
         "from fal_jupyter.client.client import Client\n"
@@ -297,7 +297,7 @@ def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(hello: st
     ],
     ids=["no app", "no endpoint", "syntax error", "raises", "exits", "several", "misspelt", "no file"],
 )
-def test_a_file_that_cannot_be_served_is_told_in_a_sentence(
+def test_a_file_that_cannot_be_served_is_a_clear_error(
     state: Path, tmp_path: Path, text: str, target: str, told: str
 ) -> None:
     (tmp_path / "app.py").write_text(text)
@@ -431,7 +431,7 @@ def test_variables_that_act_at_the_start_of_a_process_come_with_a_template_and_a
 
 
 @pytest.mark.long
-def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(app: Served, tmp_path: Path) -> None:
+def test_libraries_use_the_thread_counts_of_the_apps_variables(app: Served, tmp_path: Path) -> None:
     path = tmp_path / "threads.py"
     path.write_text(
         "import fal, numpy, threadpoolctl\n\n\nclass Threads(fal.App):\n    @fal.endpoint('/')\n"

@@ -496,7 +496,7 @@ def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:
     assert output_of(detail_of(seen, {"text": "nothing to see"})) is None
 
 
-def test_what_is_kept_of_outputs_is_bounded(seen: Picture) -> None:
+def test_saved_outputs_are_bounded(seen: Picture) -> None:
     import base64
 
     noise = "data:image/png;base64," + base64.b64encode(picture_bytes((300, 300), noise=True)).decode()
@@ -516,7 +516,7 @@ def test_what_is_kept_of_outputs_is_bounded(seen: Picture) -> None:
     assert len(json.dumps(long)) < 8 * 1024
 
 
-def test_without_styles_bars_are_blocks_and_every_number_stands_beside_them(seen: Picture) -> None:
+def test_without_styles_bars_are_blocks_with_every_number_beside_them(seen: Picture) -> None:
     html = activity_html(seen)
     assert html.count("<table") == html.count(
         "table-layout: auto"

@@ -54,7 +54,7 @@ def test_the_scheme_of_the_key_is_read_in_any_case(wide: Served, scheme: str) ->
     assert reply.status == 200
 
 
-def test_without_a_key_nobody_learns_which_apps_there_are(wide: Served) -> None:
+def test_without_a_key_the_apps_cannot_be_enumerated(wide: Served) -> None:
     there, not_there = (
         exchange(port(wide), head("POST", path, port(wide), None, "Content-Length: 0"))
         for path in (f"/run/{wide.ready['app']}/", f"/run/{wide.ready['app']}x/")
@@ -95,7 +95,9 @@ def test_a_key_of_one_lease_opens_every_app_of_the_same_user_until_the_lease_end
     assert wide.request("/", {"name": "Ada"}).status == 200
 
 
-def test_a_public_app_needs_no_key_and_an_app_of_a_gone_owner_is_404(wide: Served, state: Path, app_file: str) -> None:
+def test_a_public_app_needs_no_key_and_an_app_of_an_ended_owner_is_404(
+    wide: Served, state: Path, app_file: str
+) -> None:
     with served(state, f"{app_file}::Open") as other:
         assert other.request("/", {}, key=None).json == {"public": True}
         assert other.request("/", {}, key="not:mine").json == {"public": True}
@@ -245,7 +247,7 @@ def test_a_caller_that_sends_a_long_body_to_its_end_still_reads_the_refusal(wide
     assert wide.request("/", over[: 16 << 20]).status == 422
 
 
-def test_a_caller_that_asks_first_is_told_to_go_on(wide: Served) -> None:
+def test_expect_is_answered_with_continue(wide: Served) -> None:
     with closing(Wire(port(wide))) as wire:
         data = post(wide, "/", "Expect: 100-continue", body=ADA)
         wire.send(data.removesuffix(ADA))
@@ -297,7 +299,7 @@ def test_requests_sent_at_once_on_one_connection_are_answered_in_order(wide: Ser
     assert len({r.headers["x-fal-request-id"] for r in replies}) == len(names)
 
 
-def test_a_connection_is_kept_after_a_refusal(wide: Served) -> None:
+def test_a_connection_stays_open_after_a_refusal(wide: Served) -> None:
     with closing(Wire(port(wide))) as wire:
         wire.send(post(wide, "/", key=None))
         assert wire.reply().status == 401
@@ -436,7 +438,7 @@ def test_a_request_cut_anywhere_is_one_request(wide: Served) -> None:
             assert json.loads(wire.reply().body)["text"] == "Hello, cut"
 
 
-def test_a_connection_ends_when_its_caller_asks_and_with_http_1_0(wide: Served) -> None:
+def test_a_connection_ends_on_request_and_with_http_1_0(wide: Served) -> None:
     for data in (post(wide, "/", "Connection: close"), post(wide, "/").replace(b"HTTP/1.1", b"HTTP/1.0")):
         with closing(Wire(port(wide))) as wire:
             wire.send(data)

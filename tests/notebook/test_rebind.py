@@ -64,7 +64,7 @@ def test_a_dry_run_leaves_what_serves_within_reach(notebook: Kernel) -> None:
     assert notebook.run("KeptDry.r()").ok().result == "'one'"
 
 
-def test_what_was_stopped_or_never_served_is_not_said_to_serve(notebook: Kernel, state: Path) -> None:
+def test_a_stopped_or_never_served_app_is_not_reported_as_serving(notebook: Kernel, state: Path) -> None:
     notebook.run(cell("Ended", "one")).ok()
     command(state, "stop", json.loads(notebook.run("Ended.app").ok().result.replace("'", '"')).split("/")[1])
     for name in ("Ended", "Never"):

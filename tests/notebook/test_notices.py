@@ -12,7 +12,7 @@ from tests.support.kernel import Kernel
 ONE = "class {}(fal.App):\n    @fal.endpoint('/')\n    def go(self{}) -> {}:\n        return {}\n"
 
 
-def test_an_endpoint_that_calls_another_app_is_told_its_address(notebook: Kernel) -> None:
+def test_an_endpoint_that_calls_another_app_gets_its_address(notebook: Kernel) -> None:
     notebook.run("%%fal_app\n" + ONE.format("Called", "", "int", "1")).ok()
     notebook.run("%%fal_app\n" + ONE.format("Caller", "", "int", "Called.go()")).ok()
     notebook.run("%%fal_app\n" + ONE.format("Same", "", "int", "Same.go()")).ok()
@@ -81,7 +81,7 @@ def test_a_working_directory_that_was_removed_is_one_sentence(notebook: Kernel) 
     )
 
 
-def test_a_process_without_a_home_is_told_what_to_set() -> None:
+def test_a_process_without_a_home_gets_a_hint_what_to_set() -> None:
     lone = "import os, sys\nfrom fal_jupyter import settings\nos.getuid = lambda: 54321\nimport pwd\n"
     lone += "def none(_): raise KeyError\npwd.getpwuid = none\nfrom fal_jupyter.cli.main import main\nsys.exit(main(['apps']))"
     environment = {n: v for n, v in os.environ.items() if n != "HOME" and not n.startswith(("XDG_", "FAL_JUPYTER_"))}

@@ -76,7 +76,7 @@ def all_of(answer: Response) -> list[tuple[int, str]]:
     return found
 
 
-def test_what_was_printed_before_and_what_comes_is_told_until_the_end(loud: Served, client: Client) -> None:
+def test_earlier_and_later_output_is_sent_until_the_end(loud: Served, client: Client) -> None:
     ws, request_id = talk(loud)
     ws.send("one")
     ws.recv()
@@ -90,9 +90,7 @@ def test_what_was_printed_before_and_what_comes_is_told_until_the_end(loud: Serv
     ws.close()
 
 
-def test_a_line_without_an_end_yet_is_in_the_log_of_its_request_for_whoever_asks_for_it(
-    loud: Served, client: Client
-) -> None:
+def test_an_unfinished_line_is_in_the_log_of_its_request_on_demand(loud: Served, client: Client) -> None:
     ws, request_id = talk(loud)
     ws.send("s3cr3t.value")
     ws.recv()
@@ -110,7 +108,7 @@ def test_a_line_without_an_end_yet_is_in_the_log_of_its_request_for_whoever_asks
     ws.close()
 
 
-def test_a_request_that_has_ended_tells_what_it_printed_and_ends(loud: Served, client: Client) -> None:
+def test_the_output_of_an_ended_request_is_sent_and_ends(loud: Served, client: Client) -> None:
     ws, request_id = talk(loud)
     ws.send("off")
     with pytest.raises(ConnectionClosed):
@@ -134,7 +132,7 @@ def test_one_follows_and_who_leaves_makes_room_for_another(loud: Served, client:
     ws.close()
 
 
-def test_what_nobody_reads_is_dropped_and_counted(loud: Served, client: Client) -> None:
+def test_unread_output_is_dropped_and_counted(loud: Served, client: Client) -> None:
     ws, request_id = talk(loud)
     answer = follow(client, request_id)
     for _ in range(8):

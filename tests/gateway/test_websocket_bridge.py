@@ -224,7 +224,7 @@ def test_bytes_that_are_no_websocket_end_the_connection_and_nothing_else(app: Se
     assert not [path for path in logs if "Traceback" in path.read_text(errors="replace")]
 
 
-def test_a_caller_that_takes_no_pongs_is_not_heard_any_further(app: Served) -> None:
+def test_a_caller_that_reads_no_pongs_is_not_read_any_further(app: Served) -> None:
     place = urlsplit(app.ready["url"])
     ping = b"\x89\xfd" + bytes(4) + b"x" * 125
     with socket.create_connection((place.hostname, place.port), timeout=20) as sock:
@@ -281,7 +281,7 @@ def test_a_key_that_is_revoked_calls_no_more_on_an_open_websocket(app: Served) -
     assert (start["status"], "missing or wrong key" in str(pieces)) == (401, True)
 
 
-def test_an_ordinary_request_there_is_told_where_to_go(app: Served) -> None:
+def test_an_ordinary_request_there_gets_a_hint(app: Served) -> None:
     url, app.ready["url"] = app.ready["url"], app.ready["url"].replace("/run/", "/ws/")
     try:
         told = app.request("/echo", {})
@@ -290,7 +290,7 @@ def test_an_ordinary_request_there_is_told_where_to_go(app: Served) -> None:
     assert (told.status, told.json["detail"]) == (426, "/ws/ is for WebSockets; use /run/ for ordinary requests")
 
 
-def test_the_end_of_an_app_and_of_the_gateway_is_told(tmp_path: Path) -> None:
+def test_the_end_of_an_app_and_of_the_gateway_is_reported(tmp_path: Path) -> None:
     paths = [tmp_path / "first.py", tmp_path / "second.py"]
     for path in paths:
         path.write_text(APP.replace("class Spoken", f"class {path.stem.title()}"))
