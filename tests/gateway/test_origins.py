@@ -311,7 +311,7 @@ def test_what_is_no_origin_is_one_sentence(gateway: Gateway, tmp_path: Path) -> 
     assert told.returncode != 0
     assert told.stderr.strip() == (
         "fal-jupyter: --cors: 'http://page.example/path' is not a web origin; expected scheme://host or"
-        "scheme://host:port; write http://page.example"
+        " scheme://host:port; write http://page.example"
     )
 
 
