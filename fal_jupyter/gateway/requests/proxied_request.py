@@ -272,9 +272,7 @@ class ProxiedRequest:
         finished = response.finished
         if not finished:
             record.status = head.status
-        record.begin(
-            body, keep=not description.websocket or head.status != 101
-        )  # a WebSocket's frames are not recorded
+        record.begin(body, keep=not description.websocket or head.status != 101)  # WebSocket frames are not stored
         headers = head.sorted()
         if headers.for_gateway:
             head_json = self._note_headers(headers.for_gateway, head, head_json)
