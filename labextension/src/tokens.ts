@@ -11,7 +11,7 @@ export interface IFalConnection {
   /** The host of every panel: requests, the feed's store, and what the other plugins offer. */
   readonly host: LabHost;
   readonly preferences: Preferences;
-  /** Let panels use what only this page can do; they show no control for what nobody offers. */
+  /** Let panels use what only this page can do; they show no control for what no plugin offers. */
   offer(abilities: PageAbilities): void;
 }
 export const IFalConnection = new Token<IFalConnection>(

@@ -163,7 +163,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     crash.locator('[data-tab="config"]').click()
     crash.locator('[data-option="max_concurrency"]').fill("3")
     crash.get_by_role("button", name="Write to cell").click()
-    expect(crash.locator(".fj-config-told")).to_contain_text("Written to the cell: max_concurrency = 3")
+    expect(crash.locator(".fj-config-message")).to_contain_text("Written to the cell: max_concurrency = 3")
     source = page.evaluate(f"{ACTIVE}.widgets[3].model.sharedModel.getSource()")
     assert "class Broken(fal.App):\n    max_concurrency = 3\n" in source
     expect(broken.locator(".fj-cell-chip")).to_contain_text("r2 serves · edited")

@@ -283,8 +283,7 @@ export interface CardData {
 }
 
 /**
- * Where an app stands for a panel: `gone` is one that is not at the gateway any more, as it was known last
- * (kept_host.mjs).
+ * An app as a panel knows it: `gone` marks the last known state of one that the gateway no longer has (kept_host.mjs).
  */
 /** `ended_by`: what took it away, its kernel or program where it is left out. */
 export type KnownApp = AppState & { gone?: boolean; ended?: number; ended_by?: "gateway" };
@@ -344,7 +343,7 @@ export interface Host {
   readonly store: Store;
   /** What was saved with the notebook, where `kind` is "saved". */
   readonly picture?: Picture | null;
-  /** Ask the gateway. Never throws for a status; throws an Error with one sentence where nobody answers. */
+  /** Ask the gateway. Never throws for a status; throws an Error with one sentence if no answer comes. */
   ask(method: "GET" | "POST" | "DELETE", path: string, asked?: Asked): Promise<Answered>;
   /** The address of an app's endpoints as a browser reaches it, or "" where there is none. */
   address(app: AppState): string;

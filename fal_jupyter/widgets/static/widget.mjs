@@ -18,7 +18,7 @@ import { timelinePanel } from "./scaling/timeline.mjs";
  * @param {import("./types.d.ts").Host} host
  * @param {CardData} card
  * @param {AbortSignal} signal
- * @returns {{refresh: () => void} | void} for a card: what was told of it has changed
+ * @returns {{refresh: () => void} | void} for a card: call it when the card's data has changed
  */
 export function drawPanel(root, host, card, signal) {
   ensureStyle(root);

@@ -1,7 +1,7 @@
 /**
  * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card
  * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
- * Nothing is done between two saves: a notebook that nobody touched stays unmodified.
+ * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
 import { ownerWords } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, View } from "../shared/types";
@@ -89,7 +89,7 @@ function endedLine(app: KnownApp, time: number): { text: string; html: string } 
   return { text, html: `<div style="opacity: 0.75; margin: 4px 0">■ ${text}</div>` };
 }
 
-/** Write into the outputs of apps that ended under this page's eyes that they did: nobody else can say so any more. */
+/** Mark the outputs of apps that ended while this page was open: only this page still knows. */
 export function markEnded(all: OutputList[], view: View, now: number): void {
   for (const outputs of all) {
     for (const { at, card } of cardsOf(outputs)) {

@@ -16,7 +16,7 @@ export type PageAbilities = Pick<
   Partial<Host>,
   "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
 > & {
-  /** Go from a card to the cell that it stands below. */
+  /** Go from a card to the cell above it. */
   leaveCard?(node: Node): void;
 };
 export type LabHost = Host & PageAbilities;
@@ -73,7 +73,7 @@ export function createHost(settings: ServerConnection.ISettings, preferences: Pr
   };
 }
 
-/** Have one feed from now on, but none while nobody looks: `read` reads until its signal aborts. */
+/** Keep one feed open while something is shown: `read` reads until its signal aborts. */
 function readWhileSeen(read: (signal: AbortSignal) => void, preferences: Preferences): void {
   let feed: AbortController | null = null;
   let timer = 0;

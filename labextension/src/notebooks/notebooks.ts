@@ -74,8 +74,8 @@ export class Notebooks {
   /** The notebook that the user looks at. */
   get current(): NotebookPanel | null {
     const widget = this.app.shell.currentWidget;
-    const found = [...this.panels].find((panel) => panel === widget || panel.node.contains(document.activeElement));
-    return found ?? [...this.panels].find((panel) => panel.isVisible) ?? null;
+    const panel = [...this.panels].find((panel) => panel === widget || panel.node.contains(document.activeElement));
+    return panel ?? [...this.panels].find((panel) => panel.isVisible) ?? null;
   }
 
   /** True where the notebook that the user looks at made the app. */
@@ -99,20 +99,20 @@ export class Notebooks {
 
   /** Show the cell that made an app, or the one of an id; false where no open notebook has it. */
   goToCell(alias: string, id = ""): boolean {
-    const found = id ? this.find((cell) => cell.model.id === id) : this.cellOf(alias);
-    if (found) {
-      void this.show(found);
+    const location = id ? this.find((cell) => cell.model.id === id) : this.cellOf(alias);
+    if (location) {
+      void this.show(location);
     }
-    return found !== null;
+    return location !== null;
   }
 
   /** Run the cell that made an app. */
   async runCell(alias: string): Promise<void> {
-    const found = this.cellOf(alias);
-    if (!found) {
+    const location = this.cellOf(alias);
+    if (!location) {
       throw new Error(`No open notebook has the cell of ${alias}.`);
     }
-    await this.run(found);
+    await this.run(location);
   }
 
   /** Put the focus into the card of the active cell, else into the nearest one above it or below. */
@@ -134,7 +134,7 @@ export class Notebooks {
     place?.focus({ preventScroll: true });
   }
 
-  /** Go from a card to the cell that it stands below. */
+  /** Go from a card to the cell above it. */
   leaveCard(node: Node): void {
     const panel = [...this.panels].find((one) => one.node.contains(node));
     const cell = panel?.content.widgets.find((one) => one.node.contains(node));
@@ -148,25 +148,25 @@ export class Notebooks {
   /** Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. */
   async goToLine(alias: string, line: number, text: string): Promise<void> {
     const says = (cell: Cell) => sourceOf(cell).split("\n")[line - 1]?.trim() === text.trim();
-    const found = this.find((cell) => makesApp(cell, alias) && says(cell)) ?? this.find(says) ?? this.cellOf(alias);
-    if (!found) {
+    const location = this.find((cell) => makesApp(cell, alias) && says(cell)) ?? this.find(says) ?? this.cellOf(alias);
+    if (!location) {
       throw new Error(`No open notebook has the cell of ${alias}.`);
     }
-    await this.show(found);
-    await found.cell.ready;
-    found.panel.content.mode = "edit";
-    found.cell.editor?.setCursorPosition({ line: line - 1, column: 0 });
-    found.cell.editor?.focus();
+    await this.show(location);
+    await location.cell.ready;
+    location.panel.content.mode = "edit";
+    location.cell.editor?.setCursorPosition({ line: line - 1, column: 0 });
+    location.cell.editor?.focus();
   }
 
   /** Write options into the class of an app, in its cell. */
   async writeToCell(alias: string, className: string, values: Record<string, number>): Promise<void> {
-    const found = this.cellOf(alias);
-    if (!found) {
+    const location = this.cellOf(alias);
+    if (!location) {
       throw new Error(`No open notebook has the cell of ${alias}.`);
     }
-    const source = withOptions(sourceOf(found.cell), className, values);
-    found.cell.model.sharedModel.setSource(source);
+    const source = withOptions(sourceOf(location.cell), className, values);
+    location.cell.model.sharedModel.setSource(source);
   }
 
   /** The cell that made an app; where none is known to have, one that shows its card. */
@@ -209,14 +209,14 @@ export class Notebooks {
    * Run one cell. Its kernel gets the extension first: after a restart it does not have it, and the run would end with
    * the loss of the card.
    */
-  async run(found: CellLocation): Promise<void> {
+  async run(location: CellLocation): Promise<void> {
     const { commands } = this.app;
-    await this.activateInView(found);
-    if (isAppCell(sourceOf(found.cell))) {
-      await loadExtension(found.panel.sessionContext, () => commands.execute("notebook:change-kernel"));
-      await this.activateInView(found); // the user may have gone elsewhere meanwhile, and what runs is the active cell
+    await this.activateInView(location);
+    if (isAppCell(sourceOf(location.cell))) {
+      await loadExtension(location.panel.sessionContext, () => commands.execute("notebook:change-kernel"));
+      await this.activateInView(location); // the user may have gone elsewhere meanwhile, and what runs is the active cell
     }
-    const { content } = found.panel;
+    const { content } = location.panel;
     content.deselectAll?.();
     const scrollAgain = withoutNextScroll(content, content.activeCellIndex);
     try {

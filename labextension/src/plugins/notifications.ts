@@ -45,7 +45,7 @@ export class Notifier {
     }
   }
 
-  /** The error itself stands at the app's cell: the notification leads there, or to the logs of an app without a cell. */
+  /** The error itself is shown at the app's cell: the notification leads there, or to the logs of an app without a cell. */
   private notifyOfFailure(app: AppState, behind: boolean): void {
     const { goToCell, openLogs } = this.host;
     const hasCell = app.owner_kind === "kernel" && goToCell;

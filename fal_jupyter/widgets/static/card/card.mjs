@@ -1,5 +1,5 @@
 // @ts-check
-/** The card under an app's cell: how it stands, and everything that can be done with it, in tabs. */
+/** The card under an app's cell: its state, and everything that can be done with it, in tabs. */
 import { button, h, replace, scheduler, tabList, update } from "../elements/dom.mjs";
 import { appLook, appMark, cardStates, isBuilding, newestFailed } from "./card_states.mjs";
 import { configPanel } from "../scaling/config.mjs";
@@ -36,7 +36,7 @@ export function revisionWords(app) {
     app.serving && app.serving !== app.revision
       ? `r${app.serving} serves, r${app.revision} ${newestFailed(app) ? "failed" : "is starting"}`
       : `r${app.revision}`;
-  const told =
+  const change =
     {
       new: "",
       nothing: "nothing changed",
@@ -44,7 +44,7 @@ export function revisionWords(app) {
       rebuild: `rebuilt: ${app.told}`,
       restart: app.told,
     }[app.verdict] ?? app.told;
-  return told ? `${shown} ${told}` : shown;
+  return change ? `${shown} ${change}` : shown;
 }
 
 /** Runners in words, each in one of them: `2 ready · 1 busy · 1 starting`. @param {AppState} app */
@@ -59,8 +59,8 @@ export function runnerWords(app) {
   ];
   return (
     parts
-      .filter(([found]) => found)
-      .map(([found, word]) => `${found} ${word}`)
+      .filter(([runners]) => runners)
+      .map(([runners, word]) => `${runners} ${word}`)
       .join(" · ") || "0"
   );
 }
@@ -177,7 +177,7 @@ function greyMark(app) {
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
- * @param {import("../types.d.ts").CardData} card what its cell told last: it may change, after which `refresh` is called
+ * @param {import("../types.d.ts").CardData} card the last data from its cell; after a change of it `refresh` is called
  * @param {AbortSignal} signal
  * @returns {{refresh: () => void}}
  */
@@ -189,7 +189,7 @@ class CardPanel {
   /**
    * @param {HTMLElement} root
    * @param {import("../types.d.ts").Host} host
-   * @param {import("../types.d.ts").CardData} card what its cell told last: it may change, after which `refresh` is called
+   * @param {import("../types.d.ts").CardData} card the last data from its cell; after a change of it `refresh` is called
    * @param {AbortSignal} signal
    */
   constructor(root, host, card, signal) {
@@ -208,7 +208,7 @@ class CardPanel {
       this.signal,
     );
     this.headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
-    this.told = h("div", { class: "fj-card-told", role: "alert" });
+    this.message = h("div", { class: "fj-card-message", role: "alert" });
     this.about = h("details", { class: "fj-about", hidden: true });
     this.actions = h("span", { class: "fj-with-menu fj-head-actions" });
     this.facts = h("div", { class: "fj-facts" });
@@ -281,7 +281,7 @@ class CardPanel {
       head,
       this.facts,
       this.about,
-      this.told,
+      this.message,
       this.body,
     );
   }
@@ -323,12 +323,12 @@ class CardPanel {
 
   act(/** @type {"start" | "stop" | "restart" | "unload"} */ action) {
     return async () => {
-      replace(this.told);
+      replace(this.message);
       try {
-        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.told));
+        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.message));
       } catch (error) {
         replace(
-          this.told,
+          this.message,
           h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
         );
       }

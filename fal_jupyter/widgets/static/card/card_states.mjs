@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * How the app of a card stands: one line that is always there, and what takes the place of the form while there is no
+ * The state of a card's app: one line that is always there, and what takes the place of the form while there is no
  * runner.
  */
 import { button, h, replace, update } from "../elements/dom.mjs";
@@ -39,7 +39,7 @@ function endedWords(app) {
 }
 
 /**
- * How an app stands as a mark of it: what could not start is said also where an older revision answers.
+ * The state of an app as a mark; a revision that failed to start is marked even while an older one answers.
  * @param {AppState} app
  */
 export function appLook(app) {
@@ -48,7 +48,7 @@ export function appLook(app) {
     : stateLook(app.state);
 }
 
-/** How an app stands: glyph and word. @param {AppState} app @param {string} [before] a word before that of the mark */
+/** The state of an app: glyph and word. @param {AppState} app @param {string} [before] a word before that of the mark */
 export function appMark(app, before = "") {
   const look = appLook(app);
   return h(
@@ -80,8 +80,8 @@ export function setupPassed(runner, now) {
 
 /** The runner whose start is awaited. @param {AppState} app */
 export function startingRunner(app) {
-  const found = app.runners.filter((one) => one.state === "SETUP" || one.state === "PENDING");
-  return found.find((one) => one.revision === app.revision) ?? found[0];
+  const starting = app.runners.filter((one) => one.state === "SETUP" || one.state === "PENDING");
+  return starting.find((one) => one.revision === app.revision) ?? starting[0];
 }
 
 /**
@@ -128,7 +128,7 @@ class CardStates {
       "aria-label": "output of the installer",
     });
 
-    /** @type {import("../types.d.ts").Build | null} what was told last of the environment */
+    /** @type {import("../types.d.ts").Build | null} the last report on the environment */
     this.build = null;
     this.buildBegan = 0; // by this page's clock
 
@@ -158,7 +158,7 @@ class CardStates {
     if (!this.signal.aborted) this.redraw();
   }
 
-  /** Take what the cell told last of the environment. */
+  /** Take over the cell's last report on the environment. */
   readBuild() {
     if (!this.card.build || this.card.build === this.build) return;
     this.build = this.card.build;

@@ -51,7 +51,7 @@ export function withQuery(path, query) {
 }
 
 /**
- * Read the feed into `store` until `signal` aborts; reconnects by itself, and says how it stands.
+ * Read the feed into `store` until `signal` aborts; reconnects by itself, and keeps the state of the connection in the store.
  * @param {(signal: AbortSignal) => Promise<Answered>} open
  * @param {Store} store
  * @param {AbortSignal} signal
@@ -355,7 +355,7 @@ async function sendBody(body) {
 }
 
 /**
- * A saved page: there is nobody to ask.
+ * A saved page: it has no gateway to ask.
  * @param {import("../types.d.ts").CardData} card
  * @returns {Host}
  */
@@ -387,7 +387,7 @@ export async function askJson(host, method, path, asked) {
   try {
     value = await answer.json();
   } catch {
-    // an answer of somebody before the gateway: only its status counts
+    // the answer of a proxy before the gateway: only its status counts
   }
   if (answer.status >= 400)
     throw Object.assign(new Error(sentenceOf(value, answer.status)), { status: answer.status, value });

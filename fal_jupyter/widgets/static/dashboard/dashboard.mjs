@@ -198,7 +198,7 @@ class DashboardPanel {
 
     /** @type {(id: string | null) => HTMLElement | null} */
     this.markRow = () => null;
-    this.told = h("div", { role: "alert" });
+    this.message = h("div", { role: "alert" });
     ledgerPanel(memory, this.host, {}, this.signal);
     usagePanel(usage, this.host, {}, this.signal);
     this.markRow = requestsPanel(requests, this.host, { open: this.inspect }, this.signal).choose;
@@ -280,10 +280,10 @@ class DashboardPanel {
     return async () => {
       try {
         await actOnApp(this.host, alias, action);
-        replace(this.told);
+        replace(this.message);
       } catch (error) {
         replace(
-          this.told,
+          this.message,
           h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
         );
       }
@@ -356,7 +356,7 @@ class DashboardPanel {
 
   draw = () => {
     const view = this.host.store.view;
-    update(this.notice, this.noticeOf(view), this.told);
+    update(this.notice, this.noticeOf(view), this.message);
     this.drawFigures(view);
     const wanted = this.filter.value.toLowerCase();
     const isWanted = (/** @type {AppState} */ app) =>

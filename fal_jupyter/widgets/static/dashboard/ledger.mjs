@@ -45,7 +45,7 @@ export function appLetters(aliases) {
 }
 
 /**
- * The bars and their blocks: what is used by nobody known belongs to other programs.
+ * The bars and their blocks: memory that no known app uses belongs to other programs.
  * @param {View} view
  * @returns {Bar[]}
  */
@@ -176,7 +176,7 @@ class LedgerPanel {
     this.legend = h("span", { class: "fj-legend" });
     this.list = h("div", { class: "fj-ledger-bars" });
     this.readout = h("div", { class: "fj-readout", role: "status" });
-    this.told = h("div", { role: "alert" });
+    this.message = h("div", { role: "alert" });
     root.append(
       h(
         "div",
@@ -184,7 +184,7 @@ class LedgerPanel {
         h("div", { class: "fj-bar-row" }, this.legend, h("span", { class: "fj-space" }), this.table),
         this.list,
         this.readout,
-        this.told,
+        this.message,
       ),
     );
     const look = scheduler(root, signal, this.draw);
@@ -205,7 +205,7 @@ class LedgerPanel {
     try {
       const answer = await this.host.ask("DELETE", `runners/${encodeURIComponent(block.runner)}`);
       update(
-        this.told,
+        this.message,
         answer.status >= 400
           ? h(
               "div",
@@ -216,7 +216,7 @@ class LedgerPanel {
       );
     } catch (error) {
       update(
-        this.told,
+        this.message,
         h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
       );
     }
@@ -447,16 +447,16 @@ class LedgerPanel {
  * @param {import("../types.d.ts").Host} host
  */
 export function startButton(host) {
-  const told = h("span", { class: "fj-failed", role: "alert" });
+  const failure = h("span", { class: "fj-failed", role: "alert" });
   const press = async () => {
-    told.textContent = "";
+    failure.textContent = "";
     try {
       const answer = await host.ask("POST", "start");
       if (answer.status >= 400)
-        told.textContent = (await answer.json()).detail ?? `the server answered ${answer.status}`;
+        failure.textContent = (await answer.json()).detail ?? `the server answered ${answer.status}`;
     } catch (error) {
-      told.textContent = error instanceof Error ? error.message : String(error);
+      failure.textContent = error instanceof Error ? error.message : String(error);
     }
   };
-  return h("span", null, button("Start a gateway", press), " ", told);
+  return h("span", null, button("Start a gateway", press), " ", failure);
 }

@@ -92,7 +92,7 @@ function setHandler(element, type, handler) {
 /**
  * Make `node` look as `replace` would, but keep the nodes that are there: focus, hover and a press in progress survive,
  * and nothing is built anew that only changed its text. Children with `data-key` (or `data-request`, `data-app`) are
- * told apart by it, others by their place. Listeners have to come from `h` and to use `event.currentTarget`, since the
+ * matched by it, others by their place. Listeners have to come from `h` and to use `event.currentTarget`, since the
  * element they were written for may never reach the page.
  * @param {Element} node
  * @param {...Child} children
@@ -197,7 +197,7 @@ export function replace(node, ...children) {
 }
 
 /**
- * Set the text of `node`, if it is another one: an unchanged node is announced to nobody.
+ * Set the text of `node`, if it is another one: screen readers announce nothing for an unchanged node.
  * @param {Node} node
  * @param {string | number} text
  */

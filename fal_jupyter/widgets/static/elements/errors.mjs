@@ -1,5 +1,5 @@
 // @ts-check
-/** An error of the user's code: what it was, where in his own lines, then the whole traceback. */
+/** An error of the user's code: its message, the line of the user's code, then the whole traceback. */
 import { h } from "./dom.mjs";
 import { plural } from "../text/format.mjs";
 import { plainText } from "../text/plain.mjs";

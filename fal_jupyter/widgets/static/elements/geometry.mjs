@@ -89,7 +89,7 @@ export function usageAt(usage, moment) {
   return pointAt(usage, moment);
 }
 
-// milliseconds without a measurement after which nothing is known: it is made while somebody looks
+// milliseconds without a measurement after which nothing is known: the gateway measures only while a panel is open
 const UNMEASURED = 12000;
 
 /**
@@ -134,21 +134,21 @@ export function pathOfUsage(usage, column, from, to, x, y) {
  */
 export function clipPoints(points, from, to, pixel = 0) {
   /** @type {number[][]} */
-  const found = [];
+  const clipped = [];
   /** @type {number[][]} */
   let group = [];
   const first = firstAfter(points, from);
-  if (first > 0) found.push([from, ...points[first - 1].slice(1)]);
+  if (first > 0) clipped.push([from, ...points[first - 1].slice(1)]);
   for (let at = first; at < points.length && points[at][0] <= to; at += 1) {
     if (group.length && points[at][0] - group[0][0] >= pixel) {
-      found.push(...peakAndEnd(group));
+      clipped.push(...peakAndEnd(group));
       group = [];
     }
     group.push(points[at]);
   }
-  found.push(...peakAndEnd(group));
-  const last = found[found.length - 1];
-  return last ? [...found, [to, ...last.slice(1)]] : [];
+  clipped.push(...peakAndEnd(group));
+  const last = clipped[clipped.length - 1];
+  return last ? [...clipped, [to, ...last.slice(1)]] : [];
 }
 
 /** A group's highest counts, from its beginning on, and how it ended. @param {number[][]} group */

@@ -135,7 +135,7 @@ export function stateMark(state, word) {
   );
 }
 
-/** How a request stands, in the terms of `stateLook`. @param {import("../types.d.ts").RequestState} request */
+/** The state of a request, in the terms of `stateLook`. @param {import("../types.d.ts").RequestState} request */
 export function requestLook(request) {
   return stateLook(hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : request.state);
 }

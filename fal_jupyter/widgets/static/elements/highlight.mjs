@@ -35,11 +35,11 @@ export function programView(text, language) {
   /** @type {Node[]} */
   const nodes = [];
   let at = 0;
-  for (const found of text.matchAll(token)) {
-    if (found.index > at) nodes.push(document.createTextNode(text.slice(at, found.index)));
-    const kind = Object.entries(found.groups ?? {}).find(([, one]) => one !== undefined)?.[0];
-    nodes.push(h("span", { class: `fj-code-${kind}` }, found[0]));
-    at = found.index + found[0].length;
+  for (const match of text.matchAll(token)) {
+    if (match.index > at) nodes.push(document.createTextNode(text.slice(at, match.index)));
+    const kind = Object.entries(match.groups ?? {}).find(([, one]) => one !== undefined)?.[0];
+    nodes.push(h("span", { class: `fj-code-${kind}` }, match[0]));
+    at = match.index + match[0].length;
   }
   if (at < text.length) nodes.push(document.createTextNode(text.slice(at)));
   return nodes;

@@ -39,7 +39,7 @@ function isTyped(element) {
 
 /**
  * True for a key that a panel takes for itself: what is typed, moves or presses, and what edits a text. A shortcut of
- * one letter, as D D of a notebook in command mode, is not for somebody who stands in a panel.
+ * one letter, as D D of a notebook in command mode, does not apply while a panel has the focus.
  * @param {KeyboardEvent} event
  * @param {boolean} [isMac]
  */
@@ -50,7 +50,7 @@ export function isOwnKey(event, isMac = /Mac/.test(globalThis.navigator?.platfor
   // runs the form; it must not run the cell from one place of the card and the form from another
   if (key === "Enter") return true;
   const name = key.length === 1 ? key.toLowerCase() : key;
-  // copies what is selected; and Ctrl A of a notebook would select all its cells, for somebody who does not look at them
+  // copies what is selected; and Ctrl A of a notebook would select all its cells, which are not in sight
   if (!isTyped(event.target)) return (name === "c" || name === "a") && !shiftKey && !altKey;
   if (isMac && !metaKey) return true; // Option types characters, Ctrl moves as in Emacs
   return !altKey && (shiftKey ? SHIFTED_EDITS : EDITS).has(name);
@@ -83,8 +83,8 @@ export function keepOwnKeys(frame) {
   frame.dataset.fjKeys = "";
   if (listens) return frame;
   listens = true;
-  // before anybody else in the page: whoever looks for shortcuts reads the mark, and some do so before the panel has
-  // its key
+  // in the capture phase of the window, first of all listeners: those that look for shortcuts read the mark, some of
+  // them before the panel has its key
   window.addEventListener(
     "keydown",
     (event) => {

@@ -120,7 +120,7 @@ export function phaseWords(request, now) {
 }
 
 /**
- * Round times for the axis of a request, at most four, and their words: the unit stands at the last one.
+ * Round times for the axis of a request, at most four, and their words: only the last one has the unit.
  * @param {number} whole milliseconds
  */
 export function phaseTicks(whole) {

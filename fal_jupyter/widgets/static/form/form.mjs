@@ -154,10 +154,10 @@ function json(schema, how) {
     }
   };
   const problem = () => {
-    const found = parse();
-    if (found.wrong) return found.wrong;
-    if (found.value === undefined) return how.required && !schema.nullable ? "It is required, as JSON." : "";
-    return problemOf(schema, found.value);
+    const parsed = parse();
+    if (parsed.wrong) return parsed.wrong;
+    if (parsed.value === undefined) return how.required && !schema.nullable ? "It is required, as JSON." : "";
+    return problemOf(schema, parsed.value);
   };
   return {
     element,
@@ -386,14 +386,14 @@ function either(schema, root, how) {
  * @param {(value: any) => void} use
  */
 function exampleRow(schema, start, use) {
-  const found = examplesOf(schema)
+  const examples = examplesOf(schema)
     .filter((one) => ["string", "number"].includes(typeof one))
     .slice(0, SHOWN_EXAMPLES);
-  if (!found.length || (found.length === 1 && found[0] === start)) return null;
+  if (!examples.length || (examples.length === 1 && examples[0] === start)) return null;
   return h(
     "div",
     { class: "fj-examples", role: "group", "aria-label": "examples" },
-    found.map((one) =>
+    examples.map((one) =>
       h(
         "button",
         {
@@ -425,7 +425,7 @@ export function objectForm(schema, root, how) {
   const element = h("div", { class: "fj-form" });
   const folded = h("div", { class: "fj-form" });
   for (const name of names) {
-    const found = resolveSchema(schema.properties[name], root);
+    const resolved = resolveSchema(schema.properties[name], root);
     const make = () => {
       const id = newId();
       const one = control(schema.properties[name], root, {
@@ -437,11 +437,11 @@ export function objectForm(schema, root, how) {
         inJson: how.inJson,
         changed: how.changed,
       });
-      if (!fieldMedia(found, { name, inJson: how.inJson }))
+      if (!fieldMedia(resolved, { name, inJson: how.inJson }))
         one.element.append(
           exampleRow(
-            found,
-            startOf(found, how.examples !== false),
+            resolved,
+            startOf(resolved, how.examples !== false),
             (value) => (one.write(value), one.problem(), how.changed()),
           ) ?? "",
         );
@@ -455,7 +455,7 @@ export function objectForm(schema, root, how) {
     };
     const row = fieldRow(schemaTexts([schema.properties[name], required.has(name)], root), how.former?.get(name), make);
     rows.set(name, row);
-    (found.ui?.hidden ? folded : element).append(...row.nodes);
+    (resolved.ui?.hidden ? folded : element).append(...row.nodes);
   }
   if (folded.childNodes.length)
     element.append(
@@ -469,8 +469,8 @@ export function objectForm(schema, root, how) {
       /** @type {Record<string, any>} */
       const value = {};
       for (const [name, { control: one }] of rows) {
-        const found = one.read();
-        if (found !== undefined) value[name] = found;
+        const entered = one.read();
+        if (entered !== undefined) value[name] = entered;
       }
       return value;
     },

@@ -17,9 +17,9 @@ function bytesOf(address) {
  * @returns {{type: string, name: string} | null}
  */
 export function dataAddress(text) {
-  const found = /^data:([\w.+-]+\/[\w.+-]+)((?:;[^,;]*)*),/.exec(text);
-  const name = /;name=([^;]*)/.exec(found?.[2] ?? "")?.[1] ?? "";
-  return found && { type: found[1], name: decodeURIComponent(name) };
+  const match = /^data:([\w.+-]+\/[\w.+-]+)((?:;[^,;]*)*),/.exec(text);
+  const name = /;name=([^;]*)/.exec(match?.[2] ?? "")?.[1] ?? "";
+  return match && { type: match[1], name: decodeURIComponent(name) };
 }
 
 /**

@@ -40,9 +40,9 @@ const drafts = new Map();
  * @returns {Draft}
  */
 export function takeDraft(alias) {
-  const found = drafts.get(alias);
+  const draft = drafts.get(alias);
   drafts.delete(alias);
-  return found ?? { path: "", forms: new Map(), changed: () => undefined };
+  return draft ?? { path: "", forms: new Map(), changed: () => undefined };
 }
 
 /** Keep it for the next panel of the app. @param {string} alias @param {Draft} draft */

@@ -29,7 +29,7 @@ export function readFile(chosen) {
   });
 }
 
-/** What it is: a file that was read by its path is only said to be bytes. @param {Picked} picked */
+/** The media type of a file: one that was read by its path is only declared as bytes. @param {Picked} picked */
 function typeOf({ url, type = "" }) {
   return !type || type === "application/octet-stream" ? dataType(url) || type : type.toLowerCase();
 }
@@ -338,7 +338,7 @@ export function isFileRecord(value) {
 }
 
 /**
- * A value as it is told in words: its files by their names, no address of one and none of its bytes.
+ * A value with each file replaced by its name, without addresses and bytes.
  * @param {any} value
  * @param {number} [depth]
  * @returns {any}

@@ -23,9 +23,9 @@ const ADDRESS = /(?:^|_)(image|audio|video|file)_url$/;
 export function resolveSchema(schema, root, depth = 0) {
   if (!schema || depth > 20) return {};
   if (typeof schema.$ref === "string") {
-    const found = referredSchema(schema.$ref, root);
+    const referred = referredSchema(schema.$ref, root);
     const { $ref: _, ...rest } = schema;
-    const { description: _d, ...named } = found ?? {}; // a model's docstring says what it is, not what the field is for
+    const { description: _d, ...named } = referred ?? {}; // a model's docstring says what it is, not what the field is for
     return resolveSchema({ model: schema.$ref.split("/").pop(), ...named, ...rest }, root, depth + 1);
   }
   const choices = schema.anyOf ?? schema.oneOf;

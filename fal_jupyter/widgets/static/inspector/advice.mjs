@@ -31,11 +31,11 @@ export function waitAdvice(request, app) {
     h("span", { class: "fj-mono" }, `${name} ${value}`.trim());
   const scaling = app && app.state !== "Stopped" ? app.scaling : null;
   const most = scaling?.max_concurrency ?? Infinity;
-  const said = [];
+  const advice = [];
   if (request.cold && request.start_ms / whole >= TOLD_FROM) {
     const [kept, by] = scaling ? keptReady(scaling) : [0, ""];
     const ready = [` ${plural(kept, "runner")} ${kept === 1 ? "is" : "are"} kept ready now (`, option(by, kept), ")"];
-    said.push(
+    advice.push(
       h(
         "p",
         null,
@@ -58,7 +58,7 @@ export function waitAdvice(request, app) {
     );
   }
   if (request.queue_ms / whole >= TOLD_FROM && request.queue_ms >= WORTH) {
-    said.push(
+    advice.push(
       h(
         "p",
         null,
@@ -69,5 +69,5 @@ export function waitAdvice(request, app) {
       ),
     );
   }
-  return said;
+  return advice;
 }

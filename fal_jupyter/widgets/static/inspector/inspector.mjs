@@ -325,12 +325,12 @@ class InspectorPanel {
   again(/** @type {import("../types.d.ts").RequestState} */ request) {
     const input = this.detail?.input;
     if (!input || input.truncated || this.host.kind === "saved") return null;
-    const told = h("span", { class: "fj-muted", "aria-live": "polite" });
+    const message = h("span", { class: "fj-muted", "aria-live": "polite" });
     const say = (/** @type {any} */ error) =>
-      (told.textContent = error instanceof Error ? error.message : String(error));
+      (message.textContent = error instanceof Error ? error.message : String(error));
     const copy = (/** @type {string} */ word, /** @type {string} */ text) =>
       button([glyph("copy"), `Copy as ${word}`], () =>
-        this.host.copy(text).then(() => (told.textContent = `copied as ${word}`), say),
+        this.host.copy(text).then(() => (message.textContent = `copied as ${word}`), say),
       );
     const programs =
       this.detail &&
@@ -349,7 +349,7 @@ class InspectorPanel {
           headers,
           body: data,
         });
-        told.textContent = `called again as ${made.request_id.slice(0, 8)}`;
+        message.textContent = `called again as ${made.request_id.slice(0, 8)}`;
       } catch (error) {
         say(error);
       }
@@ -363,7 +363,7 @@ class InspectorPanel {
         : null,
       button([glyph("restart"), "Call again"], press),
       programs ? [copy("Python", programs.python), copy("curl", programs.curl)] : null,
-      told,
+      message,
     ];
   }
 

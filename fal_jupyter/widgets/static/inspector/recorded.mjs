@@ -7,16 +7,16 @@ import { PLACEHOLDER, snippetsOf, streams } from "../snippets/snippets.mjs";
 /** @typedef {import("../types.d.ts").RequestDetail} RequestDetail */
 
 /**
- * A query's parameters; one that stands there several times is a list.
+ * A query's parameters; one that occurs several times is a list.
  * @param {string} text
  * @returns {Record<string, any>}
  */
 export function queryValues(text) {
   /** @type {Record<string, any>} */
-  const found = {};
+  const parameters = {};
   for (const [name, value] of new URLSearchParams(text))
-    found[name] = name in found ? [found[name], value].flat() : value;
-  return found;
+    parameters[name] = name in parameters ? [parameters[name], value].flat() : value;
+  return parameters;
 }
 
 /**

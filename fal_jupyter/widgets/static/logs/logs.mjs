@@ -27,11 +27,11 @@ const LEVEL_WORDS = ["debug", "", "warning", "error"];
 
 /** 0 debug, 1 info, 2 warning, 3 error; 1 where the line says nothing. @param {string} text */
 export function levelOf(text) {
-  const found =
+  const level =
     /^.{0,80}?\b(DEBUG|TRACE|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b(?![\w-])/.exec(text)?.[1] ??
     /^\s*\[?(debug|info|warning|error)\s*[:\]]/i.exec(text)?.[1].toUpperCase();
-  if (found)
-    return found === "DEBUG" || found === "TRACE" ? 0 : found === "INFO" ? 1 : found.startsWith("WARN") ? 2 : 3;
+  if (level)
+    return level === "DEBUG" || level === "TRACE" ? 0 : level === "INFO" ? 1 : level.startsWith("WARN") ? 2 : 3;
   if (/^[\w.]*(Error|Exception|Interrupt|Exit)\b(:|$)/.test(text)) return 3;
   return /\b\w*Warning:/.test(text) ? 2 : 1;
 }
@@ -121,7 +121,7 @@ class LogsPanel {
       id: newId(),
       onchange: () => ((this.request = this.requests.value), this.ask()),
     });
-    this.told = h("span", { class: "fj-muted", role: "status" });
+    this.message = h("span", { class: "fj-muted", role: "status" });
     this.follow = button("Follow", () => this.setFollow(!this.follows), {
       "aria-pressed": "true",
       title: "Stay at the last line",
@@ -137,7 +137,7 @@ class LogsPanel {
         this.runners,
         this.requests,
         h("span", { class: "fj-space" }),
-        this.told,
+        this.message,
         this.follow,
         iconButton("copy", "Copy the lines", () => this.host.copy(this.place.textContent ?? "")),
         this.pauseButton(),
@@ -196,7 +196,7 @@ class LogsPanel {
     this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
-  /** Whether the box has another size than before, so that its scrolling was nobody's wish. */
+  /** Whether the size of the box has changed, so that the user did not scroll it. */
   resized = () => {
     const now = `${this.place.clientWidth} ${this.place.clientHeight}`;
     if (now === this.size) return false;
@@ -229,28 +229,28 @@ class LogsPanel {
   }
 
   tell() {
-    const found = this.shownLines();
-    if (this.follows) this.newest = found.at(-1)?.key ?? "";
-    const fresh = this.follows ? 0 : found.length - 1 - found.findIndex((one) => one.key === this.newest);
+    const lines = this.shownLines();
+    if (this.follows) this.newest = lines.at(-1)?.key ?? "";
+    const fresh = this.follows ? 0 : lines.length - 1 - lines.findIndex((one) => one.key === this.newest);
     const cut =
-      this.host.kind === "saved" && found.length && found.length === this.lines.length
+      this.host.kind === "saved" && lines.length && lines.length === this.lines.length
         ? `the last ${plural(this.lines.length, "line")}, as saved`
-        : this.lines.length >= LINES && found.length === this.lines.length
+        : this.lines.length >= LINES && lines.length === this.lines.length
           ? `the last ${plural(LINES, "line")}`
-          : found.length < this.lines.length
-            ? `${found.length} of ${plural(this.lines.length, "line")}`
+          : lines.length < this.lines.length
+            ? `${lines.length} of ${plural(this.lines.length, "line")}`
             : "";
-    setText(this.told, fresh > 0 && this.newest ? `${fresh} new` : cut);
+    setText(this.message, fresh > 0 && this.newest ? `${fresh} new` : cut);
   }
 
   show() {
     const wanted = this.filter.value.toLowerCase();
-    const found = this.shownLines();
+    const lines = this.shownLines();
     const top = this.place.scrollTop;
-    if (found.length)
+    if (lines.length)
       update(
         this.place,
-        found.map((one) => logLineView(one, wanted)),
+        lines.map((one) => logLineView(one, wanted)),
       );
     else update(this.place, this.lines.length ? "No line fits the filter.\n" : this.nothing());
     this.place.scrollTop = this.follows ? this.place.scrollHeight : top;
@@ -311,7 +311,7 @@ class LogsPanel {
       this.host.store.view.apps.find((one) => one.alias === this.alias)
     );
     const now = app ? `${app.log} ${this.runner} ${this.request}` : "";
-    if (!this.lines.length) this.show(); // what is said of it depends on how the app stands
+    if (!this.lines.length) this.show(); // the sentence in its place depends on the state of the app
     if (this.busy || this.paused || this.host.kind === "saved" || !app || app.gone || now === this.known) return;
     this.busy = true;
     this.known = now;
@@ -328,7 +328,7 @@ class LogsPanel {
       if (!this.signal.aborted) this.show();
     } catch (error) {
       this.busy = false;
-      if (!this.signal.aborted) setText(this.told, error instanceof Error ? error.message : String(error));
+      if (!this.signal.aborted) setText(this.message, error instanceof Error ? error.message : String(error));
     }
     if (
       `${this.host.store.view.apps.find((one) => one.alias === this.alias)?.log} ${this.runner} ${this.request}` !==

@@ -71,12 +71,12 @@ export function refusalView(detail) {
   } catch {
     return null;
   }
-  const said = value?.detail ?? value?.error ?? value?.message;
+  const reason = value?.detail ?? value?.error ?? value?.message;
   const sentences =
-    typeof said === "string"
-      ? [said]
-      : Array.isArray(said)
-        ? said
+    typeof reason === "string"
+      ? [reason]
+      : Array.isArray(reason)
+        ? reason
             .slice(0, 20)
             .map(fieldSentence)
             .filter((one) => one !== null)

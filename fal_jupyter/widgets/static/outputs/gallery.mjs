@@ -53,9 +53,9 @@ export function keptValue(body) {
 
 /** The inputs in a line: texts first, then the rest; files are named only. @param {any} input */
 export function inputWords(input) {
-  const told = withFilesNamed(input);
-  if (told === null || typeof told !== "object") return told === undefined ? "" : plainText(String(told));
-  const entries = Object.entries(told).filter(
+  const named = withFilesNamed(input);
+  if (named === null || typeof named !== "object") return named === undefined ? "" : plainText(String(named));
+  const entries = Object.entries(named).filter(
     ([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length),
   );
   const rank = (/** @type {[string, any]} */ [name, one]) => (typeof one === "string" && one === input[name] ? 0 : 1);
@@ -122,13 +122,13 @@ class GalleryPanel {
     /** @type {Set<string>} */
     this.asking = new Set();
     this.most = AT_A_TIME;
-    this.told = h("span", { class: "fj-muted", role: "status" });
+    this.message = h("span", { class: "fj-muted", role: "status" });
     this.note = h("span", { class: "fj-muted", role: "status" });
     this.list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${this.alias}` });
     this.more = button("Show earlier ones", () => ((this.most += AT_A_TIME), look()), { hidden: true });
     this.empty = h("p", { class: "fj-empty" });
     this.root.append(
-      h("div", { class: "fj-bar-row" }, this.told, h("span", { class: "fj-space" }), this.note),
+      h("div", { class: "fj-bar-row" }, this.message, h("span", { class: "fj-space" }), this.note),
       this.list,
       this.empty,
       h("div", { class: "fj-bar-row" }, this.more),
@@ -183,7 +183,7 @@ class GalleryPanel {
   /** Small copies, as the notebook has them: of a saved card, and of an app that ended with its kernel. */
   drawSaved() {
     const outputs = this.host.picture?.outputs ?? [];
-    setText(this.told, `the last ${plural(outputs.length, "output")}, as saved`);
+    setText(this.message, `the last ${plural(outputs.length, "output")}, as saved`);
     this.list.replaceChildren(
       ...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)),
     );
@@ -211,9 +211,9 @@ class GalleryPanel {
 
   draw = () => {
     const candidates = this.host.store.view.requests.filter((one) => one.alias === this.alias && mayHaveOutput(one));
-    const found = candidates.filter((one) => this.known.get(one.id));
-    if (!found.length && this.host.picture?.outputs?.length) return this.drawSaved();
-    const shown = found.slice(0, this.most);
+    const readable = candidates.filter((one) => this.known.get(one.id));
+    if (!readable.length && this.host.picture?.outputs?.length) return this.drawSaved();
+    const shown = readable.slice(0, this.most);
     const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => this.known.get(one.id)));
     if (wanted.length !== this.list.children.length || wanted.some((one, at) => this.list.children[at] !== one)) {
       for (const one of [...this.list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (one))) one.remove();
@@ -221,8 +221,8 @@ class GalleryPanel {
         if (this.list.children[at] !== one) this.list.insertBefore(one, this.list.children[at] ?? null);
     }
     const unread = candidates.filter((one) => !this.known.has(one.id));
-    this.more.hidden = !(found.length > this.most || (unread.length && found.length >= this.most));
-    setText(this.told, outputsWords(shown.length, candidates.length));
+    this.more.hidden = !(readable.length > this.most || (unread.length && readable.length >= this.most));
+    setText(this.message, outputsWords(shown.length, candidates.length));
     this.empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
       this.host.store.view.apps.find((one) => one.alias === this.alias)
@@ -242,7 +242,7 @@ class GalleryPanel {
     );
     if (this.host.kind === "saved" || gone || this.host.store.view.link !== "live") return;
     for (const request of unread.slice(0, this.most * 4)) {
-      if (this.asking.size >= ASKED_AT_ONCE || found.length + this.asking.size >= this.most) break;
+      if (this.asking.size >= ASKED_AT_ONCE || readable.length + this.asking.size >= this.most) break;
       if (!this.asking.has(request.id)) this.ask(request);
     }
   };

@@ -44,13 +44,13 @@ export function shownKind(type) {
 /**
  * The type of what lies at an address, "" where it is nothing that is shown.
  * @param {string} address
- * @param {string} said
+ * @param {string} declared
  */
-function typeAt(address, said) {
+function typeAt(address, declared) {
   if (/^data:/i.test(address)) return dataType(address);
   if (!/^https?:\/\//i.test(address)) return "";
   return (
-    (said === "application/octet-stream" ? "" : said) ||
+    (declared === "application/octet-stream" ? "" : declared) ||
     (BY_ENDING[/\.(\w{3,4})(?:[?#]|$)/.exec(address.slice(-2000))?.[1].toLowerCase() ?? ""] ?? "")
   );
 }
@@ -62,15 +62,15 @@ function typeAt(address, said) {
  */
 export function mediaIn(value) {
   /** @type {Map<string, Medium>} */
-  const found = new Map();
+  const media = new Map();
   let looked = 0;
   const take = (/** @type {string} */ address, /** @type {any} */ file) => {
     const type = typeAt(address, typeof file.content_type === "string" ? baseType(file.content_type) : "");
-    if (!shownKind(type) || found.has(address)) return;
+    if (!shownKind(type) || media.has(address)) return;
     const given = typeof file.file_name === "string" ? file.file_name : "";
     // a made-up name says nothing
     const name = !given || /^[\da-f]{16,}\./i.test(given) ? type.replace("/", ".") : given;
-    found.set(address, {
+    media.set(address, {
       address,
       type,
       name: plainText(name.slice(0, 200)),
@@ -79,7 +79,7 @@ export function mediaIn(value) {
   };
   const walk = (/** @type {any} */ one, /** @type {number} */ depth) => {
     looked += 1;
-    if (looked > MOST_LOOKED_AT || found.size >= MOST_MEDIA) return;
+    if (looked > MOST_LOOKED_AT || media.size >= MOST_MEDIA) return;
     if (typeof one === "string") take(one, {});
     else if (one !== null && typeof one === "object" && depth < DEEPEST_MEDIA) {
       if (typeof one.url === "string") take(one.url, one);
@@ -87,7 +87,7 @@ export function mediaIn(value) {
     }
   };
   walk(value, 0);
-  return [...found.values()];
+  return [...media.values()];
 }
 
 /**

@@ -62,7 +62,7 @@ class StreamView {
     this.decoder = new TextDecoder();
 
     /** @type {{at: number, data: string, value: any, isJson: boolean}[]} those that are not listed yet */
-    this.fresh = [];
+    this.unlisted = [];
     this.rest = "";
     this.joined = "";
     this.joinedSize = 0;
@@ -83,7 +83,11 @@ class StreamView {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
 
-    this.told = h("span", { class: "fj-muted", role: "status", "aria-live": "off" }, "waiting for the first event …");
+    this.message = h(
+      "span",
+      { class: "fj-muted", role: "status", "aria-live": "off" },
+      "waiting for the first event …",
+    );
     this.note = h("span", { class: "fj-muted" });
     this.text = h("div", { class: "fj-stream-text" });
     this.list = h("ol", { class: "fj-stream-events" });
@@ -105,7 +109,7 @@ class StreamView {
         { class: "fj-bar-row" },
         h("span", { class: "fj-choices", role: "group", "aria-label": "show the stream as" }, this.choices),
         h("span", { class: "fj-space" }),
-        this.told,
+        this.message,
       ),
       this.box,
       this.note,
@@ -167,8 +171,8 @@ class StreamView {
       this.joined = (this.joined + added).slice(-KEPT_STREAM);
     }
     if (value !== null && typeof value === "object") this.latest = value;
-    this.fresh.push({ at: this.events, data, value, isJson });
-    if (this.fresh.length > LISTED_EVENTS) this.fresh = this.fresh.slice(-LISTED_EVENTS);
+    this.unlisted.push({ at: this.events, data, value, isJson });
+    if (this.unlisted.length > LISTED_EVENTS) this.unlisted = this.unlisted.slice(-LISTED_EVENTS);
   }
 
   row(/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) {
@@ -188,12 +192,12 @@ class StreamView {
     const atEnd = this.box.scrollTop + this.box.clientHeight >= this.box.scrollHeight - 8;
     if (this.chosen === "text") setText(this.text, plainText(this.joined));
     if (this.chosen === "raw") setText(this.lines, plainText(this.raw));
-    for (const one of this.fresh) this.list.append(this.row(one));
-    this.fresh = [];
+    for (const one of this.unlisted) this.list.append(this.row(one));
+    this.unlisted = [];
     while (this.list.childElementCount > LISTED_EVENTS) this.list.firstElementChild?.remove();
     if (atEnd) this.box.scrollTop = this.box.scrollHeight;
     if (this.events)
-      setText(this.told, [plural(this.events, "event"), this.times || this.rateSoFar()].filter(Boolean).join(" · "));
+      setText(this.message, [plural(this.events, "event"), this.times || this.rateSoFar()].filter(Boolean).join(" · "));
     const cut = {
       text:
         this.joinedSize > this.joined.length
@@ -205,11 +209,11 @@ class StreamView {
         this.rawSize > this.raw.length ? `the last ${bytes(this.raw.length)} of ${bytes(this.rawSize)} are shown` : "",
     }[this.chosen];
     setText(this.note, cut ?? "");
-    const found = this.latest === null ? [] : mediaIn(this.latest);
-    const now = found.map((one) => one.address).join(" ");
+    const media = this.latest === null ? [] : mediaIn(this.latest);
+    const now = media.map((one) => one.address).join(" ");
     if (now && now !== this.shownMedia) {
       this.shownMedia = now;
-      replace(this.media, mediaGallery(found, this.host, this.signal));
+      replace(this.media, mediaGallery(media, this.host, this.signal));
     }
   };
 
@@ -242,7 +246,7 @@ class StreamView {
     this.rest = "";
     this.later();
     this.draw();
-    if (!this.events) setText(this.told, "no event came");
+    if (!this.events) setText(this.message, "no event came");
   }
 
   /**
@@ -252,7 +256,7 @@ class StreamView {
   finish(request) {
     if (!this.events) return;
     const seconds = request.stream_ms / 1000;
-    this.told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
+    this.message.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
     this.times = [
       `first after ${duration(request.total_ms - request.stream_ms)}`,
       seconds > 0 && this.events > 1 ? rateWords(this.events - 1, seconds) : "",

@@ -43,29 +43,29 @@ const PATIENCE = 5000;
 const HIGHEST = { "": 100, s: 7200 };
 
 /**
- * What is wrong with the values, by option; the rules of the gateway, so that it is said while one types.
+ * What is wrong with the values, by option; the rules of the gateway, applied while the user types.
  * @param {OptionRule[]} rules
  * @param {Record<string, string>} typed
  * @returns {Record<string, string>}
  */
 export function problemsOf(rules, typed) {
   /** @type {Record<string, string>} */
-  const found = {};
+  const problems = {};
   for (const { name, low, high, unit } of rules) {
     const text = (typed[name] ?? "").trim();
     const value = Number(text);
     if (text === "" || !Number.isFinite(value))
-      found[name] = unit ? "Give seconds as a number: 300." : "Give a whole number.";
-    else if (!unit && !Number.isInteger(value)) found[name] = "Give a whole number.";
+      problems[name] = unit ? "Give seconds as a number: 300." : "Give a whole number.";
+    else if (!unit && !Number.isInteger(value)) problems[name] = "Give a whole number.";
     else if (value < low || (high !== null && value > high))
-      found[name] = high === null ? `It must be ${low} or more.` : `It must be ${low} to ${high}.`;
+      problems[name] = high === null ? `It must be ${low} or more.` : `It must be ${low} to ${high}.`;
   }
   const least = Number(typed.min_concurrency);
   const most = Number(typed.max_concurrency);
-  if (!found.min_concurrency && !found.max_concurrency && least > most) {
-    found.max_concurrency = `max_concurrency is ${most} but min_concurrency is ${least}. Use ${least} or more.`;
+  if (!problems.min_concurrency && !problems.max_concurrency && least > most) {
+    problems.max_concurrency = `max_concurrency is ${most} but min_concurrency is ${least}. Use ${least} or more.`;
   }
-  return found;
+  return problems;
 }
 
 /**
@@ -111,7 +111,7 @@ export function keyedValue(rule, value, key) {
 }
 
 /**
- * What stands beside an option: that it was changed and is not in force yet, else where its value comes from.
+ * The note beside an option: that it was changed and is not in force yet, else where its value comes from.
  * @param {OptionRule} rule
  * @param {import("../types.d.ts").AppState} state
  * @param {Record<string, string>} edits what was typed and is not in force yet
@@ -233,7 +233,7 @@ class ConfigPanel {
     this.patience = undefined;
     this.signal.addEventListener("abort", () => clearTimeout(this.patience));
     this.grid = h("div", { class: "fj-config" });
-    this.banner = h("div", { class: "fj-config-told", role: "status", "aria-live": "polite" });
+    this.banner = h("div", { class: "fj-config-message", role: "status", "aria-live": "polite" });
     this.apply = button([glyph("play"), "Apply live"], () => this.send(this.edited()), {
       class: "fj-button fj-primary",
     });

@@ -217,7 +217,7 @@ function axesOf({ from, to }, ticks, left, right, bottom, x) {
   ];
 }
 
-/** What stands at the left of the chart. @param {Drawn} drawn @param {number} left @param {number} requestsBottom */
+/** The labels at the left of the chart. @param {Drawn} drawn @param {number} left @param {number} requestsBottom */
 function gutterTexts({ timeline, to, cross, most }, left, requestsBottom) {
   const value = pointAt(timeline.points, cross ?? to);
   const waiting = value ? value[WAITING] : 0;

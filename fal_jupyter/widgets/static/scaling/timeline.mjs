@@ -155,7 +155,7 @@ class TimelinePanel {
     this.host = host;
     this.alias = alias;
     this.signal = signal;
-    this.standing = h("span", { class: "fj-muted fj-third" });
+    this.statusLine = h("span", { class: "fj-muted fj-third" });
     this.empty = h("p", { class: "fj-empty" });
     this.picture = svg("svg", { class: "fj-chart", tabindex: "0", role: "group", "aria-roledescription": "timeline" });
     this.list = h("div", {
@@ -190,7 +190,7 @@ class TimelinePanel {
       h(
         "span",
         { class: "fj-nowrap" },
-        this.standing,
+        this.statusLine,
         this.windowChoices(),
         this.toggle("pause", "Pause", (button) => {
           this.frozen = this.frozen
@@ -339,7 +339,7 @@ class TimelinePanel {
           ? `paused at ${clock(this.frozen.to, false)}`
           : "live, 4 updates/s"
         : `ends at ${clock(view.time, false)}`;
-    update(this.standing, view.link === "lost" ? [glyph("warning", "fj-failed"), " "] : null, status);
+    update(this.statusLine, view.link === "lost" ? [glyph("warning", "fj-failed"), " "] : null, status);
     if (!timeline || !there) {
       update(
         this.empty,

@@ -26,7 +26,7 @@ const FOLDED = "fal-jupyter:folded-sections"; // in the browser's storage
 const DRAG_FROM = 6; // pixels that the pointer moves before a press is a drag
 
 /**
- * How everything stands in a few words, failing apps first: what a status bar says.
+ * The state of all apps in a few words, failing ones first, as a status bar shows it.
  * @param {View} view
  * @returns {{shape: string, tone: string, text: string, failing: number}}
  */
@@ -91,9 +91,9 @@ class TreePanel {
     this.folded = new Set(storedFolds());
     this.current = "";
     this.starter = startButton(this.host);
-    this.told = h("div", { role: "alert" });
+    this.message = h("div", { role: "alert" });
     this.tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
-    this.frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, this.told, this.tree);
+    this.frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, this.message, this.tree);
     root.replaceChildren(keepOwnKeys(this.frame));
 
     this.closeMenu = () => {};
@@ -108,12 +108,12 @@ class TreePanel {
 
   attempt(/** @type {() => Promise<any>} */ work) {
     return async () => {
-      replace(this.told);
+      replace(this.message);
       try {
         await work();
       } catch (error) {
         replace(
-          this.told,
+          this.message,
           h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
         );
       }
@@ -387,7 +387,7 @@ class TreePanel {
       : `${one.in_flight} in flight`;
   }
 
-  /** What stands at the right of an app's row. @param {AppState} app @param {View} view */
+  /** The right end of an app's row. @param {AppState} app @param {View} view */
   asideOf(app, view) {
     if (app.state === "Ready" && !newestFailed(app)) return app.stats.rate > 0 ? rate(app.stats.rate) : undefined;
     const again = (app.failure?.retry_at ?? 0) - gatewayNow(view);

@@ -57,12 +57,12 @@ function withFiles(value, names, holder) {
     const type = dataType(value);
     if (!/^[\w.+-]+\/[\w.+-]+$/.test(type)) return value;
     const own = holder?.file_name;
-    const wished =
+    const preferred =
       typeof own === "string" && /^[\w-][\w.-]{0,80}$/.test(own) && !/^[\da-f]{16,}\./i.test(own)
         ? own
         : fileNameOf(type);
-    let name = wished;
-    for (let at = 2; names.has(name); at += 1) name = wished.replace(/(?=\.|$)/, `-${at}`);
+    let name = preferred;
+    for (let at = 2; names.has(name); at += 1) name = preferred.replace(/(?=\.|$)/, `-${at}`);
     names.add(name);
     return new FileInput(name, type);
   }
@@ -180,7 +180,7 @@ function cellOf({
   const entries = isRecord(given) ? Object.entries(given) : null;
   const keywords = (/** @type {[string, any][]} */ given) =>
     given.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`);
-  // a whole input stands first, and what the endpoint takes beside it follows by name
+  // a whole input comes first, and what the endpoint takes beside it follows by name
   const beside = Object.entries(query).filter(([name]) => isKeyword(name));
   const args =
     !model && entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given)
@@ -256,7 +256,7 @@ function javascriptOf({ app, path, value, method, way, files, made, key, below, 
   ];
   const input = `input: ${written(value, JAVASCRIPT, ",", "    ")}`;
   const verb = method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`;
-  // with the slash before a query that follows the app's name: the client asks for the status of what stands before it
+  // with the slash before a query that follows the app's name: the client asks for the status of what comes before it
   const id = JSON.stringify(app + (way === "queue" && below.startsWith("?") ? `/${below}` : below));
   const call = {
     run: () => programLines(`const { data } = await fal.run(${id}, { ${input}${verb} });`, "console.log(data);"),
@@ -357,27 +357,33 @@ function curlOf({ url, app, path, value, method, way, form, files: within, made,
  * @returns {any}
  */
 export function sampleOf(schema, root, name = "", depth = 0, inJson = false) {
-  const found = resolveSchema(schema, root);
-  const [example] = examplesOf(found);
+  const resolved = resolveSchema(schema, root);
+  const [example] = examplesOf(resolved);
   if (example !== undefined) return example;
-  if (found.default !== undefined) return found.default;
-  if (found.enum) return found.enum[0];
-  const media = fieldMedia(found, { name, inJson });
+  if (resolved.default !== undefined) return resolved.default;
+  if (resolved.enum) return resolved.enum[0];
+  const media = fieldMedia(resolved, { name, inJson });
   if (media) {
     const file = new FileInput(...SAMPLE_FILES[media]);
-    return found.type === "object" ? { url: file } : file;
+    return resolved.type === "object" ? { url: file } : file;
   }
-  if (found.nullable || depth > DEEPEST_SAMPLE) return null;
-  if (found.type === "object") {
-    const needed = Object.entries(found.properties ?? {}).filter(
-      ([key, one]) => found.required?.includes(key) || examplesOf(resolveSchema(one, root)).length,
+  if (resolved.nullable || depth > DEEPEST_SAMPLE) return null;
+  if (resolved.type === "object") {
+    const needed = Object.entries(resolved.properties ?? {}).filter(
+      ([key, one]) => resolved.required?.includes(key) || examplesOf(resolveSchema(one, root)).length,
     );
     return Object.fromEntries(needed.map(([key, one]) => [key, sampleOf(one, root, key, depth + 1, inJson)]));
   }
-  if (found.type === "array")
-    return Array.from({ length: found.minItems ?? 0 }, () => sampleOf(found.items, root, name, depth + 1, inJson));
-  if (found.type === "integer" || found.type === "number") return found.minimum ?? found.maximum ?? 1;
-  return found.type === "boolean" ? false : found.type === "string" ? "x".repeat(found.minLength ?? 0) || "text" : {};
+  if (resolved.type === "array")
+    return Array.from({ length: resolved.minItems ?? 0 }, () =>
+      sampleOf(resolved.items, root, name, depth + 1, inJson),
+    );
+  if (resolved.type === "integer" || resolved.type === "number") return resolved.minimum ?? resolved.maximum ?? 1;
+  return resolved.type === "boolean"
+    ? false
+    : resolved.type === "string"
+      ? "x".repeat(resolved.minLength ?? 0) || "text"
+      : {};
 }
 
 /**
@@ -451,7 +457,7 @@ class SnippetsPanel {
     this.call = call;
     this.signal = signal;
     this.kind = "cell";
-    this.wished = ""; // the way that was chosen; an endpoint that does not have it is shown in its own
+    this.preferredWay = ""; // the way that was chosen; an endpoint that does not have it is shown in its own
     this.way = "run";
     this.chosen = ""; // the endpoint that was chosen here; before that the form's
 
@@ -559,8 +565,8 @@ class SnippetsPanel {
   callOf(one) {
     const form = this.call(one.path);
     if (form?.path === one.path) return form;
-    const found = this.schema && one.protocol === "http" ? endpointSchema(this.schema, one.path) : null;
-    if (!found && one.protocol === "http") {
+    const described = this.schema && one.protocol === "http" ? endpointSchema(this.schema, one.path) : null;
+    if (!described && one.protocol === "http") {
       const last = this.host.picture?.last; // what a saved notebook has of it
       const known = last && pathText(last.request.path) === one.path ? recordedValue(last.input) : null;
       return {
@@ -569,23 +575,23 @@ class SnippetsPanel {
         ...(known ? { ...known, method: last?.request.method } : sampleOfSignature(one.signature)),
       };
     }
-    const query = found
+    const query = described
       ? Object.fromEntries(
-          found.query.required.map((/** @type {string} */ name) => [
+          described.query.required.map((/** @type {string} */ name) => [
             name,
-            sampleOf(found.query.properties[name], this.schema, name),
+            sampleOf(described.query.properties[name], this.schema, name),
           ]),
         )
       : {};
     return {
       endpoint: one.name,
       path: one.path,
-      value: found
-        ? (found.examples[0]?.value ?? sampleOf(found.schema, this.schema, "", 0, !isForm(found.encoding)))
+      value: described
+        ? (described.examples[0]?.value ?? sampleOf(described.schema, this.schema, "", 0, !isForm(described.encoding)))
         : {},
-      method: found?.method ?? "POST",
+      method: described?.method ?? "POST",
       query,
-      encoding: found?.encoding,
+      encoding: described?.encoding,
     };
   }
 
@@ -651,7 +657,7 @@ class SnippetsPanel {
     );
     if (one) this.choose.value = one.path;
     const known = one ? waysOf(one, this.kind) : [];
-    this.way = known.includes(this.wished) ? this.wished : (known[0] ?? "run");
+    this.way = known.includes(this.preferredWay) ? this.preferredWay : (known[0] ?? "run");
     if (this.way === "session" && this.kind === "curl") this.kind = "cell"; // curl has no such session
     const words = languagesOf({
       way: this.way,
@@ -669,7 +675,7 @@ class SnippetsPanel {
         ? this.choices(
             Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])),
             this.way,
-            (name) => (this.wished = name),
+            (name) => (this.preferredWay = name),
           )
         : null,
     );

@@ -28,10 +28,10 @@ import {
  * @returns {any}
  */
 export function formFiles(value) {
-  const found = typeof value === "string" ? dataAddress(value) : null;
-  if (found) {
-    const type = dataType(value) || found.type;
-    return new FileInput(/^[\w-][\w.-]*$/.test(found.name) ? found.name : fileNameOf(type), type);
+  const data = typeof value === "string" ? dataAddress(value) : null;
+  if (data) {
+    const type = dataType(value) || data.type;
+    return new FileInput(/^[\w-][\w.-]*$/.test(data.name) ? data.name : fileNameOf(type), type);
   }
   if (Array.isArray(value)) return value.map(formFiles);
   return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, formFiles(one)])) : value;

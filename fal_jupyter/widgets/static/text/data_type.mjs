@@ -22,17 +22,17 @@ const LOOKED_AT = 24; // characters of base64
 const ENDINGS = { jpeg: "jpg", plain: "txt", "octet-stream": "bin", mpeg: "mp3", quicktime: "mov", "svg+xml": "svg" };
 
 /**
- * The type of a `data:` address, in lower case; where it is said to be bytes (as of a file that was read by its path),
+ * The type of a `data:` address, in lower case; where it is declared as bytes (for a file that was read by its path),
  * what they begin as. "" for another text.
  * @param {string} address
  */
 export function dataType(address) {
-  const found = /^data:([^;,]*)((?:;[^,;]*)*),/i.exec(address.slice(0, 1000));
-  if (!found) return "";
-  const type = baseType(found[1]).replace("image/jpg", "image/jpeg");
-  if (type !== "application/octet-stream" || !/;base64$/i.test(found[2])) return type;
+  const match = /^data:([^;,]*)((?:;[^,;]*)*),/i.exec(address.slice(0, 1000));
+  if (!match) return "";
+  const type = baseType(match[1]).replace("image/jpg", "image/jpeg");
+  if (type !== "application/octet-stream" || !/;base64$/i.test(match[2])) return type;
   try {
-    const bytes = atob(address.slice(found[0].length, found[0].length + LOOKED_AT).replace(/=+$/, ""));
+    const bytes = atob(address.slice(match[0].length, match[0].length + LOOKED_AT).replace(/=+$/, ""));
     return BEGINNINGS.find(([begin]) => begin.test(bytes))?.[1] ?? type;
   } catch {
     return type;

@@ -17,7 +17,7 @@ function topLevelParts(text, mark = ",") {
   return parts;
 }
 
-/** What stands between the first bracket and the one that closes it. @param {string} signature */
+/** The text between the first bracket and the one that closes it. @param {string} signature */
 function betweenBrackets(signature) {
   let depth = 0;
   for (let at = 0; at < signature.length; at += 1) {

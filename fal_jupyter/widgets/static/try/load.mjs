@@ -24,7 +24,7 @@ const ENOUGH = 20; // calls below which a 95th percentile says nothing
  * @param {AbortSignal} signal
  */
 export function loadPanel(root, host, options, signal) {
-  if (host.kind !== "saved") new LoadPanel(root, host, options, signal); // there is nobody to call
+  if (host.kind !== "saved") new LoadPanel(root, host, options, signal); // a saved picture has no app to call
 }
 
 class LoadPanel {
@@ -128,9 +128,9 @@ class LoadPanel {
   async ask() {
     if (this.asking) return; // the question is there; a disabled button could not have the focus back
     const what = this.call();
-    const told = this.problem() || (what ? "" : "The form is not ready.");
-    setText(this.state, told);
-    if (told || !what || this.going) return;
+    const problem = this.problem() || (what ? "" : "The form is not ready.");
+    setText(this.state, problem);
+    if (problem || !what || this.going) return;
     this.asking = true;
     const title = `Make ${plural(Number(this.calls.value), "call")} of ${what.path}, ${count(Number(this.atOnce.value))} at a time?`;
     const sure = await this.confirmIn(this.question)(

@@ -21,9 +21,9 @@ const TQDM = /(?:([^\r\n|]*?):?\s*)?(\d{1,3})%\|[^|]*\|\s*([\d.,]+[kMGTP]?)\/([\
  * @returns {{label: string, percent: number, counts: string, times: string} | null}
  */
 export function progressIn(text) {
-  const found = [...plainText(text.replaceAll("\r", "\n")).matchAll(TQDM)].at(-1);
-  if (!found) return null;
-  const [, label = "", percent, done, total, times] = found;
+  const bar = [...plainText(text.replaceAll("\r", "\n")).matchAll(TQDM)].at(-1);
+  if (!bar) return null;
+  const [, label = "", percent, done, total, times] = bar;
   return {
     label: label.trim(),
     percent: Math.min(100, Number(percent)),
@@ -52,7 +52,7 @@ function ordinal(place) {
 }
 
 /**
- * Where a waiting request stands, in a sentence.
+ * The place of a waiting request in the queue, in a sentence.
  * @param {import("../types.d.ts").AppState | undefined} app
  * @param {string} id
  */
@@ -117,7 +117,7 @@ class RunningView {
         try {
           await this.host.ask("DELETE", `requests/${this.id}`);
         } catch {
-          this.ending = this.cancel.disabled = false; // nobody heard it
+          this.ending = this.cancel.disabled = false; // the cancellation did not arrive
         }
       },
       { hidden: true },
@@ -153,23 +153,23 @@ class RunningView {
     if (this.signal.aborted) return;
     const app = this.host.store.view.apps.find((one) => one.alias === this.alias);
     const request = this.host.store.view.requests.find((one) => one.id === this.id);
-    const stands =
+    const phase =
       request && request.state !== "done"
         ? request.state
         : app?.queue.some((one) => one.id === this.id)
           ? "waiting"
           : "running";
-    const waited = request && stands !== "waiting" ? request.queue_ms + request.start_ms + request.transfer_ms : 0;
+    const waited = request && phase !== "waiting" ? request.queue_ms + request.start_ms + request.transfer_ms : 0;
     const time = Math.max(0, performance.now() - this.began - waited);
     setText(this.passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
-    update(this.state, stateMark(stands, this.ending ? "cancelling" : undefined));
+    update(this.state, stateMark(phase, this.ending ? "cancelling" : undefined));
     const first = app?.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
-    const expected = stands === "waiting" && first && app?.setup_ms ? app.setup_ms : 0;
+    const expected = phase === "waiting" && first && app?.setup_ms ? app.setup_ms : 0;
     setText(
       this.where,
       !this.id
         ? "sent"
-        : stands === "waiting"
+        : phase === "waiting"
           ? queueWords(app, this.id)
           : request?.runner
             ? `on runner ${runnerName(request.runner)}${waited >= WAITED ? ` · after ${duration(waited)} of waiting` : ""}`
@@ -215,12 +215,12 @@ class RunningView {
     this.asking = true;
     try {
       /** @type {import("../types.d.ts").LogRecord[]} */
-      const found = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/logs`, {
+      const records = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/logs`, {
         query: { lines: "20", request: this.id, unfinished: "1" },
         signal: this.signal,
       });
-      this.printed = found.map((one) => one.text).join("\n");
-      this.lines = lastLines(found.map((one) => one.text));
+      this.printed = records.map((one) => one.text).join("\n");
+      this.lines = lastLines(records.map((one) => one.text));
     } catch {
       // what it prints is shown when it has ended
     }

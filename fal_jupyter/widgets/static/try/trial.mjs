@@ -69,12 +69,12 @@ function isPathOf(path, endpoint) {
  * @returns {string[]}
  */
 export function belongsTo({ path, value, revision }, now, serving) {
-  const said = [];
-  if (now && !isPathOf(path, now.path)) said.push(`This is a result of ${path}.`);
-  if (revision && serving && revision !== serving) said.push(`r${revision} gave it; r${serving} serves now.`);
-  const found = now && value && path === now.path ? inputDifferences(value, now.value) : [];
-  if (found.length) said.push(`The form has changed: ${listed(found)}.`);
-  return said;
+  const sentences = [];
+  if (now && !isPathOf(path, now.path)) sentences.push(`This is a result of ${path}.`);
+  if (revision && serving && revision !== serving) sentences.push(`r${revision} gave it; r${serving} serves now.`);
+  const differences = now && value && path === now.path ? inputDifferences(value, now.value) : [];
+  if (differences.length) sentences.push(`The form has changed: ${listed(differences)}.`);
+  return sentences;
 }
 
 /** @param {string[]} differences */
@@ -244,10 +244,10 @@ class TrialPane {
 
   /**
    * Show the body as it comes.
-   * @param {import("../types.d.ts").Answered} found @param {string} type @param {AbortSignal} stop
+   * @param {import("../types.d.ts").Answered} answer @param {string} type @param {AbortSignal} stop
    * @returns {Promise<Uint8Array>}
    */
-  async body(found, type, stop) {
+  async body(answer, type, stop) {
     /** @type {Uint8Array[]} */
     const pieces = [];
     this.live = isEventStream(type) ? streamView(type, this.host, stop) : null;
@@ -255,7 +255,7 @@ class TrialPane {
     const decoder = new TextDecoder();
     const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !this.live;
     if (this.live) this.put(this.live.element);
-    for await (const piece of found.chunks()) {
+    for await (const piece of answer.chunks()) {
       pieces.push(piece);
       this.live?.push(piece);
       if (growing && text.length < GROWING) this.put(textView((text += decoder.decode(piece, { stream: true }))));
@@ -306,12 +306,12 @@ class TrialPane {
    * @param {number} serving
    */
   mark(now, serving) {
-    const said = this.over
+    const sentences = this.over
       ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving)
       : [];
-    this.note.hidden = !said.length;
-    setText(this.note, said.join(" "));
-    this.element.classList.toggle("fj-stale", said.length > 0);
+    this.note.hidden = !sentences.length;
+    setText(this.note, sentences.join(" "));
+    this.element.classList.toggle("fj-stale", sentences.length > 0);
   }
 
   /** The revision that answered, 0 where none did. */
@@ -322,8 +322,8 @@ class TrialPane {
    * @param {{value: any}} newer
    */
   formerWords(newer) {
-    const found = newer.value && this.value ? changedFields(this.value, newer.value) : [];
-    return found.length ? `before: ${listed(found.map(([name, one]) => `${name} ${one}`))}` : "the result before";
+    const changed = newer.value && this.value ? changedFields(this.value, newer.value) : [];
+    return changed.length ? `before: ${listed(changed.map(([name, one]) => `${name} ${one}`))}` : "the result before";
   }
 
   /**
@@ -338,14 +338,18 @@ class TrialPane {
       other.revision() && this.over?.revision && other.revision() !== this.over.revision
         ? [`r${other.revision()} → r${this.over.revision}`]
         : [];
-    const found = [
+    const differences = [
       ...(other.path === this.path ? [] : [`${other.path} → ${this.path}`]),
       ...revisions,
       ...(other.value && this.value ? inputDifferences(other.value, this.value) : []),
     ];
     setText(
       this.changes,
-      found.length ? listed(found) : other.value && this.value ? "the same input" : "its input is not known",
+      differences.length
+        ? listed(differences)
+        : other.value && this.value
+          ? "the same input"
+          : "its input is not known",
     );
   }
 }

@@ -39,7 +39,7 @@ const madeInputs = new Map();
 const wholeForms = new Set();
 
 /**
- * Hear who wants a request of an app edited: "Edit and run again" in a request's details sends `fj-edit-request` with
+ * Listen for requests to be edited: "Edit and run again" in a request's details sends `fj-edit-request` with
  * `{alias, id}`, *Reuse* of an output with its `seed` too. The card around it comes first, then any card of that app in the page.
  * @param {HTMLElement} frame
  * @param {string} alias
@@ -129,7 +129,7 @@ class TryPanel {
       this.host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(this.alias);
     this.path = this.draft.path;
     this.touched = this.draft.forms.size > 0; // what a card of the app had before is not written over
-    this.draft.changed = () => ((this.touched = true), setText(this.told, ""), this.markResults());
+    this.draft.changed = () => ((this.touched = true), setText(this.hint, ""), this.markResults());
     this.signal.addEventListener("abort", () => this.draft.forms.size && keepDraft(this.alias, this.draft));
 
     this.choose = h("select", {
@@ -146,7 +146,7 @@ class TryPanel {
     });
     this.samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
     this.fields = h("div", { class: "fj-fields" });
-    this.told = h("div", { class: "fj-hint", role: "status" });
+    this.hint = h("div", { class: "fj-hint", role: "status" });
     this.run = button([glyph("play"), "Run"], () => this.start(), {
       class: "fj-button fj-primary fj-run-button",
       title: "Ctrl Enter",
@@ -197,7 +197,7 @@ class TryPanel {
         this.whole,
         this.reset,
       ),
-      h("div", { class: "fj-bar-row" }, this.told),
+      h("div", { class: "fj-bar-row" }, this.hint),
     );
   }
 
@@ -265,7 +265,7 @@ class TryPanel {
       ),
     );
     this.drawDoc(endpoint?.doc ?? "");
-    setText(this.told, "");
+    setText(this.hint, "");
     this.markResults();
   }
 
@@ -320,11 +320,11 @@ class TryPanel {
     try {
       const detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(id)}`, { signal: this.signal });
       const input = this.inputOf(detail);
-      if (typeof input === "string") return setText(this.told, input);
+      if (typeof input === "string") return setText(this.hint, input);
       this.fill(withSeed(input, seed, this.schema));
       this.touched = true;
       setText(
-        this.told,
+        this.hint,
         this.wanted
           ? "The form is filled when a runner is ready."
           : this.path === input.path
@@ -333,7 +333,7 @@ class TryPanel {
       );
       /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus();
     } catch (error) {
-      setText(this.told, message(error));
+      setText(this.hint, message(error));
     }
   }
 
@@ -355,17 +355,17 @@ class TryPanel {
       (this.schema && this.schemaOf === state.serving)
     )
       return;
-    const stands = [
+    const appState = [
       state.serving,
       state.state,
       state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`),
     ].join(" ");
-    if (this.refused === stands) return;
-    // a former runner may have said what the endpoints take
+    if (this.refused === appState) return;
+    // a former runner may have described the endpoints
     const rests = state.state === "Stopped" || state.state === "Zero";
     if (rests && this.schema) return;
     if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) {
-      // nobody could say what the endpoints take
+      // no runner can describe the endpoints
       if (!this.schema) this.drawNotice(noFormWords(state.state));
       return;
     }
@@ -390,7 +390,7 @@ class TryPanel {
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
-      if (status) this.refused = stands;
+      if (status) this.refused = appState;
       if (!this.schema)
         this.drawNotice(wait ? noFormWords(state.state) : `The form could not be made: ${message(error)}`);
     }
@@ -411,7 +411,7 @@ class TryPanel {
     if (this.running || this.run.disabled || !this.form || this.host.kind === "saved") return;
     const problems = [this.query?.problem(), this.form.problem()].filter(Boolean);
     if (problems.length) {
-      setText(this.told, "");
+      setText(this.hint, "");
       this.showProblem();
       return;
     }
@@ -546,16 +546,16 @@ class TryPanel {
     view.sent(id);
     let isGone = false;
     try {
-      const found = await this.host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
-      isGone = found.status !== 200;
+      const answer = await this.host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
+      isGone = answer.status !== 200;
       if (isGone)
         throw new Error(
-          found.status === 404
+          answer.status === 404
             ? "the answer to that request is not held any more"
-            : `the gateway answered ${found.status}`,
+            : `the gateway answered ${answer.status}`,
         );
-      const type = found.headers.get("content-type") ?? "";
-      const data = await pane.body(found, type, stop.signal);
+      const type = answer.headers.get("content-type") ?? "";
+      const data = await pane.body(answer, type, stop.signal);
       over.abort();
       pane.end(await askJson(this.host, "GET", `requests/${id}`, { signal: stop.signal }), data, body);
       if (pane === this.current) this.drawTrials();
@@ -564,7 +564,7 @@ class TryPanel {
       if (!isGone && !stop.signal.aborted && (await pane.broken(id, stop.signal, body))) isGone = true;
       else if (!stop.signal.aborted) pane.fail(message(error), body);
       this.markResults();
-      if (!isGone) this.shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
+      if (!isGone) this.shown = ""; // no answer came: the request goes on, and is shown again when the feed is back
     }
     if (this.reading === stop) {
       this.setBusy(null);
@@ -576,31 +576,31 @@ class TryPanel {
   async adopt() {
     if (this.shown || this.running || this.host.kind === "saved" || this.host.store.view.link !== "live") return;
     const mine = this.host.store.view.requests.filter((one) => one.alias === this.alias && one.origin === "panel");
-    const found =
+    const latest =
       mine.find((one) => one.state !== "done") ??
       mine.find((one) => this.host.store.view.time - one.began - one.total_ms < RECENT);
-    if (!found) return;
-    this.shown = found.id;
+    if (!latest) return;
+    this.shown = latest.id;
     this.setBusy("…");
     /** @type {Input | string} */
     let input = "";
     try {
-      input = this.inputOf(await askJson(this.host, "GET", `requests/${found.id}`, { signal: this.signal }));
+      input = this.inputOf(await askJson(this.host, "GET", `requests/${latest.id}`, { signal: this.signal }));
     } catch {
       // its answer says what became of it
     }
     if (typeof input !== "string" && !this.touched) this.fill(input);
     this.follow(
-      found.id,
+      latest.id,
       this.begin(
-        typeof input === "string" ? { path: pathText(found.path), value: {}, query: {}, unknown: true } : input,
-        Math.max(0, this.host.store.view.time - found.began),
+        typeof input === "string" ? { path: pathText(latest.path), value: {}, query: {}, unknown: true } : input,
+        Math.max(0, this.host.store.view.time - latest.began),
       ),
     );
-    if (found.state !== "done")
+    if (latest.state !== "done")
       setText(
-        this.told,
-        `A call that began ${ago(this.host.store.view.time - found.began)} is still running: its answer comes here.`,
+        this.hint,
+        `A call that began ${ago(this.host.store.view.time - latest.began)} is still running: its answer comes here.`,
       );
   }
 
