@@ -315,8 +315,8 @@ def test_cors_origins_can_be_set_for_one_run(given: Any, cors: tuple[str, ...]) 
     assert spec.cors == AppSpec.from_json(spec.to_json()).cors == cors
 
 
-def test_what_is_no_origin_is_refused_when_the_app_is_described() -> None:
-    with pytest.raises(BadSetting, match=r"cors: '\*' is no origin"):
+def test_a_cors_value_that_is_not_a_web_origin_is_refused_when_the_app_is_described() -> None:
+    with pytest.raises(BadSetting, match=r"cors: '\*' is not a web origin"):
         fal.describe(make(), {"cors": "*"})
 
 

@@ -48,7 +48,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
 
     Raises:
         AppRuleBroken: the class cannot be served as it is, or an override does not fit.
-        BadSetting: ``cors`` has what is no origin.
+        BadSetting: ``cors`` has a value that is not a web origin.
     """
     if not isinstance(cls, type) or not hasattr(cls, "host_kwargs"):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
