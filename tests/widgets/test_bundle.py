@@ -49,9 +49,12 @@ def test_no_module_requests_anything_from_the_web(path: Path) -> None:
 
 
 def test_every_folder_is_on_the_map_of_the_front_end() -> None:
-    page = (Path(__file__).parent.parent.parent / "docs" / "explanation" / "front-end.md").read_text()
+    top = Path(__file__).parent.parent.parent
+    page = (top / "docs" / "explanation" / "front-end.md").read_text()
     folders = {path.name for path in STATIC.iterdir() if path.is_dir()}
     assert folders == set(re.findall(r"^\| `(\w+)` \|", page, re.M))
+    extension = {path.name for path in (top / "labextension" / "src").iterdir() if path.is_dir()}
+    assert extension - {"plugins", "shared"} == set(re.findall(r"^\| `src/(\w+)` \|", page, re.M))
 
 
 def test_modules_come_before_their_users(tmp_path: Path) -> None:
