@@ -228,7 +228,7 @@ describe("a failed setup", () => {
       }),
     );
     expect(root.querySelector(".fj-card-notice").textContent).toMatch(
-      /setup\(\) raised OSError.*The app goes on trying by itself: next attempt in (30|29)/,
+      /setup\(\) raised OSError.*The app retries automatically: next attempt in (30|29)/,
     );
     expect(root.querySelector(".fj-here").textContent).toContain("6  load()");
     expect(seen(root.querySelector(".fj-panel-try"))).toBeFalsy();

@@ -136,7 +136,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     crash.scroll_into_view_if_needed()  # a card draws nothing while it is not seen
     expect(crash.locator(".fj-head-state")).to_have_text("Failing")
     idle(lab)
-    expect(crash.locator(".fj-card-notice")).to_contain_text("The app goes on trying by itself")
+    expect(crash.locator(".fj-card-notice")).to_contain_text("The app retries automatically")
     expect(crash.locator(".fj-here")).to_contain_text('self.weights = open("/no/such/weights")')
     expect(crash.get_by_role("button", name="Retry now")).to_be_visible()
     expect(broken.locator(".fj-cell-chip")).to_contain_text("r1 failed: FileNotFoundError")

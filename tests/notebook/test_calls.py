@@ -420,7 +420,7 @@ def test_an_interrupt_while_setup_runs_leaves_it_running(notebook: Kernel, tmp_p
     notebook.interrupt()
     cell = notebook.finish(message, timeout=10)
     assert cell.ename == "KeyboardInterrupt"
-    assert "goes on starting in the background" in cell.text
+    assert "keeps starting in the background" in cell.text
     go.touch()
     assert notebook.run("Late.hi()").ok().result == "'here'"
 

@@ -95,7 +95,7 @@ def test_a_setup_that_fails_leaves_its_card(lab: Kernel) -> None:
         assert "failing" in told.lower()
         assert "no weights here" in told
         assert "line 5, in setup" in told
-        assert "The app goes on trying by itself; the next attempt is at" in told
+        assert "The app retries automatically; the next attempt is at" in told
 
 
 def test_elsewhere_there_is_one_card_when_all_is_known(plain: Kernel) -> None:

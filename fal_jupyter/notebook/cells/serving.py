@@ -305,7 +305,7 @@ def _wait(session: NotebookSession, handle: AppHandle, starting: Sequence[AppHan
         handle.wait(_on_event)
     except KeyboardInterrupt:
         aliases = ", ".join(handle.alias for handle in starting)
-        print(f"Not waiting any longer: {aliases} goes on starting in the background; calls wait for it.", flush=True)
+        print(f"Not waiting any longer: {aliases} keeps starting in the background; calls wait for it.", flush=True)
         raise
 
 

@@ -320,10 +320,10 @@ def _failure(app: AppState) -> tuple[str, ...]:
         frame = failure["error"]["frames"][-1]
         sentences.append(f"line {frame['lineno']}, in {frame['function']}: {frame['line'].strip()}")
     if app["serving"] and app["serving"] != failure["revision"]:
-        sentences.append(f"r{app['serving']} goes on serving.")
+        sentences.append(f"r{app['serving']} keeps serving.")
     if failure["retry_at"]:
         time_of_retry = clock(failure["retry_at"])
-        sentences.append(f"The app goes on trying by itself; the next attempt is at {time_of_retry}.")
+        sentences.append(f"The app retries automatically; the next attempt is at {time_of_retry}.")
     return tuple(sentences)
 
 

@@ -93,7 +93,7 @@ function notServingLook(app: AppState, edited: boolean, now: number): ChipLook |
       shape: "failed",
       tone: `fj-failed${editedTone}`,
       text: `r${app.revision} failed${error}${editedText}`,
-      title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${editedTitle}`,
+      title: `${app.failure?.text ?? app.reason}. The app retries automatically.${editedTitle}`,
     };
   }
   if (newestFailed(app)) {

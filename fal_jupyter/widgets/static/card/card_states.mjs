@@ -399,8 +399,8 @@ class CardStates {
     const at = now.failure?.retry_at ?? 0;
     if (!at) return "";
     return at > Date.now()
-      ? `The app goes on trying by itself: next attempt in ${duration(at - Date.now())}.`
-      : "The app goes on trying by itself.";
+      ? `The app retries automatically: next attempt in ${duration(at - Date.now())}.`
+      : "The app retries automatically.";
   }
 
   what(/** @type {AppState} */ now) {
