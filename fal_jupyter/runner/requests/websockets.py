@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 from websockets.exceptions import ProtocolError
@@ -17,6 +18,7 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
+from fal_jupyter.domain.transitions import transition_table
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Kind
 from fal_jupyter.runner.requests.body_reader import Message
@@ -29,10 +31,45 @@ LEAVING = 2.0  # the same, when the runner is shutting down
 GOING_AWAY = 1012  # "service restart": the client should reconnect, to the new revision
 
 
+class HandshakeState(StrEnum):
+    """How far the application is with a websocket. What its two ends have sent is the protocol's own state."""
+
+    CONNECTING = "connecting"  # the application has not decided
+    OPEN = "open"
+    CLOSING = "closing"  # the application closed it, or the runner is about to leave: messages have no reader any more
+    CLOSED_EARLY = "closed early"  # the same, before the application accepted it
+
+
+class HandshakeEvent(StrEnum):
+    """What moves a websocket."""
+
+    ACCEPTED = "accepted"
+    CLOSE_BEGUN = "close begun"
+
+
+HANDSHAKE: Final = transition_table(
+    {
+        HandshakeState.CONNECTING: {
+            HandshakeEvent.ACCEPTED: HandshakeState.OPEN,
+            HandshakeEvent.CLOSE_BEGUN: HandshakeState.CLOSED_EARLY,
+        },
+        HandshakeState.OPEN: {HandshakeEvent.CLOSE_BEGUN: HandshakeState.CLOSING},
+        # the application closes it, and the runner leaves
+        HandshakeState.CLOSING: {HandshakeEvent.CLOSE_BEGUN: HandshakeState.CLOSING},
+        HandshakeState.CLOSED_EARLY: {
+            HandshakeEvent.ACCEPTED: HandshakeState.CLOSING,
+            HandshakeEvent.CLOSE_BEGUN: HandshakeState.CLOSED_EARLY,
+        },
+    }
+)
+_ACCEPTED = frozenset({HandshakeState.OPEN, HandshakeState.CLOSING})
+_UNREAD = frozenset({HandshakeState.CLOSING, HandshakeState.CLOSED_EARLY})
+
+
 class WebSocketStream(Stream):
     """One WebSocket in the application."""
 
-    __slots__ = ("_accepted", "_closing", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_response_start", "_turn", "_unacknowledged", "_waiter")  # fmt: skip
+    __slots__ = ("_handshake", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_response_start", "_turn", "_unacknowledged", "_waiter")  # fmt: skip
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -43,7 +80,7 @@ class WebSocketStream(Stream):
         self._turn = asyncio.Lock()
         self._late: list[bytes] = []
         self._left = asyncio.Event()  # the peer has closed or disconnected
-        self._accepted = self._closing = False
+        self._handshake = HandshakeState.CONNECTING
         self._unacknowledged = 0
         self._waiter: asyncio.Future[None] | None = None
         self._response_start: Message | None = None
@@ -68,7 +105,7 @@ class WebSocketStream(Stream):
         for event in self._protocol.events_received():
             if isinstance(event, WebSocketFrame):
                 self._take(event)
-        if self._accepted:
+        if self._handshake in _ACCEPTED:
             self._answer_control()
         if not self._messages:
             self._acknowledge()
@@ -84,7 +121,7 @@ class WebSocketStream(Stream):
             self._parts.append(bytes(frame.data))
         else:
             return
-        if not frame.fin or self._closing:  # nothing reads what arrives after our close
+        if not frame.fin or self._handshake in _UNREAD:  # nothing reads what arrives after our close
             return
         data, text, self._opcode = b"".join(self._parts), self._opcode is Opcode.TEXT, None
         self._parts = []
@@ -122,7 +159,7 @@ class WebSocketStream(Stream):
 
     def go_away(self) -> None:
         """The runner is shutting down: notify both ends."""
-        if self._accepted and self._protocol.state is State.OPEN:
+        if self._handshake in _ACCEPTED and self._protocol.state is State.OPEN:
             self._protocol.send_close(GOING_AWAY, "the app is restarting")
             self._answer_control()
         self._put_message({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": "the app is restarting"})
@@ -167,7 +204,7 @@ class WebSocketStream(Stream):
 
     def _accept(self, message: Message) -> None:
         self._move(AnswerState.STARTED)
-        self._accepted = True
+        self._handshake = HANDSHAKE[self._handshake][HandshakeEvent.ACCEPTED]
         request_headers = dict(self.head.headers)
         headers = [["sec-websocket-accept", accept_key(request_headers.get("sec-websocket-key", ""))]]
         if message.get("subprotocol"):
@@ -212,7 +249,7 @@ class WebSocketStream(Stream):
 
     async def _until_left(self, seconds: float) -> None:
         """Wait for the peer's close; data until then is discarded."""
-        self._closing = True
+        self._handshake = HANDSHAKE[self._handshake][HandshakeEvent.CLOSE_BEGUN]
         self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
         self._acknowledge()
         with suppress(TimeoutError):
