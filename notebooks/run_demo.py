@@ -94,7 +94,9 @@ def run(notebook: Any, directory: Path, place: Path) -> None:
         print(f"\n[{count}/{steps}] {title}", flush=True)
 
     def after(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        expected = " (this error was meant to be)" if execute_reply["content"]["status"] == "error" else ""
+        failed = execute_reply["content"]["status"] == "error"
+        meant = "raises-exception" in cell.metadata.get("tags", [])
+        expected = " (this error was meant to be)" if failed and meant else ""
         print(f"    done in {time.perf_counter() - began[cell_index]:.1f} s{expected}", flush=True)
 
     client = Storyteller(
@@ -154,19 +156,18 @@ def gateway_pid(state: Path) -> int | None:
 
 @contextmanager
 def clean_surroundings() -> Iterator[Path]:
-    """Give a folder for this run, with a state directory (unless one is set); ends the gateway that the run started."""
+    """Give a folder for this run, with a state directory of its own; ends the gateway that the run started."""
     place = Path(tempfile.mkdtemp(prefix="fal-demo-"))
-    os.environ.setdefault("FAL_JUPYTER_STATE", str(place / "state"))
-    os.environ.setdefault("FAL_JUPYTER_OWNER", "demo")  # no login name in recorded outputs
+    state = place / "state"
+    os.environ["FAL_JUPYTER_STATE"] = str(state)  # what runs in the user's own is left alone
+    os.environ["FAL_JUPYTER_OWNER"] = "demo"  # no login name in recorded outputs
     os.environ["IPYTHONDIR"] = str(place / "ipython")  # no start-up files of the user's
     os.environ["JUPYTER_RUNTIME_DIR"] = str(place / "runtime")  # the kernel's sockets, in a short path
     os.environ.setdefault("MPLCONFIGDIR", str(place / "matplotlib"))
-    state = Path(os.environ["FAL_JUPYTER_STATE"]).expanduser().absolute()
-    ours = gateway_pid(state) is None
     try:
         yield place
     finally:
-        pid = gateway_pid(state) if ours else None
+        pid = gateway_pid(state)
         if pid is not None:
             handle = os.pidfd_open(pid)
             signal.pidfd_send_signal(handle, signal.SIGTERM)

@@ -172,7 +172,7 @@ class Client:
     def request_for(self, alias: str, sent: Sent) -> http.Request:
         """Return the request of a call, for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
         query = f"?{sent.query}" if sent.query else ""
-        target = f"{RUN}{self.settings.owner}/{alias}{quote(sent.path, safe='/')}{query}"
+        target = f"{RUN}{self.connections.app_owner}/{alias}{quote(sent.path, safe='/')}{query}"
         cell = ((H_CELL, self.cell),) if self.cell else ()
         content_type = ("content-type", sent.content_type)
         return http.request("POST", target, sent.body, (*_CALL_HEADERS, content_type, *cell, *sent.headers))

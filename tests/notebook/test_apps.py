@@ -196,7 +196,8 @@ def test_changed_scaling_is_taken_over_without_a_new_runner(notebook: Kernel, st
 # --- two kernels ------------------------------------------------------------------------------------------------------
 def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: Path, tmp_path: Path) -> None:
     notebook.run(versioned("Mine", "first")).ok()
-    with kernel(state, tmp_path) as other:
+    # the gateway's owner is that of who started it; the second kernel means another
+    with kernel(state, tmp_path, env={"FAL_JUPYTER_OWNER": "somebody-else"}) as other:
         other.run("%load_ext fal_jupyter").ok()
         refused = other.run(versioned("Mine", "second"))
         assert (refused.status, refused.ename) == ("error", "AppTaken")

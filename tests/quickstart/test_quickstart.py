@@ -14,7 +14,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.support.state import processes_of, state_directory
+from tests.support.kernel import kernel
+from tests.support.state import processes_with, state_directory
 
 if find_spec("torch") is None:
     pytest.skip("the quickstart runs a model in torch", allow_module_level=True)
@@ -50,18 +51,32 @@ def shown(cell: Any) -> str:
     return ANSI.sub("", "\n".join(parts))
 
 
+USERS_APP = """class Users(fal.App):
+    @fal.endpoint("/")
+    def hi(self) -> str:
+        return "hi"
+"""
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     target = tmp_path_factory.mktemp("demo") / "executed.ipynb"
-    with state_directory() as state:
+    place = tmp_path_factory.mktemp("place")
+    with (
+        state_directory() as state,
+        kernel(state, place) as users,
+    ):  # the demo has a gateway of its own beside the user's
+        users.run("%load_ext fal_jupyter").ok()
+        users.run("%%fal_app --quiet --name sentences\n" + USERS_APP).ok()
         done = subprocess.run(
             [sys.executable, str(NOTEBOOKS / "run_demo.py"), "--to", str(target)],
-            env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), TMPDIR=str(place)),
             capture_output=True,
             text=True,
             timeout=300,
         )
-        survivors = processes_of(state)
+        survivors = processes_with(f"TMPDIR={place}")
+        assert users.run("print(Users.hi())").ok().text.strip() == "hi"
     assert done.returncode == 0, done.stdout + done.stderr
     notebook = nbformat.read(target, as_version=4)
     return Demo({cell.id: cell for cell in notebook.cells}, done.stdout, survivors)

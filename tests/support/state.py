@@ -15,7 +15,12 @@ from pathlib import Path
 
 def processes_of(state: Path) -> dict[int, str]:
     """Every process whose initial environment names this state directory: pid → command line."""
-    wanted = f"FAL_JUPYTER_STATE={state}".encode()
+    return processes_with(f"FAL_JUPYTER_STATE={state}")
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """Every process with that ``NAME=value`` in its initial environment: pid → command line."""
+    wanted = variable.encode()
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():

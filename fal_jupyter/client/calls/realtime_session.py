@@ -53,7 +53,7 @@ class RealtimeSession:
         self._alias, self._on_output, self._opened = alias, on_output, opened
         self._printed: Printed | None = None
         query_text = f"?{urlencode(query)}" if query else ""
-        self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{query_text}"
+        self._address = f"ws://localhost{RUN}{client.connections.app_owner}/{alias}{quote(path, safe='/')}{query_text}"
         self._name = getattr(method, "__name__", path)
         model = options.output_of(method) if options is not None else None
         self._model = model if hasattr(model, "model_validate") else None

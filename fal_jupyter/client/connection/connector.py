@@ -60,12 +60,13 @@ class GatewayConnector:
     A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
 
     Attributes:
-        key: that of the lease. lock: guards all state that depends on the current gateway.
+        key: that of the lease. app_owner: first half of the apps' ids, as the gateway has it. lock: guards all state that depends on the current gateway.
     """
 
     def __init__(self, settings: Settings, owner: Owner, publications: Restorable) -> None:
         self._settings, self._owner, self._publications = settings, owner, publications
         self.key = make_key()
+        self.app_owner = settings.owner
         self.lock = threading.RLock()
         self.lease: leases.Lease | None = None
         self._parents: leases.Borrowed | None = None
@@ -125,6 +126,7 @@ class GatewayConnector:
                 self.drop_lease()
                 self._pool.clear()
                 self.lease = self._new_lease()
+                self.app_owner = self.lease.granted["owner"]  # of who started the gateway
                 log.debug("lease %s of the gateway (process %s)", self.lease.granted["lease"], self.lease.gateway)
                 try:
                     self._publications.restore(self, self.lease.granted["lease"])

@@ -72,7 +72,7 @@ class BuildCard:
         card = StaticCard(
             state="Starting",
             class_name=spec.class_name,
-            app=f"{self._session.client.settings.owner}/{spec.alias}",
+            app=f"{self._session.client.connections.app_owner}/{spec.alias}",
             endpoints=cards.endpoints_of(spec),
             place=cards.place_of(spec),
             runners="none",
