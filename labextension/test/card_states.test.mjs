@@ -278,6 +278,21 @@ test("a new revision that starts is said, and which one answers", () => {
   );
 });
 
+test("an app whose gateway has gone is not said to have lost its kernel, whichever gateway comes next", async () => {
+  const next = { ...madeLine().gateway, pid: 2, started: 2 };
+  const host = drawn(madeLine({ apps: [app()] }));
+  host.store.apply(madeLine({ apps: [], gateway: next }));
+  await until(() => root.textContent.includes("Stopped with its gateway after"));
+});
+
+test("nor where the page itself is new", async () => {
+  const picture = { time: 60000, app: app(), requests: [], timeline: { points: [], decisions: [], lanes: [] } };
+  const next = { ...madeLine().gateway, pid: 2, started: 2 };
+  const host = hosted(madeLine({ apps: [], gateway: next }));
+  cardPanel(root, host, { ...CARD, gateway: madeLine().gateway, picture }, stop.signal);
+  await until(() => root.textContent.includes("Stopped with its gateway after"));
+});
+
 test("an app that is gone keeps what was known last", async () => {
   const requests = [madeRequest("r1"), madeRequest("other", { alias: "other" })];
   const host = drawn(madeLine({ apps: [app()], requests }));

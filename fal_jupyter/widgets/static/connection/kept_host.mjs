@@ -1,7 +1,7 @@
 // @ts-check
 /** A host that goes on showing an app which is gone: its record, requests and timeline as they were known last. */
 
-import { endedApp } from "./store.mjs";
+import { endedApp, isAnotherGateway } from "./store.mjs";
 
 /** @typedef {import("../types.d.ts").View} View */
 
@@ -20,19 +20,23 @@ export function keepingLast(host, card, signal) {
         app: picture.app,
         requests: picture.requests,
         timeline: /** @type {import("../types.d.ts").Timeline | undefined} */ (picture.timeline),
+        gateway: /** @type {import("../types.d.ts").GatewayState | null} */ (card.gateway),
       }
     : null;
   const look = () => {
     const { apps, requests, timelines } = store.view;
     const app = apps.find((one) => one.alias === alias);
-    if (app) known = { time: store.view.time, app, requests, timeline: timelines.get(alias) };
+    if (!app) return;
+    known = { time: store.view.time, app, requests, timeline: timelines.get(alias), gateway: store.view.gateway };
   };
   signal.addEventListener("abort", store.watch(look));
   look();
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const by = now.ended.find((one) => one.alias === alias)?.ended_by;
+    const by = isAnotherGateway(known.gateway, now.gateway)
+      ? "gateway"
+      : now.ended.find((one) => one.alias === alias)?.ended_by;
     const app = endedApp(known.app, known.time, by);
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
     return {

@@ -71,6 +71,15 @@ export function endedApp(app, time, by) {
 }
 
 /**
+ * Whether a feed that comes from one gateway went on at another one: what the first one served ended with it.
+ * @param {import("../types.d.ts").GatewayState | null | undefined} before
+ * @param {import("../types.d.ts").GatewayState | null | undefined} now
+ */
+export function isAnotherGateway(before, now) {
+  return Boolean(before?.pid && now?.pid && (before.pid !== now.pid || before.started !== now.started));
+}
+
+/**
  * The apps that ended while this page followed the feed, newest first. One that is served again is none of them.
  * @param {View} view as it was
  * @param {Set<string>} aliases apps that are served now
@@ -185,7 +194,7 @@ export function createStore() {
           gateway: line.gateway ?? view.gateway,
           options: line.options ?? view.options,
           apps,
-          ended: endedApps(view, aliases),
+          ended: endedApps(view, aliases, isAnotherGateway(view.gateway, line.gateway) ? "gateway" : undefined),
           devices: line.devices ?? [],
           host: line.host ?? view.host,
           colours: appColours(view.colours, [...aliases]),
