@@ -7,13 +7,14 @@ from pathlib import Path
 
 from fal_jupyter import settings
 from fal_jupyter.client.client import Client
+from fal_jupyter.client.connection.control_connection import ErrorResponse
 from fal_jupyter.commands import app_doctor, doctor
 from fal_jupyter.commands.definitions import Front
 from fal_jupyter.commands.doctor import DoctorReport
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
-from fal_jupyter.protocol.feed import AppState, RequestState
+from fal_jupyter.protocol.feed import AppState, KeyRecord, RequestState
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.state import check_state
 
@@ -102,6 +103,24 @@ class GatewayBackend:
             self._client.control.ask("POST", A_KEYS)
         except NotServed:
             pass
+
+    def valid_keys(self) -> list[KeyRecord]:
+        """Return the keys that open the running gateway; none without one."""
+        try:
+            keys = self._client.control.ask_bounded("GET", A_KEYS, list[KeyRecord])
+        except OSError:
+            return []
+        return [] if isinstance(keys, ErrorResponse) else keys
+
+    def revoke_key(self, key_id: str) -> bool:
+        """Revoke a key of the running gateway; False if it has none of that id."""
+        if not key_id.isalnum() and not key_id.replace("_", "").isalnum():
+            return False  # no id, and no part of an address
+        try:
+            answer = self._client.control.ask_bounded("DELETE", f"{A_KEYS}/{key_id}", dict[str, str])
+        except OSError:
+            return False
+        return not isinstance(answer, ErrorResponse)
 
     def data(self) -> Path:
         """Return the folder that backs ``/data``; creates it."""

@@ -18,7 +18,7 @@ from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.domain.text.terminal_text import safe_line
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
-from fal_jupyter.protocol.feed import RequestState
+from fal_jupyter.protocol.feed import KeyRecord, RequestState
 from fal_jupyter.secret_store import SecretStore
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ class CommandBackend(Protocol):
 
     def keys_changed(self) -> None:
         """Make a running gateway reload the persistent keys."""
+
+    def valid_keys(self) -> list[KeyRecord]:
+        """Return the keys that open the running gateway, with those that end with a notebook or an app; none without a gateway."""
+
+    def revoke_key(self, key_id: str) -> bool:
+        """Revoke a key of the running gateway; False if it has none of that id."""
 
     def data(self) -> Path:
         """Return the folder that backs ``/data``; it exists."""
@@ -342,7 +348,7 @@ def _env(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
 
 
 def _keys(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
-    return Outcome(*key_commands.execute(args, backend.secret_store(), backend.keys_changed))
+    return Outcome(*key_commands.execute(args, backend.secret_store(), backend))
 
 
 def _secrets(args: argparse.Namespace, backend: CommandBackend) -> Outcome:

@@ -110,7 +110,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_missing_ones_are_reported(st
         (("secrets", "set", "A", "B"), "standard input has 0 lines for 2 secrets"),
         (("secrets", "unset", "NONE"), "there is no secret 'NONE'"),
         (("keys", "revoke"), "which key?"),
-        (("keys", "revoke", "fjk_00000000"), "there is no persistent key 'fjk_00000000'"),
+        (("keys", "revoke", "fjk_00000000"), "there is no key 'fjk_00000000'"),
         (("keys", "list", "more"), "unexpected word"),
         (("keys", "list", "--preset", "API"), "--preset is an option of create, not of list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),
@@ -170,6 +170,13 @@ def test_keys_open_until_they_are_revoked_across_gateways(state: Path, file: str
     with served(state, f"{file}::Holder") as app:
         assert app.request("/", {"name": "NO"}, key=during["key"]).status == 200
         assert app.request("/", {"name": "NO"}, key=before["key"]).status == 401
+        own = app.ready["key"].partition(":")[0]  # it ends with this serve
+        (live,) = [key for key in json.loads(run(state, "keys", "list", "--json")) if key["id"] == own]
+        assert live["ends_with"].startswith("holding.py"), live
+        assert own in run(state, "keys", "list")
+        assert app.request("/", {"name": "NO"}).status == 200
+        run(state, "keys", "revoke", app.ready["key"])
+        assert app.request("/", {"name": "NO"}).status == 401
     listed = json.loads(run(state, "keys", "list", "--json"))
     assert [(key["id"], key["scope"]) for key in listed] == [(during["id"], "ADMIN")]
     secret = during["key"].partition(":")[2]
