@@ -289,7 +289,7 @@ def test_the_parts_sum_to_what_the_caller_saw(wide: Served, client: Client, tmp_
 
 
 def test_a_request_that_is_not_known_is_404(client: Client) -> None:
-    with pytest.raises(NotServed, match="not kept"):
+    with pytest.raises(NotServed, match="no longer stored"):
         client.control.request("00000000-0000-4000-8000-000000000000")
     assert client.control.ask("DELETE", "/admin/requests/00000000-0000-4000-8000-000000000000")[0] == 404
     assert client.control.ask("GET", "/admin/requests/..%2f..")[1]["error_type"] == "not_found"
