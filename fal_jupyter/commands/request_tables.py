@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from fal_jupyter.commands.numbers import MISSING, milliseconds
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.text.terminal_text import safe_line
-from fal_jupyter.protocol.feed import CANCELLED, NAMED_PHASE_MS, RequestState, is_streamed
+from fal_jupyter.protocol.feed import CANCELLED, NAMED_PHASE_MS, Phase, RequestState, is_streamed
 
 _LONGEST = 100  # characters of a path or an error
-_PHASES = (
+_PHASES: Final[tuple[tuple[Phase, str], ...]] = (
     ("queue_ms", "queue"),
     ("start_ms", "start"),
     ("transfer_ms", "transfer"),
@@ -34,7 +35,7 @@ def clock(wall_ms: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000)) + f".{int(wall_ms % 1000 // 100)}"
 
 
-def _phases(requests: list[RequestState]) -> list[tuple[str, str]]:
+def _phases(requests: list[RequestState]) -> list[tuple[Phase, str]]:
     """The phases' fields and names; the phase after the first byte is named a stream only if one of the responses is a stream."""
     streamed = any(is_streamed(request["content_type"]) for request in requests)
     return [*_PHASES, ("stream_ms", "stream" if streamed else "answer")]
@@ -42,7 +43,7 @@ def _phases(requests: list[RequestState]) -> list[tuple[str, str]]:
 
 def as_text(requests: list[RequestState]) -> str:
     """The table of *requests*, in their order; a phase without time in any of them has no column."""
-    phases = [(field, name) for field, name in _phases(requests) if any(r[field] >= NAMED_PHASE_MS for r in requests)]  # type: ignore[literal-required]
+    phases = [(field, name) for field, name in _phases(requests) if any(r[field] >= NAMED_PHASE_MS for r in requests)]
     errors = any(request["error"] for request in requests)
     rows = [
         [
@@ -50,7 +51,7 @@ def as_text(requests: list[RequestState]) -> str:
             request["alias"],
             _cut(request["path"]),
             word_of(request),
-            *(milliseconds(request[field]) for field, _ in phases),  # type: ignore[literal-required]
+            *(milliseconds(request[field]) for field, _ in phases),
             milliseconds(request["total_ms"]),
             request["runner"] or MISSING,
             f"r{request['revision']}" if request["revision"] else MISSING,

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypedDict
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.json_fields import elements, rebuilt, texts
@@ -146,8 +146,18 @@ def scaling_options(given: Mapping[str, object]) -> dict[str, float]:
     return options
 
 
-def option_rules() -> list[dict[str, object]]:
-    """Every scaling option: ``name``, ``low``, ``high`` (None: no bound), fal's ``default``, ``unit`` (``"s"`` or ``""``)."""
+class ScalingOptionRule(TypedDict):
+    """A scaling option for people: its bounds (*high* None: no bound), fal's default, and its unit (``"s"`` or ``""``)."""
+
+    name: str
+    low: int | float
+    high: int | float | None
+    default: int | float
+    unit: str
+
+
+def option_rules() -> list[ScalingOptionRule]:
+    """Every scaling option."""
     usual = Scaling()
     return [
         {

@@ -11,6 +11,7 @@ from html import escape
 from typing import Final
 
 from fal_jupyter.domain.text.terminal_text import plain_text
+from fal_jupyter.protocol.feed import Phase
 
 OK: Final = "var(--jp-success-color1, #2a9170)"
 FAILED: Final = "var(--jp-error-color1, #d4551a)"
@@ -20,7 +21,7 @@ START: Final = "#b8791a"
 QUEUE: Final = "#858c96"
 TRANSFER: Final = "#4f9196"
 STREAM: Final = "#7a6fd0"
-PHASES: Final = (
+PHASES: Final[tuple[tuple[Phase, str, str], ...]] = (
     ("queue_ms", "queue", QUEUE),
     ("start_ms", "cold start", START),
     ("transfer_ms", "transfer", TRANSFER),
@@ -48,7 +49,7 @@ def last_phase(*, streamed: bool) -> str:
     return "stream" if streamed else "answer"
 
 
-def phases_of(*, streamed: bool) -> tuple[tuple[str, str, str], ...]:
+def phases_of(*, streamed: bool) -> tuple[tuple[Phase, str, str], ...]:
     """Return the phases of a request whose response is or is not a stream."""
     field, _, colour = PHASES[-1]
     return (*PHASES[:-1], (field, last_phase(streamed=streamed), colour))

@@ -11,7 +11,7 @@ Times are wall clock in milliseconds since 1970; durations end in ``_ms``; sizes
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 from fal_jupyter.protocol.api import EndpointState, ErrorDescription, LogRecord, Number
 
@@ -198,6 +198,10 @@ class HostState(TypedDict):
     used: int
     cores: int
     busy: Number
+
+
+Phase = Literal["queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms"]
+"""A part of a request's time."""
 
 
 class RequestState(TypedDict):

@@ -17,6 +17,7 @@ import msgspec
 
 from fal_jupyter.domain.events import FleetCommand, FleetEvent
 from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.gateway.json_lines_file import JsonLinesFile
 
 FORMAT: Final = 1
 _EVENTS: Final[dict[str, type[FleetEvent]]] = {kind.__name__: kind for kind in get_args(FleetEvent)}
@@ -63,26 +64,16 @@ class FleetRecorder:
 
     def __init__(self, directory: Path, version: str) -> None:
         path = directory / f"fleet-{os.getpid()}.jsonl"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._write(RecordHead(FORMAT, version, os.getpid()))
+        self._file = JsonLinesFile(path)
+        self._file.write(RecordHead(FORMAT, version, os.getpid()))
 
     def record(self, at: int, event: FleetEvent, commands: Sequence[FleetCommand]) -> None:
         """Add a step."""
-        self._write(RecordedStep(at, _message(event), [_message(command) for command in commands]))
-
-    def _write(self, line: RecordHead | RecordedStep) -> None:
-        if self._file < 0:
-            return
-        try:
-            os.write(self._file, msgspec.json.encode(line) + b"\n")
-        except OSError:
-            self.close()
+        self._file.write(RecordedStep(at, _message(event), [_message(command) for command in commands]))
 
     def close(self) -> None:
         """End the record."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
 
 def _message(message: FleetEvent | FleetCommand) -> RecordedMessage:

@@ -32,7 +32,7 @@ _NOTHING = AppHistory()
 
 def options() -> list[OptionRule]:
     """Every scaling option with its bounds and fal's default."""
-    return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
+    return [*option_rules()]
 
 
 def app_state(
@@ -128,7 +128,7 @@ def _failure(published: Deployment, app: FleetApp) -> Failure | None:
     if published.failed is None:
         return None
     again = wall_ms(app.backoff.retry_at / 1e9) if app.backoff.failures else 0.0
-    return Failure(**{**published.failed, "retry_at": again})  # type: ignore[typeddict-item]
+    return {**published.failed, "retry_at": again}
 
 
 def device_states(engine: Engine, usage: ResourceUsage) -> list[DeviceState]:

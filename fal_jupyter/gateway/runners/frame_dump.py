@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from fal_jupyter.gateway.json_lines_file import JsonLinesFile
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
 
@@ -37,7 +38,7 @@ class FrameDump:
 
     def __init__(self, directory: Path) -> None:
         path = directory / f"frames-{os.getpid()}.jsonl"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file = JsonLinesFile(path)
 
     def channel(
         self, runner_id: str, sock: socket.socket, on_frame: Callable[[Frame], None], on_end: Callable[[], None]
@@ -50,17 +51,11 @@ class FrameDump:
         kind = Kind(frame.kind)
         excerpt = b"" if kind is Kind.LOAD else bytes(frame.payload[:SHOWN_BYTES])
         text = excerpt.decode("utf-8", "backslashreplace")
-        line = DumpedFrame(time.time(), runner_id, to, kind.name, frame.stream, len(frame.payload), text)
-        try:
-            os.write(self._file, msgspec.json.encode(line) + b"\n")
-        except OSError:
-            self.close()
+        self._file.write(DumpedFrame(time.time(), runner_id, to, kind.name, frame.stream, len(frame.payload), text))
 
     def close(self) -> None:
         """End the dump."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
 
 class _DumpedChannel(GatewayChannel):

@@ -163,7 +163,7 @@ def _bar(request: RequestState, longest: float) -> str:
 def _phases(request: RequestState) -> list[tuple[str, float, str]]:
     """Return name, milliseconds and colour of the phases that took time."""
     phases = phases_of(streamed=is_streamed(request["content_type"]))
-    times: list[tuple[str, float, str]] = [(name, request[part], colour) for part, name, colour in phases]  # type: ignore[literal-required]
+    times: list[tuple[str, float, str]] = [(name, request[part], colour) for part, name, colour in phases]
     return [(name, ms, colour) for name, ms, colour in times if ms >= NAMED_PHASE_MS]
 
 

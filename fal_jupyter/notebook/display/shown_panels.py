@@ -389,7 +389,7 @@ def gateway_of(session: PanelSession) -> GatewayState:
 
 
 def options() -> list[OptionRule]:
-    return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
+    return [*option_rules()]
 
 
 def publish(bundle: dict[str, object], display_id: str, *, update: bool) -> None:
