@@ -183,7 +183,64 @@ export function standAside(chip: HTMLElement, cell: HTMLElement): void {
   look();
 }
 
-/** Make a chip; `actions` is asked each time its menu opens. */
+/** Open the menu of a chip below its button; the function returned closes it. */
+function openMenu(chip: HTMLElement, button: HTMLElement, actions: ChipAction[]): () => void {
+  const id = `fj-chip-menu-${(menus += 1)}`;
+  const items = actions.map(({ shape, word, press }) =>
+    h(
+      "button",
+      {
+        type: "button",
+        role: "menuitem",
+        onclick: () => {
+          close();
+          press();
+        },
+      },
+      glyph(shape),
+      word,
+    ),
+  );
+  const list = h(
+    "div",
+    { class: "fj-menu", role: "menu", id, "aria-label": "app of this cell", style: { right: "0", top: "100%" } },
+    items,
+  );
+  let closed = false; // removing the menu takes its focus away, which must not remove it again
+  const close = () => {
+    if (!closed) {
+      closed = true;
+      button.setAttribute("aria-expanded", "false");
+      list.remove();
+    }
+  };
+  list.addEventListener("keydown", (event: KeyboardEvent) => {
+    const at = items.indexOf(document.activeElement as HTMLElement);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      items[(at + step + items.length) % items.length].focus();
+    }
+    if (event.key === "Escape") {
+      close();
+      button.focus();
+    }
+    if (isOwnKey(event)) {
+      event.stopPropagation();
+    }
+  });
+  list.addEventListener("focusout", (event: FocusEvent) => {
+    if (!chip.contains(event.relatedTarget as Node | null)) {
+      close();
+    }
+  });
+  button.setAttribute("aria-expanded", "true");
+  chip.append(list);
+  items[0]?.focus();
+  return close;
+}
+
+/** Make a chip; `actions` is called each time its menu opens. */
 export function makeChip(actions: () => ChipAction[]): HTMLElement {
   const button = h("button", { type: "button", class: "fj-chip", "aria-haspopup": "menu", "aria-expanded": "false" });
   const chip = keepOwnKeys(h("div", { class: "fj fj-cell-chip", style: { zIndex: "20" } }, button));
@@ -191,60 +248,9 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
   const toggle = () => {
     if (button.getAttribute("aria-expanded") === "true") {
       close();
-      return;
+    } else {
+      close = openMenu(chip, button, actions());
     }
-    const id = `fj-chip-menu-${(menus += 1)}`;
-    const items = actions().map(({ shape, word, press }) =>
-      h(
-        "button",
-        {
-          type: "button",
-          role: "menuitem",
-          onclick: () => {
-            close();
-            press();
-          },
-        },
-        glyph(shape),
-        word,
-      ),
-    );
-    const list = h(
-      "div",
-      { class: "fj-menu", role: "menu", id, "aria-label": "app of this cell", style: { right: "0", top: "100%" } },
-      items,
-    );
-    let closed = false; // the focus leaves while the menu is taken away: that must not take it away again
-    close = () => {
-      if (!closed) {
-        closed = true;
-        button.setAttribute("aria-expanded", "false");
-        list.remove();
-      }
-    };
-    list.addEventListener("keydown", (event: KeyboardEvent) => {
-      const at = items.indexOf(document.activeElement as HTMLElement);
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (step) {
-        event.preventDefault();
-        items[(at + step + items.length) % items.length].focus();
-      }
-      if (event.key === "Escape") {
-        close();
-        button.focus();
-      }
-      if (isOwnKey(event)) {
-        event.stopPropagation();
-      }
-    });
-    list.addEventListener("focusout", (event: FocusEvent) => {
-      if (!chip.contains(event.relatedTarget as Node | null)) {
-        close();
-      }
-    });
-    button.setAttribute("aria-expanded", "true");
-    chip.append(list);
-    items[0]?.focus();
   };
   // On the press already: it makes the cell the active one, whose toolbar the chip steps aside for, so that no click
   // would follow.
