@@ -372,7 +372,7 @@ class CardData(TypedDict):
     """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
     :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown;
     ``prints`` is the revision whose first start its cell waits for and prints, 0 if there is none; ``fields`` is how many rows the form of
-    the first endpoint will have, as far as the class says."""
+    the first endpoint will have, as far as the class says; ``captures`` is what the class takes along from the notebook, one text each."""
 
     version: int
     panel: str
@@ -385,6 +385,7 @@ class CardData(TypedDict):
     source: str
     prints: int
     fields: int
+    captures: list[str]
     build: Build | None
     gateway: GatewayState
     options: list[OptionRule]

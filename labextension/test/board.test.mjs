@@ -469,7 +469,7 @@ describe("the sidebar's rows", () => {
     );
     expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual([
       "1.10 s in /generate",
-      "setup 6 s of 11.8 s",
+      "6 s of 11.8 s",
     ]);
     expect(root.querySelector('[data-key="app:off"]').getAttribute("aria-expanded")).toBe(null);
     expect(root.querySelector('[data-key^="recent:"]')).toBe(null);

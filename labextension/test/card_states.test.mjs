@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { takenOverBy } from "../../fal_jupyter/widgets/static/card/card_states.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -122,7 +123,7 @@ describe("the first start", () => {
       }),
     );
     await until(() =>
-      /^\/talk has been streaming since [\d:]+, 1 call more after it\.$/.test(
+      /^2 calls in progress, the first one of \/talk since [\d:]+\.$/.test(
         root.querySelector(".fj-card-notice").textContent,
       ),
     );
@@ -309,6 +310,30 @@ test("an app that is gone keeps what was known last", async () => {
   expect(root.textContent).toContain("The app is gone. Run its cell to change it.");
   named("Run its cell").click();
   expect(ran).toEqual([["run", "hello"]]);
+});
+
+test("an app whose name another notebook took over is said to be that one's", () => {
+  const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "made.ipynb" }) } };
+  const by = (owner_pid, owner_name) => takenOverBy(card, app({ owner_pid, owner_name }));
+  expect([by(2, "two.ipynb"), by(1, "renamed.ipynb"), by(2, "made.ipynb")]).toEqual(["two.ipynb", "", ""]);
+  expect(takenOverBy(CARD, app({ owner_pid: 2 }))).toBe("");
+});
+
+test("a start by hand leaves the form that an earlier start made, and what the class takes along is listed", async () => {
+  const host = madeHost(madeLine({ apps: [app()] }), (_method, path) =>
+    path.endsWith("/schema") ? { paths: { "/": { post: {} } } } : {},
+  );
+  cardPanel(root, host, { ...CARD, captures: ["MiniLM (class, 9.7 kB, cell [3])", "PREFIX (str, 40 B)"] }, stop.signal);
+  await until(() => root.querySelector("option")?.textContent === "POST /");
+  host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [begun("SETUP")] }));
+  await until(() => root.querySelector(".fj-card-notice").textContent.startsWith("setup()"));
+  expect([seen(root.querySelector(".fj-card-stage")), seen(root.querySelector(".fj-run-button"))]).toEqual([
+    false,
+    true,
+  ]);
+  const captures = root.querySelector(".fj-captures");
+  expect(captures.querySelector("summary").textContent).toBe("Takes along from the notebook: MiniLM, PREFIX");
+  expect([...captures.querySelectorAll("li")][0].textContent).toBe("MiniLM (class, 9.7 kB, cell [3])");
 });
 
 test("a saved card has no colour of a living state, and runs its cell where there is one", () => {

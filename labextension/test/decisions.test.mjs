@@ -10,7 +10,8 @@ import {
   timeScale,
 } from "../../fal_jupyter/widgets/static/requests/requests.mjs";
 import { configAdvice, optionNote, usableActions } from "../../fal_jupyter/widgets/static/scaling/config.mjs";
-import { movedByKey, shownSpan } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
+import { pathOfUsage } from "../../fal_jupyter/widgets/static/elements/geometry.mjs";
+import { countsAt, movedByKey, shownSpan } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 import { noFormWords } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeRequest, madeRunner } from "./made.mjs";
 
@@ -225,6 +226,32 @@ describe("the timeline", () => {
     expect(movedByKey(pressed, still)).toBeNull();
     expect(movedByKey({ key: "a", shiftKey: false }, still)).toBeNull();
   });
+});
+
+describe("the timeline's table", () => {
+  const points = [[1000, 0, 1, 0, 0, 0, 1, 0]];
+
+  test("has the calls that a decision saw, not those of the next point", () => {
+    expect(countsAt({ time: 1000, seen: "3 waiting, 1 in flight; runners: 1 running" }, points)).toEqual({
+      waiting: "3",
+      running: "1",
+    });
+  });
+
+  test("has those of the chart for a decision that says none, and dashes before the first point", () => {
+    expect(countsAt({ time: 1500, seen: "" }, points)).toEqual({ waiting: 0, running: 1 });
+    expect(countsAt({ time: 1, seen: "" }, points)).toEqual({ waiting: "–", running: "–" });
+  });
+});
+
+test("use over time is a line through every n-th measurement too, as a saved picture has them", () => {
+  const every = (step, number) => Array.from({ length: number }, (_, at) => [at * step, 1e8, 0, -1, 0]);
+  const parts = (usage) => pathOfUsage(usage, 1, 0, 1e9, Number, Number).line.split("M").length - 1;
+  expect([
+    parts(every(20000, 15)),
+    parts([...every(2000, 15), [90000, 1e8, 0, -1, 0]]),
+    parts(every(20000, 2)),
+  ]).toEqual([1, 2, 2]);
 });
 
 describe("the table of requests", () => {

@@ -465,7 +465,7 @@ describe("dashboard", () => {
     const figure = (wanted) => figuresOf(host.store.view).find(([name]) => name === wanted);
     expect(figure("Waiting")[1]).toBe("7");
     host.store.view.apps.forEach((app, at) => void Object.assign(app.stats, { calls: 10 * at, rate: 0 }));
-    expect(figure("Calls")).toEqual(["Calls", "30", "none in the last 10 s"]);
+    expect(figure("Calls")).toEqual(["Calls", "30", "none in the last 10\u00a0s"]);
     host.store.view.apps[0].stats.rate = 2.5;
     expect(figure("Calls")).toEqual(["Calls", "30", "2.5/s now"]);
     host.store.view.apps.forEach((app) => void Object.assign(app.stats, { calls: 0, rate: 0 }));

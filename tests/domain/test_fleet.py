@@ -734,6 +734,26 @@ def test_other_scaling_acts_on_the_runners_that_live(world: World) -> None:
     assert world.handle(AppScaled("hello", Scaling(min_concurrency=2))) == [StartRunner("hello-2", "hello", 1)]
 
 
+def test_a_change_of_settings_is_a_decision_and_one_that_changes_nothing_is_none(world: World) -> None:
+    world.serve(warm=1, max_concurrency=2)
+    app = world.fleet.apps["hello"]
+    before = app.scaling
+    world.handle(AppScaled("hello", before))
+    world.handle(AppScaled("hello", before.changed({"max_concurrency": 4, "keep_alive": 120})))
+
+    reasons = [d.reason for d in app.decisions.recent if "settings" in d.reason]
+    assert reasons == ["the settings were changed: max_concurrency 2 → 4, keep_alive 10 → 120, warm 1 → 0"]
+
+
+def test_a_stop_by_hand_is_a_decision(world: World) -> None:
+    world.serve(warm=1)
+    app = world.fleet.apps["hello"]
+    world.handle(AppStopped("hello"))
+
+    last = app.decisions.recent[-1]
+    assert (last.kind, last.before, last.after, last.reason) == ("down", 1, 0, "the app was stopped")
+
+
 def test_an_ended_owner_takes_its_apps_along_and_hastily(world: World) -> None:
     world.serve(warm=1, max_concurrency=1)
     world.publish(alias="other", lease="M")

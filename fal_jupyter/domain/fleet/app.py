@@ -185,9 +185,13 @@ class FleetApp:
         states = Counter(str(runner.state) for runner in self.runners.values())
         return what_is_there(len(self.waiting), len(self.in_flight), states)
 
+    def supply(self) -> int:
+        """How many runners run or start."""
+        return sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
+
     def remember(self, now: int, reason: str, kind: str = "note", change: int = 0) -> None:
         """Log a decision; *change* is how many runners it adds or, negative, ends."""
-        there = sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
+        there = self.supply()
         self.decisions.add(LoggedDecision(now, self.seen(), reason, kind, there, max(0, there + change)))
 
     def remember_actions(self, now: int, reason: str, actions: Sequence[Action]) -> None:

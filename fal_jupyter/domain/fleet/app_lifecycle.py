@@ -11,6 +11,7 @@ from fal_jupyter.domain.fleet.dispatching import RequestDispatcher
 from fal_jupyter.domain.fleet.fleet_state import Commands, FleetState
 from fal_jupyter.domain.fleet.stopping import RunnerStops
 from fal_jupyter.domain.runners.runner import READY, State
+from fal_jupyter.domain.scaling.reasons import scaling_changes
 
 
 class AppLifecycle:
@@ -38,7 +39,10 @@ class AppLifecycle:
 
     def rescale(self, app: FleetApp, event: m.AppScaled, now: int) -> Commands:
         """Apply another scaling to every revision; existing runners may then take more requests."""
+        changes = scaling_changes(app.scaling, event.scaling)
         app.specs = {revision: replace(spec, scaling=event.scaling) for revision, spec in app.specs.items()}
+        if changes:
+            app.remember(now, f"the settings were changed: {changes}")
         app.move(AppEvent.NEEDED)
         return self._dispatcher.dispatch_waiting(app, now)
 
@@ -69,6 +73,8 @@ class AppLifecycle:
 
     def _end(self, app: FleetApp, reason: str, now: int, *, kill: bool) -> Commands:
         self._state.end_app(app)
+        if supply := app.supply():
+            app.remember(now, reason, "down", -supply)
         commands = self._dispatcher.fail_waiting(app, 503, "runner_scheduling_failure", reason)
         for runner in list(app.runners.values()):
             commands += self._stops.end(app, runner, reason, now, kill=kill)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from fal_jupyter.domain.durations import SECOND
 from fal_jupyter.domain.spec import Scaling
@@ -71,6 +71,19 @@ def why_idle(rules: Scaling, runner: str) -> str:
     """Explain why an idle runner stops."""
     floor = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""
     return f"{runner} was idle for keep_alive ({rules.keep_alive:g} s){floor}"
+
+
+def scaling_changes(before: Scaling, after: Scaling) -> str:
+    """The options that differ, with both values: ``min_concurrency 0 → 1, max_concurrency 2 → 4``."""
+    return ", ".join(
+        f"{option.name} {_plain(former)} → {_plain(new)}"
+        for option in fields(before)
+        if (former := getattr(before, option.name)) != (new := getattr(after, option.name))
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def what_is_there(waiting: int, in_flight: int, runners: dict[str, int]) -> str:

@@ -14,7 +14,7 @@ from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_parts import clock
 from fal_jupyter.notebook.display.saved_results import SavedResults
-from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text
+from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text, capture_texts
 from fal_jupyter.protocol.feed import (
     MIME,
     AppState,
@@ -150,7 +150,7 @@ class Panels:
         """Display the card of an app whose environment is being built; :meth:`show_card` updates it later."""
         data = CardData(
             version=VERSION, panel="card", tab="", alias=spec.alias, app=card.app, class_name=spec.class_name, revision=0,
-            cell=card.cell, source=source_hash(session.raw_cell), prints=0, fields=fields, build=build, gateway=gateway_of(session),
+            cell=card.cell, source=source_hash(session.raw_cell), prints=0, fields=fields, captures=capture_texts(card), build=build, gateway=gateway_of(session),
             options=options(), picture=pictures.shorten(snapshot),
         )  # fmt: skip
         displayed = self._starting[spec.alias] = DisplayedCard(uuid.uuid4().hex, card, data, None, snapshot)
@@ -362,6 +362,7 @@ def card_data(
         source=source,
         prints=0,
         fields=rows_of(handle.methods, handle.spec),
+        captures=capture_texts(card),
         build=None,
         gateway=gateway_of(session),
         options=options(),
@@ -373,7 +374,7 @@ def dashboard_data(session: PanelSession) -> CardData:
     """Return the card data of the dashboard, which belongs to no app."""
     return CardData(
         version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
-        fields=0, build=None, gateway=gateway_of(session), options=options(), picture=None,
+        fields=0, captures=[], build=None, gateway=gateway_of(session), options=options(), picture=None,
     )  # fmt: skip
 
 

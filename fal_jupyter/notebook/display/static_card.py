@@ -102,6 +102,12 @@ def as_text(card: StaticCard, as_of: str = "") -> str:
     return "\n".join(lines)
 
 
+def capture_texts(card: StaticCard) -> list[str]:
+    """What the class takes along, one text each: ``MiniLM (class, 9.7 kB, cell [2])``."""
+    more = len(card.captures) - SHOWN_CAPTURES
+    return [_capture(c) for c in card.captures[:SHOWN_CAPTURES]] + ([f"{more} more"] if more > 0 else [])
+
+
 def _capture(capture: CaptureLine) -> str:
     facts = [capture.kind, size(capture.size), capture.cell]
     return f"{capture.name} ({', '.join(fact for fact in facts if fact)})"

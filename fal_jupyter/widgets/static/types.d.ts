@@ -276,6 +276,7 @@ export interface CardData {
   source: string;
   prints: number;
   fields: number;
+  captures: string[];
   build: Build | null;
   gateway: GatewayState;
   options: OptionRule[];

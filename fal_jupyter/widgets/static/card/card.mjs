@@ -13,6 +13,7 @@ import { loadPanel } from "../try/load.mjs";
 import { logsPanel } from "../logs/logs.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { requestsPanel } from "../requests/requests.mjs";
+import { plainText } from "../text/plain.mjs";
 import { snippetsPanel } from "../snippets/snippets.mjs";
 import { ensureStyle } from "../style/style.mjs";
 import { timelinePanel } from "../scaling/timeline.mjs";
@@ -174,6 +175,14 @@ function greyMark(app) {
   );
 }
 
+/** What the class takes along from the notebook: the names, and below them kind, size and cell. @param {string[]} captures */
+function capturesView(captures) {
+  const names = plainText(captures.map((one) => one.split(" (")[0]).join(", "));
+  const items = captures.map((one) => h("li", null, plainText(one)));
+  const shown = h("span", { class: "fj-mono", title: names }, names);
+  return [h("summary", null, "Takes along from the notebook: ", shown), h("ul", null, items)];
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -205,11 +214,13 @@ class CardPanel {
       this.card,
       () => this.draw(),
       () => this.tab === "try",
+      () => this.trying?.hasForm() ?? false, // it begins before the tabs are there
       this.signal,
     );
     this.headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
     this.message = h("div", { class: "fj-card-message", role: "alert" });
     this.about = h("details", { class: "fj-about", hidden: true });
+    this.captures = h("details", { class: "fj-about fj-captures", hidden: true });
     this.actions = h("span", { class: "fj-with-menu fj-head-actions" });
     this.facts = h("div", { class: "fj-facts" });
     this.body = h("div", { class: "fj-card-body" });
@@ -240,8 +251,8 @@ class CardPanel {
     this.heldFor = ""; // the state at which the height is held
     this.tryRoom = { body: 0, panel: 0 }; // heights of the Try tab when it was left
 
-    /** @type {{call: (path?: string) => any, edit: (id: string, seed?: any) => void}} */
-    this.trying = { call: () => null, edit: () => undefined };
+    /** @type {{call: (path?: string) => any, edit: (id: string, seed?: any) => void, hasForm: () => boolean}} */
+    this.trying = { call: () => null, edit: () => undefined, hasForm: () => false };
     this.tabs = tabList(TABS, this.tab, (name) => this.showTab(name));
     this.tabs.panel.append(this.states.stage);
     this.body.append(this.states.line, this.tabs.list, this.tabs.panel);
@@ -281,6 +292,7 @@ class CardPanel {
       head,
       this.facts,
       this.about,
+      this.captures,
       this.message,
       this.body,
     );
@@ -481,12 +493,19 @@ class CardPanel {
       this.body.style.setProperty("--fj-room", `${formRoom(this.card.fields ?? 0, state.endpoints[0]?.doc ?? "")}px`);
     this.drawFacts(state, alive);
     this.frame.classList.toggle("fj-past", !now || view.link === "saved");
+    this.drawCaptures();
     this.drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
     this.states.draw(now, state);
     this.tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
     if (!this.started) (this.started = true), this.tabs.start();
     this.stand();
   };
+
+  drawCaptures() {
+    const captures = this.card.captures ?? []; // a notebook that was saved before there were any has none
+    this.captures.hidden = !captures.length;
+    update(this.captures, captures.length ? capturesView(captures) : null);
+  }
 
   drawAbout(/** @type {string} */ text) {
     if (text === this.aboutOf) return;

@@ -33,6 +33,17 @@ export function ownerWords(app) {
   return app && app.owner_kind !== "kernel" ? "its program" : "its kernel";
 }
 
+/**
+ * The notebook or program that has the app's name now, "" where that is the one that made the card: it took the name
+ * over.
+ * @param {import("../types.d.ts").CardData} card
+ * @param {AppState} now
+ */
+export function takenOverBy({ picture }, now) {
+  const { owner_pid: pid = 0, owner_name: name } = picture?.app ?? {};
+  return pid && now.owner_pid && pid !== now.owner_pid && name !== now.owner_name ? now.owner_name : "";
+}
+
 /** Of when the record of an app is that has gone. @param {import("../types.d.ts").KnownApp | undefined} app */
 function endedWords(app) {
   return app?.ended ? `; its record until ${clock(app.ended, false)} is shown` : "";
@@ -89,10 +100,11 @@ export function startingRunner(app) {
  * @param {import("../types.d.ts").CardData} card
  * @param {() => void} redraw
  * @param {() => boolean} isStaged whether the stage, with the steps of a start, is before the user
+ * @param {() => boolean} hasForm whether an earlier start has made the form, which then stays
  * @param {AbortSignal} signal
  */
-export function cardStates(host, card, redraw, isStaged, signal) {
-  return new CardStates(host, card, redraw, isStaged, signal).handle();
+export function cardStates(host, card, redraw, isStaged, hasForm, signal) {
+  return new CardStates(host, card, redraw, isStaged, hasForm, signal).handle();
 }
 
 class CardStates {
@@ -101,13 +113,15 @@ class CardStates {
    * @param {import("../types.d.ts").CardData} card
    * @param {() => void} redraw
    * @param {() => boolean} isStaged whether the stage, with the steps of a start, is before the user
+   * @param {() => boolean} hasForm whether an earlier start has made the form, which then stays
    * @param {AbortSignal} signal
    */
-  constructor(host, card, redraw, isStaged, signal) {
+  constructor(host, card, redraw, isStaged, hasForm, signal) {
     this.host = host;
     this.card = card;
     this.redraw = redraw;
     this.isStaged = isStaged;
+    this.hasForm = hasForm;
     this.signal = signal;
     this.line = h("div", { class: "fj-card-notice" });
     this.stage = h("div", { class: "fj-card-stage", hidden: true });
@@ -222,6 +236,19 @@ class CardStates {
         `Stopped with ${ownerWords(state)} after ${plural(state?.stats.calls ?? 0, "call")}${endedWords(state)}. ` +
           `Running ${this.card.cell || "its cell"} again begins a new record.`,
       );
+    return this.served(view, now);
+  }
+
+  /** How an app stands that the gateway has. @param {View} view @param {AppState} now */
+  served(view, now) {
+    const other = takenOverBy(this.card, now);
+    if (other)
+      return this.banner(
+        "fj-warn",
+        glyph("warning", "fj-setup"),
+        h("strong", null, `This app is of ${plainText(other)} now`),
+        `, which took its name over: calls from here go to that one. To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
+      );
     if (now.state === "Stopped")
       return this.banner(
         "",
@@ -298,14 +325,16 @@ class CardStates {
     if (going.length) {
       const first = going[going.length - 1];
       const does = { waiting: "waiting", streaming: "streaming" }[first.state] ?? "running";
-      return this.banner(
-        "fj-quiet",
-        null,
-        h("span", { class: "fj-mono" }, plainText(pathText(first.path))),
-        ` has been ${does} since ${clock(first.began, false)}`,
-        going.length > 1 ? `, ${plural(going.length - 1, "call")} more after it` : "",
-        ".",
-      );
+      const path = h("span", { class: "fj-mono" }, plainText(pathText(first.path)));
+      return going.length > 1
+        ? this.banner(
+            "fj-quiet",
+            null,
+            `${plural(going.length, "call")} in progress, the first one of `,
+            path,
+            ` since ${clock(first.began, false)}.`,
+          )
+        : this.banner("fj-quiet", null, path, ` has been ${does} since ${clock(first.began, false)}.`);
     }
     const last = view.requests.find((one) => one.alias === this.card.alias && one.state === "done");
     if (!last)
@@ -557,7 +586,7 @@ class CardStates {
       (isBuilding(this.card, this.host) || Boolean(this.build?.error)) &&
       (!now || this.unfolded);
     const fails = live && (now.state === "Failing" || (newestFailed(now) && this.unfolded));
-    const begins = live && now.state === "Starting" && !now.serving;
+    const begins = live && now.state === "Starting" && !now.serving && !this.hasForm();
     this.stage.hidden = !(builds || fails || begins);
     if (builds) update(this.stage, this.buildStage());
     else if (fails) update(this.stage, this.crashOf(now));

@@ -127,7 +127,7 @@ export function figuresOf(view) {
       perSecond > 0
         ? `${rate(perSecond)} now`
         : calls
-          ? "none in the last 10 s"
+          ? "none in the last 10\u00a0s"
           : endedCalls
             ? `${count(endedCalls)} of ended apps`
             : "",

@@ -92,6 +92,17 @@ export function usageAt(usage, moment) {
 // milliseconds without a measurement after which nothing is known: the gateway measures only while a panel is open
 const UNMEASURED = 12000;
 
+// a saved picture has every n-th measurement: so many of them are apart by the same
+const THINNED = 8;
+
+/** Milliseconds between two measurements after which there is a gap. @param {number[][]} usage */
+function unmeasuredAfter(usage) {
+  const steps = usage.slice(1).map((one, at) => one[0] - usage[at][0]);
+  if (steps.length < THINNED) return UNMEASURED;
+  const usual = steps.sort((a, b) => a - b)[Math.floor(steps.length / 2)];
+  return Math.max(UNMEASURED, 2.5 * usual);
+}
+
 /**
  * A line through measurements, and the area below it; a gap where nothing was measured.
  * @param {number[][]} usage
@@ -104,6 +115,7 @@ const UNMEASURED = 12000;
 export function pathOfUsage(usage, column, from, to, x, y) {
   let line = "";
   let area = "";
+  const gap = unmeasuredAfter(usage);
   /** @type {number[][]} */
   let part = [];
   const end = () => {
@@ -116,7 +128,7 @@ export function pathOfUsage(usage, column, from, to, x, y) {
   };
   for (const one of usage) {
     if (one[0] < from || one[0] > to) continue;
-    if (part.length && one[0] - part[part.length - 1][0] > UNMEASURED) end();
+    if (part.length && one[0] - part[part.length - 1][0] > gap) end();
     part.push(one);
   }
   end();

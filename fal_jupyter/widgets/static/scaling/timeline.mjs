@@ -2,7 +2,7 @@
 /** The scaling timeline: requests, runners by state, a lane each, and the decisions with their sentences. */
 import { h, newId, replace, scheduler, setProperty, svg, update } from "../elements/dom.mjs";
 import { clock, duration, plural } from "../text/format.mjs";
-import { WAITING, pointAt } from "../elements/geometry.mjs";
+import { RUNNING, WAITING, pointAt } from "../elements/geometry.mjs";
 import { glyph, iconButton, stateLook } from "../elements/glyphs.mjs";
 import { RIGHT, gutterOf, moveWords, patternsOf, stateArea, timelinePicture } from "./picture.mjs";
 import { plainText } from "../text/plain.mjs";
@@ -78,6 +78,17 @@ export function movedByKey({ key, shiftKey }, { cross, brush, range }) {
  */
 export function shownSpan(to, chosen, first = to) {
   return { from: Math.max(to - chosen, Math.min(first, to - 10000)), to };
+}
+
+/**
+ * Calls waiting and running when a decision was made: as it saw them; the points of the chart are a little later.
+ * @param {{time: number, seen: string}} decision
+ * @param {number[][]} points
+ */
+export function countsAt({ time, seen }, points) {
+  const [, waiting, running] = /^(\d+) waiting, (\d+) in flight/.exec(seen) ?? [];
+  const point = pointAt(points, time);
+  return { waiting: waiting ?? point?.[WAITING] ?? "–", running: running ?? point?.[RUNNING] ?? "–" };
 }
 
 /** The states of runners with their symbols and patterns. @param {string} prefix of the ids of its patterns */
@@ -420,7 +431,7 @@ class TimelinePanel {
           "tbody",
           null,
           decisions.slice(0, TABLE_ROWS).map((one) => {
-            const point = pointAt(timeline.points, one.time);
+            const { waiting, running } = countsAt(one, timeline.points);
             const [, tone, sign] = KINDS[one.kind] ?? KINDS.note;
             return h(
               "tr",
@@ -428,8 +439,8 @@ class TimelinePanel {
               h("td", null, clock(one.time, false)),
               h("td", null, h("span", { class: tone, "aria-hidden": "true" }, sign), ` ${moveWords(one)}`),
               h("td", { style: { whiteSpace: "normal", overflowWrap: "anywhere" } }, sentenceView(prose(one.reason))),
-              h("td", { class: "fj-number" }, point ? point[WAITING] : "–"),
-              h("td", { class: "fj-number" }, point ? point[2] : "–"),
+              h("td", { class: "fj-number" }, waiting),
+              h("td", { class: "fj-number" }, running),
             );
           }),
         ),
@@ -454,7 +465,11 @@ class TimelinePanel {
     update(
       this.readout,
       glyph(shape, tone),
-      h("span", { class: "fj-muted" }, clock(one.time, false)),
+      h(
+        "span",
+        { class: "fj-muted" },
+        `${one.time < this.range.from ? "before this time, " : ""}${clock(one.time, false)}`,
+      ),
       h("strong", null, moveWords(one)),
       h(
         "span",

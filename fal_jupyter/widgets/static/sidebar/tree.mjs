@@ -372,8 +372,10 @@ class TreePanel {
     const since = Math.max(0, view.time - one.since);
     if (one.state === "SETUP") {
       const now = gatewayNow(view);
-      const of = app.setup_ms > now - one.since ? ` of ${duration(app.setup_ms)}` : "";
-      return `setup ${setupPassed(one, now)}${of}`;
+      // its glyph says that it is in setup: the numbers have the room
+      return app.setup_ms > now - one.since
+        ? `${setupPassed(one, now)} of ${duration(app.setup_ms)}`
+        : `setup ${setupPassed(one, now)}`;
     }
     if (one.state !== "RUNNING") return one.memory ? bytes(one.memory) : stateLook(one.state).word;
     const request =

@@ -361,6 +361,15 @@ html[theme="light"] .fj,
   font-size: 11px;
   color: var(--fj-muted);
 }
+.fj .fj-captures > summary {
+  overflow: hidden;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.fj .fj-captures > ul {
+  margin: 0;
+  padding: 0 12px 8px 28px;
+}
 .fj .fj-markdown {
   padding: 0 12px 10px;
   max-width: 760px;

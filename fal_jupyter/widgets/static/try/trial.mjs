@@ -5,7 +5,7 @@
  */
 import { brokenAnswer, completeAnswer } from "../outputs/answer.mjs";
 import { h, replace, setText } from "../elements/dom.mjs";
-import { bytes, clock, duration, pathText } from "../text/format.mjs";
+import { bytes, clock, duration, pathText, runnerName } from "../text/format.mjs";
 import { isFileRecord, withFilesNamed } from "../form/form_file.mjs";
 import { stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
@@ -133,9 +133,8 @@ class TrialPane {
     const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
     this.over = request;
     const type = baseType(request.content_type);
-    const where = [request.runner || "no runner had it", type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(
-      Boolean,
-    );
+    const runner = request.runner ? `runner ${runnerName(request.runner)}` : "no runner had it";
+    const where = [runner, type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(Boolean);
     const summary = h(
       "summary",
       null,

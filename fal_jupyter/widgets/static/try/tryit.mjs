@@ -69,8 +69,9 @@ export function noFormWords(state) {
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
  * @returns {{call: (path?: string) => {endpoint: string, path: string, value: any, method: string, query: Record<string,
- *   any>, encoding: string} | null, edit: (id: string, seed?: any) => void}} `call`: what the form of an endpoint holds, of the chosen
- *   one without a path, null for a form that was not shown yet; `edit` fills it from a request
+ *   any>, encoding: string} | null, edit: (id: string, seed?: any) => void, hasForm: () => boolean}} `call`: what the form of
+ *   an endpoint holds, of the chosen one without a path, null for a form that was not shown yet; `edit` fills it from a
+ *   request; `hasForm`: once there is one
  */
 export function tryPanel(root, host, options, signal) {
   return new TryPanel(root, host, options, signal).handle();
@@ -655,6 +656,7 @@ class TryPanel {
           : null;
       },
       edit: (/** @type {string} */ id, /** @type {any} */ seed) => void this.edit(id, seed),
+      hasForm: () => this.schema !== null,
     };
   }
 }
