@@ -120,7 +120,10 @@ def card_updates(cell: Cell, alias: str) -> list[dict[str, Any]]:
 
 
 def test_a_stopped_app_is_not_saved_as_ready(plain: Kernel) -> None:
-    plain.run(APP.replace("SETUP", "pass").replace("Slow", "Brief")).ok()
+    plain.run("GREETING = 'hello'").ok()
+    cell = plain.run(APP.replace("SETUP", "print(GREETING)").replace("Slow", "Brief")).ok()
+    captures = cards_in(cell.outputs)[0]["data"][MIME]["captures"]
+    assert [capture.split(" (")[0] for capture in captures] == ["GREETING"]
     plain.run("Brief.hi()").ok()
     stopped = card_updates(plain.run("%fal stop brief").ok(), "brief")[-1]
     assert stopped[MIME]["picture"]["app"]["state"] == "Stopped"
