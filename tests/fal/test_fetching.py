@@ -79,7 +79,7 @@ def test_a_url_is_requested_as_a_browser_would(path: str, asked: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://a\u2100b/", "", "nothing", "http://"])
-def test_foreign_addresses_are_not_shown(address: str) -> None:
+def test_local_bytes_is_none_for_foreign_addresses(address: str) -> None:
     assert local_bytes(address, 10) is None
 
 

@@ -159,7 +159,7 @@ def test_what_is_damaged_is_made_anew(certificates: Certificates, name: str, dam
     assert shake_hands(certificates.context(), certificates.bundle, "127.0.0.1") == "ok"
 
 
-def test_a_key_file_of_another_user_is_not_used(certificates: Certificates, tmp_path: Path) -> None:
+def test_a_key_that_does_not_match_its_certificate_is_replaced(certificates: Certificates, tmp_path: Path) -> None:
     certificates.context()
     other = Certificates(tmp_path / "other")
     other.context()
