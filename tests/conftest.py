@@ -12,6 +12,7 @@ from tests.support.examples import load_profile
 
 sys.dont_write_bytecode = False  # the assertions of 200 modules are rewritten once, not by each worker of each run
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
+SHARED = ("tests/browser/", "tests/server/")  # folders whose conftest.py has a Jupyter server for all of their tests
 load_profile()
 
 
@@ -20,3 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
     PYTHONDONTWRITEBYTECODE each of them would compile it again, for 0.2 s."""
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent.parent / "fal_jupyter", quiet=2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """With ``--dist loadfile``, the files of a folder whose tests share a server go to one worker: it starts once."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((one for one in SHARED if nodeid.startswith(one)), super()._split_scope(nodeid))
+
+    return ByServer(config, log)

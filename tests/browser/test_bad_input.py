@@ -33,6 +33,7 @@ for number in range(500):
 '''
 
 
+@pytest.mark.long
 def test_an_app_of_five_hundred_endpoints_can_be_used(lab: Front) -> None:
     lab.write("many.ipynb", [LOAD, MANY])
     lab.open("many.ipynb")
@@ -84,6 +85,7 @@ def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jup
         expect(card.locator('[data-tab="requests"]')).to_contain_text(str(calls + 1))
 
 
+@pytest.mark.long  # test_card.py has a kernel that ends by itself
 def test_a_kernel_that_dies_during_a_call_leaves_a_card_that_shows_it(studio: Front, tmp_path: Path) -> None:
     page = studio.page
     studio.expected += ["Failed to load resource", "Kernel", "kernel"]
@@ -98,6 +100,25 @@ def test_a_kernel_that_dies_during_a_call_leaves_a_card_that_shows_it(studio: Fr
     expect(card.get_by_role("button", name="Cancel")).to_be_hidden()
     expect(card.locator(".fj-facts")).to_contain_text("/stream")  # what was known stays
     expect(card.locator(".fj-run-button")).to_be_disabled()
+
+
+def test_a_feed_that_falls_behind_shows_it_and_catches_up(studio: Front) -> None:
+    """The page's network is cut off: what is shown has an end, and afterwards everything that happened meanwhile is there."""
+    page = studio.page
+    card = card_of(studio)
+    studio.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch", "WebSocket", "not running", "network error"]
+    page.route(re.compile("/fal/api/feed"), lambda route: route.abort())
+    page.evaluate("() => window.dispatchEvent(new Event('pagehide'))")
+    page.evaluate("() => window.dispatchEvent(new Event('pageshow'))")
+    studio.expected.append("ERR_FAILED")
+    expect(page.locator(".fj-status")).to_contain_text("no update")
+    expect(card).to_contain_text("What is shown ends at")
+    before = calls_of(card)
+    studio.run_cell(3)  # 25 calls
+    page.unroute(re.compile("/fal/api/feed"))
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
+    expect(card).not_to_contain_text("What is shown ends at")
+    expect(card.locator('[data-tab="requests"]')).to_contain_text(str(before + 25))
 
 
 def test_a_gateway_that_ends_during_a_load_and_comes_back(studio: Front, tmp_path: Path) -> None:
@@ -123,22 +144,3 @@ def test_a_gateway_that_ends_during_a_load_and_comes_back(studio: Front, tmp_pat
     studio.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()
     expect(studio.page.locator(".fj-status")).to_contain_text("fal 1 app ready")
-
-
-def test_a_feed_that_falls_behind_shows_it_and_catches_up(studio: Front) -> None:
-    """The page's network is cut off: what is shown has an end, and afterwards everything that happened meanwhile is there."""
-    page = studio.page
-    card = card_of(studio)
-    studio.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch", "WebSocket", "not running", "network error"]
-    page.route(re.compile("/fal/api/feed"), lambda route: route.abort())
-    page.evaluate("() => window.dispatchEvent(new Event('pagehide'))")
-    page.evaluate("() => window.dispatchEvent(new Event('pageshow'))")
-    studio.expected.append("ERR_FAILED")
-    expect(page.locator(".fj-status")).to_contain_text("no update")
-    expect(card).to_contain_text("What is shown ends at")
-    before = calls_of(card)
-    studio.run_cell(3)  # 25 calls
-    page.unroute(re.compile("/fal/api/feed"))
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
-    expect(card).not_to_contain_text("What is shown ends at")
-    expect(card.locator('[data-tab="requests"]')).to_contain_text(str(before + 25))

@@ -109,9 +109,7 @@ def walk(card: Locator, told: dict[str, str]) -> None:
 @pytest.mark.timeout(300)
 def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab: Front, tmp_path: Path) -> None:
     page, gate = lab.page, tmp_path / "gate"
-    lab.expected += ["Failed to load resource", "502", "network error", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
-    make_wheel(lab.server.directory / "root")
-    lab.write("states.ipynb", [LOAD, LARGE.replace("GATE", str(gate)), "'below'", NEEDS])
+    lab.write("states.ipynb", [LOAD, LARGE.replace("GATE", str(gate)), "'below'"])
     lab.open("states.ipynb")
     run(lab, 0)
     idle(lab)
@@ -169,24 +167,27 @@ def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab:
     again = shifts(lab)
     assert max(again) - min(again) < 24, again  # a line that was printed is gone
 
+
+@pytest.mark.long  # test_no_state_moves… has each tab of a stopped app, test_bad_input.py an end of the gateway, test_lab.py a saved card
+@pytest.mark.timeout(300)
+def test_without_a_gateway_and_as_saved_each_tab_says_what_it_has(lab: Front, tmp_path: Path) -> None:
+    page, gate = lab.page, tmp_path / "gate"
+    lab.expected += ["Failed to load resource", "502", "network error", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
+    gate.touch()
+    lab.write("states.ipynb", [LOAD, LARGE.replace("GATE", str(gate)), "'below'"])
+    lab.open("states.ipynb")
+    lab.run_all(3)
+    card = page.locator(".fj-card").first
+    state = card.locator(".fj-head-state")
+    expect(state).to_have_text("Ready")
+    card.get_by_role("button", name="Run", exact=True).click()
+    expect(card.locator(".fj-answer")).to_contain_text("28")
     lab.command("docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     os.kill(doctor(lab.state)["gateway"]["pid"], signal.SIGKILL)
     expect(card).to_contain_text("No gateway is running")
     walk(card, OFF)
     lab.picture("states-off")
-
-    # an environment is made: on the card before there is an app, as a step with its output
-    needs = run(lab, 3).locator(".fj-card")
-    needs.scroll_into_view_if_needed()
-    expect(needs.locator(".fj-card-steps li[aria-current]")).to_contain_text(re.compile(r"environment \d"))
-    expect(needs.locator(".fj-head-state")).to_have_text("Starting")
-    expect(needs.locator(".fj-card-build")).to_contain_text("making an environment for Needs")
-    lab.picture("states-environment")
-    expect(needs.locator(".fj-head-state")).to_have_text("Ready", timeout=120_000)
-    idle(lab)
-    assert "making an environment" not in page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea").inner_text()
-    expect(page.locator(".jp-CodeCell").nth(3).locator(".fj-card")).to_have_count(1)
 
     for kernel in lab.server.request("api/kernels").json:
         lab.server.request(f"api/kernels/{kernel['id']}", method="DELETE")
@@ -196,3 +197,25 @@ def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab:
     lab.open("states.ipynb")
     expect(state).to_have_text("Ready, saved")
     walk(card, SAVED)
+
+
+@pytest.mark.long  # the steps of a start are those of test_no_state_moves…; tests/notebook/test_environments.py makes environments
+@pytest.mark.timeout(300)
+def test_the_making_of_an_environment_is_a_step_on_the_card(lab: Front) -> None:
+    page = lab.page
+    make_wheel(lab.server.directory / "root")
+    lab.write("needs.ipynb", [LOAD, NEEDS])
+    lab.open("needs.ipynb")
+    run(lab, 0)
+    idle(lab)
+    # on the card before there is an app, with its output
+    needs = run(lab, 1).locator(".fj-card")
+    needs.scroll_into_view_if_needed()
+    expect(needs.locator(".fj-card-steps li[aria-current]")).to_contain_text(re.compile(r"environment \d"))
+    expect(needs.locator(".fj-head-state")).to_have_text("Starting")
+    expect(needs.locator(".fj-card-build")).to_contain_text("making an environment for Needs")
+    lab.picture("states-environment")
+    expect(needs.locator(".fj-head-state")).to_have_text("Ready", timeout=120_000)
+    idle(lab)
+    assert "making an environment" not in page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea").inner_text()
+    expect(page.locator(".jp-CodeCell").nth(1).locator(".fj-card")).to_have_count(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.apps import LOAD, STUDIO
@@ -11,6 +12,7 @@ from tests.browser.conftest import Front
 from tests.browser.test_lab import tab
 
 
+@pytest.mark.long  # the same extension as in JupyterLab, which the other tests have
 def test_the_card_is_live_in_notebook_7(notebook7: Front) -> None:
     cells = [LOAD, STUDIO, 'Studio.hi(name="Ada")', "import fal_jupyter\nfal_jupyter.dashboard()"]
     notebook7.write("n.ipynb", cells)

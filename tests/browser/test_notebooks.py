@@ -80,7 +80,7 @@ def test_the_tour_in_notebook_7(notebook7: Front) -> None:
     notebook7.picture("tour-light")
 
 
-@pytest.mark.parametrize("name", ["quickstart", "tour"])
+@pytest.mark.parametrize("name", [pytest.param("quickstart", marks=pytest.mark.long), "tour"])
 def test_a_web_page_of_a_notebook_shows_pictures_without_a_script(browser: Browser, tmp_path: Path, name: str) -> None:
     page_text, _ = HTMLExporter().from_filename(str(NOTEBOOKS / f"{name}.ipynb"))  # type: ignore[no-untyped-call]
     (tmp_path / "page.html").write_text(page_text)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Front
 from tests.browser.test_lab import card_of, open_sidebar
 
 
+@pytest.mark.long  # test_bad_input.py has a feed that falls behind, whose panels say the same
 def test_a_stopped_server_is_reported_and_its_return_is_detected(studio: Front) -> None:
     server, card = studio.server, card_of(studio)
     sidebar = open_sidebar(studio)

@@ -6,6 +6,7 @@ import base64
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
@@ -199,7 +200,19 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     run(card)
     expect(answer).to_contain_text('prompt: "edited"')
 
-    # a page that is opened again has the endpoint, the input and the result
+
+@pytest.mark.long  # test_lab.py has a page that is opened again while a call runs
+def test_a_page_that_is_opened_again_has_the_endpoint_the_input_and_the_result(lab: Front) -> None:
+    page = lab.page
+    lab.write("painter.ipynb", [LOAD, PAINTER])
+    lab.open("painter.ipynb")
+    lab.run_all(2)
+    card = page.locator(".fj-card").first
+    card.scroll_into_view_if_needed()  # a card draws nothing while it is not seen
+    prompt, answer = card.locator(".fj-try-form").get_by_label("prompt"), card.locator(".fj-answer").last
+    prompt.fill("edited")
+    run(card)
+    expect(answer).to_contain_text('prompt: "edited"')
     lab.command("docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     choose(card, "/alpha")

@@ -118,7 +118,7 @@ def opened(front: Front, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", ["lab", pytest.param("notebook", marks=pytest.mark.long)])
 def test_nothing_of_a_hostile_notebook_runs_with_the_base_package(
     browser: Browser, base_python: Path, app: str
 ) -> None:

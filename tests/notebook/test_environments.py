@@ -255,6 +255,7 @@ def test_app_files_are_what_an_app_has_around_it(notebook: Kernel, folder: Path,
     assert "app_files_context_dir" in refused.traceback
 
 
+@pytest.mark.long  # tests/environments/test_store.py has how they are swept
 def test_copies_end_with_who_made_them(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("x")
     with state_directory() as state:

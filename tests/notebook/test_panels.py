@@ -212,6 +212,7 @@ def test_a_converted_notebook_shows_the_picture_and_no_script_of_anybody(
     assert "window.evil = 1</script>" not in html
 
 
+@pytest.mark.long  # with the extra, other front ends are in the tests around
 def test_without_the_widgets_extra_a_front_end_that_needs_it_gets_pictures_and_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

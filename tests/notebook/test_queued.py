@@ -279,6 +279,7 @@ def test_another_kernel_finds_a_request_by_its_id(jobs: Kernel, state: Path, tmp
         assert other.run(f"Jobs.submit.result({request_id!r}).text").ok().result == "'cba'"
 
 
+@pytest.mark.long  # a rare fault: tests/e2e/test_ending.py has a notebook whose gateway ends
 def test_a_gateway_that_ended_has_no_queue_any_more(state: Path, tmp_path: Path) -> None:
     with kernel(state.parent / "alone", tmp_path) as alone:
         alone.run("%load_ext fal_jupyter").ok()

@@ -241,9 +241,10 @@ def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel,
     assert chat.run("1").ok().text == ""
 
 
-def test_sessions_closed_by_both_sides_at_once_print_nothing(chat: Kernel) -> None:
+@pytest.mark.parametrize("rounds", [100, pytest.param(700, marks=pytest.mark.long)])
+def test_sessions_closed_by_both_sides_at_once_print_nothing(chat: Kernel, rounds: int) -> None:
     told = chat.run(
-        "import sys\nsys.setswitchinterval(1e-6)  # it is a race of threads\nfor _ in range(700):\n"
+        f"import sys\nsys.setswitchinterval(1e-6)  # it is a race of threads\nfor _ in range({rounds}):\n"
         "    with Chat.realtime.last() as ws:\n        ws.send('on'); ws.recv(); ws.send('off')\nsys.setswitchinterval(0.005)"
     ).ok()
     assert told.text == ""

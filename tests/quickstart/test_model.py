@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,18 @@ NOTEBOOKS = HERE.parent.parent / "notebooks"
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
+def model() -> Iterator[Any]:
     """MiniLM as the notebook's own cell defines it: there is no second copy of the code."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # beside other tests, several wait for each other
     notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
     (cell,) = (cell for cell in notebook.cells if "minilm" in cell.metadata.get("tags", []))
     namespace: dict[str, Any] = {}
     exec(compile(cell.source, "quickstart.ipynb", "exec"), namespace)
-    return namespace["MiniLM"]()
+    yield namespace["MiniLM"]()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

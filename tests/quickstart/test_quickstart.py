@@ -70,7 +70,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         users.run("%%fal_app --quiet --name sentences\n" + USERS_APP).ok()
         done = subprocess.run(
             [sys.executable, str(NOTEBOOKS / "run_demo.py"), "--to", str(target)],
-            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), TMPDIR=str(place)),
+            # one thread: beside other processes, those of torch wait for each other
+            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), TMPDIR=str(place), OMP_NUM_THREADS="1"),
             capture_output=True,
             text=True,
             timeout=300,
