@@ -168,7 +168,7 @@ def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab:
     assert max(again) - min(again) < 24, again  # a line that was printed is gone
 
 
-@pytest.mark.long  # test_no_state_moves… has each tab of a stopped app, test_bad_input.py an end of the gateway, test_lab.py a saved card
+@pytest.mark.long  # the test above has each tab of a stopped app, test_bad_input.py an end of the gateway, test_lab.py a saved card
 @pytest.mark.timeout(300)
 def test_without_a_gateway_and_as_saved_each_tab_says_what_it_has(lab: Front, tmp_path: Path) -> None:
     page, gate = lab.page, tmp_path / "gate"
@@ -199,7 +199,7 @@ def test_without_a_gateway_and_as_saved_each_tab_says_what_it_has(lab: Front, tm
     walk(card, SAVED)
 
 
-@pytest.mark.long  # the steps of a start are those of test_no_state_moves…; tests/notebook/test_environments.py makes environments
+@pytest.mark.long  # the steps of a start are those of the test above; tests/notebook/test_environments.py makes environments
 @pytest.mark.timeout(300)
 def test_the_making_of_an_environment_is_a_step_on_the_card(lab: Front) -> None:
     page = lab.page
