@@ -261,7 +261,7 @@ describe("card", () => {
     cardPanel(root, host, card, stop.signal);
     expect(root.textContent).toContain("Ready, saved");
     expect(root.textContent).toContain("Runners1 ready"); // as it was
-    expect(root.textContent).toMatch(/A picture of 1 Jan 1970, \d\d:01:00\. Nothing of it runs now/);
+    expect(root.textContent).toMatch(/Saved state of 1 Jan 1970, \d\d:01:00\. Nothing of it runs now/);
     expect(root.querySelector('[aria-label="Copy the address"]')).toBeNull(); // it ended with the app
     root.querySelector('[data-tab="snippets"]').click();
     expect([...root.querySelectorAll('[aria-label="language"] button')].map((one) => one.textContent)).toEqual([

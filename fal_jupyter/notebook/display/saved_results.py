@@ -93,8 +93,8 @@ def _base(content_type: str) -> str:
 def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lambda: None) -> SavedOutput | None:
     """Return the media of a call's result, or ``None``. *read_body* returns the complete body if the record is truncated."""
     request, input_value = detail["request"], value_of(detail["input"])
-    if not 200 <= request["status"] < 300:
-        return None
+    if not 200 <= request["status"] < 300 or request["origin"] == "load":
+        return None  # hundreds of a load would crowd out what was made by hand
 
     from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail  # start-up
 

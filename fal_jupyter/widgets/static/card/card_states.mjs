@@ -197,7 +197,7 @@ class CardStates {
       return this.banner(
         "",
         this.grey("stopped"),
-        `A picture of ${dayAndTime(view.time)}. Nothing of it runs now; run the cell again to have the app here.`,
+        `Saved state of ${dayAndTime(view.time)}. Nothing of it runs now; run the cell again to have the app here.`,
       );
     if (view.link === "lost")
       return this.banner(
@@ -349,7 +349,7 @@ class CardStates {
       "fj-quiet",
       null,
       "Last call ",
-      h("span", { class: "fj-mono" }, plainText(last.path)),
+      h("span", { class: "fj-mono" }, plainText(pathText(last.path))),
       ` began at ${clock(last.began, false)}, took ${duration(last.total_ms)}`,
       hasFailed(last) ? ", failed" : "",
       ".",

@@ -6,6 +6,23 @@ import { endedApp, isAnotherGateway } from "./store.mjs";
 /** @typedef {import("../types.d.ts").View} View */
 
 /**
+ * A request as it stands when its app is gone: one that was on its way has ended with the app, and its clock with it.
+ * @param {number} time of the record
+ */
+function endedRequest(time) {
+  return (/** @type {import("../types.d.ts").RequestState} */ one) =>
+    one.state === "done"
+      ? one
+      : {
+          ...one,
+          state: /** @type {const} */ ("done"),
+          status: one.status || 503,
+          total_ms: Math.max(one.total_ms, time - one.began),
+          error: one.error || "the app ended while it had the request",
+        };
+}
+
+/**
  * @param {import("../types.d.ts").Host} host
  * @param {import("../types.d.ts").CardData} card
  * @param {AbortSignal} signal
@@ -42,7 +59,7 @@ export function keepingLast(host, card, signal) {
     return {
       ...now,
       apps: [...now.apps, app],
-      requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)],
+      requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias).map(endedRequest(known.time))],
       timelines,
     };
   };

@@ -26,6 +26,7 @@ export function mayHaveOutput(request) {
   const type = baseType(request.content_type);
   return (
     request.state === "done" &&
+    request.origin !== "load" && // hundreds of the same would crowd out what was made by hand
     request.status >= 200 &&
     request.status < 300 &&
     (type.endsWith("json") || type === "text/event-stream" || shownKind(type) !== "")
@@ -86,9 +87,10 @@ function withoutSeed(input, seed) {
   return rest;
 }
 
-/** How many outputs are shown, and of how many answers, where not each of them has one. @param {number} outputs @param {number} answers */
-function outputsWords(outputs, answers) {
+/** How many outputs are shown, and of how many answers, where not each of them has one. @param {number} outputs @param {number} answers @param {boolean} more are there, not shown */
+function outputsWords(outputs, answers, more) {
   if (!outputs) return "";
+  if (more) return `the last ${plural(outputs, "output")}, kept until the app ends`;
   const among = answers > outputs ? ` in the last ${answers} answers` : "";
   return `${plural(outputs, "output")}${among}, kept until the app ends`;
 }
@@ -222,7 +224,7 @@ class GalleryPanel {
     }
     const unread = candidates.filter((one) => !this.known.has(one.id));
     this.more.hidden = !(readable.length > this.most || (unread.length && readable.length >= this.most));
-    setText(this.message, outputsWords(shown.length, candidates.length));
+    setText(this.message, outputsWords(shown.length, candidates.length, !this.more.hidden));
     this.empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
       this.host.store.view.apps.find((one) => one.alias === this.alias)

@@ -441,7 +441,7 @@ class ConfigPanel {
     clearTimeout(this.patience);
     for (const [name, value] of Object.entries(values ?? {})) if (Number(this.edits[name]) === value) this.forget(name);
     const what = values
-      ? ` The class in its cell still says what it said: ${this.host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.`
+      ? ` The class in its cell still has the old values: ${this.host.writeToCell ? "Write to cell" : "Copy as class attributes"} puts the new ones there.`
       : " What the class says is in force again.";
     this.drawSuccess(`Applied in ${duration(Date.now() - asked)}.`, what);
   }

@@ -256,7 +256,7 @@ html[theme="light"] .fj,
   display: flex;
   border-bottom: 1px solid var(--fj-border);
   padding: 0 4px;
-  overflow-x: auto;
+  overflow: auto hidden;
 }
 .fj .fj-tab {
   height: 30px;

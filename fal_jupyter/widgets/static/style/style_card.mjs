@@ -56,7 +56,7 @@ export const CARD_STYLE = `
 }
 .fj .fj-card-body {
   --fj-room: 208px;
-  --fj-panel: calc(var(--fj-room) + 34px);
+  --fj-panel: calc(var(--fj-room) + 31px);
 }
 @container fj (max-width: 720px) {
   .fj .fj-card-body {

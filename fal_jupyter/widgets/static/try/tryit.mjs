@@ -553,7 +553,9 @@ class TryPanel {
         throw new Error(
           answer.status === 404
             ? "the answer to that request is not held any more"
-            : `the gateway answered ${answer.status}`,
+            : answer.status === 502 || answer.status === 503
+              ? "The gateway ended while it had the request: run it again."
+              : `the gateway answered ${answer.status}`,
         );
       const type = answer.headers.get("content-type") ?? "";
       const data = await pane.body(answer, type, stop.signal);
@@ -591,18 +593,18 @@ class TryPanel {
       // its answer says what became of it
     }
     if (typeof input !== "string" && !this.touched) this.fill(input);
-    this.follow(
+    const followed = this.follow(
       latest.id,
       this.begin(
         typeof input === "string" ? { path: pathText(latest.path), value: {}, query: {}, unknown: true } : input,
         Math.max(0, this.host.store.view.time - latest.began),
       ),
     );
-    if (latest.state !== "done")
-      setText(
-        this.hint,
-        `A call that began ${ago(this.host.store.view.time - latest.began)} is still running: its answer comes here.`,
-      );
+    if (latest.state === "done") return;
+    const note = `A call that began ${ago(this.host.store.view.time - latest.began)} is still running: its answer comes here.`;
+    setText(this.hint, note);
+    await followed;
+    if (this.hint.textContent === note) setText(this.hint, "");
   }
 
   /** The newest result as the notebook has it, and what it was made with. */
