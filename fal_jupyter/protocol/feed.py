@@ -140,7 +140,7 @@ class Failure(TypedDict):
 
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
-    (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
+    (0: none yet), ``code_since`` is the first revision with its code, ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
     ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
 
     app: str
@@ -155,6 +155,7 @@ class AppState(TypedDict):
     url: str
     revision: int
     serving: int
+    code_since: int
     verdict: str
     told: str
     endpoints: list[EndpointState]

@@ -54,6 +54,7 @@ export function madeApp(alias, more = {}) {
     url: "",
     revision: 1,
     serving: 1,
+    code_since: more.serving ?? 1,
     verdict: "new",
     told: "",
     endpoints: [],

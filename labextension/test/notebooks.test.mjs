@@ -88,6 +88,17 @@ describe("a second view of a notebook", () => {
   });
 });
 
+it("a cell that was dropped into a notebook is selected alone", async () => {
+  const { notebooks, open } = page();
+  const of = (text) => ({ ...modelOf(), sharedModel: { getSource: () => text } });
+  const { content } = await open(of("above"), of("below"));
+  const known = notebooks.models();
+  content.widgets.splice(1, 0, cellOf(of("new")));
+  Object.assign(content, { selected: [0, 1], activeCellIndex: 0, deselectAll: () => (content.selected = []) });
+  notebooks.selectNew(known, "new");
+  expect([content.selected, content.activeCellIndex]).toEqual([[], 1]);
+});
+
 describe("a cell that a button runs", () => {
   it("stays where it is seen, and is scrolled to where it is not", async () => {
     const scrolls = [];

@@ -328,6 +328,7 @@ describe("running", () => {
   test("a result is told from what the form holds and from the revision that answers", () => {
     const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);
+    expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 4, 2)).toEqual([]); // started by hand since
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 3 } }, 4)).toEqual([
       "r2 gave it; r4 serves now.",
       "The form has changed: seed 1 → 3.",

@@ -584,6 +584,7 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
         )
     )
     assert started["overrides"] == {"keep_alive": 77}
+    assert started["code_since"] == before["code_since"] <= before["revision"] < started["serving"]
     assert client.control.ask("POST", "/admin/apps/nothing/start")[0] == 404
 
 

@@ -38,6 +38,7 @@ class Revision:
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     event_count: int = 0  # of all events, including discarded ones
     over: bool = False
+    code_since: int = 0  # the first revision with this code, 0 for this one: restarts only add a number
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
 
     @property

@@ -213,6 +213,7 @@ class Deployments:
         app.revisions[app.last] = replace(
             revision,
             number=app.last,
+            code_since=revision.code_since or revision.number,
             failed=False,
             events=deque(maxlen=MAX_EVENTS),
             event_count=0,

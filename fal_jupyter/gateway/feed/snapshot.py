@@ -57,6 +57,7 @@ def app_state(
         url=engine.url(published.alias, gateway["base"]),
         revision=published.last,
         serving=record.serving,
+        code_since=(serving.code_since if serving is not None else 0) or record.serving,
         verdict=published.verdict,
         told=published.verdict_reason,
         endpoints=[endpoint for endpoint in endpoints if endpoint["protocol"] == "http"],

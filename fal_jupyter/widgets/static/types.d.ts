@@ -107,6 +107,7 @@ export interface AppState {
   url: string;
   revision: number;
   serving: number;
+  code_since: number;
   verdict: string;
   told: string;
   endpoints: EndpointState[];

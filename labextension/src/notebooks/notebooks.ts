@@ -97,6 +97,21 @@ export class Notebooks {
     panel.content.activeCell?.model.sharedModel.setSource(source);
   }
 
+  /** The models of all cells now. */
+  models(): Set<CellModel> {
+    return new Set([...this.cells()].map(({ cell }) => cell.model));
+  }
+
+  /** Select the cell of a source that is not among the known ones, alone: JupyterLab selects the one above it, too. */
+  selectNew(known: Set<CellModel>, source: string): void {
+    for (const { panel, cell } of this.cells()) {
+      if (!known.has(cell.model) && sourceOf(cell) === source) {
+        panel.content.deselectAll?.();
+        panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+      }
+    }
+  }
+
   /** Show the cell that made an app, or the one of an id; false where no open notebook has it. */
   goToCell(alias: string, id = ""): boolean {
     const location = id ? this.find((cell) => cell.model.id === id) : this.cellOf(alias);

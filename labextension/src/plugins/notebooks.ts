@@ -16,7 +16,10 @@ export const notebooksPlugin: JupyterFrontEndPlugin<IFalNotebooks> = {
     connection.offer({
       insertCell: (source) => void notebooks.insertCell(source).catch(complain),
       goToCell: (alias, cell) => notebooks.goToCell(alias, cell),
-      dragCell,
+      dragCell: (source, label, x, y) => {
+        const known = notebooks.models();
+        void dragCell(source, label, x, y).then((action) => action !== "none" && notebooks.selectNew(known, source));
+      },
       runCell: (alias) => void notebooks.runCell(alias).catch(complain),
       leaveCard: (node) => notebooks.leaveCard(node),
       goToLine: (alias, line, text) => void notebooks.goToLine(alias, line, text).catch(complain),

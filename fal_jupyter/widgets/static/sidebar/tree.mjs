@@ -271,7 +271,7 @@ class TreePanel {
         "aria-expanded": expanded === undefined ? null : String(expanded),
         dataset: { key },
         tabindex: key === this.current ? 0 : -1,
-        style: { paddingLeft: `${8 + Math.max(0, level - 2) * 18}px` },
+        style: { paddingLeft: `${rowIndent(level, expanded !== undefined || Boolean(how.leaf))}px` },
         ...how.drag,
         onclick: () => (this.focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
         oncontextmenu: (/** @type {any} */ event) =>
@@ -418,6 +418,9 @@ class TreePanel {
         glyph(look.shape, look.tone),
         h("strong", { class: "fj-cut", title: name }, plainText(app.alias)),
         h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`),
+        severalOwners(view.apps)
+          ? h("span", { class: "fj-muted fj-cut", title: name }, plainText(app.owner_name))
+          : null,
       ],
       {
         aside,
@@ -695,6 +698,15 @@ class TreePanel {
   }
 }
 
+/**
+ * Pixels left of a row: what is within an app stands right of the app's own symbol, also where it has no arrow.
+ * @param {number} level
+ * @param {boolean} hasArrow or its place
+ */
+export function rowIndent(level, hasArrow) {
+  return 8 + Math.max(0, level - 2) * 18 + (level > 2 && !hasArrow ? 18 : 0);
+}
+
 /** The sections that were folded when the sidebar was drawn last, in this page or an earlier one. @returns {string[]} */
 function storedFolds() {
   try {
@@ -712,6 +724,11 @@ function storeFolds(sections) {
   } catch {
     // they are open again in the next page
   }
+}
+
+/** Whether the apps are of more than one notebook or program. @param {AppState[]} apps */
+function severalOwners(apps) {
+  return new Set(apps.map((one) => `${one.owner_pid} ${one.owner_name}`)).size > 1;
 }
 
 /** The words of a part of a row. @param {any} part @returns {string} */

@@ -66,12 +66,14 @@ function isPathOf(path, endpoint) {
  *   known
  * @param {{path: string, value: Record<string, any>} | null} now what the form holds
  * @param {number} serving the revision that answers now, 0 for none
+ * @param {number} [since] the first revision with its code: restarts and starts by hand only add a number
  * @returns {string[]}
  */
-export function belongsTo({ path, value, revision }, now, serving) {
+export function belongsTo({ path, value, revision }, now, serving, since = serving) {
   const sentences = [];
   if (now && !isPathOf(path, now.path)) sentences.push(`This is a result of ${path}.`);
-  if (revision && serving && revision !== serving) sentences.push(`r${revision} gave it; r${serving} serves now.`);
+  const isSameCode = revision >= since && revision <= serving;
+  if (revision && serving && !isSameCode) sentences.push(`r${revision} gave it; r${serving} serves now.`);
   const differences = now && value && path === now.path ? inputDifferences(value, now.value) : [];
   if (differences.length) sentences.push(`The form has changed: ${listed(differences)}.`);
   return sentences;
@@ -303,10 +305,11 @@ class TrialPane {
    * Say what it belongs to, and grey it, where the form holds something else or another revision serves.
    * @param {{path: string, value: Record<string, any>} | null} now
    * @param {number} serving
+   * @param {number} [since] the first revision with the code of that one
    */
-  mark(now, serving) {
+  mark(now, serving, since) {
     const sentences = this.over
-      ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving)
+      ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving, since)
       : [];
     this.note.hidden = !sentences.length;
     setText(this.note, sentences.join(" "));

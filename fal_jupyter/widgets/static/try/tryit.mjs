@@ -477,7 +477,7 @@ class TryPanel {
       path: this.path,
       value: inputFields({ path: this.path, value: this.form.read(), query: this.query?.read() ?? {} }),
     };
-    this.current?.mark(now, this.marked);
+    this.current?.mark(now, this.marked, this.app()?.code_since);
     if (this.former !== this.current) this.former?.mark(null, 0); // it is there to be compared with
   }
 
