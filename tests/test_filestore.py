@@ -55,7 +55,7 @@ def test_stored_and_pending_bytes_are_limited_together(tmp_path: Path) -> None:
     assert store.put(b"x" * 40 + b"x" * 20, **KIND, now=0.0).sha256 == first.sha256  # the same bytes count once
     one, two = store.writer(), store.writer()
     one.write(b"1" * 30)
-    with pytest.raises(StoreFull, match=r"may have 130 bytes together .* fal-jupyter files clean"):
+    with pytest.raises(StoreFull, match=r"are limited to 130 bytes .* fal-jupyter files clean"):
         two.write(b"2" * 41)
     two.write(b"2" * 40)
     two.abort()
