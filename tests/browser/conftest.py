@@ -102,6 +102,7 @@ TIDY = """async () => {
     shell.activateById('filebrowser');
     localStorage.removeItem('fal-jupyter:folded-sections');
     document.activeElement?.blur();
+    while (document.querySelector('#jupyterlab-splash')) await new Promise(requestAnimationFrame);
 }"""
 # By the end of a frame, what the page has complained of is on its way to us, before the answer.
 FRAME = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
@@ -227,6 +228,13 @@ class Front:
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Carry out a command of JupyterLab, without waiting for its end."""
         self.page.evaluate("([n, a]) => { void window.jupyterapp.commands.execute(n, a); }", [name, arguments or {}])
+
+    def theme(self, name: str) -> None:
+        """Change to JupyterLab's theme *name*, ``Light`` or ``Dark``. Its splash takes 0.2 s to go and is removed twice if
+        another change comes meanwhile, which is an error of the page."""
+        self.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{str(name == 'Light').lower()}']", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def run_all(self, cells: int) -> None:
         """Run every cell and wait for the last one."""

@@ -101,8 +101,7 @@ def spread(card: Locator, tabs: tuple[str, ...]) -> None:
 
 
 def set_theme(lab: Front, name: str) -> None:
-    lab.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
-    lab.page.wait_for_selector(f"body[data-jp-theme-light='{str(name == 'Light').lower()}']", state="attached")
+    lab.theme(name)
     lab.page.wait_for_function(  # its style sheet is here
         "light => { const probe = document.createElement('i'); probe.style.color = 'var(--jp-ui-font-color1)'; document.body.append(probe);"
         " const red = Number(/\\d+/.exec(getComputedStyle(probe).color)[0]); probe.remove(); return light === red < 128; }",

@@ -142,11 +142,9 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     expect(broken.locator(".fj-cell-chip")).to_contain_text("r1 failed: FileNotFoundError")
     crash.scroll_into_view_if_needed()
     lab.picture("card-crash-light")
-    lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    lab.theme("Dark")
     lab.picture("card-crash-dark")
-    lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})
-    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
+    lab.theme("Light")
     crash.get_by_role("button", name="Go to line 4").click()
     page.wait_for_function(
         f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3"

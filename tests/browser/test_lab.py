@@ -277,8 +277,7 @@ def test_sidebar_dashboard_status_bar_and_commands(studio: Front) -> None:
     board.get_by_label("Restart studio").click()
     expect(board.locator(".fj-apps")).to_contain_text("Ready")
     studio.picture("dashboard-light")
-    studio.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    studio.theme("Dark")
     studio.picture("dashboard-dark")
 
     # Running Sessions lists it, and the dashboard stops it after a question
