@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fal_jupyter.client.connection.control_connection import ErrorResponse
 from fal_jupyter.commands import app_doctor, doctor
 from fal_jupyter.commands.definitions import Front
 from fal_jupyter.commands.doctor import DoctorReport
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError, GatewayError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 from fal_jupyter.protocol.feed import AppState, KeyRecord, RequestState
@@ -105,16 +106,16 @@ class GatewayBackend:
             pass
 
     def valid_keys(self) -> list[KeyRecord]:
-        """Return the keys that open the running gateway; none without one."""
+        """Return the keys that open the running gateway; none without one, or where it does not answer."""
         try:
             keys = self._client.control.ask_bounded("GET", A_KEYS, list[KeyRecord])
-        except OSError:
+        except (OSError, GatewayError):
             return []
         return [] if isinstance(keys, ErrorResponse) else keys
 
     def revoke_key(self, key_id: str) -> bool:
         """Revoke a key of the running gateway; False if it has none of that id."""
-        if not key_id.isalnum() and not key_id.replace("_", "").isalnum():
+        if re.fullmatch(r"\w{1,64}", key_id, re.ASCII) is None:
             return False  # no id, and no part of an address
         try:
             answer = self._client.control.ask_bounded("DELETE", f"{A_KEYS}/{key_id}", dict[str, str])

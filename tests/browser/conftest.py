@@ -45,6 +45,10 @@ CLOSED = re.compile(
     r"Canceled future for|Could not restore the debugger state|Disposed.*_handleNewSession|/api/kernels/[0-9a-f-]{36}",
     re.S,
 )
+# Errors of Notebook 7.6, also without our extension, and of JupyterLab for a session that was closed while it began: it may come late.
+OWN_ERRORS = re.compile(
+    r"reading 'schema'.*notebook_core|notebook_core.*reading 'schema'|Disposed.*_handleNewSession", re.S
+)
 # Where a page of Jupyter asks, by the kind of what it asks for: all that lies elsewhere was brought in by somebody's text.
 PLACES = {
     "document": ("lab/workspaces/", "notebooks/"),
@@ -134,10 +138,7 @@ class Front:
         page.on("websocket", lambda socket: self._asked("websocket", socket.url))
 
     def _page_error(self, text: str) -> None:
-        schema = (
-            "reading 'schema'" in text and "notebook_core" in text
-        )  # Notebook 7.6's own, also without our extension
-        if not (schema or self._of_closing(text)):
+        if not (OWN_ERRORS.search(text) or self._of_closing(text)):
             self.complaints.append(f"page error: {text}")
 
     def _console(self, message: ConsoleMessage) -> None:

@@ -200,7 +200,7 @@ def reopened_as_saved(lab: Front, alias: str) -> Locator:
     lab.command("docmanager:open", {"path": "then.ipynb"})
     card = lab.page.locator(f".jp-NotebookPanel:not(.lm-mod-hidden) .fj-card[data-app='{name}']")
     card.scroll_into_view_if_needed()
-    expect(card).to_contain_text("A picture of")
+    expect(card).to_contain_text("Saved state of")
     return card
 
 

@@ -103,7 +103,7 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     with page.expect_download() as saved:
         board.get_by_role("button", name="CSV").click()
     (kept,) = csv.DictReader(saved.value.path().read_text(encoding="utf-8").splitlines())
-    assert (kept["path"], kept["state"], kept["status"], kept["origin"]) == ("/caf\u00e9", "done", "200", "cell")
+    assert (kept["path"], kept["state"], kept["status"], kept["origin"]) == ("/caf\u00e9", "succeeded", "200", "cell")
     board.get_by_label("Filter the requests").fill("/fail")
     expect(rows).to_have_count(1)
     rows.first.click()

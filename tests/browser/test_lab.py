@@ -340,6 +340,6 @@ def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> Non
     lab.open(notebook_of(lab), kernel=False)
     card = lab.page.locator(".fj-card").first
     expect(card).to_contain_text("saved")
-    expect(card).to_contain_text("A picture of")
+    expect(card).to_contain_text("Saved state of")
     expect(card.locator("tr[data-request]").first).to_be_visible()
     lab.picture("saved-light")

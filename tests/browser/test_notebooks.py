@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import ARTEFACTS, Front
 
-OVER = re.compile("Stopped|A picture of")  # who looks at a card after its app has stopped finds its picture only
+OVER = re.compile("Stopped|Saved state of")  # who looks at a card after its app has stopped finds its picture only
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 

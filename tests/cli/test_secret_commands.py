@@ -111,6 +111,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_missing_ones_are_reported(st
         (("secrets", "unset", "NONE"), "there is no secret 'NONE'"),
         (("keys", "revoke"), "which key?"),
         (("keys", "revoke", "fjk_00000000"), "there is no key 'fjk_00000000'"),
+        (("keys", "revoke", "ключ/../apps"), "there is no key 'ключ/../apps'"),
         (("keys", "list", "more"), "unexpected word"),
         (("keys", "list", "--preset", "API"), "--preset is an option of create, not of list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),

@@ -113,7 +113,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise GatewayError(
             f"the gateway's response is not what this version of fal_jupyter expects: {error}",
-            hint="end the gateway (fal-jupyter down) and run the app's cell again",
+            hint="it is of another version: end the gateway's process, which fal-jupyter doctor lists, and run the app's cell again",
         ) from None
     except msgspec.DecodeError as error:  # before msgspec 0.21 it is no ValueError
         raise ValueError(str(error)) from None

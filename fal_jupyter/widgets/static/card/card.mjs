@@ -451,11 +451,19 @@ class CardPanel {
 
   /** Give up the height that is held or was reserved for the form. */
   release() {
-    if (this.built.has("try") && !this.states.replacesForm(this.app()))
-      this.body.style.setProperty("--fj-room", `${ROOM.least}px`);
     this.heldFor = "";
     this.body.style.minHeight = "";
     this.body.style.removeProperty("--fj-held");
+    if (this.built.has("try") && !this.states.replacesForm(this.app())) this.releaseRoom();
+  }
+
+  /** Give up what was reserved for the form; what it is too much by, if that is little, is not worth a jump. */
+  releaseRoom() {
+    const reserved = this.body.style.getPropertyValue("--fj-room");
+    const height = this.body.offsetHeight;
+    this.body.style.setProperty("--fj-room", `${ROOM.least}px`);
+    const saved = height - this.body.offsetHeight;
+    if (reserved && saved > 0 && saved < ROOM.line) this.body.style.setProperty("--fj-room", reserved);
   }
 
   /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */

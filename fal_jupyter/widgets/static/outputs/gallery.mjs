@@ -87,7 +87,12 @@ function withoutSeed(input, seed) {
   return rest;
 }
 
-/** How many outputs are shown, and of how many answers, where not each of them has one. @param {number} outputs @param {number} answers @param {boolean} more are there, not shown */
+/**
+ * How many outputs are shown, and of how many answers, where not each of them has one.
+ * @param {number} outputs
+ * @param {number} answers
+ * @param {boolean} more are there, not shown
+ */
 function outputsWords(outputs, answers, more) {
   if (!outputs) return "";
   if (more) return `the last ${plural(outputs, "output")}, kept until the app ends`;
