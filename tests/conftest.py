@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.support.examples import load_profile
 
 sys.dont_write_bytecode = False  # the assertions of 200 modules are rewritten once, not by each worker of each run
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
-SHARED = ("tests/browser/", "tests/server/")  # folders whose conftest.py has a Jupyter server for all of their tests
+# Tests that share a Jupyter server. Browser tests have two, since the whole run would wait for the worker of one.
+SHARED = (re.compile(r"tests/browser/test_[a-c]"), re.compile(r"tests/browser/"), re.compile(r"tests/server/"))
 load_profile()
 
 
@@ -25,13 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
-    """With ``--dist loadfile``, the files of a folder whose tests share a server go to one worker: it starts once."""
+    """With ``--dist loadfile``, files whose tests share a server go to one worker: it starts once."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
     class ByServer(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next((one for one in SHARED if nodeid.startswith(one)), super()._split_scope(nodeid))
+            shared = next((one.pattern for one in SHARED if one.match(nodeid)), None)
+            return shared or super()._split_scope(nodeid)
 
     return ByServer(config, log)
