@@ -121,6 +121,8 @@ class Passing(GuardedHandler):
             self._respond(error.status_code, error_body(*explain(error)))  # while its body is still coming
 
     async def _open(self) -> None:
+        length = None if self.is_websocket else body_length(self.request)
+        head = self._head(length)  # may refuse the request: before it takes a connection
         try:
             idle = None if self.is_websocket else self._upstream.idle()  # a handshake has a connection of its own
             connection = self._connection = idle or await self._upstream.connect()
@@ -128,9 +130,7 @@ class Passing(GuardedHandler):
             raise AccessDenied(503, "no_gateway", error.message) from None
         connection.begin(self, self.request.method or "", last=self.is_websocket)
         self._gateway = connection.gateway
-        length = None if self.is_websocket else body_length(self.request)
         self._chunked = length == CHUNKED
-        head = self._head(length)
         expected = "Expect" in self.request.headers
         if length is None or (
             length.isascii() and length.isdigit() and len(length) < 19 and int(length) <= SMALL and not expected
@@ -265,6 +265,8 @@ class Passing(GuardedHandler):
     def lost(self, why: ConnectionLost) -> None:
         """The gateway disconnected mid-response, or is stopped."""
         self._connection, self._answer = None, None
+        if self._answer_state is PassedAnswerState.COMPLETE:  # the client's connection may have its next request by now
+            return
         if self._answer_state is not PassedAnswerState.PENDING:
             self._cut()
         elif why.unread and self._replay_buffer is not None and self._gateways_left:

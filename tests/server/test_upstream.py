@@ -152,6 +152,28 @@ def test_a_second_answer_to_one_request_reaches_no_other_client(server: Jupyter)
             assert (found.status, found.body) == (200, b"one")
 
 
+def test_a_request_that_is_refused_takes_no_connection_to_the_gateway(server: Jupyter) -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        lines = await read_head(reader)
+        if lines and "/run/" in lines[0]:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nhi")
+            await writer.drain()
+
+    with upstream(server.state, script), closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+        before = connections
+        raw = head(server, "POST", "fal/run/me/app/?x=%", "Content-Length: 3").replace(b"?x=%", b"?x=\xe9")
+        wire.send(raw + b"abc")
+        assert wire.reply().status == 400
+        assert connections == before
+        wire.send(head(server, "GET", "fal/run/me/app/"))  # the next request on the same connection
+        found = wire.reply("GET")
+        assert (found.status, found.body) == (200, b"hi")
+
+
 def test_the_request_is_built_anew(server: Jupyter) -> None:
     seen: list[list[str]] = []
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
