@@ -94,6 +94,39 @@ describe("options written into a cell", () => {
     expect(withOptions(before, "A", { keep_alive: 5 })).toBe(after);
   });
 
+  test.each([
+    // the class of the cell, and none of its name within another definition
+    [
+      "class A(fal.App):\n    keep_alive = 1\n    class A(BaseModel):\n        x: int = 1\n",
+      "keep_alive = 1",
+      "keep_alive = 5",
+    ],
+    [
+      "class A(fal.App):\n    keep_alive = 1\ndef helper():\n    class A:\n        keep_alive = 3\n",
+      "keep_alive = 1",
+      "keep_alive = 5",
+    ],
+    // the last flag counts, and a flag within a text is none
+    ["%%fal_app --keep-alive 3 --keep-alive 30\nclass A(fal.App):\n    x = 1\n", "--keep-alive 30", "--keep-alive 5"],
+    [
+      "%%fal_app --name 'x --keep-alive 3'\nclass A(fal.App):\n    x = 1\n",
+      "    x = 1",
+      "    keep_alive = 5\n    x = 1",
+    ],
+    ['%%fal_app --keep-alive "30" --max 2\nclass A(fal.App):\n    x = 1\n', '"30"', "5"],
+    // commands of the shell
+    [
+      "files = !ls (x\nout = !echo \'\'\'\nt = %timeit -o f(\nclass A(fal.App):\n    keep_alive = 1\n",
+      "alive = 1",
+      "alive = 5",
+    ],
+    // names that are only read
+    [inClass("d[keep_alive] = 3", "f(keep_alive=1).x = 3", "x = keep_alive"), "    d[", "    keep_alive = 5\n    d["],
+    [inClass("y = [keep_alive for keep_alive in x]"), "    y =", "    keep_alive = 5\n    y ="],
+  ])("of %j change %j to %j", (source, before, after) => {
+    expect(withOptions(source, "A", { keep_alive: 5 })).toBe(source.replace(before, after));
+  });
+
   test("find a header of several lines, and a class without a docstring", () => {
     expect(
       withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 }),
@@ -113,9 +146,12 @@ describe("options written into a cell", () => {
 
   test("of runners kept ready go into the magic's line", () => {
     expect(withOptions("%%fal_app --max 2  \nclass A(fal.App):\n    x = 1", "A", { warm: 2 })).toBe(
-      "%%fal_app --max 2 --warm 2  \nclass A(fal.App):\n    x = 1",
+      "%%fal_app --warm 2 --max 2  \nclass A(fal.App):\n    x = 1",
     );
-    expect(withOptions("class A(fal.App):\n    x = 1", "A", { warm: 2 })).toBe("class A(fal.App):\n    x = 1");
+    expect(withOptions("%%fal_app --warm 1\nclass A(fal.App):\n    x = 1", "A", { warm: 2 })).toContain("--warm 2\n");
+    expect(() => withOptions("class A(fal.App):\n    x = 1", "A", { warm: 2 })).toThrow(
+      "line %%fal_app, which this cell",
+    );
   });
 
   test("are refused in one sentence where there is no place", () => {
@@ -126,7 +162,20 @@ describe("options written into a cell", () => {
     expect(write("x = 1", "Hello")).toThrow("The cell has no class Hello.");
     expect(write("class Hello(fal.App): pass", "Hello")).toThrow("in one line");
     expect(write("class Hello(fal.App):\n", "Hello")).toThrow("no body");
-    for (const line of ["a = keep_alive = 3", "keep_alive, x = 1, 2", "keep_alive += 1", "(keep_alive) = 2"]) {
+    for (const line of [
+      "a = keep_alive = 3",
+      "keep_alive, x = 1, 2",
+      "keep_alive += 1",
+      "(keep_alive) = 2",
+      "[a, *keep_alive] = x",
+      "for keep_alive in x: pass",
+      "with x as keep_alive: pass",
+      "(keep_alive := 3)",
+      "import x as keep_alive",
+      "from x import keep_alive",
+      "del keep_alive",
+      "def keep_alive(self): ...",
+    ]) {
       expect(write(inClass("x = 1", line)), line).toThrow(
         "keep_alive is set in line 3 of the cell in a way that only you",
       );

@@ -16,16 +16,20 @@ const FLAGS: Record<string, string> = {
   warm: "--warm",
 };
 const MAGIC_LINE = /^[ \t]*%%fal_app\b.*$/m;
-/** Lines of IPython, which are not Python. */
+/** Lines of IPython, and what it assigns from a command: neither is Python. */
 const OTHER_LINES = /^([ \t]*)(?:%%?(?=[A-Za-z_])|!)/gm;
-/** Statements in whose bodies an assignment need not happen, or not once. */
-const COMPOUND = new Set([
-  "IfStatement",
-  "ForStatement",
-  "WhileStatement",
-  "TryStatement",
-  "WithStatement",
-  "MatchStatement",
+const OTHER_VALUES = /^([ \t]*[\w., ]+=[ \t]*)([!%][^\n]*)$/gm;
+/** A word of the magic's line, as a shell splits it. */
+const WORD = /(?:[^\s"'\\]|\\.|"(?:\\.|[^"\\])*"|'[^']*')+/g;
+/** What an assignment's target may consist of besides names. */
+const TARGETS = new Set(["TupleExpression", "ArrayExpression", "ParenthesizedExpression"]);
+/** What has names of its own. */
+const SCOPES = new Set(["FunctionDefinition", "ClassDefinition"]);
+const CLOSED = new Set([
+  "LambdaExpression",
+  "ComprehensionExpression",
+  "ArrayComprehensionExpression",
+  "SetComprehensionExpression",
 ]);
 
 interface Edit {
@@ -52,8 +56,10 @@ export function withOptions(source: string, className: string, values: Record<st
     } else if (name !== "warm") {
       added.push(`${name} = ${text}`);
     } else if (magic) {
-      const end = magic.index + magic[0].trimEnd().length;
-      edits.push({ from: end, to: end, text: ` --warm ${text}` });
+      const at = magic.index + magic[0].indexOf("%%fal_app") + "%%fal_app".length;
+      edits.push({ from: at, to: at, text: ` --warm ${text}` });
+    } else {
+      throw new Error("Runners kept ready are set in a cell's line %%fal_app, which this cell does not have.");
     }
   }
   if (added.length) {
@@ -62,14 +68,24 @@ export function withOptions(source: string, className: string, values: Record<st
   return applied(source, edits);
 }
 
-/** The change of a flag in the magic's line, where it has that flag. */
+/** The change of a flag in the magic's line, where it has that flag; the last one counts. */
 function inMagic(magic: RegExpExecArray, name: string, text: string): Edit | null {
-  const flag = FLAGS[name] ? new RegExp(`\\s${FLAGS[name]}(?:=|[ \\t]+)(\\S+)`).exec(magic[0]) : null;
+  const flag = FLAGS[name];
   if (!flag) {
     return null;
   }
-  const to = magic.index + flag.index + flag[0].length;
-  return { from: to - flag[1].length, to, text };
+  const words = [...magic[0].matchAll(WORD)];
+  for (const [n, { index, 0: word }] of [...words.entries()].reverse()) {
+    const value = words[n + 1];
+    const from = magic.index + (word === flag && value ? value.index : index + flag.length + 1);
+    if (word === flag && value) {
+      return { from, to: from + value[0].length, text };
+    }
+    if (word.startsWith(`${flag}=`)) {
+      return { from, to: magic.index + index + word.length, text };
+    }
+  }
+  return null;
 }
 
 function applied(source: string, edits: readonly Edit[]): string {
@@ -78,20 +94,24 @@ function applied(source: string, edits: readonly Edit[]): string {
     .reduce((text, { from, to, text: put }) => text.slice(0, from) + put + text.slice(to), source);
 }
 
-/** The last class of a name in a cell, which is the one that counts. */
+/** The last class of a name in a cell, which is the one that counts, and none that is within another definition. */
 class AppClass {
   constructor(
     private readonly source: string,
     name: string,
   ) {
     const tree = parser.parse(
-      source.replace(OTHER_LINES, (line, indent: string) => indent + "#".repeat(line.length - indent.length)),
+      source
+        .replace(OTHER_LINES, (line, indent: string) => indent + "#".repeat(line.length - indent.length))
+        .replace(OTHER_VALUES, (_, before: string, value: string) => `${before}0${"#".repeat(value.length - 1)}`),
     );
     let found: SyntaxNode | null = null;
+    let least = Number.POSITIVE_INFINITY;
     tree.iterate({
       enter: ({ name: kind, node }) => {
-        if (kind === "ClassDefinition" && this.text(node.getChild("VariableName")) === name) {
-          found = node;
+        const depth = kind === "ClassDefinition" ? depthOf(node) : least + 1;
+        if (depth <= least && this.text(node.getChild("VariableName")) === name) {
+          [found, least] = [node, depth];
         }
       },
     });
@@ -158,24 +178,17 @@ class AppClass {
     return end > sign + 1 ? { from: parts[sign + 1].from, to: parts[end - 1].to, text } : null;
   }
 
-  /** Whether a statement of the body gives the class an attribute of that name, in whatever way. */
+  /** Whether a statement of the body gives the class an attribute of that name, or takes it away, in whatever way. */
   private sets(statement: SyntaxNode, option: string): boolean {
-    if (COMPOUND.has(statement.name)) {
-      return statement.getChildren("Body").some((body) => [...children(body)].some((one) => this.sets(one, option)));
-    }
-    if (statement.name === "StatementGroup") {
-      return [...children(statement)].some((one) => this.sets(one, option));
-    }
-    if (statement.name === "UpdateStatement") {
-      return this.text(statement.firstChild) === option;
-    }
-    const end = statement.name === "AssignStatement" ? statement.getChildren("AssignOp").at(-1) : null;
     let found = false;
-    statement.cursor().iterate(({ name, from, to }) => {
-      if (end && name === "VariableName" && to <= end.from && this.source.slice(from, to) === option) {
+    statement.cursor().iterate(({ name, node }) => {
+      if (name === "VariableName" && this.text(node) === option && isBound(node)) {
         found = true;
       }
-      return name !== "TypeDef";
+      if (SCOPES.has(name) && this.text(node.getChild("VariableName")) === option) {
+        found = true;
+      }
+      return !SCOPES.has(name) && !CLOSED.has(name);
     });
     return found;
   }
@@ -208,6 +221,41 @@ function plainValue(statement: SyntaxNode): { from: number; to: number } | null 
   return signs.length === 1 && plain && first && statement.lastChild
     ? { from: first.from, to: statement.lastChild.to }
     : null;
+}
+
+/** Whether a name is bound where it stands, and not only read. */
+function isBound(name: SyntaxNode): boolean {
+  let target = name;
+  while (target.parent && TARGETS.has(target.parent.name)) {
+    target = target.parent;
+  }
+  const { parent, prevSibling, nextSibling } = target;
+  switch (parent?.name) {
+    case "AssignStatement":
+      return target.to <= (parent.getChildren("AssignOp").at(-1)?.from ?? -1);
+    case "UpdateStatement":
+    case "NamedExpression":
+      return prevSibling === null;
+    case "ForStatement":
+      return target.to <= (parent.getChild("in")?.from ?? -1);
+    case "WithStatement":
+      return prevSibling?.name === "as";
+    case "ImportStatement":
+      return nextSibling?.name !== "as" && nextSibling?.name !== "." && prevSibling?.name !== "from";
+    case "DeleteStatement":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** How many definitions a node is within. */
+function depthOf(node: SyntaxNode): number {
+  let depth = 0;
+  for (let outer = node.parent; outer; outer = outer.parent) {
+    depth += SCOPES.has(outer.name) ? 1 : 0;
+  }
+  return depth;
 }
 
 function* children(node: SyntaxNode): Iterable<SyntaxNode> {
