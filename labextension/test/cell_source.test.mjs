@@ -116,7 +116,7 @@ describe("options written into a cell", () => {
     ['%%fal_app --keep-alive "30" --max 2\nclass A(fal.App):\n    x = 1\n', '"30"', "5"],
     // commands of the shell
     [
-      "files = !ls (x\nout = !echo \'\'\'\nt = %timeit -o f(\nclass A(fal.App):\n    keep_alive = 1\n",
+      "files = !ls (x\nout = !echo '''\nt = %timeit -o f(\nclass A(fal.App):\n    keep_alive = 1\n",
       "alive = 1",
       "alive = 5",
     ],
