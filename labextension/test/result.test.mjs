@@ -143,7 +143,7 @@ describe("data", () => {
       shownNumber(0.1 + 0.2),
       shownNumber(1e-9 / 3),
       shownNumber(4294967295),
-    ]).toEqual(["3.14159", "0.333333", "0.3", "3.33333e-10", "4294967295"]);
+    ]).toEqual(["3.14159…", "0.333333…", "0.3", "3.33333e-10…", "4294967295"]);
     expect(jsonView({ pi: Math.PI }).querySelector(".fj-value").title).toBe("3.141592653589793");
     const told = [Math.PI, 0.1 + 0.2, 1.5].map((one) => jsonView({ one }).querySelector(".fj-value").textContent);
     expect(told).toEqual(["3.14159…", "0.3", "1.5"]); // digits that are left out are announced
@@ -153,6 +153,34 @@ describe("data", () => {
         true,
         '{"seed":"12345678901234567890","x":0.12345678901234568}',
       ]);
+  });
+
+  test("digits before the point are never wrong, and a number that is rounded is marked", () => {
+    const shown = [
+      1732937222.123,
+      1234567.5,
+      999999.96,
+      99999.9999,
+      0.99999999,
+      123456.789,
+      -2 / 3,
+      2.9999999999999996,
+    ];
+    expect(shown.map(shownNumber)).toEqual([
+      "1732937222.12…",
+      "1234567.5",
+      "999999.96",
+      "99999.9999",
+      "0.99999999",
+      "≈123456.79",
+      "≈-0.666667",
+      "3",
+    ]);
+    const cells = [...jsonView([{ x: 2 / 3 }, { x: 1732937222.123 }]).querySelectorAll("td")];
+    expect(cells.map((one) => [one.textContent, one.title])).toEqual([
+      ["≈0.666667", "0.6666666666666666"],
+      ["1732937222.12…", "1732937222.123"],
+    ]);
   });
 
   test("a column of numbers has its head at its right", () => {

@@ -4,10 +4,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
 import { endpointForm, takeDraft } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
+import { asText } from "../../fal_jupyter/widgets/static/form/form_field.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
-import { belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
+import { areOfOneEndpoint, belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -342,6 +343,15 @@ describe("running", () => {
   });
 });
 
+test("calls of one endpoint are told by their paths, filled or not", () => {
+  const are = (one, other) => areOfOneEndpoint({ path: one }, { path: other });
+  expect([are("/items/3", "/items/{id}"), are("/items/{id}", "/items/3"), are("/x", "/y")]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
 describe("panel", () => {
   const ENDPOINTS = Object.keys(DOCUMENT.paths).map((path) => ({
     name: path.slice(1),
@@ -548,6 +558,14 @@ describe("panel", () => {
     await until(() => root.textContent.includes('of: "r5"'));
     expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
     expect([...root.querySelectorAll("button")].some((one) => one.textContent === "Compare")).toBe(false);
+    pressed("Run"); // comparing has ended with that endpoint's last result
+    await open("r6");
+    await until(() => root.textContent.includes('of: "r6"'));
+    pressed("Compare");
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([
+      "r5",
+      "r6",
+    ]);
   });
 
   const kept = (value, more = {}) => ({
@@ -585,6 +603,24 @@ describe("panel", () => {
     const detail = { alias: "hello", id: "x1", seed: 4217 };
     root.dispatchEvent(new CustomEvent("fj-edit-request", { bubbles: true, cancelable: true, detail }));
     await until(() => box("seed").value === "4217");
+  });
+
+  test("a seed of 64 bits fills the form, which says why it cannot send it", async () => {
+    const input = { photo_url: "https://example.org/a.png", steps: 3, prompt: "an elk" };
+    const host = held(madeLine({ apps: [app()] }), { input: kept(input), path: "/paint" });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    panel.edit("x1", 12345678901234567890n);
+    await until(() => box("seed").value === "12345678901234567890");
+    await until(() => root.textContent.includes("Filled from the call of"));
+    expect([box("prompt").value, box("steps").value, box("photo_url").value]).toEqual([
+      "an elk",
+      "3",
+      "https://example.org/a.png",
+    ]);
+    pressed("Run");
+    expect(root.textContent).toContain("It must be 4294967295 or less.");
+    expect(asText(2n ** 64n)).toBe("18446744073709551616");
   });
 
   test("an input that was cut off is no input", async () => {

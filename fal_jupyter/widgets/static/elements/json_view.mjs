@@ -35,9 +35,24 @@ export function writtenJson(value, space) {
 /** What is left of a sum of decimals, such as 0.1 + 0.2, relative to it. */
 const NOISE = 1e-14;
 
-/** A number as it is read: whole ones whole, others with six digits. @param {number | bigint} value */
+const DIGITS = 6;
+const DECIMALS = 2; // of a number with many digits before its point
+
+/**
+ * A number as it is read: whole ones whole, others with six digits or more, among them all before the point. "…" stands
+ * for digits that are left out, "≈" before a number that is rounded.
+ * @param {number | bigint} value
+ */
 export function shownNumber(value) {
-  return typeof value === "bigint" || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
+  const exact = String(value);
+  if (typeof value === "bigint" || !Number.isFinite(value) || Number.isInteger(value)) return exact;
+  const before = String(Math.trunc(Math.abs(value))).length;
+  const rounded = Number(value.toPrecision(Math.max(DIGITS, before + DECIMALS)));
+  if (Math.abs(rounded - value) <= NOISE * Math.abs(value)) return String(rounded);
+  if (Math.trunc(rounded) !== Math.trunc(value)) return exact;
+  const [digits, power = ""] = String(rounded).split("e");
+  const [allDigits, itsPower = ""] = exact.split("e");
+  return power === itsPower && allDigits.startsWith(digits) ? `${rounded}…` : `≈${rounded}`;
 }
 
 /** `3 keys`, `12 items`. @param {any} value */
@@ -122,12 +137,7 @@ function scalar(value) {
 /** @param {number | bigint} value */
 function numberView(value) {
   const shown = shownNumber(value);
-  const cut = typeof value === "number" && Math.abs(Number(shown) - value) > NOISE * Math.abs(value);
-  return h(
-    "span",
-    { class: "fj-value", title: shown === String(value) ? null : String(value) },
-    cut ? `${shown}…` : shown,
-  );
+  return h("span", { class: "fj-value", title: shown === String(value) ? null : String(value) }, shown);
 }
 
 /** @param {Record<string, any>[]} rows */

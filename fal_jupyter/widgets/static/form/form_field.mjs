@@ -1,6 +1,7 @@
 // @ts-check
 /** What all controls of a form share: their frame with hint and error, and how an empty box is read. */
 import { h, newId, setText } from "../elements/dom.mjs";
+import { writtenJson } from "../elements/json_view.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /**
@@ -87,7 +88,8 @@ export function emptyValue(schema) {
   return schema.nullable && schema.default !== undefined && schema.default !== null ? null : undefined;
 }
 
-/** @param {any} value */
+/** A value as the text of a box; a whole number of 64 bits comes as a BigInt. @param {any} value */
 export function asText(value) {
-  return value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" || typeof value === "bigint" ? String(value) : writtenJson(value);
 }

@@ -53,6 +53,15 @@ export function inputDifferences(before, now) {
   return changedFields(before, now).map(([name, one, two]) => `${name} ${one} → ${two}`);
 }
 
+/**
+ * Whether two calls are of one endpoint: the path of one that was taken up is filled.
+ * @param {{path: string}} one
+ * @param {{path: string}} other
+ */
+export function areOfOneEndpoint(one, other) {
+  return isPathOf(one.path, other.path) || isPathOf(other.path, one.path);
+}
+
 /** Whether a path is one of an endpoint's: `/job/3` of `/job/{n}`. @param {string} path @param {string} endpoint */
 function isPathOf(path, endpoint) {
   if (path === endpoint) return true;
@@ -341,7 +350,7 @@ class TrialPane {
         ? [`r${other.revision()} → r${this.over.revision}`]
         : [];
     const differences = [
-      ...(other.path === this.path ? [] : [`${other.path} → ${this.path}`]),
+      ...(areOfOneEndpoint(other, this) ? [] : [`${other.path} → ${this.path}`]),
       ...revisions,
       ...(other.value && this.value ? inputDifferences(other.value, this.value) : []),
     ];

@@ -17,7 +17,7 @@ import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, filledPath } from "../form/schema.mjs";
-import { trialPane } from "./trial.mjs";
+import { areOfOneEndpoint, trialPane } from "./trial.mjs";
 
 const RECENT = 10 * 60 * 1000;
 const KEPT_INPUTS = 20;
@@ -461,6 +461,7 @@ class TryPanel {
     this.signal.addEventListener("abort", () => stop.abort(), { once: true });
     const over = new AbortController();
     stop.signal.addEventListener("abort", () => over.abort(), { once: true });
+    if (this.former && !areOfOneEndpoint(this.former, input)) this.comparing = false;
     if (this.current?.done && !this.comparing) this.former = this.current;
     this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
     this.current = trialPane(this.host, { path: input.path, value: input.unknown ? null : inputFields(input) });
@@ -484,7 +485,8 @@ class TryPanel {
   /** One result, or two of them side by side. */
   drawTrials() {
     if (!this.current) return;
-    const comparable = this.former?.path === this.current.path; // results of two endpoints have nothing in common
+    // results of two endpoints have nothing in common
+    const comparable = this.former !== null && areOfOneEndpoint(this.former, this.current);
     const two = this.comparing && comparable && this.former && this.former !== this.current;
     const isKept = this.comparing && this.former === this.current;
     this.split.classList.toggle("fj-comparing", Boolean(two));
