@@ -169,15 +169,15 @@ class Client:
                 pass  # the gateway has ended, or another process stopped the app
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def request_for(self, alias: str, sent: Sent) -> http.Request:
-        """Return the request of a call, for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
+    def request_for(self, app: str, sent: Sent) -> http.Request:
+        """Return the request of a call of *app* (``owner/alias``), for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
         query = f"?{sent.query}" if sent.query else ""
-        target = f"{RUN}{self.connections.app_owner}/{alias}{quote(sent.path, safe='/')}{query}"
+        target = f"{RUN}{app}{quote(sent.path, safe='/')}{query}"
         cell = ((H_CELL, self.cell),) if self.cell else ()
         content_type = ("content-type", sent.content_type)
         return http.request("POST", target, sent.body, (*_CALL_HEADERS, content_type, *cell, *sent.headers))
 
-    def call(self, alias: str, sent: Sent, *, on_output: OnOutput | None = None, calls: Calls | None = None) -> Answer:
+    def call(self, app: str, sent: Sent, *, on_output: OnOutput | None = None, calls: Calls | None = None) -> Answer:
         """Call an endpoint and wait; the calling thread reads its own connection and passes output on as it arrives.
 
         Args:
@@ -187,14 +187,15 @@ class Client:
             GatewayError: the gateway ended during the call, or none is available.
             KeyboardInterrupt: passed on immediately; the request is dropped or cancelled.
         """
-        request = self.request_for(alias, sent)
-        return run(framed_call(self.connections, request, _readers(alias, on_output), calls=calls)).finish()
+        request = self.request_for(app, sent)
+        return run(framed_call(self.connections, request, _readers(app, on_output), calls=calls)).finish()
 
-    async def acall(self, alias: str, sent: Sent, *, on_output: OnOutput | None = None) -> Answer:
+    async def acall(self, app: str, sent: Sent, *, on_output: OnOutput | None = None) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
-        request = self.request_for(alias, sent)
-        return (await run_async(framed_call(self.connections, request, _readers(alias, on_output)))).finish()
+        request = self.request_for(app, sent)
+        return (await run_async(framed_call(self.connections, request, _readers(app, on_output)))).finish()
 
 
-def _readers(alias: str, on_output: OnOutput | None) -> Callable[[], AnswerReader]:
+def _readers(app: str, on_output: OnOutput | None) -> Callable[[], AnswerReader]:
+    alias = app.partition("/")[2]
     return lambda: AnswerReader(on_output, f"%fal logs {alias} has the last of them")

@@ -83,7 +83,7 @@ class AppHandle:
     """A published app, for its owner.
 
     Attributes:
-        app: ``owner/alias``. alias: its second half. url: prefix of the endpoints' addresses. key: for other callers.
+        alias: second half of its id. url: prefix of the endpoints' addresses. key: for other callers.
         stream, realtime: ``stream.chat(...)`` gives the pieces of an answer as they come, ``realtime.talk()`` a websocket session.
         submit: ``submit.generate(...)`` puts a request into the queue.
         spec, shipment, published: what was published, and the gateway's response.
@@ -104,7 +104,6 @@ class AppHandle:
         self.client, self.spec, self.published, self.shipment = client, spec, published, shipment
         self.methods = dict(methods)
         self.alias = published["alias"]
-        self.app = published["app"]
         self.aio = _Aio(self)
         self.call_reports = CallReports(spec.class_name, edits or EditWatch())
         self.ready: Event | None = None
@@ -118,6 +117,11 @@ class AppHandle:
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._open_session)
         self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
+
+    @property
+    def app(self) -> str:
+        """Its id at the current gateway: ``owner/alias``, with the owner of who started the gateway."""
+        return self.published["app"]
 
     @property
     def revision(self) -> int:
@@ -183,7 +187,8 @@ class AppHandle:
         __tracebackhide__ = True
         sent = self._send(name, args, kwargs)
         try:
-            answer = self.client.call(self.alias, sent, on_output=self._output_with_notices(), calls=calls)
+            on_output = self._output_with_notices()  # first: it may publish the app again
+            answer = self.client.call(self.app, sent, on_output=on_output, calls=calls)
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}()")
             raise
@@ -193,7 +198,8 @@ class AppHandle:
         """The same, to be awaited."""
         sent = self._send(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
-            answer = await self.client.acall(self.alias, sent, on_output=self._output_with_notices())
+            on_output = self._output_with_notices()
+            answer = await self.client.acall(self.app, sent, on_output=on_output)
         return self.value_of(name, answer)
 
     def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
@@ -229,29 +235,30 @@ class AppHandle:
 
     def _stream(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Streamed:
         sent = self._send(name, args, kwargs)
-        request = self.client.request_for(self.alias, sent)
+        on_output = self._output_with_notices()
+        request = self.client.request_for(self.app, sent)
 
         def finished(answer: Answer) -> None:
             self.call_reports.finished(name, answer, self.revision)
             self._raise_failure(name, answer)
 
         where = f"{self.spec.class_name}.stream.{name}"
-        return Streamed(self.client.connections, self.alias, request, self._output_with_notices(), finished, where)
+        return Streamed(self.client.connections, self.alias, request, on_output, finished, where)
 
     def _open_session(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> RealtimeSession:
         if args:
             raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
-        where = f"{self.spec.class_name}.realtime.{name}"
+        on_output = self._output_with_notices()
         return RealtimeSession(
             self.client,
-            self.alias,
+            self.app,
             self._paths[name],
             self.methods[name],
             self._talks[name],
             kwargs,
             self._explained,
-            where,
-            self._output_with_notices(),
+            f"{self.spec.class_name}.realtime.{name}",
+            on_output,
             lambda answered: self.call_reports.older_revision(answered, self.revision),
         )
 

@@ -198,7 +198,9 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
     notebook.run(versioned("Mine", "first")).ok()
     # the gateway's owner is that of who started it; the second kernel means another
     with kernel(state, tmp_path, env={"FAL_JUPYTER_OWNER": "somebody-else"}) as other:
-        other.run("%load_ext fal_jupyter").ok()
+        other.run("%load_ext fal_jupyter\nimport fal_jupyter").ok()
+        # its first call, before it has a lease, and so before it knows the gateway's owner
+        assert other.run("fal_jupyter.app('mine').hi()[0]").ok().result == "'first'"
         refused = other.run(versioned("Mine", "second"))
         assert (refused.status, refused.ename) == ("error", "AppTaken")
         assert "--name" in refused.traceback

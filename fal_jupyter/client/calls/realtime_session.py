@@ -45,15 +45,15 @@ class RealtimeSession:
     """
 
     def __init__(
-        self, client: CallingClient, alias: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
+        self, client: CallingClient, app: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
         query: dict[str, object], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
         opened: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._client, self._explain, self._options, self._where = client, explain, options, where
-        self._alias, self._on_output, self._opened = alias, on_output, opened
+        self._alias, self._on_output, self._opened = app.partition("/")[2], on_output, opened
         self._printed: Printed | None = None
         query_text = f"?{urlencode(query)}" if query else ""
-        self._address = f"ws://localhost{RUN}{client.connections.app_owner}/{alias}{quote(path, safe='/')}{query_text}"
+        self._address = f"ws://localhost{RUN}{app}{quote(path, safe='/')}{query_text}"
         self._name = getattr(method, "__name__", path)
         model = options.output_of(method) if options is not None else None
         self._model = model if hasattr(model, "model_validate") else None

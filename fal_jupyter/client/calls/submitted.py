@@ -138,7 +138,10 @@ class SubmittingApp(Protocol):
     """The app whose requests are queued (:class:`fal_jupyter.client.handle.AppHandle`)."""
 
     spec: AppSpec
-    app: str
+
+    @property
+    def app(self) -> str:
+        """Its id, ``owner/alias``."""
 
     @property
     def client(self) -> CallingClient:
