@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
@@ -22,19 +22,26 @@ class Full(Handler):
         raise OSError(28, "No space left on device")
 
 
-async def ask(*, ending: bool) -> tuple[int, dict[str, str]]:
+class Unnamed(Handler):
+    def get(self) -> None:
+        self.fail(409, "bad_setting", "there is no folder /caf\udce9", hint="create /caf\udce9 or /café")
+
+
+async def ask(*, ending: bool, path: str = "/full") -> tuple[int, dict[str, str]]:
     gateway = SimpleNamespace(stopping=asyncio.Event(), settings=SimpleNamespace(logs=Path("/state/logs")))
     if ending:
         gateway.stopping.set()
     sock, port = bind_unused_port()
-    server = HTTPServer(Application([("/full", Full, {"gateway": gateway})]))
+    server = HTTPServer(
+        Application([(at, kind, {"gateway": gateway}) for at, kind in (("/full", Full), ("/unnamed", Unnamed))])
+    )
     server.add_socket(sock)
     try:
-        answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/full", raise_error=False)
+        answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}{path}", raise_error=False)
     finally:
         server.stop()
         await server.close_all_connections()
-    return answer.code, json.loads(answer.body)
+    return answer.code, msgspec.json.decode(answer.body, type=dict[str, str])
 
 
 def test_a_failure_is_a_sentence_and_its_traceback_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,3 +62,11 @@ def test_a_failure_of_a_gateway_that_ends_is_that_it_ends() -> None:
 
     assert status == 503
     assert "internal_error" not in body.values()
+
+
+def test_a_failure_that_names_a_path_with_bytes_that_are_not_utf_8_can_be_decoded() -> None:
+    status, body = asyncio.run(ask(ending=False, path="/unnamed"))
+
+    assert status == 409
+    assert body["detail"] == "there is no folder /caf?"
+    assert body["hint"] == "create /caf? or /café"

@@ -60,7 +60,8 @@ class Handler(RequestHandler):
         """Respond with an error of the gateway."""
         self.set_status(status)
         self.set_header(H_ERROR_TYPE, error_type)
-        self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
+        text = json.dumps({"detail": detail, "error_type": error_type, **more}, ensure_ascii=False)
+        self.finish(text.encode("utf-8", "replace"))  # a path may have bytes that are not UTF-8
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         error = raised_in(kwargs)
