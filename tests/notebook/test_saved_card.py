@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -413,6 +414,23 @@ def detail_of(seen: Picture, output: dict[str, Any], **more: Any) -> Any:
         "held": False,
         **more,
     }
+
+
+def test_calls_of_a_load_are_neither_fetched_nor_the_last_result() -> None:
+    fetched: list[str] = []
+    of_load: Any = {"id": "by-load", "origin": "load", "status": 200, "content_type": "application/json", "began": 2, "path": "/", "error": ""}  # fmt: skip
+    by_hand = {**of_load, "id": "by-hand", "origin": "cell", "began": 1}
+
+    def request(request_id: str) -> Any:
+        fetched.append(request_id)
+        return {**detail_of(snapshot, {}), "request": by_hand}
+
+    client: Any = SimpleNamespace(control=SimpleNamespace(request=request))
+    snapshot: Any = {"requests": [of_load, by_hand]}
+    kept = SavedResults().add_to(snapshot, client)
+    assert fetched == ["by-hand"]
+    assert kept["last"] is not None
+    assert kept["last"]["request"]["id"] == "by-hand"
 
 
 def picture_bytes(size: tuple[int, int], form: str = "PNG", *, noise: bool = False) -> bytes:

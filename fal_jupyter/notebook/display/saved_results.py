@@ -39,7 +39,8 @@ class SavedResults:
 
     def add_to(self, snapshot: Picture, client: Client) -> Picture:
         """Return *snapshot* with ``outputs`` and ``last``, without results that the gateway has dropped."""
-        ended = snapshot["requests"]
+        # hundreds of a load would crowd out what was called by hand
+        ended = [request for request in snapshot["requests"] if request["origin"] != "load"]
         chosen = next((item for item in ended if item["origin"] == "panel"), ended[0] if ended else None)
         for request in ended:
             is_last = chosen is not None and request["id"] == chosen["id"]
@@ -93,8 +94,8 @@ def _base(content_type: str) -> str:
 def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lambda: None) -> SavedOutput | None:
     """Return the media of a call's result, or ``None``. *read_body* returns the complete body if the record is truncated."""
     request, input_value = detail["request"], value_of(detail["input"])
-    if not 200 <= request["status"] < 300 or request["origin"] == "load":
-        return None  # hundreds of a load would crowd out what was made by hand
+    if not 200 <= request["status"] < 300:
+        return None
 
     from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail  # start-up
 
