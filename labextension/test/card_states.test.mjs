@@ -2,9 +2,10 @@
  * The card through an app's life: its first start, a setup that fails, a revision that fails behind one that serves,
  * its end.
  */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { takenOverBy } from "../../fal_jupyter/widgets/static/card/card_states.mjs";
+import { keepingLast } from "../../fal_jupyter/widgets/static/connection/kept_host.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -314,9 +315,54 @@ test("an app that is gone keeps what was known last", async () => {
 
 test("an app whose name another notebook took over is said to be that one's", () => {
   const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "made.ipynb" }) } };
-  const by = (owner_pid, owner_name) => takenOverBy(card, app({ owner_pid, owner_name }));
+  const by = (owner_pid, owner_name) => takenOverBy(card, app({ owner_pid, owner_name }), "renamed.ipynb");
   expect([by(2, "two.ipynb"), by(1, "renamed.ipynb"), by(2, "made.ipynb")]).toEqual(["two.ipynb", "", ""]);
   expect(takenOverBy(CARD, app({ owner_pid: 2 }))).toBe("");
+  expect(by(2, "")).toBe("");
+  expect(takenOverBy({ picture: { app: app({ owner_name: "" }) } }, app({ owner_pid: 2 }), "one.ipynb")).toBe("");
+});
+
+test("a notebook that was renamed and has a new kernel took nothing over; where no host knows it, another class did", () => {
+  const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "made.ipynb" }) } };
+  const now = app({ owner_pid: 2, owner_name: "renamed.ipynb" });
+  expect([takenOverBy(card, now, "renamed.ipynb"), takenOverBy(card, now)]).toEqual(["", ""]);
+  expect(takenOverBy(card, { ...now, class_name: "Other" })).toBe("renamed.ipynb");
+  const host = drawn(madeLine({ apps: [{ ...now, state: "Stopped" }] }), card);
+  expect(host.store.view.apps[0].state).toBe("Stopped");
+  expect(root.querySelector(".fj-card-notice").textContent).toContain("Stopped after");
+});
+
+test("the first click gives up what a change of state held, not the room of the form", async () => {
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  );
+  drawn(madeLine({ apps: [app()] }));
+  await until(() => root.querySelector('[data-tab="requests"]'));
+  const body = root.querySelector(".fj-card-notice").parentElement;
+  const room = () => body.style.getPropertyValue("--fj-room");
+  body.style.setProperty("--fj-room", "300px");
+  body.style.minHeight = "500px";
+  root.querySelector(".fj-card-notice").click();
+  expect([body.style.minHeight, room()]).toEqual(["", "300px"]);
+  root.querySelector('[data-tab="requests"]').click(); // each tab has the height that it needs
+  expect(room()).not.toBe("300px");
+  vi.unstubAllGlobals();
+});
+
+test("while the page connects, a call that was on its way is not said to have failed", () => {
+  const requests = [madeRequest("r1", { state: "running", status: 0 })];
+  const card = { ...CARD, picture: { time: 60_000, app: app(), requests, timeline: undefined } };
+  const host = madeHost(null);
+  const { store } = keepingLast(host, card, stop.signal);
+  expect(store.view.requests.map((one) => [one.state, one.status])).toEqual([["running", 0]]);
+  host.store.apply(madeLine({ apps: [] }));
+  const [ended] = store.view.requests;
+  expect([ended.state, ended.status]).toEqual(["done", 503]);
+  expect(store.view.requests[0]).toBe(ended); // the same row at the next draw
 });
 
 test("a start by hand leaves the form that an earlier start made, and what the class takes along is listed", async () => {

@@ -84,6 +84,8 @@ describe("the facts of a request", () => {
       "\u001b",
     );
     expect(facts({ origin: "http" })["Called from"]).toBe("a program, over HTTP");
+    expect(facts({ origin: "load" })["Called from"]).toBe("Load in Try");
+    expect(facts({ origin: "toString" })["Called from"]).toBe("toString");
   });
 
   test("compare the request's revision with the one that serves", () => {

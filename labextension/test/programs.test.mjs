@@ -429,6 +429,20 @@ describe("the snippets of a card", () => {
     return { root, host, code: root.querySelector(".fj-program") };
   }
 
+  test("have text for the bytes of a query, as Try has", async () => {
+    const parameter = { in: "query", name: "data", required: true, schema: { type: "string", format: "binary" } };
+    const posted = schema.paths["/draw"].post;
+    posted.parameters = [parameter];
+    const { root, code } = opened();
+    const choose = root.querySelector("select");
+    choose.value = "/draw";
+    choose.dispatchEvent(new Event("change"));
+    await until(() => code.textContent.includes("n=5"));
+    delete posted.parameters;
+    expect(code.textContent).toContain('data="text"');
+    expect(code.textContent).not.toContain("open(");
+  });
+
   test("follow the form, and another endpoint when one is chosen", async () => {
     const { root, code } = opened();
     expect(code.textContent).toBe('Made.hi(name="Ada")');

@@ -605,6 +605,30 @@ describe("panel", () => {
     await until(() => box("seed").value === "4217");
   });
 
+  test("the seed of an output wins over that of its input, which may have meant any", async () => {
+    const input = { photo_url: "https://example.org/a.png", seed: -1 };
+    const host = held(madeLine({ apps: [app()] }), { input: kept(input), path: "/paint" });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    panel.edit("x1", 4217);
+    await until(() => root.textContent.includes("Filled from the call of"));
+    expect(box("seed").value).toBe("4217");
+  });
+
+  test("a seed of the query waits for the form like the rest of an input", async () => {
+    const input = { url: "https://example.org/a.png" };
+    const host = held(madeLine({ apps: [app({ state: "Starting", runners: [] })] }), {
+      input: kept(input),
+      path: "/dots",
+    });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    panel.edit("x1", 4217);
+    await until(() => root.textContent.includes("The form is filled when a runner is ready."));
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
+    await until(() => root.querySelector("select").value === "/dots");
+    expect(box("seed").value).toBe("4217");
+  });
+
   test("a seed of 64 bits fills the form, which says why it cannot send it", async () => {
     const input = { photo_url: "https://example.org/a.png", steps: 3, prompt: "an elk" };
     const host = held(madeLine({ apps: [app()] }), { input: kept(input), path: "/paint" });

@@ -357,6 +357,8 @@ export interface Host {
   goToCell?(alias: string, cell?: string): boolean;
   /** Whether the cell that the panel is an output of runs now. */
   cellRuns?(): boolean;
+  /** The file name of the notebook that the panel is in, "" where it is not known. */
+  notebookName?(): string;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
   runCell?(alias: string): void;
   /** Put the cursor at a line of the cell that made an app, or of the cell that has `text` there. */

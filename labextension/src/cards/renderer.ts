@@ -37,6 +37,15 @@ function keepHeight(outputs: HTMLElement | null): void {
   }, 250);
 }
 
+/** The file name of the notebook that an output is in, as it is called now. */
+function notebookName(output: Widget): string {
+  let widget: Widget | null = output;
+  while (widget && !widget.hasClass("jp-NotebookPanel")) {
+    widget = widget.parent;
+  }
+  return widget?.title.label ?? "";
+}
+
 export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly host: LabHost) {
     super();
@@ -102,9 +111,13 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     }
   }
 
-  /** The page's host, which knows whether the cell of this output runs. */
+  /** The page's host, which knows the notebook of this output, and whether its cell runs. */
   private hostHere(): LabHost {
-    return { ...this.host, cellRuns: () => cellRuns(this.node.closest(".jp-Cell")) };
+    return {
+      ...this.host,
+      cellRuns: () => cellRuns(this.node.closest(".jp-Cell")),
+      notebookName: () => notebookName(this),
+    };
   }
 
   private drawCard(saved: boolean): void {

@@ -441,6 +441,7 @@ class CardPanel {
   changeRoom(name) {
     if (this.tab === "try") this.tryRoom = { body: this.body.offsetHeight, panel: this.tabs.panel.offsetHeight };
     this.release();
+    if (this.built.has("try") && !this.states.replacesForm(this.app())) this.releaseRoom();
     if (name === "try" && this.tryRoom.body && this.states.replacesForm(this.app())) this.holdRoom(this.tryRoom);
   }
 
@@ -449,12 +450,11 @@ class CardPanel {
     this.body.style.setProperty("--fj-held", `${panel}px`);
   }
 
-  /** Give up the height that is held or was reserved for the form. */
+  /** Give up the height that is held. */
   release() {
     this.heldFor = "";
     this.body.style.minHeight = "";
     this.body.style.removeProperty("--fj-held");
-    if (this.built.has("try") && !this.states.replacesForm(this.app())) this.releaseRoom();
   }
 
   /** Give up what was reserved for the form; what it is too much by, if that is little, is not worth a jump. */

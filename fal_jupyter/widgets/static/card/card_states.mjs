@@ -34,14 +34,18 @@ export function ownerWords(app) {
 }
 
 /**
- * The notebook or program that has the app's name now, "" where that is the one that made the card: it took the name
- * over.
+ * The notebook or program that has the app's name now, "" where that is the one that made the card, or where that is
+ * not certain. A notebook that was renamed has another kernel and another name too: only a host that knows the name of
+ * its notebook can tell it from one that took the app over; elsewhere another class must be served.
  * @param {import("../types.d.ts").CardData} card
  * @param {AppState} now
+ * @param {string} [notebook] the name of the card's notebook
  */
-export function takenOverBy({ picture }, now) {
-  const { owner_pid: pid = 0, owner_name: name } = picture?.app ?? {};
-  return pid && now.owner_pid && pid !== now.owner_pid && name !== now.owner_name ? now.owner_name : "";
+export function takenOverBy({ picture }, now, notebook = "") {
+  const { owner_pid: pid = 0, owner_name: name = "", class_name: made = "" } = picture?.app ?? {};
+  const isAnother = pid && now.owner_pid && pid !== now.owner_pid && name && name !== now.owner_name;
+  const isCertain = notebook ? now.owner_name !== notebook : made !== now.class_name;
+  return isAnother && isCertain ? now.owner_name : "";
 }
 
 /** Of when the record of an app is that has gone. @param {import("../types.d.ts").KnownApp | undefined} app */
@@ -241,7 +245,7 @@ class CardStates {
 
   /** How an app stands that the gateway has. @param {View} view @param {AppState} now */
   served(view, now) {
-    const other = takenOverBy(this.card, now);
+    const other = takenOverBy(this.card, now, this.host.notebookName?.());
     if (other)
       return this.banner(
         "fj-warn",

@@ -48,6 +48,15 @@ export function keepingLast(host, card, signal) {
   };
   signal.addEventListener("abort", store.watch(look));
   look();
+  /** @type {{of: typeof known, requests: View["requests"]} | null} the same rows at each draw */
+  let ended = null;
+  const endedRequests = (/** @type {NonNullable<typeof known>} */ of) => {
+    if (ended?.of !== of) {
+      const own = of.requests.filter((one) => one.alias === alias);
+      ended = { of, requests: own.map(endedRequest(of.time)) };
+    }
+    return ended.requests;
+  };
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
@@ -56,10 +65,13 @@ export function keepingLast(host, card, signal) {
       : now.ended.find((one) => one.alias === alias)?.ended_by;
     const app = endedApp(known.app, known.time, by);
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
+    // while the page connects it is not known yet whether a call goes on
+    const isOver = now.link === "live" || now.link === "off";
+    const requests = isOver ? endedRequests(known) : known.requests.filter((one) => one.alias === alias);
     return {
       ...now,
       apps: [...now.apps, app],
-      requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias).map(endedRequest(known.time))],
+      requests: [...now.requests, ...requests],
       timelines,
     };
   };

@@ -61,7 +61,7 @@ export function memoryDuring(view, request) {
 }
 
 /** @type {Record<string, string>} */
-const ORIGINS = { cell: "a cell", http: "a program, over HTTP", panel: "a panel" };
+const ORIGINS = { cell: "a cell", http: "a program, over HTTP", panel: "a panel", load: "Load in Try" };
 
 /**
  * Where a request came from and where it ran, as names and values in words.
@@ -88,7 +88,8 @@ export function requestFacts(view, request) {
 
 /** @param {import("../types.d.ts").RequestState} request @param {import("../types.d.ts").AppState | undefined} app */
 function callerWords(request, app) {
-  if (!request.cell_number) return ORIGINS[request.origin] ?? request.origin;
+  if (!request.cell_number)
+    return Object.hasOwn(ORIGINS, request.origin) ? ORIGINS[request.origin] : plainText(request.origin);
   return `cell [${request.cell_number}]${app?.owner_name ? ` of ${plainText(app.owner_name)}` : ""}`;
 }
 

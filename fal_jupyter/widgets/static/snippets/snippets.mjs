@@ -579,7 +579,7 @@ class SnippetsPanel {
       ? Object.fromEntries(
           described.query.required.map((/** @type {string} */ name) => [
             name,
-            sampleOf(described.query.properties[name], this.schema, name),
+            sampleOf(described.query.properties[name], this.schema, name, 0, true), // bytes in a query are text
           ]),
         )
       : {};

@@ -25,8 +25,8 @@ const LONG_DOC = 400;
 
 /** @typedef {ReturnType<typeof trialPane>} Trial */
 /**
- * What a call was made with; `unknown` where that is not kept.
- * @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean}} Input
+ * What a call was made with; `unknown` where that is not kept; `seed` of its answer, which the form shall have.
+ * @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean, seed?: any}} Input
  */
 
 /**
@@ -288,15 +288,13 @@ class TryPanel {
   fill(input) {
     if (!this.schema) return void (this.wanted = input);
     this.wanted = null;
+    const { value, query } = withSeed(input, this.schema);
     if (![...this.choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
     this.path = this.choose.value = input.path;
     this.drawForm({ fresh: true, which: -1 });
-    const typed = Object.entries(input.query).map(([name, one]) => [
-      name,
-      typedAs(this.takes.query.properties[name], one),
-    ]);
+    const typed = Object.entries(query).map(([name, one]) => [name, typedAs(this.takes.query.properties[name], one)]);
     const made = this.draft.forms.get(this.path);
-    if (made) fillForm(made, input.value, Object.fromEntries(typed));
+    if (made) fillForm(made, value, Object.fromEntries(typed));
     this.markResults();
   }
 
@@ -316,13 +314,13 @@ class TryPanel {
       : "The input of that request is neither JSON nor a form.";
   }
 
-  /** @param {string} id @param {any} [seed] that of the request's answer, for an input that left it to chance */
+  /** @param {string} id @param {any} [seed] that of the request's answer, whatever its input said */
   async edit(id, seed) {
     try {
       const detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(id)}`, { signal: this.signal });
       const input = this.inputOf(detail);
       if (typeof input === "string") return setText(this.hint, input);
-      this.fill(withSeed(input, seed, this.schema));
+      this.fill({ ...input, seed });
       this.touched = true;
       setText(
         this.hint,
@@ -674,19 +672,17 @@ function inputFields({ value, query }) {
 }
 
 /**
- * An input with a seed of its own: that of its answer, where the endpoint takes one and the call gave none.
+ * An input with the seed of its answer, where the endpoint takes one: -1 and none are often chance.
  * @param {Input} input
- * @param {any} seed
- * @param {any} schema of the app, null where it is not known yet
+ * @param {any} schema of the app
  * @returns {Input}
  */
-function withSeed(input, seed, schema) {
+function withSeed(input, schema) {
+  const { seed, value } = input;
   if (seed === undefined) return input;
-  const takes = endpointSchema(schema ?? {}, input.path);
-  const lacks = (/** @type {any} */ value) => value.seed === undefined || value.seed === null;
-  if (takes.query.properties.seed && lacks(input.query)) return { ...input, query: { ...input.query, seed } };
-  const fits = input.value && typeof input.value === "object" && !Array.isArray(input.value) && !input.value.url;
-  return fits && lacks(input.value) ? { ...input, value: { ...input.value, seed } } : input;
+  if (endpointSchema(schema, input.path).query.properties.seed) return { ...input, query: { ...input.query, seed } };
+  const isModel = value && typeof value === "object" && !Array.isArray(value) && !value.url;
+  return isModel ? { ...input, value: { ...value, seed } } : input;
 }
 
 /** A recorded form without its files, which are chosen again. @param {any} value */
