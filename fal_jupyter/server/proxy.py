@@ -237,7 +237,11 @@ class Passing(GuardedHandler):
             sent = self._wire.write_headers(start, headers, data)
         else:
             sent = self._wire.write(data)
-        if not sent.done() and self._connection is not None:
+        if self._connection is None:
+            return
+        if sent.done():  # Tornado forgets the future of the write before, which may have paused
+            self._connection.resume()
+        else:
             self._connection.pause()
             sent.add_done_callback(self._write_done)
 

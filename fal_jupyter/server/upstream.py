@@ -149,7 +149,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Take the rest of the answer."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._transport.is_reading():
             self._transport.resume_reading()
 
     def drop(self) -> None:

@@ -47,7 +47,8 @@ CLOSED = re.compile(
 )
 # Errors of Notebook 7.6, also without our extension, and of JupyterLab for a session that was closed while it began: it may come late.
 OWN_ERRORS = re.compile(
-    r"reading 'schema'.*notebook_core|notebook_core.*reading 'schema'|Disposed.*_handleNewSession", re.S
+    r"reading 'schema'.*notebook_core|notebook_core.*reading 'schema'|Disposed.*_handleNewSession|reading 'kernel'.*jupyterlab-manager",
+    re.S,
 )
 # Where a page of Jupyter asks, by the kind of what it asks for: all that lies elsewhere was brought in by somebody's text.
 PLACES = {
