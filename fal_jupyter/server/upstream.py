@@ -261,6 +261,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _answered(self, *, reusable: bool) -> None:
         taker, self._taker = self._taker, None
         if reusable and self._sent and not self._last:
+            self.resume()  # the end of the answer may have paused it, and its client resumes it no more
             self._upstream.keep(self)
         else:
             self.drop()

@@ -8,9 +8,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,36 @@ def test_a_second_answer_to_one_request_reaches_no_other_client(server: Jupyter)
         for _ in range(3):
             found = server.request("fal/run/me/app/")
             assert (found.status, found.body) == (200, b"one")
+
+
+def test_a_connection_that_waited_for_a_slow_client_at_its_end_is_read_again(server: Jupyter) -> None:
+    body = b""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while lines := await read_head(reader):
+            if "/run/" not in lines[0]:
+                return
+            found = body if "/large" in lines[0] else b"hi"
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b" % (len(found), found)
+            )
+            await writer.drain()
+
+    with upstream(server.state, script):  # type: ignore[attr-defined]
+        for turn in range(6):
+            body = b"x" * ((6 << 20) + (turn << 16))
+            with closing(Wire(server.port, timeout=10)) as wire:
+                wire.send(head(server, "GET", "fal/run/me/app/large"))
+                read = 0
+                while read < len(body):  # and the head before it
+                    read += len(wire.sock.recv(65536))
+                    time.sleep(0.002)
+                wire.sock.settimeout(0.2)
+                with suppress(TimeoutError):
+                    wire.rest()
+            with closing(Wire(server.port, timeout=10)) as wire:
+                wire.send(head(server, "GET", "fal/run/me/app/small"))
+                assert wire.reply("GET").body == b"hi"
 
 
 def test_a_request_that_is_refused_takes_no_connection_to_the_gateway(server: Jupyter) -> None:
