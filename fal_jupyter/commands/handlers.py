@@ -18,7 +18,7 @@ from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.domain.text.terminal_text import safe_line
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
-from fal_jupyter.protocol.feed import KeyRecord, RequestState
+from fal_jupyter.protocol.feed import RequestState
 from fal_jupyter.secret_store import SecretStore
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
 
 
-class CommandBackend(Protocol):
+class CommandBackend(key_commands.GatewayKeys, Protocol):
     """Access of commands to the gateway and the front end. Reading never starts a gateway; without one, lists are empty."""
 
     @property
@@ -78,15 +78,6 @@ class CommandBackend(Protocol):
 
     def secret_store(self) -> SecretStore:
         """Return the store of secrets and persistent keys of this user."""
-
-    def keys_changed(self) -> None:
-        """Make a running gateway reload the persistent keys."""
-
-    def valid_keys(self) -> list[KeyRecord]:
-        """Return the keys that open the running gateway, with those that end with a notebook or an app; none without a gateway."""
-
-    def revoke_key(self, key_id: str) -> bool:
-        """Revoke a key of the running gateway; False if it has none of that id."""
 
     def data(self) -> Path:
         """Return the folder that backs ``/data``; it exists."""

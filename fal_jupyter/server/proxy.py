@@ -269,8 +269,6 @@ class Passing(GuardedHandler):
     def lost(self, why: ConnectionLost) -> None:
         """The gateway disconnected mid-response, or is stopped."""
         self._connection, self._answer = None, None
-        if self._answer_state is PassedAnswerState.COMPLETE:  # the client's connection may have its next request by now
-            return
         if self._answer_state is not PassedAnswerState.PENDING:
             self._cut()
         elif why.unread and self._replay_buffer is not None and self._gateways_left:

@@ -60,13 +60,12 @@ class GatewayConnector:
     A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
 
     Attributes:
-        key: that of the lease. app_owner: first half of the apps' ids, as the gateway has it. lock: guards all state that depends on the current gateway.
+        key: that of the lease. lock: guards all state that depends on the current gateway.
     """
 
     def __init__(self, settings: Settings, owner: Owner, publications: Restorable) -> None:
         self._settings, self._owner, self._publications = settings, owner, publications
         self.key = make_key()
-        self.app_owner = settings.owner
         self.lock = threading.RLock()
         self.lease: leases.Lease | None = None
         self._parents: leases.Borrowed | None = None
@@ -88,6 +87,11 @@ class GatewayConnector:
     def attached(self) -> leases.Attachment | None:
         """The gateway that was used last."""
         return self._parents or self.lease
+
+    @property
+    def app_owner(self) -> str:
+        """First half of the apps' ids: the owner of who started the gateway, or the own one before there is a lease."""
+        return self._settings.owner if self.lease is None else self.lease.granted["owner"]
 
     @property
     def alive(self) -> bool:
@@ -126,7 +130,6 @@ class GatewayConnector:
                 self.drop_lease()
                 self._pool.clear()
                 self.lease = self._new_lease()
-                self.app_owner = self.lease.granted["owner"]  # of who started the gateway
                 log.debug("lease %s of the gateway (process %s)", self.lease.granted["lease"], self.lease.gateway)
                 try:
                     self._publications.restore(self, self.lease.granted["lease"])
