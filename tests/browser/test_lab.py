@@ -332,7 +332,8 @@ def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> Non
     after = saved_cards(lab, lambda now: now not in ([], before))
     assert after[0]["picture"]["app"]["stats"]["calls"] == before[0]["picture"]["app"]["stats"]["calls"] + 1
     lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-    lab.expected.append("/api/sessions/")  # 404 for JupyterLab when it asks for the session that it has just ended
+    kernels = [f"/api/kernels/{one['id']}" for one in lab.server.request("api/kernels").json]
+    lab.expected += ["/api/sessions/", *kernels]  # 404 for JupyterLab, which asks for what it has just ended
     lab.command("kernelmenu:shutdown")
     lab.page.wait_for_selector(".fj-status:has-text('fal no apps')")
     text = (lab.server.directory / "root" / notebook_of(lab)).read_text()
