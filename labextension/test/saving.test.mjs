@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { markEnded, refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
 import { createStore } from "../src/shared/connection/store.mjs";
-import { madeApp, madeLine } from "./made.mjs";
+import { madeApp, madeLine, madeRequest } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
 const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
@@ -61,6 +61,16 @@ describe("saving a notebook", () => {
     view = VIEW;
     await context.saveAs();
     expect(context.saved).toEqual(["save", "saveAs"]);
+  });
+
+  it("asks after a call whose app's figures have not come yet, and only for the app that was called", async () => {
+    const call = madeRequest("newest", { alias: "hello", state: "done" });
+    const view = { ...VIEW, requests: [{ ...call, id: "runs", state: "running" }, call] };
+    const pictured = (requests) => [listOf(bundle("", { picture: { app: madeApp("hello"), requests } }))];
+    expect(staleApps(pictured([]), view)).toEqual(["hello"]);
+    expect(staleApps(pictured([{ ...call, id: "older" }]), view)).toEqual(["hello"]);
+    expect(staleApps(pictured([call]), view)).toEqual([]);
+    expect(staleApps(pictured([]), { ...view, requests: [{ ...call, alias: "other" }] })).toEqual([]);
   });
 
   it("asks nobody where nothing changed, the app is gone, the kernel is busy, or there is none", async () => {

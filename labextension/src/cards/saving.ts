@@ -4,7 +4,7 @@
  * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
 import { ownerWords } from "../shared/card/card_states.mjs";
-import type { AppState, CardData, KnownApp, View } from "../shared/types";
+import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
 
@@ -40,6 +40,12 @@ function stampOf(app: AppState): string {
   return JSON.stringify([state, revision, serving, failure?.time ?? 0, runners.length, scaling, stats.calls, log]);
 }
 
+/** Whether a picture lacks the app's newest ended call: the feed tells of calls before the figures of their app. */
+function lacksNewestCall(picture: Picture, alias: string, view: View): boolean {
+  const newest = view.requests?.find((one) => one.alias === alias && one.state === "done");
+  return Boolean(newest && !picture.requests?.some((one) => one.id === newest.id));
+}
+
 function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
   const all = Array.from({ length: outputs.length }, (_, at) => ({
     at,
@@ -55,7 +61,10 @@ function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
 export function staleApps(all: OutputList[], view: View): string[] {
   const isOld = ({ alias, panel, picture }: CardData) => {
     const app = view.apps.find((one) => one.alias === alias);
-    return view.link === "live" && (panel === "dashboard" || (app && picture && stampOf(app) !== stampOf(picture.app)));
+    if (view.link !== "live" || panel === "dashboard") {
+      return view.link === "live";
+    }
+    return app && picture && (stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view));
   };
   return [
     ...new Set(
