@@ -9,6 +9,7 @@ from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.notebook.completion import Completion
 from fal_jupyter.notebook.display import class_display
 from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
+from fal_jupyter.notebook.served_names import names_of_apps, names_of_runners
 from fal_jupyter.notebook.session import current_session, end_session
 from fal_jupyter.notebook.shell import Shell
 
@@ -20,7 +21,6 @@ def load_ipython_extension(shell: Shell) -> None:
     if _undo_callbacks:
         return
     from fal_jupyter.fal import import_hook  # start-up
-    from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners  # start-up
     from fal_jupyter.notebook.magics import FalMagics  # start-up
 
     import_hook.install()

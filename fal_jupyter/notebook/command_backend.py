@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fal_jupyter.commands import app_doctor, request_tables
 from fal_jupyter.commands.command_backend import GatewayBackend
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.fal import import_hook
 from fal_jupyter.notebook import panels
 from fal_jupyter.notebook.display import saved_panels
@@ -71,20 +71,3 @@ class NotebookBackend(GatewayBackend):
             raise BadSetting(reason, hint="pip install fal" if value == "real" else "restart the kernel", where="fal")
         self._session.fal = value
         self._session.namespace["fal"] = module
-
-
-def names_of_apps() -> list[str]:
-    """Return class names and aliases of the running apps for completion, or nothing if the gateway cannot be asked."""
-    try:
-        apps = GatewayBackend().apps()
-    except FalJupyterError:
-        return []
-    return list(dict.fromkeys([*(app["class_name"] for app in apps), *(app["alias"] for app in apps)]))
-
-
-def names_of_runners() -> list[str]:
-    """Return the ids of the live runners for completion, or nothing if the gateway cannot be asked."""
-    try:
-        return [runner["runner_id"] for runner in GatewayBackend().runners()]
-    except FalJupyterError:
-        return []

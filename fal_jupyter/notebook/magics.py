@@ -6,11 +6,10 @@ import json
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from fal_jupyter.commands import grammar, handlers
+from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.terminal_text import safe_text
 from fal_jupyter.notebook.cells import serving
-from fal_jupyter.notebook.command_backend import NotebookBackend
 from fal_jupyter.notebook.session import current_session
 
 APP_HELP = f"""Run the cell and serve every fal.App class that it defines.
@@ -70,6 +69,9 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         except grammar.HelpRequested as help_text:
             print(help_text)
             return
+        from fal_jupyter.commands import handlers  # start-up
+        from fal_jupyter.notebook.command_backend import NotebookBackend  # start-up
+
         outcome = handlers.execute(args, NotebookBackend(current_session()))
         if args.json or outcome.text:
             print(json.dumps(outcome.data) if args.json else safe_text(outcome.text))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fal_jupyter import forks
-from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners
 from fal_jupyter.notebook.completion import Completion
+from fal_jupyter.notebook.served_names import names_of_apps, names_of_runners
 
 ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
 
