@@ -76,12 +76,12 @@ class OutputTailHandler(Handler):
         if request is None:
             self.fail(404, "not_kept", "that request is not known here, or no longer stored")
             return
-        if live is not None and live.is_observed:
+        if live is not None and live.observer.taken:
             self.fail(409, "followed", "the output of that request is already being followed")
             return
         prints = self._begin(request_id, request.alias)
         if live is not None:
-            live.observe(prints)
+            live.observer.attach(prints)
         else:
             prints.ended()
         self._reader = asyncio.current_task()
@@ -93,7 +93,7 @@ class OutputTailHandler(Handler):
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
             if live is not None:
-                live.stop_observing()
+                live.observer.detach()
 
     def _begin(self, request_id: str, alias: str) -> OutputTail:
         prints, published = OutputTail(), self.gateway.deployments.published.get(alias)

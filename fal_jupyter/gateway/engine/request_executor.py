@@ -18,6 +18,8 @@ from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners, Run
 from fal_jupyter.protocol.api import ENDING, ENDING_SENTENCE, H_CHECK, H_HINTS, H_TIMEOUT_TYPE
 from fal_jupyter.protocol.feed import FRAME_REQUESTS
 
+MOST_COOKIES = 200  # names stored per app
+
 _STARTING = RunnerLife.STARTING  # a name of this module: looking a member up in its enum costs ten times as much
 
 
@@ -159,6 +161,12 @@ class RequestExecutor:
             app.log.write(request.runner_id, request.id, stream, text)
             self._on_output()
 
+    def cookie_set(self, request: ProxiedRequest, name: str) -> None:
+        """Record the name of a cookie that the app set."""
+        names = self.cookies.setdefault(request.alias, set())
+        if len(names) < MOST_COOKIES:
+            names.add(name)
+
     def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
         """Handle an answer's header about the runner."""
         if name == H_CHECK:
@@ -180,7 +188,7 @@ class RequestExecutor:
         return app.log.redact(text) if app is not None else text
 
     def _end_output(self, request: ProxiedRequest) -> None:
-        request.output_ended()
+        request.observer.ended()
         app = self._deployments.published.get(request.alias)
         if app is None:
             return

@@ -112,8 +112,6 @@ class BufferedCall:
 class InternalCall:
     """The events of a request sent to a runner outside of the fleet: it occupies no slot and starts no runner."""
 
-    cookies: dict[str, set[str]] = {}  # noqa: RUF012  (nobody looks at them)
-
     def __init__(
         self,
         channel: GatewayChannel,
@@ -142,6 +140,9 @@ class InternalCall:
         """Pass output to the caller's callback."""
         if self._on_output is not None:
             self._on_output(stream, text)
+
+    def cookie_set(self, request: ProxiedRequest, name: str) -> None:
+        """Ignored: no browser gets the answer."""
 
     def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
         """Ignored: such a request is not about the runner."""

@@ -71,6 +71,9 @@ class AppDirectory(Protocol):
 class Apps(AppDirectory, RequestEvents[ProxiedRequest], Protocol):
     """The engine, as the data plane uses it (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
 
+    def cookies_of(self, alias: str) -> Collection[str]:
+        """Names of the cookies that an app has set."""
+
 
 def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, own_account: bool = True) -> str:
     """Describe why no app answers at a path: there is none, or it was stopped."""
@@ -257,7 +260,7 @@ class DataPlaneRequest:
         plane, websocket, request_id = self.plane, self.cycle.handshake, new_id()
         pairs = headers.pairs
         if "cookie" in headers:
-            pairs = without_foreign_cookies(headers, pairs, plane.apps.cookies.get(alias, ()))
+            pairs = without_foreign_cookies(headers, pairs, plane.apps.cookies_of(alias))
         head = request_head(request_id, WEBSOCKET if websocket else method, path, without_token(query), pairs)
         framed = plane.trusted and not self.cycle.role and headers.get(H_OWNER) == "frames"
         cell = _CELL.fullmatch(headers.get(H_CELL) or "") if framed else None

@@ -13,13 +13,13 @@ from functools import partial
 import msgspec
 
 from fal_jupyter.domain.cancellation import How
-from fal_jupyter.domain.queue.retries import ends_runner, flag
+from fal_jupyter.domain.queue.retries import ends_runner
 from fal_jupyter.gateway.http.response_head import ABOUT_RUNNER, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
 from fal_jupyter.gateway.requests.framed_reply import FramedReply
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
-from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
+from fal_jupyter.gateway.requests.request_events import ObserverSlot, RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_states import DELIVERY, DeliveryEvent, DeliveryState
 from fal_jupyter.gateway.requests.request_timestamps import RequestClock
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
@@ -29,10 +29,9 @@ from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.storage.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import H_STOP_RUNNER, EndRecord, ErrorDescription, Timing
+from fal_jupyter.protocol.api import EndRecord, ErrorDescription, Timing
 from fal_jupyter.protocol.frames import Frame, Kind
 
-MOST_COOKIES = 200  # names stored per app
 # module names: looking up an enum member costs as much as the rest of a transition
 _RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, DeliveryState.ENDED
 _UNDELIVERED = DeliveryState.UNDELIVERED
@@ -45,13 +44,14 @@ class ProxiedRequest:
     """One request and its answer.
 
     Attributes:
+        observer: receives its events, in addition to the caller.
         runner_id: id of its runner, ``""`` before the dispatch.
         revision: the app's revision that the runner serves.
     """
 
     __slots__ = (
-        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_observer", "_response", "_stream", "_user_output",
-        "alias", "body", "clock", "description", "id", "record", "revision", "runner_id",
+        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_response", "_stream", "_user_output",
+        "alias", "body", "clock", "description", "id", "observer", "record", "revision", "runner_id",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +69,7 @@ class ProxiedRequest:
         self.runner_id, self.revision = "", 0
         framed = FramedReply(writer, description.id) if description.framed else None
         self._response = ResponseSender(writer, description, body, framed, ResponseRelay(writer), record)
-        self._events, self._observer = events, observer
+        self._events, self.observer = events, ObserverSlot(observer)
         self._delivery = _RECEIVING
         self._stream: RunnerStream | None = None
         self._user_output: UserOutput[ProxiedRequest] | None = None
@@ -174,13 +174,11 @@ class ProxiedRequest:
             self.runner_id = ""
             self.clock.undo_dispatch()
             self.not_delivered()
-            if self._observer is not None:
-                self._observer.taken_back()
+            self.observer.taken_back()
             return
         self._delivery = DELIVERY[self._delivery][_SENT]
         self._stream = stream
-        if self._observer is not None:
-            self._observer.dispatched()
+        self.observer.dispatched()
         if not self.body.is_sent:
             self.body.pump()
 
@@ -201,30 +199,9 @@ class ProxiedRequest:
         if not self.dispatched:
             self.clock.end_start(began)
 
-    def observe(self, observer: RequestObserver) -> bool:
-        """Send the request's events to *observer*; False if there is already another one."""
-        if self._observer is not None:
-            return False
-        self._observer = observer
-        return True
-
-    def stop_observing(self) -> None:
-        """Remove the observer."""
-        self._observer = None
-
-    @property
-    def is_observed(self) -> bool:
-        """True if there is an observer."""
-        return self._observer is not None
-
-    def output_ended(self) -> None:
-        """The output has ended."""
-        if self._observer is not None:
-            self._observer.ended()
-
     def printed_aside(self, stream: int, text: str) -> None:
         """Its cancel endpoint printed, whose output belongs to this request."""
-        self._output.printed_aside(stream, text, self._observer)
+        self._output.printed_aside(stream, text)
 
     def remark(self, text: str) -> None:
         """Write a line about the request into the app's log."""
@@ -248,10 +225,10 @@ class ProxiedRequest:
         elif kind == Kind.WINDOW:
             self.body.grant(int.from_bytes(frame.payload, "big"))
         elif kind == Kind.OUTPUT:
-            self._output.printed(frame.payload, self._observer)
+            self._output.printed(frame.payload)
         elif kind == Kind.DISPLAY:
             # a cell displays pictures itself, and a program over HTTP gets none
-            self._output.displayed(frame.payload, self._observer, keep=self.description.origin == "panel")
+            self._output.displayed(frame.payload, keep=self.description.origin == "panel")
         elif kind == Kind.ERROR:
             error = msgspec.json.decode(frame.payload)
             self._response.error(error_without_secrets(error, partial(self._events.without_secrets, self)))
@@ -276,7 +253,7 @@ class ProxiedRequest:
         headers = head.sorted()
         if headers.for_gateway:
             head_json = self._note_headers(headers.for_gateway, head, head_json)
-        if end and (description.framed or self._observer is not None):
+        if end and (description.framed or self.observer.taken):
             self._events.drain_output(self)
         if finished:
             pass  # the gateway responded instead of the runner (a timeout): the bytes are dropped
@@ -294,21 +271,15 @@ class ProxiedRequest:
 
     def _note_headers(self, headers: Sequence[tuple[str, str]], head: ResponseHead, head_json: bytes) -> bytes:
         """Process the headers for the gateway; returns the head without those that are for it only."""
-        record = self.record
         for name, value in headers:
             if name == "content-type":
                 self._response.set_content_type(value)
             elif name == "set-cookie":
-                names = self._events.cookies.setdefault(self.alias, set())
-                if len(names) < MOST_COOKIES:
-                    names.add(value.partition("=")[0].strip())
+                self._events.cookie_set(self, value.partition("=")[0].strip())
             elif name in ABOUT_RUNNER:
                 self._events.runner_header(self, name, value)
             else:
-                if name == H_STOP_RUNNER:
-                    record.stop_runner = flag(value)
-                elif not self.finished:
-                    record.needs_retry = flag(value)
+                self.record.read_switch(name, value, finished=self.finished)
                 head_json = head.without_gateways()
         return head_json
 
@@ -319,7 +290,7 @@ class ProxiedRequest:
             self._stream.return_credit(len(data), written)
 
     def _on_end(self, *, broken: bool) -> None:
-        if self._observer is not None:
+        if self.observer.taken:
             self._events.drain_output(self)
         self._response.end(self._end_record, broken=broken)
         self._end_stream()
@@ -327,7 +298,7 @@ class ProxiedRequest:
     @property
     def _output(self) -> UserOutput[ProxiedRequest]:
         if self._user_output is None:
-            self._user_output = UserOutput(self, self._events, self._response)
+            self._user_output = UserOutput(self, self._events, self._response, self.observer)
         return self._user_output
 
     def _end_stream(self) -> None:

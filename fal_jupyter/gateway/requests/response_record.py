@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from fal_jupyter.protocol.api import ErrorDescription
+from fal_jupyter.domain.queue.retries import flag
+from fal_jupyter.protocol.api import H_STOP_RUNNER, ErrorDescription
 from fal_jupyter.protocol.feed import BODY_BOUND, DISPLAYS_BOUND
 
 
@@ -50,6 +51,13 @@ class ResponseRecord(msgspec.Struct, eq=False):
                 self._pieces = [self._pieces]
             self._pieces.append(data[: self._room])
             self._room -= len(data)
+
+    def read_switch(self, name: str, value: str, *, finished: bool) -> None:
+        """Read a header of the answer that switches a retry or the end of the runner; once *finished*, it no longer affects retries."""
+        if name == H_STOP_RUNNER:
+            self.stop_runner = flag(value)
+        elif not finished:
+            self.needs_retry = flag(value)
 
     def add_display(self, kind: str, picture: bytes, text: str) -> None:
         """Record a displayed picture; its bytes are stored up to the limit, its text always."""

@@ -18,7 +18,7 @@ from fal_jupyter.gateway.http.response_writer import ResponseWriter
 from fal_jupyter.gateway.requests.framed_reply import DisplayHead, FramedReply, decode_display_head
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
-from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
+from fal_jupyter.gateway.requests.request_events import ObserverSlot, RequestEvents
 from fal_jupyter.gateway.requests.request_states import RESPONSE, ResponseEvent, ResponseState
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
 from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_headers
@@ -233,23 +233,22 @@ class UserOutput(Generic[R]):
     It is created with the first output, since most requests print nothing.
     """
 
-    __slots__ = ("_events", "_request", "_response")
+    __slots__ = ("_events", "_observer", "_request", "_response")
 
-    def __init__(self, request: R, events: RequestEvents[R], response: ResponseSender) -> None:
-        self._request, self._events, self._response = request, events, response
+    def __init__(self, request: R, events: RequestEvents[R], response: ResponseSender, observer: ObserverSlot) -> None:
+        self._request, self._events, self._response, self._observer = request, events, response, observer
 
-    def printed(self, payload: bytes, observer: RequestObserver | None) -> None:
+    def printed(self, payload: bytes) -> None:
         """Pass on the payload of an OUTPUT frame."""
         text = payload[1:].decode("utf-8", "replace")
         self._events.request_printed(self._request, payload[0], text)  # the app's log removes the secrets itself
-        if observer is None and not self._response.is_framed:
+        if not self._observer.taken and not self._response.is_framed:
             return
         redacted = self._events.without_secrets(self._request, text)
-        if observer is not None:
-            observer.printed(payload[0], redacted)
+        self._observer.printed(payload[0], redacted)
         self._response.output(payload if redacted == text else payload[:1] + redacted.encode("utf-8", "replace"))
 
-    def displayed(self, payload: bytes, observer: RequestObserver | None, *, keep: bool) -> None:
+    def displayed(self, payload: bytes, *, keep: bool) -> None:
         """Pass on the payload of a DISPLAY frame: the picture to the owner, its text to the log and to the observer.
 
         Args:
@@ -262,12 +261,11 @@ class UserOutput(Generic[R]):
         if keep:
             self._response.record.add_display(head.type, picture, text)
         self._events.request_printed(self._request, 1, line)
-        if observer is not None:
-            observer.printed(1, line)
+        self._observer.printed(1, line)
         self._response.display(head, picture, line)
 
-    def printed_aside(self, stream: int, text: str, observer: RequestObserver | None) -> None:
+    def printed_aside(self, stream: int, text: str) -> None:
         """Pass on the output of the request's cancel endpoint."""
         self._events.request_printed(self._request, stream, text)
-        if observer is not None and not self._response.finished:
-            observer.printed(stream, self._events.without_secrets(self._request, text))
+        if self._observer.taken and not self._response.finished:
+            self._observer.printed(stream, self._events.without_secrets(self._request, text))
