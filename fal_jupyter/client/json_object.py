@@ -1,4 +1,4 @@
-"""Objects of a JSON document whose form nobody guarantees, such as an OpenAPI document that user code may have changed."""
+"""Reads JSON documents of unknown form, such as an OpenAPI document that user code may have changed."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def made_for_each_request(cls: type[T]) -> type[T]:
-    """Make a dataclass to whose attributes nobody assigns: the type checker says so.
+    """Make a dataclass that is immutable for the type checker only.
 
-    The other events and commands are frozen at run time too, which makes an instance four times as dear.
+    The other events and commands are frozen at run time too, which makes creating an instance four times as slow.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)
 

@@ -1,4 +1,4 @@
-"""``uv`` or ``pip``: what is run, with which settings, and why it could not do it."""
+"""Runs of ``uv`` or ``pip``: the commands, their settings, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-# pip's settings by uv's variables; where several may stand, uv splits at what is said here
+# pip's setting for each variable of uv, and the separator that uv uses between several values
 _OF_PIP = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
@@ -27,20 +27,20 @@ _OF_PIP = {
 
 _ELSEWHERE = frozenset({"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN", "UV_TARGET", "UV_PREFIX"})
 _MORE_INDEXES = ("--extra-index-url", "--find-links", "-f")
-_ALL_INDEXES = "unsafe-best-match"  # as pip does: the best of all indexes
+_ALL_INDEXES = "unsafe-best-match"  # like pip: the best version of all indexes
 _COLOURS = frozenset({"FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS"})
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """What makes environments here: *command* runs it."""
+    """The installer of this machine; *command* runs it."""
 
     name: Literal["uv", "pip"]
     command: tuple[str, ...]
 
     def making(self, folder: Path, python: str) -> list[str]:
-        """The command that makes an empty environment; *python* is an interpreter, or for uv also a version."""
+        """The command that creates an empty environment; *python* is an interpreter or, for uv, a version."""
         if self.name == "uv":
             return [
                 *self.command,
@@ -58,7 +58,7 @@ class Installer:
         """The command that installs a requirements file into it.
 
         Args:
-            settings: lines such as ``--pre``: some may not stand in the file, and fal gives them on the command line, too.
+            settings: lines such as ``--pre``: some are not allowed in the file, and fal passes them on the command line, too.
         """
         python = str(folder / "bin/python")
         words = [word for line in settings for word in _words(line)]
@@ -71,15 +71,15 @@ class Installer:
 
 
 def _words(line: str) -> list[str]:
-    """Split an option from its value: the value may have spaces."""
+    """Split an option from its value, which may contain spaces."""
     option, _, value = line.partition(" ")
     return [option, value.strip()] if value.strip() else [option]
 
 
 def find_installer() -> Installer:
-    """Return uv of this environment, or of the machine, or pip."""
+    """Return the uv of this environment, else that of the machine, else pip."""
     spec = importlib.util.find_spec("uv")
-    if spec is not None and spec.origin is not None:  # a folder of that name is none
+    if spec is not None and spec.origin is not None:  # a folder of that name does not count
         return Installer("uv", (sys.executable, "-P", "-m", "uv"))
     if (path := shutil.which("uv")) is not None:
         return Installer("uv", (path,))
@@ -87,13 +87,13 @@ def find_installer() -> Installer:
 
 
 def variables_for(installer: Installer, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the installer's environment: *environment* without what makes it install elsewhere or colour its words."""
+    """Return the installer's environment: *environment* without variables that change the target or colour the output."""
     kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE and name not in _COLOURS}
     return kept | {"NO_COLOR": "1"} | ({"PIP_USER": "0", "PYTHONUNBUFFERED": "1"} if installer.name == "pip" else {})
 
 
 def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Hand pip's settings to uv, which does not read them; what *environment* says to uv itself goes first.
+    """Pass pip's settings to uv, which does not read them; uv's own variables in *environment* take precedence.
 
     Args:
         pip_config: what ``pip config list`` prints.
@@ -112,7 +112,7 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
         variable, separators[variable] = _OF_PIP[name]
         words = collected.setdefault(variable, [])
         if not separators[variable]:
-            words.clear()  # one value: the last scope, which is the nearest, wins
+            words.clear()  # a single value: the last scope is the most specific one
             words.append(value)
         else:
             words += [word for word in re.split(r"[\s]+", value) if word and word not in words]
@@ -128,17 +128,17 @@ _CHATTER = re.compile(
 
 
 def plain(text: str) -> str:
-    """Return *text* without a terminal's colours."""
+    """Return *text* without terminal colours."""
     return _ESCAPES.sub("", text)
 
 
 def is_chatter(line: str) -> bool:
-    """True for lines that tell a user nothing: what is in the first line of ours, and advice for people at a shell."""
+    """True for lines without information for the user: what our first line already says, and advice for a shell."""
     return _CHATTER.match(line.strip()) is not None
 
 
 def reason(output: str, installer: str) -> str:
-    """Return in one sentence why the installer failed, in its own words."""
+    """Return the installer's own reason for its failure, as one sentence."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip() and not is_chatter(line)]
     if installer == "uv":
         begin = next((i for i, line in enumerate(lines) if re.match(r"\s*(?:error:|×)", line)), 0)
@@ -150,7 +150,7 @@ def reason(output: str, installer: str) -> str:
     else:
         errors = [line.partition("ERROR:")[2].strip() for line in lines if line.startswith("ERROR:")]
         caused = [line.strip() for line in lines if re.match(r"\s+(?:The user requested|\S+ \S+ depends on)", line)]
-        # pip's last line only repeats that it has failed
+        # pip's last line only repeats that it failed
         text = "; ".join(dict.fromkeys([*errors[:1], *caused])) or (lines[-1] if lines else "")
     text = re.sub(r"\s+", " ", text).strip()
     return text if len(text) <= 1200 else f"{text[:1200]} …"

@@ -1,4 +1,4 @@
-"""Where the Python of a version is on this machine."""
+"""Finds the interpreter of a Python version on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def version_here() -> str:
 def find_python(minor: str) -> tuple[str, str]:
     """Return the path and the full version of an interpreter of version *minor*, or two empty strings.
 
-    This interpreter comes first, then ``PATH``, then what pyenv has. Each is asked: a shim of pyenv may lead nowhere.
+    This interpreter comes first, then ``PATH``, then pyenv's versions. Each one is run to check it: a shim of pyenv may have no target.
     """
     if minor == version_here():
         return sys.executable, platform.python_version()

@@ -1,4 +1,4 @@
-"""Lines of ``requirements`` as installers read them: comments gone, places of this machine absolute, and what they hold digested."""
+"""Lines of ``requirements`` as installers read them: without comments, with absolute local paths, and with a digest of what these contain."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SECRET = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 
 def masked(text: str) -> str:
-    """Return *text* without what addresses in it say of who may come there."""
+    """Return *text* without the credentials in its URLs."""
     return _SECRET.sub("****", text)
 
 
 def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
-    """Return the lines of a requirements file; local places in them are relative to *base*."""
+    """Return the lines of a requirements file; local paths in them are relative to *base*."""
     lines = []
     for line in requirements:
         text = line.split(" #")[0].strip()
@@ -43,8 +43,7 @@ def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
 
 
 def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield the files and folders of this machine that *lines* of :func:`installer_lines` name, and those that files of
-    requirements among them name."""
+    """Yield the local files and folders named in *lines* of :func:`installer_lines`, including those named in nested requirements files."""
     for line in lines:
         option = _WITH_PLACE.fullmatch(line)
         local = _LOCAL.fullmatch(line)
@@ -57,19 +56,19 @@ def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> I
             try:
                 inner = path.read_text().splitlines()
             except (OSError, UnicodeDecodeError):
-                continue  # the installer says what is wrong with it
+                continue  # the installer reports what is wrong with it
             yield from local_places(installer_lines(inner, path.parent), seen | {path})
 
 
 def digest_of(path: Path) -> str:
-    """Digest a file, or all that a folder holds but for what tools make in it; of nothing where there is nothing."""
+    """Digest a file, or a folder's contents without the files that tools generate; a missing path counts as empty."""
     digest = hashlib.sha256()
     for file in sorted(_files(path)):
         try:
             with open(file, "rb") as source:
                 inside = hashlib.file_digest(source, "sha256").hexdigest()
         except OSError:
-            continue  # gone between the two looks
+            continue  # removed meanwhile
         digest.update(f"{file.relative_to(path)}\0{inside}\0".encode())
     return digest.hexdigest()
 
@@ -80,4 +79,4 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name not in _PASSED_OVER and not name.endswith(".egg-info")]
         paths = (Path(folder, name) for name in names if not name.endswith(".pyc"))
-        yield from (path for path in paths if path.is_file())  # reading a pipe would wait for ever
+        yield from (path for path in paths if path.is_file())  # reading a pipe would block

@@ -1,4 +1,4 @@
-"""What of a kernel's ``sys.path`` is the user's own, and goes with an app into an isolated environment."""
+"""Finds the user's own entries of a kernel's ``sys.path``, which an app keeps in an isolated environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def users_own(path: Iterable[str]) -> list[str]:
-    """Return the entries of *path* that are neither this interpreter's library nor of its installed packages (``.pth`` files too)."""
+    """Return the entries of *path* that belong neither to this interpreter's library nor to its installed packages (including ``.pth`` files)."""
     homes = [*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")]
     homes += [sysconfig.get_path("platstdlib"), os.path.join(sys.base_prefix, "lib"), sysconfig.get_path("scripts")]
     linked = {entry for home in homes for entry in _linked(Path(home))}
@@ -28,7 +28,7 @@ def users_own(path: Iterable[str]) -> list[str]:
 
 
 def shadowed(modules: Iterable[str], path: list[str]) -> set[str]:
-    """Return those of *modules* that *path* has one of its own of."""
+    """Return those of *modules* that are found on *path*."""
     return {name for name in modules if importlib.machinery.PathFinder.find_spec(name, path) is not None}
 
 

@@ -1,7 +1,7 @@
-"""The isolated environments of a state directory: made once, found again by what is in them, listed, removed.
+"""Creates, finds, lists and removes the isolated environments of a state directory.
 
-``STATE/envs/NAME`` is one; *NAME* is a digest of all that decides what would be installed. It counts when its record
-(``environment.json``, written last) is there; a half-made one is made anew by whoever asks next. Its lock is beside it.
+Each is a folder ``STATE/envs/NAME``; *NAME* is a digest of everything that determines what is installed. An environment is complete when its
+record (``environment.json``, written last) exists; an incomplete one is created again on the next request. Its lock files are beside it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fal_jupyter.environments.lines import digest_of, installer_lines, local_pla
 
 RECORD = "environment.json"
 _FORMAT = 1
-_EXACT = ("cloudpickle", "fastapi", "pydantic")  # what reads our pickles; fal holds the last two the same way (C15)
+_EXACT = ("cloudpickle", "fastapi", "pydantic")  # packages that read our pickles; fal pins the last two the same way (C15)
 _WITHOUT_HASHES = {
     "uv": "leave --require-hashes out: what runners need comes without hashes, and uv checks each hash that a line gives all the same",
     "pip": "pip install uv, which checks the hashes that there are; pip wants one for everything, and what runners need comes without",
@@ -39,7 +39,7 @@ _RANGES = ("msgpack", "msgspec", "platformdirs", "threadpoolctl", "uvloop", "web
 
 @dataclass(frozen=True, slots=True)
 class Isolated:
-    """One environment. *used* is when an app was last served with it (seconds since the epoch)."""
+    """One environment. *used* is the time when it last served an app (seconds since the epoch)."""
 
     name: str
     folder: str
@@ -51,13 +51,13 @@ class Isolated:
 
     @property
     def interpreter(self) -> str:
-        """Its Python."""
+        """Its interpreter."""
         return f"{self.folder}/bin/python"
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRequest:
-    """What an app asks for: *python* is a minor version, *base* the folder that local places are relative to."""
+    """The environment that an app requests: *python* is a minor version, *base* the folder that local paths are relative to."""
 
     requirements: Sequence[str]
     python: str
@@ -106,12 +106,12 @@ def _provide(root: Path, request: EnvironmentRequest, report: Callable[[str], No
                 raise
         os.utime(folder / RECORD)
         users = os.open(root / f"{name}.users", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(users, fcntl.LOCK_SH)  # who removes has the lock that is held here
+        fcntl.flock(users, fcntl.LOCK_SH)  # removal holds the lock that is held here
     return existing, users
 
 
 def all_of(root: Path) -> list[Isolated]:
-    """Return every environment, the last used first."""
+    """Return every environment, the most recently used first."""
     try:
         records = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def all_of(root: Path) -> list[Isolated]:
 
 
 def unfinished(root: Path) -> list[str]:
-    """Return the names of folders that no environment came of: whoever made them was killed, or still makes them."""
+    """Return the names of incomplete folders: their installation was killed or is still running."""
     try:
         return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and _read(folder) is None)
     except FileNotFoundError:
@@ -128,18 +128,18 @@ def unfinished(root: Path) -> list[str]:
 
 
 def size_of(folder: Path) -> int:
-    """Return how many bytes its files take; those that uv shares with its cache count too."""
+    """Return the size of its files in bytes, including those that uv shares with its cache."""
     return sum(
         os.lstat(os.path.join(directory, name)).st_size for directory, _, names in os.walk(folder) for name in names
     )  # fmt: skip
 
 
 def remove(root: Path, name: str) -> bool:
-    """Remove an environment, finished or not; False if somebody makes it or serves an app with it."""
+    """Remove an environment, complete or not; False while it is being created or serves an app."""
     try:
         with _locked(root, name, None), _alone(root / f"{name}.users"):
             try:
-                (root / name / RECORD).unlink(missing_ok=True)  # first: nobody takes it from here on
+                (root / name / RECORD).unlink(missing_ok=True)  # first: from now on it is not reused
             except NotADirectoryError:
                 pass
             shutil.rmtree(root / name, ignore_errors=True)
@@ -151,7 +151,7 @@ def remove(root: Path, name: str) -> bool:
 
 
 def sweep_locks(root: Path) -> None:
-    """Remove the locks of environments that are not there: who made them was killed. One that somebody holds stays."""
+    """Remove the locks of missing environments, whose installation was killed. A lock that is held stays."""
     for path in sorted(root.glob("*.lock")):
         if os.path.lexists(root / path.stem):
             continue
@@ -159,11 +159,11 @@ def sweep_locks(root: Path) -> None:
             with _locked(root, path.stem, None), _alone(root / f"{path.stem}.users"):
                 _forget(root, path.stem)
         except OSError:
-            continue  # somebody is about to make it
+            continue  # it is about to be created
 
 
 def _forget(root: Path, name: str) -> None:
-    """Remove what is beside an environment that is not there; its lock is held, and who waits for it takes a new one."""
+    """Remove the lock files of a missing environment. The caller holds its lock; processes that wait for it create a new one."""
     if not os.path.lexists(root / name):
         (root / f"{name}.users").unlink(missing_ok=True)
         (root / f"{name}.lock").unlink(missing_ok=True)
@@ -187,19 +187,19 @@ def _package() -> str:
 
 
 def _of_runners() -> list[str]:
-    """What a runner imports: exactly ours where pickles depend on it, within our own ranges otherwise."""
+    """The packages that a runner imports: in our exact version if pickles depend on it, else within our own ranges."""
     exact = [f"{name}=={importlib.metadata.version(name)}" for name in _EXACT]
     try:
         declared = importlib.metadata.requires("fal_jupyter") or []
     except importlib.metadata.PackageNotFoundError:
         declared = []
     ranges = [line for line in declared if line.startswith(_RANGES)]
-    return [*exact, *(ranges or _RANGES), "pillow"]  # as in the cloud, where fal brings it
+    return [*exact, *(ranges or _RANGES), "pillow"]  # as in the cloud, where fal adds it
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Raise ``BlockingIOError`` where a process has the file's shared lock."""
+    """Raise ``BlockingIOError`` if a process has the file's shared lock."""
     users = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,7 +210,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterator[None]:
-    """Hold the lock of an environment; with *waiting* (called once, where one has to), otherwise raise ``BlockingIOError``."""
+    """Hold the lock of an environment; if it is taken, call *waiting* once and wait, or raise ``BlockingIOError`` without *waiting*."""
     path = root / f"{name}.lock"
     while True:
         lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -229,7 +229,7 @@ def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterat
                     fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open, too
                 return
         finally:
-            os.close(lock)  # it was removed with its environment while we waited: once more
+            os.close(lock)  # it was removed with its environment while we waited: try again
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -281,7 +281,7 @@ def _make(
             if status != 0:
                 why = installers.reason(output, installer.name)
                 raise _refusal(request, why, python or request.python, making=command[-1] == str(folder))
-        file.unlink()  # it may have a password of an index
+        file.unlink()  # it may contain the password of an index
         _link_us_into(folder)
         record = Isolated(
             folder.name,
@@ -319,7 +319,7 @@ def _refusal(request: EnvironmentRequest, why: str, python: str, *, making: bool
 
 
 def _variables(installer: installers.Installer) -> dict[str, str]:
-    """The environment of the installer: ours, with pip's settings for uv."""
+    """The installer's environment variables: ours, with pip's settings for uv."""
     variables = installers.variables_for(installer, os.environ)
     if installer.name == "pip":
         return variables
@@ -333,7 +333,7 @@ def _variables(installer: installers.Installer) -> dict[str, str]:
 def _run(
     command: Sequence[str], variables: dict[str, str], cwd: Path, report: Callable[[str], None]
 ) -> tuple[int, str]:
-    """Run an installer under a supervisor; returns its status and all that it printed."""
+    """Run an installer under a supervisor; returns its status and its output."""
     output: list[str] = []
     guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.supervisor", str(os.getpid()), *command]
     process = subprocess.Popen(
@@ -349,17 +349,17 @@ def _run(
                 report(text)
         return process.wait(), "".join(output)
     finally:
-        process.stdin.close()  # the supervisor ends all of it
+        process.stdin.close()  # the supervisor ends the whole process tree
         process.stdout.close()
         process.wait()
 
 
 def _link_us_into(folder: Path) -> None:
-    """Let the environment import this very package, and nothing else of where it is installed."""
+    """Make this package importable in the environment, without the other packages beside it."""
     (packages,) = folder.glob("lib/python*/site-packages")
     link = packages / "fal_jupyter"
     if link.is_dir() and not link.is_symlink():
-        shutil.rmtree(link)  # a requirement brought another one along
+        shutil.rmtree(link)  # a requirement installed another one
     else:
         link.unlink(missing_ok=True)
     link.symlink_to(_package(), target_is_directory=True)

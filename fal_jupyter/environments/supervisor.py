@@ -1,7 +1,7 @@
-"""Runs one command and ends it, with all that it started, when nobody waits for it any more.
+"""Runs one command, and ends its process tree when its caller is gone.
 
-``python -P -m fal_jupyter.environments.supervisor OWNER_PID COMMAND…``: the command's status is ours. It is over early when standard
-input ends (who asked for it gave up) or when the process *OWNER_PID* is gone, however it ended.
+``python -P -m fal_jupyter.environments.supervisor OWNER_PID COMMAND…``: exits with the command's status.
+The command is ended early when standard input closes (the caller gave up) or when the process *OWNER_PID* has ended for any reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OF_THIS_PYTHON = (
     "PYTHONHOME",
     "PYTHONPATH",
     "VIRTUAL_ENV",
-)  # they would lead an installer to another place than its own
+)  # they would make an installer use another environment than its own
 
 
 def main() -> int:

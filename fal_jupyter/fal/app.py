@@ -31,7 +31,7 @@ __all__ = ["App", "AppClient", "AppClientError", "describe", "endpoint"]
 
 
 def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
-    """Return what the gateway is told of *cls*; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
+    """Return the description of *cls* that the gateway gets; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")

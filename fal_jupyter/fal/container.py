@@ -99,7 +99,7 @@ class ContainerImage:
         return list(sources)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the platform's builder is told, with the ignore patterns as they are written."""
+        """Return the image as the platform's builder expects it, with the ignore patterns as written."""
         names = ("dockerfile_str", "build_args", "registries", "builder", "compression", "force_compression", "secrets")
         ignored = list(IGNORED) if self.dockerignore is None else self.dockerignore
         if self.dockerignore_path is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class RequestContext:
-    """What the platform told about a request; the empty one stands for "no request".
+    """Information from the platform about a request; an empty one means "no request".
 
     ``headers`` has lower-case names and the first value of a repeated one; user code may change it.
     """

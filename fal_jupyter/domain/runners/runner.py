@@ -101,8 +101,8 @@ class Runner:
     def resume(self, now: int) -> None:
         """Enter RUNNING from IDLE.
 
-        A pause between two requests that no timeline shows (:mod:`fal_jupyter.domain.timeline.lanes`) is removed here if nobody has read
-        it yet: under load there are thousands a second.
+        A pause between two requests that is too short for a timeline (:mod:`fal_jupyter.domain.timeline.lanes`) is removed here if it was not
+        read yet: under load there are thousands per second.
         """
         moved = self.moved
         if self.served and moved and moved[-1][1] is self and now - self.since < _PAUSE:

@@ -1,4 +1,4 @@
-"""From a class to its :class:`AppSpec`: what the gateway is told of it."""
+"""Describes a class for the gateway as an :class:`AppSpec`."""
 
 from __future__ import annotations
 
