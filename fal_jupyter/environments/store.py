@@ -29,7 +29,7 @@ from fal_jupyter.environments.lines import digest_of, installer_lines, local_pla
 
 RECORD = "environment.json"
 _FORMAT = 1
-_EXACT = ("cloudpickle", "fastapi", "pydantic")  # packages that read our pickles; fal pins the last two the same way (C15)
+_EXACT = ("cloudpickle", "fastapi", "pydantic")  # they read our pickles; fal pins the last two alike (C15)
 _WITHOUT_HASHES = {
     "uv": "leave --require-hashes out: what runners need comes without hashes, and uv checks each hash that a line gives all the same",
     "pip": "pip install uv, which checks the hashes that there are; pip wants one for everything, and what runners need comes without",

@@ -1,7 +1,7 @@
-"""What would be different in the cloud: an app's class, its code and its surroundings held against what fal does.
+"""Finds what would be different in the cloud: compares an app's class, its code and its surroundings with what fal does.
 
-:func:`examine` reads a class as it stands in a notebook, or in a file (:mod:`.files`), and gives findings. Nothing is
-started, nothing is changed, and a rule that cannot be certain keeps silent.
+:func:`examine` reads a class in a notebook or in a file (:mod:`.files`), and returns findings. It starts and changes
+nothing, and a rule that cannot be certain reports nothing.
 """
 
 from fal_jupyter.portability.examine import examine

@@ -1,4 +1,4 @@
-"""What the class takes of its notebook or file, which fal pickles when it deploys (measured on 1.83: by value, from ``<run_path>``)."""
+"""Checks what the class captures from its notebook or file; fal pickles it on deployment (measured on 1.83: by value, from ``<run_path>``)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OF_THE_MOMENT = (
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle as fal patches it: a lock travels as a new one."""
+    """cloudpickle as fal patches it: a lock is replaced by a new one."""
 
     def reducer_override(self, obj: object) -> object:
         return (_LOCKS[type(obj)], ()) if type(obj) in _LOCKS else super().reducer_override(obj)
@@ -41,7 +41,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 def capture_findings(
     cls: type, pieces: Sequence[Piece], dependencies: Sequence[Dependency], surroundings: Surroundings
 ) -> list[Finding]:
-    """Say what has to come along into the file, what is heavy, and what cannot travel."""
+    """Report what has to be copied into the file, what is large, and what cannot be pickled."""
     findings: list[Finding] = []
     elsewhere: dict[str, list[tuple[str, tuple[str, int]]]] = {}
     home = surroundings.cell_of(cls.__name__)
@@ -109,7 +109,7 @@ def _above(cell: str, names: str) -> str:
 
 
 def _fal_takes(value: object) -> bool:
-    """True if fal's own pickler, which knows more than ours, takes it; a file that is open for reading goes as its text."""
+    """True if fal's own pickler, which supports more types than ours, accepts it; a file open for reading is pickled as its text."""
     try:
         _Pickler(io.BytesIO(), protocol=5).dump(value)
     except Exception:

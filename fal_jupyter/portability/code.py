@@ -1,4 +1,4 @@
-"""The source of a class and of what it captures, as trees that know their place, their owner and what names stand for."""
+"""Syntax trees of a class and of what it captures, with their location, their owner and the values of their names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Piece:
-    """One class or function of the user's, as a tree with its own line numbers."""
+    """One class or function of the user, as a tree with the line numbers of its file or cell."""
 
     def __init__(self, name: str, node: ast.AST, filename: str, namespace: Mapping[str, object]) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class Piece:
 
     @cached_property
     def _imported(self) -> dict[str, str]:
-        """Names that imports inside this piece bind, with what they stand for."""
+        """Names bound by imports inside this piece, with their full names."""
         return dict(_imported_names(self.node))
 
     @cached_property
@@ -66,14 +66,14 @@ class Piece:
         return self.filename, getattr(node, "lineno", 0)
 
     def owner(self, node: ast.AST) -> str:
-        """Whose code *node* is, for a sentence: ``Hello.setup()``, ``helper()`` or ``Hello``."""
+        """The owner of *node*'s code, for a message: ``Hello.setup()``, ``helper()`` or ``Hello``."""
         names = [outer.name for outer in (node, *self.around(node)) if isinstance(outer, _SCOPES)]
         if not names:
             return self.name
         return f"{self.name}.{names[-1]}()" if isinstance(self.node, ast.ClassDef) else f"{names[-1]}()"
 
     def is_prose(self, node: ast.AST) -> bool:
-        """True for what no code reads: docstrings, and what stands in a decorator (an endpoint's path)."""
+        """True for text that no code reads: docstrings, and arguments of decorators (an endpoint's path)."""
         parent = self.parent(node)
         if isinstance(parent, ast.Expr):
             return True
@@ -96,7 +96,7 @@ class Piece:
         return False
 
     def is_forgotten(self, node: ast.AST) -> bool:
-        """True inside an annotation that stays a text, since the file says ``from __future__ import annotations``."""
+        """True inside an annotation that is not evaluated, because of ``from __future__ import annotations``."""
         tree = tree_of(self.filename)
         if tree is None or not any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body):
             return False
@@ -108,7 +108,7 @@ class Piece:
         return False
 
     def full_name(self, node: ast.AST) -> str:
-        """Return what a dotted name stands for (``np.load`` → ``numpy.load``), or ``""``; unknown roots stay as written."""
+        """Return the full name of a dotted name (``np.load`` → ``numpy.load``), or ``""``; unknown roots stay as written."""
         if isinstance(node, ast.Attribute):
             root = self.full_name(node.value)
             return f"{root}.{node.attr}" if root else ""
@@ -121,25 +121,25 @@ class Piece:
         return name_of(self._namespace[node.id], node.id) if node.id in self._namespace else node.id
 
     def value_of(self, node: ast.AST) -> object:
-        """Return the global that a name stands for, or ``None``."""
+        """Return the value of a global name, or ``None``."""
         if isinstance(node, ast.Name) and node.id not in self.bound:
             return self._namespace.get(node.id)
         return None
 
     def text_of(self, node: ast.AST | None) -> str | None:
-        """Return the string that *node* is wherever it is read: a literal, a global, or a variable that a function sets once."""
+        """Return the constant string value of *node*: a literal, a global, or a variable that a function sets once."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if not isinstance(node, ast.Name):
             return None
         value = self.value_of(node)
-        if issubclass(type(value), str):  # isinstance would ask a proxy what it stands for
+        if issubclass(type(value), str):  # isinstance would call a proxy's code
             return str(value)
         return self._constants.get((self.function_of(node), node.id))
 
     @cached_property
     def _constants(self) -> dict[tuple[Function | None, str], str]:
-        """Variables of functions that are bound in one place only, to a string literal."""
+        """Local variables that are bound only once, to a string literal."""
         bound: dict[tuple[Function | None, str], list[str | None]] = {}
         for node in self.walk():
             if isinstance(node, ast.arg):
@@ -149,7 +149,7 @@ class Piece:
         return {key: texts[0] for key, texts in bound.items() if len(texts) == 1 and texts[0] is not None}
 
     def _literal_for(self, target: ast.Name) -> str | None:
-        """The string literal that an assignment gives to *target*."""
+        """The string literal that an assignment binds to *target*."""
         parent = self.parent(target)
         if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr) and isinstance(parent.value, ast.Constant):
             return parent.value.value if isinstance(parent.value.value, str) else None
@@ -157,10 +157,10 @@ class Piece:
 
 
 def name_of(value: object, otherwise: str = "") -> str:
-    """Return the full name of a module, or of a function or class of a library. Objects of the user's are asked nothing."""
+    """Return the full name of a module, or of a function or class of a library. The user's objects are not accessed."""
     if value is os.environ:
         return "os.environ"
-    kind = type(value)  # isinstance would ask a proxy what it stands for
+    kind = type(value)  # isinstance would call a proxy's code
     if issubclass(kind, types.ModuleType):
         return str(getattr(value, "__name__", ""))
     if not issubclass(kind, (type, types.FunctionType, types.BuiltinFunctionType)) or is_local(value):
@@ -172,7 +172,7 @@ def name_of(value: object, otherwise: str = "") -> str:
 
 
 def _public(home: str, name: str) -> str:
-    """``os.getenv`` says that it is of ``os``, ``pathlib.Path`` may say ``pathlib._local``: the outer module is meant."""
+    """Return the public module: ``pathlib.Path`` may report ``pathlib._local`` where ``os.getenv`` reports ``os``."""
     outer = sys.modules.get(home.split(".")[0])
     return home.split(".")[0] if "._" in home and hasattr(outer, name) else home
 
@@ -180,9 +180,9 @@ def _public(home: str, name: str) -> str:
 def pieces_of(
     cls: type, dependencies: list[Dependency], namespace: Mapping[str, object], *, also: Sequence[str] = ()
 ) -> list[Piece]:
-    """Return the source of *cls*, then of every local class and function that it reaches, as far as there is any.
+    """Return the source of *cls*, then of every local class and function that it reaches, if available.
 
-    A class without a method has no code that says where it is: it is looked for in the files of the others, and *also* there.
+    A class without a method has no code with a location: it is searched in the files of the others, and in *also*.
     """
     values = [cls, *(dependency.value for dependency in dependencies)]
     codes = {id(value): _codes_of(value) for value in values}

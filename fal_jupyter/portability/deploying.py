@@ -1,4 +1,4 @@
-"""What cannot be deployed: what ``fal.wrap_app`` refuses, files that may not go along, requirements that are not there."""
+"""Checks what prevents a deployment: refusals of ``fal.wrap_app``, files that cannot be uploaded, requirements that do not exist."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.files.app_files import collect_for
 
 Locate = Callable[[str], tuple[str, int]]
-_LONGEST = 300  # of another's error in a sentence
+_LONGEST = 300  # characters of a quoted error message
 
 
 def deploying_findings(cls: type[App], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
-    """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *location* gives an option's line."""
+    """Report why *cls* cannot be deployed although it follows the rules of ``fal.App``. *location* returns an option's line."""
     try:
         wrap_app(cls)
-    except Exception as error:  # what builds the OpenAPI document runs code of the user's models
+    except Exception as error:  # building the OpenAPI document runs code of the user's models
         option, instead = _culprit(cls)
         yield surroundings.finding("cannot-deploy", "fails", location(option), _refused(cls, _reason(error)), instead)
     yield from _files(cls, surroundings, location)
@@ -50,7 +50,7 @@ def _culprit(cls: type[App]) -> tuple[str, str]:
 
 
 def _reason(error: BaseException) -> str:
-    """An error and what caused it, in one line."""
+    """An error and its causes, in one line."""
     parts = [error.message if isinstance(error, FalJupyterError) else str(error)]
     if error.__cause__ is not None:
         parts.append(f"{type(error.__cause__).__name__}: {error.__cause__}")
@@ -88,7 +88,7 @@ def _files(cls: type[App], surroundings: Surroundings, location: Locate) -> Iter
 
 def _requirements(cls: type[App], surroundings: Surroundings, location: Locate) -> Iterator[Finding]:
     if cls.host_kwargs.get("kind") == "container":
-        return  # its image may have them
+        return  # its image may contain them
     base = surroundings.folder / (cls.host_kwargs.get("requirements_context_dir") or "")
     for line in flat_requirements(cls.requirements):
         for path in local_places(installer_lines([line], base)):

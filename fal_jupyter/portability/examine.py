@@ -1,4 +1,4 @@
-"""One class, held against every rule."""
+"""Checks one class against every rule."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
 from fal_jupyter.shipping.dependencies import walk
 
-_PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
+_PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # added by fal to requirements besides SERVE_REQUIREMENTS (C15)
 
 
 def examine(cls: type[App], surroundings: Surroundings) -> list[Finding]:
     """Return everything that would be different for *cls* in the cloud, the worst first.
 
     Raises:
-        AppRuleBroken: *cls* is on the real ``fal.App`` and breaks a rule that ours is strict about.
+        AppRuleBroken: *cls* inherits from the real ``fal.App`` and breaks a rule that ours enforces.
     """
     cls = adopted(cls)
     dependencies = walk(cls).dependencies

@@ -1,6 +1,6 @@
-"""An app's file, read as fal reads it: run once, under a name that is not ``__main__``, its classes pickled by value.
+"""Loads an app's file as fal does: it is run once, under a name other than ``__main__``, and its classes are pickled by value.
 
-What is found there is then made to look like a notebook's, so that the same walk finds what a class captures.
+Its definitions then get the module name of a notebook, so that the same walk finds what a class captures.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from fal_jupyter.shipping.introspection import functions_in
 def opened(
     path: Path, class_name: str, project: ProjectApp | None = None
 ) -> Iterator[tuple[list[type[App]], dict[str, object]]]:
-    """Run the file at *path* and give its apps (all, or the one of *class_name*) and its globals, as long as it is open.
+    """Run the file at *path*; yields its apps (all, or the one named *class_name*) and its globals.
 
     Args:
-        project: the app's table in ``pyproject.toml``: gives the class what it leaves open, its name and auth, and the text
-            where the app is an entry point.
+        project: the app's table in ``pyproject.toml``: its name and auth apply if the class has none; it also has the text if the app is an entry point.
 
     Raises:
-        BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
+        BadSetting: it cannot be read, exits, or has no such app.
+        Exception: any exception of the file.
     """
     project_text = project.text if project is not None else None
     text = project_text if project_text is not None else read_source(path, command="fal-jupyter doctor")
@@ -56,7 +56,7 @@ def opened(
             _configure(apps[0], project)
         if not apps:
             raise BadSetting(f"{path.name} has no fal.App class", hint="write a class that inherits from fal.App")
-        if project_text is not None:  # an entry point: what it imports is the app's module
+        if project_text is not None:  # an entry point: it imports the app's module
             module = sys.modules[apps[0].__module__]
         own = module.__name__
         _make_main(module)
@@ -64,7 +64,7 @@ def opened(
     finally:
         sys.modules["__main__"] = before
         if own:
-            sys.modules.pop(own, None)  # its classes have the name of another module now
+            sys.modules.pop(own, None)  # its classes now have the name of another module
         sys.modules.pop(RUN_PATH, None)
         sys.path[:] = paths
 
@@ -76,7 +76,7 @@ def _configure(cls: type[Any], project: ProjectApp) -> None:
 
 
 def _make_main(module: ModuleType) -> None:
-    """Give all that the file defined the module name of a notebook, and the module its place."""
+    """Set the module name of a notebook on everything that the file defined, and register the module under it."""
     for value in list(vars(module).values()):
         _rename(value, module.__name__)
     module.__name__ = "__main__"

@@ -1,4 +1,4 @@
-"""A finding: what would be different, where, and what to type instead; their order and their two forms."""
+"""Findings: what would be different, where, and what to type instead; their order, and their formats for programs and people."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CODES: dict[str, str] = {
     "no-local-effect": "options that only fal's platform acts on",
     "ugly-name": "a derived name that reads badly",
 }
-"""Every code that a finding may have, and what it stands for."""
+"""Every code that a finding may have, with its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class Finding:
     """One thing that would be different.
 
     Attributes:
-        code: a word of :data:`CODES`; it stays the same over versions.
+        code: a word of :data:`CODES`; stable across versions.
         severity: ``fails`` (it does not deploy, or raises there), ``differs``, or ``note``.
-        where: ``hello.py:12`` or ``cell [3], line 5``; ``""`` where it is of the class as a whole and has no line.
+        where: ``hello.py:12`` or ``cell [3], line 5``; ``""`` if it is about the class as a whole.
         message: one sentence. instead: what to type, or ``""``.
-        place: file and line, to order by.
+        place: file and line, for sorting.
     """
 
     code: str
@@ -78,7 +78,7 @@ class Finding:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Return each finding once: the worst first, then by place. Of equal ones at several places the first stays."""
+    """Return each finding once: the worst first, then by place. Of equal findings at several places the first one is kept."""
     ranks = {severity: rank for rank, severity in enumerate(SEVERITIES)}
     ranked = sorted(findings, key=lambda f: (ranks[f.severity], f.place, f.code, f.message))
     once: dict[tuple[str, str], Finding] = {}
@@ -96,7 +96,7 @@ def as_data(name: str, findings: Sequence[Finding]) -> dict[str, object]:
 
 
 def as_text(name: str, findings: Sequence[Finding]) -> str:
-    """Write one app's findings for a person."""
+    """Format one app's findings as text."""
     if not findings:
         return f"{name}: nothing that would be different in the cloud was found."
     counts = {severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES}

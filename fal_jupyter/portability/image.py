@@ -1,4 +1,4 @@
-"""What an app's image brings, as its Dockerfile says: variables, and paths."""
+"""Reads the variables and paths of an app's image from its Dockerfile."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
 
 @dataclass(frozen=True, slots=True)
 class DockerImage:
-    """Variables that are set in the image's last stage, and paths that its Dockerfile names. Its base may have more."""
+    """Variables that are set in the image's last stage, and paths that its Dockerfile names. Its base image may have more."""
 
     variables: frozenset[str]
     paths: tuple[PurePosixPath, ...]
 
     def has(self, path: PurePosixPath) -> bool:
-        """True if the Dockerfile names *path*, or something around or below it."""
+        """True if the Dockerfile names *path*, or a parent or child of it."""
         return any(path.is_relative_to(copied) or copied.is_relative_to(path) for copied in self.paths)
 
 
 def image_of(cls: type[App]) -> DockerImage | None:
-    """Return the image of an app, or ``None`` where it has none."""
+    """Return the image of an app, or ``None`` if it has none."""
     if cls.image is None and cls.host_kwargs.get("kind") != "container":
         return None
     text = getattr(cls.image, "dockerfile_str", "")
@@ -36,7 +36,7 @@ def image_of(cls: type[App]) -> DockerImage | None:
 
 
 def read_dockerfile(text: str, build_args: Mapping[str, str]) -> DockerImage:
-    """Read the last stage of a Dockerfile, and of the stages that it is made from."""
+    """Read the last stage of a Dockerfile, and the stages that it is built from."""
     stages: dict[str, _Stage] = {}
     stage = _Stage({}, [])
     every: dict[str, str] = {}  # ARG variables, of all stages
@@ -66,7 +66,7 @@ class _Stage:
 
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Each instruction, its lines joined and comments left out; the lines of a here-document belong to theirs."""
+    """Yield each instruction, with its lines joined and without comments; a here-document is part of its instruction."""
     lines = iter(text.splitlines())
     for line in lines:
         whole = line.strip()
@@ -87,7 +87,7 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _settings(rest: str) -> Iterator[tuple[str, str]]:
-    """Names and values of ``ENV`` and ``ARG``: ``A=1 B="2 3"``, ``A`` alone, or, as it was once, ``A the rest``."""
+    """Names and values of ``ENV`` and ``ARG``: ``A=1 B="2 3"``, ``A`` alone, or the legacy form ``A the rest``."""
     try:
         words = shlex.split(rest)
     except ValueError:
@@ -105,7 +105,7 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _paths_in(text: str) -> list[PurePosixPath]:
-    """Absolute paths of two parts or more; folders that every Linux has (``/usr``, ``/tmp``) say nothing."""
+    """Absolute paths of two parts or more; folders that every Linux has (``/usr``, ``/tmp``) are left out."""
     paths = [PurePosixPath(path) for path in _PATH.findall(text)]
     return [path for path in paths if len(path.parts) > 2 or path.parts[1:2] not in _USUAL]
 

@@ -1,4 +1,4 @@
-"""What the class imports: packages that no requirement brings, and modules of this machine that do not go along."""
+"""Checks the imports of a class: packages that no requirement installs, and local modules that are not deployed."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class _Import:
     who: str
     piece: Piece
     node: ast.AST
-    inside: bool = False  # carried out by the running code, not when the file was read
+    inside: bool = False  # executed by the running code, not when the file was imported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What goes along: *requirements* of the class, *added* by fal, *modules* by value, *files* copied (absolute paths).
+    """What is deployed: *requirements* of the class, those *added* by fal, *modules* by value, *files* copied (absolute paths).
 
-    *image*: packages come with it, of which nothing is known here. *fetches*: the code brings modules by itself.
+    *image*: it contains unknown packages. *fetches*: the code obtains modules by itself.
     """
 
     requirements: Sequence[str]
@@ -57,7 +57,7 @@ class Carried:
 
 
 def fetches_code(piece: Piece) -> bool:
-    """True if the code brings modules while it runs: it clones a repository, or adds folders to ``sys.path``."""
+    """True if the code obtains modules while it runs: it clones a repository, or adds folders to ``sys.path``."""
     for node in piece.walk():
         if isinstance(node, ast.Call):
             name = piece.full_name(node.func)
@@ -75,7 +75,7 @@ def fetches_code(piece: Piece) -> bool:
 def import_findings(
     pieces: Sequence[Piece], dependencies: Sequence[Dependency], surroundings: Surroundings, carried: Carried
 ) -> list[Finding]:
-    """Say which imports the cloud cannot follow."""
+    """Report imports that fail in the cloud."""
     findings: list[Finding] = []
     brought = brought_by(carried.requirements, carried.added)
     local: dict[str, Path] = {}
@@ -87,7 +87,7 @@ def import_findings(
             continue
         own = top == "fal_jupyter" or imported.package.startswith(NOTEBOOK)
         path = None if own else file_of_local(top)
-        if path is not None and path != this:  # a file that is named as a package it imports: the package is meant
+        if path is not None and path != this:  # a file with the name of a package that it imports: the package is meant
             local[top] = path
         new = list(_of_one(imported, top, local.get(top), surroundings, carried, brought))
         findings += new
@@ -121,7 +121,7 @@ def _of_one(
 
 
 def file_findings(surroundings: Surroundings) -> list[Finding]:
-    """Say where a file takes ``fal`` from us: the classes of such a file are none of the real ``fal.App``."""
+    """Report where a file imports ``fal`` from this package: its classes do not inherit from the real ``fal.App``."""
     tree = tree_of(str(surroundings.file)) if surroundings.file is not None else None
     findings = []
     for node in tree.body if tree is not None else ():
@@ -141,7 +141,7 @@ def file_findings(surroundings: Surroundings) -> list[Finding]:
 
 
 def relative_findings(pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
-    """Say which imports are relative: the file stands alone there, unless it is imported."""
+    """Report relative imports: in the cloud the file has no package, unless it is imported."""
     findings: list[Finding] = []
     if surroundings.imported:
         return findings
@@ -174,7 +174,7 @@ def _inside(piece: Piece) -> Iterator[_Import]:
 
 
 def _by_name(piece: Piece, dependencies: Sequence[Dependency]) -> Iterator[_Import]:
-    """What the code's names stand for, that was imported around it."""
+    """The objects that the code refers to and that were imported outside of it."""
     captured = {dependency.name: dependency.value for dependency in dependencies if not dependency.missing}
     for node in piece.walk():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -224,7 +224,7 @@ def _of_local(imported: _Import, path: Path, surroundings: Surroundings, carried
 
 
 def _package_of(file: Path | None) -> str:
-    """The package around a file, which goes along whole, or ``""``."""
+    """The package that contains a file and is deployed as a whole, or ``""``."""
     name = ""
     folder = file.parent if file is not None else None
     while folder is not None and (folder / "__init__.py").exists():

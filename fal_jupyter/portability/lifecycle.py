@@ -1,4 +1,4 @@
-"""Methods that a runner calls by itself: what fal does not do with them."""
+"""Checks the methods that a runner calls by itself for differences to fal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fal_jupyter.portability.surroundings import Surroundings
 
 
 def lifecycle_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> Iterator[Finding]:
-    """Say what of ``handle_exit`` never runs in the cloud; async ``setup`` and ``teardown`` are awaited there (C21, C23)."""
+    """Report a ``handle_exit`` that never runs in the cloud; async ``setup`` and ``teardown`` are awaited there (C21, C23)."""
     if inspect.iscoroutinefunction(getattr(cls, "handle_exit", None)):
         message = "handle_exit() is async: fal calls it and never awaits it, so that nothing of it runs in the cloud; here it is awaited"
         location = line_of(cls, pieces, "handle_exit")

@@ -1,4 +1,4 @@
-"""``local_python_modules``: what they hold goes along by value, so what is said of the class can be said of them."""
+"""``local_python_modules``: their contents are deployed by value, so the rules for the class apply to them, too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_FILES = 300
 
 
 def module_pieces(carried: Carried, pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Return the code of the modules that go along, a list for each; of a package only what the class's code leads to.
+    """Return the code of the deployed modules, a list for each; of a package only what the class's code reaches.
 
     Other files of a package may belong to other apps.
     """
@@ -36,7 +36,7 @@ def module_pieces(carried: Carried, pieces: Sequence[Piece]) -> list[list[Piece]
 def module_findings(
     modules: Sequence[Sequence[Piece]], surroundings: Surroundings, carried: Carried, secrets: list[str] | None
 ) -> list[Finding]:
-    """Say what functions of the modules do that the cloud does not. Notes only: the class may not use that part."""
+    """Report what functions of the modules do that the cloud does not. Notes only: the class may not use that part."""
     findings: list[Finding] = []
     carried = replace(
         carried, fetches=carried.fetches or any(fetches_code(piece) for pieces in modules for piece in pieces)

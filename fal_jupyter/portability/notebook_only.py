@@ -1,4 +1,4 @@
-"""Code that works here and not in the cloud, whatever it is about: names of the notebook, additions of ours, shared globals."""
+"""Finds code that works only here: names of the notebook, additions of this package, shared globals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STILL_PICTURES = (
 
 
 def code_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
-    """Say what the code uses that the cloud does not have."""
+    """Report what the code uses that the cloud does not have."""
     findings: list[Finding] = []
     for piece in pieces:
         for node in piece.walk():
@@ -144,7 +144,7 @@ def _leaves(node: ast.AST | None) -> Iterator[ast.AST]:
 
 
 def _is_picture(piece: Piece, method: Function, node: ast.AST, depth: int = 8) -> bool:
-    """True only for what is certainly one: PIL made it, a pipeline's ``.images[0]``, or a name that is nothing else."""
+    """True only if it is certainly a picture: made by PIL, a pipeline's ``.images[0]``, or a name used for nothing else."""
     if not depth:
         return False
     if isinstance(node, ast.Subscript):

@@ -1,4 +1,4 @@
-"""What the class itself says: options that act elsewhere or otherwise, endpoints that fal calls otherwise, its name."""
+"""Checks the class itself: options and endpoints that behave differently on fal, and its name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ THREADS = 40
 
 
 def class_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
-    """Say what options, endpoints and name of *cls* do otherwise."""
+    """Report options, endpoints and a name of *cls* that behave differently."""
     rules = _Rules(cls, pieces, surroundings)
     try:
         spec = describe_app(cls)
@@ -49,7 +49,7 @@ class _Rules:
         """A finding at the line of option or method *at*, else at the class."""
         return self._here.finding(code, severity, line_of(self._cls, self._pieces, at), message, instead)
 
-    # --- what can be said of any class --------------------------------------------------------------------------------
+    # --- rules for every class -----------------------------------------------------------------------------------------
     def of_class(self) -> Iterator[Finding]:
         cls = self._cls
         for name, value in self._here.run_options.items():
@@ -107,7 +107,7 @@ class _Rules:
                 )
                 yield self.finding("requirement-unpinned", "note", message, f'"{named}=={version}"', "requirements")
 
-    # --- what is said of its scaling and machine ----------------------------------------------------------------------
+    # --- rules for scaling and the machine ----------------------------------------------------------------------------
     def of_spec(self, spec: AppSpec) -> Iterator[Finding]:
         local = [name for name in spec.machine_type if name == "GPU" or name.startswith("cuda:")]
         if local:
@@ -153,7 +153,7 @@ class _Rules:
             try:
                 takes = get_dependant(path=path, call=types.MethodType(method, object()))
             except Exception:
-                continue  # FastAPI refuses the signature, and says so when the app is served
+                continue  # FastAPI refuses the signature, and reports it when the app is served
             plain = [field.name for field in takes.query_params if not _declares_query(method, field.name)]
             if not plain or takes.body_params:
                 continue
@@ -168,7 +168,7 @@ class _Rules:
 
 
 def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
-    """Return file and line of the option or method *name* in the class or a base of it, else of the class."""
+    """Return file and line of the option or method *name* in the class or a base class, else of the class."""
     own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
     own.sort(key=lambda entry: entry[0].name != cls.__name__)
     for piece, tree in own:
@@ -179,7 +179,7 @@ def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, in
 
 
 def routes_of_all(cls: type[App]) -> list[tuple[str, Any]]:
-    """Return name and function of each HTTP endpoint that answers, in path order."""
+    """Return name and function of each HTTP endpoint, in path order."""
     return [(name, marked.__wrapped__) for name, marked in routes_of(cls).values()]
 
 
@@ -188,7 +188,7 @@ def _is_async(method: object) -> bool:
 
 
 def _declares_query(method: Any, name: str) -> bool:
-    """True if ``Query(…)`` or ``Header(…)`` is written: the user knows where it comes from."""
+    """True if ``Query(…)`` or ``Header(…)`` is written: the source of the value is explicit."""
     parameter = inspect.signature(method).parameters.get(name)
     if parameter is None:
         return True  # of a dependency

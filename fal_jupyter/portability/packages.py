@@ -1,4 +1,4 @@
-"""Which distribution brings a package, and what a list of requirements brings, as far as this environment knows."""
+"""Finds the distribution of a package, and the packages of a list of requirements, from this environment's metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from fal_jupyter.domain.environments.requirements import is_setting
 
-# distributions whose package has another name, for what is not installed here; any of several may bring it
+# distributions whose package has another name, for packages not installed here; any of several may contain it
 _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "PIL": ("pillow", "pillow-simd"),
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
@@ -44,18 +44,18 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Names of distributions that requirements bring. *whole*: nothing else can come with them."""
+    """Names of distributions that requirements install. *whole*: the list is complete."""
 
     names: frozenset[str]
     whole: bool
 
     def has(self, package: str) -> bool:
-        """True if one of the distributions that may hold *package* is among them."""
+        """True if one of the distributions that may contain *package* is among them."""
         return not self.names.isdisjoint(canonicalize_name(name) for name in distributions_of(package))
 
 
 def brought_by(requirements: Iterable[str], added: Iterable[str] = ()) -> Brought:
-    """Return what *requirements* and those that fal has *added* bring, with all that these need in turn, by what is installed here."""
+    """Return the distributions that *requirements* and those *added* by fal install, with their dependencies as installed here."""
     own = _brought_by(requirements)
     return Brought(own.names | _brought_by(added).names, own.whole)
 
@@ -91,7 +91,7 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
         for text in needs:
             try:
                 need = Requirement(text)
-            except InvalidRequirement:  # written before there was a rule
+            except InvalidRequirement:  # older than the standard for versions
                 continue
             if need.marker is None or any(
                 need.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
@@ -101,19 +101,19 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
-    """Return the distributions that may hold a package: the installed one, else those that are known to."""
+    """Return the distributions that may contain a package: the installed one, else the known ones."""
     return tuple(_installed().get(package, ())) or _DISTRIBUTIONS.get(package) or (package,)
 
 
 def requirement_for(package: str) -> str:
-    """Return the requirement to write for a package: with its version where it is installed."""
+    """Return the requirement to write for a package: with its version if it is installed."""
     name = distributions_of(package)[0]
     version = version_of(name)
     return f"{name}=={version}" if version else name
 
 
 def version_of(distribution: str) -> str:
-    """Return the installed version, or ``""``; without a local part (``+cu121``), which no index has."""
+    """Return the installed version, or ``""``; without a local part (``+cu121``), which indexes do not have."""
     try:
         return importlib.metadata.version(distribution).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
@@ -126,7 +126,7 @@ def _installed() -> Mapping[str, list[str]]:
 
 
 def file_of_local(package: str) -> Path | None:
-    """Return the file (or folder) of a package that lies on this machine outside of any environment, or ``None``."""
+    """Return the file (or folder) of a local package outside of any environment, or ``None``."""
     if package in sys.stdlib_module_names or package in _installed():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Files and addresses that are of this machine: absolute paths, the home directory, files of the folder, localhost."""
+"""Finds local files and addresses: absolute paths, the home directory, files of the folder, localhost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.image import DockerImage
 from fal_jupyter.portability.surroundings import Surroundings
 
-PERSISTENT = ("data", "tmp")  # the same there: /data is kept, /tmp is anybody's
+PERSISTENT = ("data", "tmp")  # the same in the cloud: /data is persistent, /tmp is always available
 OF_EVERY_LINUX = ("dev", "proc", "sys", "bin", "lib", "lib64", "sbin", "run", "etc", "app")
 OF_PEOPLE = ("home", "Users", "root", "content", "kaggle", "mnt", "media")
 _SYSTEM = ("usr", "opt", "srv", "var", "snap")
@@ -40,7 +40,7 @@ _SERVERS = ("http.server.", "socketserver.", "multiprocessing.")
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text of the code, or a global's, where it is used; *begins* where only its beginning is known (an f-string)."""
+    """A text in the code or in a global, at its use; *begins*: only its beginning is known (an f-string)."""
 
     text: str
     node: ast.AST
@@ -50,11 +50,11 @@ class _Text:
 def path_findings(
     pieces: Sequence[Piece], surroundings: Surroundings, app_files: Sequence[str], *, image: DockerImage | None
 ) -> list[Finding]:
-    """Say which paths are of this machine.
+    """Report local paths.
 
     Args:
-        app_files: absolute paths of files and folders that go along.
-        image: what the app brings by itself: files of the folder say nothing then, and absolute paths may be the image's.
+        app_files: absolute paths of deployed files and folders.
+        image: the app's image: then files of the folder are not reported, and absolute paths may exist in the image.
     """
     findings: list[Finding] = []
     for piece in pieces:
@@ -102,7 +102,7 @@ def _texts(piece: Piece) -> Iterator[_Text]:
 
 
 def is_tried(piece: Piece, node: ast.AST) -> bool:
-    """True if the code asks whether the path that *node* is part of exists, or tries several of which it is one."""
+    """True if the code checks that the path around *node* exists, or if it is one of several that are tried."""
     around = piece.around(node)
     name, listed = "", False
     for outer in around:
@@ -143,7 +143,7 @@ def _absolute(piece: Piece, text: _Text, surroundings: Surroundings, image: Dock
         return
     parts = PurePosixPath(written).parts
     if isinstance(text.node, ast.Name) and PurePosixPath(written).is_relative_to(FAL_PERSISTENT_DIR):
-        return  # a folder of fal.toolkit's, which is below /data there
+        return  # a folder of fal.toolkit, which is below /data in the cloud
     if parts[:2] == ("/", "data") and _opened(piece, text.node) and not surroundings.data_is_mounted():
         message = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
         instead = "from fal.toolkit import FAL_PERSISTENT_DIR, which is /data there"
@@ -151,7 +151,7 @@ def _absolute(piece: Piece, text: _Text, surroundings: Surroundings, image: Dock
     if len(parts) < 3 or parts[0] != "/" or parts[1] in PERSISTENT:
         return
     if image is not None and (parts[1] in _SYSTEM or image.has(PurePosixPath(written)) or not os.path.exists(written)):
-        return  # the image's, as its Dockerfile says, or as its base may have it
+        return  # in the image, by its Dockerfile or possibly by its base
     if parts[1] == "app" and _opened(piece, text.node):
         message = f"{piece.owner(text.node)} uses {written}: /app, with the app_files, is there in the cloud only"
         yield surroundings.finding(
@@ -217,7 +217,7 @@ def _brought(path: Path, app_files: Sequence[str]) -> bool:
 
 
 def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
-    """True if *node* is an argument of a call that takes paths; with *reading* not where it is written to."""
+    """True if *node* is an argument of a call that takes paths; with *reading*, only if the call reads it."""
     call = piece.parent(node)
     if isinstance(call, ast.Attribute) and issubclass(
         type(piece.value_of(node)), PurePath
@@ -244,9 +244,9 @@ def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
 
 
 def address_findings(pieces: Sequence[Piece], surroundings: Surroundings, inner: Sequence[Piece] = ()) -> list[Finding]:
-    """Say which addresses are of this machine or its network; in modules (*inner*) as a note, since the class may not use that part.
+    """Report addresses of this machine or its network; in modules (*inner*) as a note, since the class may not use that part.
 
-    An app that starts a program, in whatever module, may well talk to it.
+    An app that starts a program, in any module, may connect to it.
     """
     names = {piece.full_name(n.func) for piece in (*pieces, *inner) for n in piece.walk() if isinstance(n, ast.Call)}
     if any(name.startswith((*_STARTERS, *_SERVERS)) for name in names):

@@ -1,4 +1,4 @@
-"""What is known of where a class stands: the notebook or file, its folder, and what is set on this machine."""
+"""The surroundings of a class: its notebook or file, its folder, and the settings of this machine."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fal_jupyter.portability.findings import Finding, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Facts of the front that asks.
+    """The surroundings, as the caller of the check provides them.
 
     Attributes:
-        folder: where runners of the app work, and where its files lie: the notebook's or the file's.
-        namespace: the globals that the class knows.
-        file: the file of the class, or ``None`` for a notebook. imported: it is imported there, so that it is in its package.
-        label: gives ``cell [3]`` for the file name of a cell's code, or ``""``.
-        cell_of: gives ``cell [3]`` for the name that it bound, or ``""``.
+        folder: the working directory of runners and the folder of the app's files: that of the notebook or file.
+        namespace: the globals of the class.
+        file: the file of the class, or ``None`` for a notebook. imported: fal imports it, so that it is in its package.
+        label: returns ``cell [3]`` for the file name of a cell's code, or ``""``.
+        cell_of: returns ``cell [3]`` for a name bound in that cell, or ``""``.
         secrets: names of the secrets that are set here.
-        environ: the environment that runners get.
-        run_options: options that the running app was given beside its class, by fal's names.
-        data_is_mounted: tells whether runners see the persistent folder at ``/data``; asked where it matters.
-        set_by: variables that the notebook itself set, with the cell that did.
+        environ: the environment variables of runners.
+        run_options: options set for the running app in addition to its class, by fal's names.
+        data_is_mounted: returns whether runners see the persistent folder at ``/data``; called only when needed.
+        set_by: variables that the notebook set, with the cell.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Surroundings:
     set_by: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, filename: str, line: int) -> str:
-        """Name a place as its reader knows it."""
+        """Return a location as the user knows it."""
         if cell := self.label(filename):
             return f"{cell}, line {line}" if line else cell
         name = Path(filename).name

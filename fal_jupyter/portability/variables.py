@@ -1,4 +1,4 @@
-"""Variables of the environment: what the class reads and the cloud does not have, and what a notebook set."""
+"""Checks environment variables: those that the class reads and the cloud does not have, and those that a notebook set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Read:
     name: str
     piece: Piece
     node: ast.AST
-    needed: bool  # it raises where the variable is missing
+    needed: bool  # it raises if the variable is missing
 
 
 def variable_findings(
@@ -36,8 +36,10 @@ def variable_findings(
     secrets_location: tuple[str, int],
     image: DockerImage | None,
 ) -> list[Finding]:
-    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *secrets_location*; those
-    that the *image* sets are there, and its base may set others."""
+    """Report variables that are missing in the cloud or on this machine.
+
+    *secrets* are those that the class names, at *secrets_location*; those set by the *image* exist, and its base may set others.
+    """
     findings = []
     of_image = image.variables if image is not None else frozenset()
     assigned = {name for piece in pieces for name in _assigned_names(piece)}
@@ -99,7 +101,7 @@ def _reads(piece: Piece) -> Iterator[_Read]:
             pops = piece.full_name(node.func) == "os.environ.pop"
             raises = pops and len(node.args) + len(node.keywords) == 1
             if pops and not raises and isinstance(piece.parent(node), ast.Expr):
-                continue  # taken away, and not read
+                continue  # removed, not read
         else:
             continue
         if (name := piece.text_of(key)) is not None:

@@ -1,7 +1,7 @@
-"""Requests through to the gateway, bytes as they come in both directions, and never collected.
+"""Forwards requests to the gateway: streams bytes in both directions, without buffering whole bodies.
 
-``prepare`` lets the caller in; the rest is callbacks: a piece of the body comes from Tornado and goes to the gateway's socket, a
-piece of the answer comes from there and goes to Tornado's. Whichever side is slower holds the other back.
+``prepare`` checks the caller's access; the rest is callbacks: pieces of the body go from Tornado to the gateway's socket, pieces of the
+answer from there to Tornado's. Back-pressure applies in both directions.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, Upstrea
 
 NO_BOUND: Final = 1 << 62
 LINGER: Final = 10.0  # seconds for a client that was answered early to send the rest of its body
-SMALL: Final = 64 * 1024  # a body of that size is here with its head, or soon
+SMALL: Final = 64 * 1024  # bytes; a body of that size arrives with its head, or soon after
 CHUNKED: Final = "chunked"
-SOON: Final = 0.005  # seconds that a head waits for it
+SOON: Final = 0.005  # seconds that a head waits for such a body
 
 
 def check_upgrade(headers: HTTPHeaders, role: str) -> None:
-    """Refuse a handshake that has a body: whoever takes it for one would read the body as another request.
+    """Refuse a handshake with a body, which a server could read as another request.
 
     Args:
         role: of the connection to the gateway.
 
     Raises:
-        AccessDenied: no such handshake may go there.
+        AccessDenied: the handshake must not be forwarded.
     """
     if "websocket" not in headers.get("Upgrade", "").lower():
         return
@@ -59,13 +59,13 @@ def check_upgrade(headers: HTTPHeaders, role: str) -> None:
 
 
 def body_length(request: HTTPServerRequest) -> str | None:
-    """The length of a request's body as the gateway is told it: digits, :data:`CHUNKED`, or None for a request that has no body."""
+    """The length of a request's body, for the gateway: digits, :data:`CHUNKED`, or None for a request that has no body."""
     headers = request.headers
     if "Transfer-Encoding" in headers:
         return CHUNKED
     content_length = headers.get("Content-Length")
     if content_length is not None:
-        return content_length.partition(",")[0].strip()  # Tornado refuses those that differ
+        return content_length.partition(",")[0].strip()  # Tornado refuses differing values
     return "0" if request.method in ("POST", "PUT", "PATCH") else None
 
 
@@ -73,7 +73,7 @@ class Passing(GuardedHandler):
     """One request and its answer (a :class:`fal_jupyter.server.upstream.ResponseReceiver`)."""
 
     def initialize(self, upstream: Upstream, max_body: int, origin: Origin) -> None:
-        """Take what all requests share."""
+        """Set the objects that all requests share."""
         self._auto_finish = False  # the answer's last byte ends it
         self._upstream, self._max_body, self._origin = upstream, max_body, origin
         self._connection: UpstreamConnection | None = None
@@ -86,7 +86,7 @@ class Passing(GuardedHandler):
         self._target = ""
         self._replay_buffer: bytearray | None = (
             bytearray()
-        )  # the request so far, while another gateway may still have it
+        )  # the request so far, while it may still be sent to another gateway
         self._gateways_left = MOST_GATEWAYS - 1
         self._again: asyncio.Task[None] | None = None
 
@@ -101,13 +101,14 @@ class Passing(GuardedHandler):
         """Return the gateway's path for this request.
 
         Raises:
-            Refused: there is none.
+            AccessDenied: the path is refused.
+            HTTPError: there is none.
         """
         raise NotImplementedError
 
     # --- inwards ------------------------------------------------------------------------------------------------
     async def prepare(self) -> None:  # type: ignore[override]
-        """Let the caller in and open the way to the gateway."""
+        """Check the caller's access and connect to the gateway."""
         try:
             await super().prepare()
             self._wire.set_max_body_size(self._max_body or NO_BOUND)
@@ -124,7 +125,7 @@ class Passing(GuardedHandler):
         length = None if self.is_websocket else body_length(self.request)
         head = self._head(length)  # may refuse the request: before it takes a connection
         try:
-            idle = None if self.is_websocket else self._upstream.idle()  # a handshake has a connection of its own
+            idle = None if self.is_websocket else self._upstream.idle()  # a handshake gets its own connection
             connection = self._connection = idle or await self._upstream.connect()
         except GatewayUnreachable as error:
             raise AccessDenied(503, "no_gateway", error.message) from None
@@ -175,9 +176,9 @@ class Passing(GuardedHandler):
             self._head_timer = None
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
-        """A piece of the body; returns a future to wait for where the gateway is slower than the caller."""
+        """A piece of the body; returns a future to wait for if the gateway is slower than the caller."""
         if self._connection is None and self._again is None:
-            return None  # it was answered early, and sends the rest
+            return None  # it was answered early; the rest of the body is discarded
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
         if self._unsent_head:
             data, self._unsent_head = self._unsent_head + data, b""
@@ -239,7 +240,7 @@ class Passing(GuardedHandler):
             sent = self._wire.write(data)
         if self._connection is None:
             return
-        if sent.done():  # Tornado forgets the future of the write before, which may have paused
+        if sent.done():  # Tornado drops the future of the previous write, which may have paused
             self._connection.resume()
         else:
             self._connection.pause()
@@ -263,7 +264,7 @@ class Passing(GuardedHandler):
         self._move(PassedAnswerEvent.ENDED)
         if self._is_received:
             self._finish()
-        elif not self._is_disconnected:  # hanging up on one that still sends would destroy its answer
+        elif not self._is_disconnected:  # closing the connection while the client still sends would destroy its answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
     def lost(self, why: ConnectionLost) -> None:
@@ -308,7 +309,7 @@ class Passing(GuardedHandler):
             connection.complete()
 
     def _respond(self, status: int, data: bytes) -> None:
-        """Answer by ourselves, now."""
+        """Send a response of the proxy itself."""
         self.set_status(status)
         headers = HTTPHeaders({"Content-Type": "application/json", "Content-Length": str(len(data))})
         headers["X-Content-Type-Options"] = "nosniff"
@@ -325,7 +326,7 @@ class Passing(GuardedHandler):
         self._headers_written = True
         try:
             self.finish()
-        except (ValueError, StreamClosedError):  # fewer bytes than the head said
+        except (ValueError, StreamClosedError):  # fewer bytes than the announced length
             self._cut()
 
     def _cut(self) -> None:
@@ -359,7 +360,7 @@ class Passing(GuardedHandler):
         if connection is not None:
             connection.drop()
 
-    # --- verbs: called when the request's body has come to its end ------------------------------------------------
+    # --- verbs: called at the end of the request's body ------------------------------------------------
     @authenticated
     def get(self, *_: object) -> None:
         """Pass on."""
@@ -370,7 +371,7 @@ class Passing(GuardedHandler):
 
 @stream_request_body
 class DataHandler(Passing):
-    """``fal/run/…``, ``fal/queue/…``, ``fal/cdn/…`` and ``fal/ws/…``: whatever the method, it runs a user's code."""
+    """``fal/run/…``, ``fal/queue/…``, ``fal/cdn/…`` and ``fal/ws/…``: every method runs user code."""
 
     role = "data"
 
@@ -393,7 +394,7 @@ class AdminHandler(Passing):
     """``fal/api/…``: the control-plane paths that panels may request, and nothing else."""
 
     def action(self) -> str:
-        """What is done, for Jupyter's authorizer: calling an app is running a user's code."""
+        """What is done, for Jupyter's authorizer: calling an app runs user code."""
         return "execute" if self.request.path.endswith("/calls") else super().action()
 
     def target(self) -> str:
