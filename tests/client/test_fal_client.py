@@ -104,8 +104,8 @@ def test_threads_that_call_at_once_share_one_connection_pool() -> None:
     assert len({id(one) for one in pools}) == 1
 
 
-def told_by(code: str, *paths: Path) -> str:
-    """Run *code* with *paths* before all others; give its last line of errors."""
+def stderr_of(code: str, *paths: Path) -> str:
+    """Run *code* with *paths* first on ``sys.path``; returns its standard error."""
     program = f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n{code}"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     return ran.stderr
@@ -122,27 +122,27 @@ def test_if_it_is_not_installed_the_message_says_how(tmp_path: Path) -> None:
         "        raise ModuleNotFoundError('No module', name='fal_client')\n"
     )
 
-    assert "pip install fal-client==1.0.3" in told_by(f"{refuse}{hidden}\n{CALL}")
+    assert "pip install fal-client==1.0.3" in stderr_of(f"{refuse}{hidden}\n{CALL}")
 
 
 def test_another_build_of_it_is_named_with_the_one_that_was_measured(tmp_path: Path) -> None:
     package = tmp_path / "fal_client"
     package.mkdir()
     (package / "__init__.py").write_text("__version__ = '9.9'\n")
-    told = told_by(CALL, tmp_path)
+    told = stderr_of(CALL, tmp_path)
 
     assert "fal-client 9.9 differs from 1.0.3, the tested version" in told
     assert "pip install fal-client==1.0.3" in told
 
 
 def test_another_version_with_the_same_internals_is_used_with_a_warning() -> None:
-    told = told_by(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
+    told = stderr_of(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
 
     assert "UserWarning: fal-client 1.0.4 is not the tested version (1.0.3)" in told
     assert "Traceback" not in told
 
 
 def test_importing_fal_jupyter_does_not_import_it() -> None:
-    told = told_by("import fal_jupyter; fal_jupyter.__version__\nassert 'fal_client' not in sys.modules")
+    told = stderr_of("import fal_jupyter; fal_jupyter.__version__\nassert 'fal_client' not in sys.modules")
 
     assert told == ""

@@ -17,7 +17,7 @@ def made(name: str = "Hello", **attributes: Any) -> Any:
     return type(fal.App)(name, (fal.App,), {"hi": fal.endpoint("/")(lambda self: "hi"), **attributes})
 
 
-def told(cls: Any) -> list[warnings.WarningMessage]:
+def notes_of(cls: Any) -> list[warnings.WarningMessage]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         describe(cls)
@@ -26,28 +26,28 @@ def told(cls: Any) -> list[warnings.WarningMessage]:
 
 def test_options_of_the_platform_are_named_once_in_one_sentence() -> None:
     cls = made(regions=["eu-west"], data_mounts=["/data"], metrics_port=9000, keep_alive=5)
-    (note,) = told(cls)
+    (note,) = notes_of(cls)
     assert note.category is NoLocalEffect
     assert str(note.message) == "Hello: no local effect, kept for fal.ai: regions, data_mounts, metrics_port"
     assert note.filename == __file__
-    assert told(cls) == []
+    assert notes_of(cls) == []
     assert cls.host_kwargs["data_mounts"] == ["/data"]
 
 
 def test_machine_types_is_named_since_nothing_reads_it() -> None:
     cls = type(fal.App)("Hello", (fal.App,), {"hi": fal.endpoint("/")(lambda self: "hi")}, machine_types=["S"])
-    (note,) = told(cls)
+    (note,) = notes_of(cls)
     assert str(note.message) == "Hello: no local effect, kept for fal.ai: machine_types"
-    assert told(made(host_kwargs={"machine_types": "S"}))
+    assert notes_of(made(host_kwargs={"machine_types": "S"}))
 
 
 def test_an_image_is_named_with_its_kind() -> None:
-    (note,) = told(made(image=fal.ContainerImage.from_dockerfile_str("FROM x")))
+    (note,) = notes_of(made(image=fal.ContainerImage.from_dockerfile_str("FROM x")))
     assert "image" in str(note.message)
 
 
 def test_a_class_without_them_is_silent() -> None:
-    assert told(made(min_concurrency=1, secrets=["TOKEN"], request_timeout=5)) == []
+    assert notes_of(made(min_concurrency=1, secrets=["TOKEN"], request_timeout=5)) == []
 
 
 def test_every_name_of_the_list_is_an_option() -> None:
@@ -59,15 +59,15 @@ def test_every_name_of_the_list_is_an_option() -> None:
     [("SDXL", "sdxl"), ("ONNXModel", "onnx-model"), ("T2V", "t2v"), ("HTTPServer", "http-server")],
 )
 def test_an_ugly_name_gets_a_hint(name: str, better: str) -> None:
-    (note,) = told(made(name))
+    (note,) = notes_of(made(name))
     assert note.category is UglyName
     assert f'app_name = "{better}"' in str(note.message)
 
 
 @pytest.mark.parametrize("name", ["Hello", "MyApp", "Flux2Pro", "A"])
 def test_a_good_name_gets_none(name: str) -> None:
-    assert told(made(name)) == []
+    assert notes_of(made(name)) == []
 
 
 def test_a_chosen_name_gets_none() -> None:
-    assert told(made("SDXL", app_name="xl")) == []
+    assert notes_of(made("SDXL", app_name="xl")) == []

@@ -1,3 +1,3 @@
-from tests.portability.desk import desk
+from tests.portability.app_folder import app_folder
 
-__all__ = ["desk"]
+__all__ = ["app_folder"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portability.desk import Desk, app
+from tests.portability.app_folder import AppFolder, app
 from tests.support.real_fal import PYTHON
 
 SHIP = """
@@ -82,13 +82,13 @@ def furnish(folder: Path, text: str) -> None:
 @pytest.mark.skipif(not PYTHON.exists(), reason="the real package has an environment of its own: make setup-test")
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{i}-{case[0] or 'quiet'}" for i, case in enumerate(CASES)])
 def test_reported_differences_match_the_real_behaviour(
-    desk: Desk, in_the_cloud: list[str], number: int, monkeypatch: pytest.MonkeyPatch
+    app_folder: AppFolder, in_the_cloud: list[str], number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, text, answer = CASES[number]
-    furnish(desk.folder, text)
-    monkeypatch.chdir(desk.folder)
+    furnish(app_folder.folder, text)
+    monkeypatch.chdir(app_folder.folder)
 
-    said = desk.codes(text) & {case[0] for case in CASES}
+    said = app_folder.codes(text) & {case[0] for case in CASES}
 
     assert said == ({code} if code else set())
     assert answer in in_the_cloud[number]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.portability.desk import app
+from tests.portability.app_folder import app
 from tests.support.serve import command
 from tests.support.state import processes_of, state_directory
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from fal_jupyter.portability.image import read_dockerfile
-from tests.portability.desk import Desk, app
+from tests.portability.app_folder import AppFolder, app
 
 DOCKERFILE = """
 # syntax=docker/dockerfile:1
@@ -49,16 +49,16 @@ IMAGE = ContainerImage.from_dockerfile(Path(__file__).parent / "Dockerfile")
 """
 
 
-def test_variables_and_paths_of_an_image_are_no_findings(desk: Desk) -> None:
-    desk.write("Dockerfile", f"FROM x\nENV MODEL=/models/one TOKEN_FILE=a\nCOPY . {desk.folder}/copied\n")
-    (desk.folder / "copied").mkdir()
+def test_variables_and_paths_of_an_image_are_no_findings(app_folder: AppFolder) -> None:
+    app_folder.write("Dockerfile", f"FROM x\nENV MODEL=/models/one TOKEN_FILE=a\nCOPY . {app_folder.folder}/copied\n")
+    (app_folder.folder / "copied").mkdir()
     body = 'import os; return [os.environ["MODEL"], open("/models/one/a"), open("/base/file"), open("{0}/copied/x")]'
-    assert desk.codes(app(body.format(desk.folder), head=IMAGE, options="image = IMAGE")) <= {
+    assert app_folder.codes(app(body.format(app_folder.folder), head=IMAGE, options="image = IMAGE")) <= {
         "computed-once",
         "no-local-effect",
     }
 
-    found = desk.examine(app('import os; return os.environ["ELSE"]', head=IMAGE, options="image = IMAGE"))
+    found = app_folder.examine(app('import os; return os.environ["ELSE"]', head=IMAGE, options="image = IMAGE"))
     [missing] = [one for one in found if one.code == "environment-missing"]
     assert missing.severity == "differs"
     assert "unless the base of the image sets it" in missing.message
@@ -73,9 +73,9 @@ def test_variables_and_paths_of_an_image_are_no_findings(desk: Desk) -> None:
         "for p in (os.path.dirname(__file__), FOLDER):\n            if os.path.isdir(p): return p",
     ],
 )
-def test_paths_that_are_tried_are_no_findings(desk: Desk, body: str) -> None:
-    head = f"import os\nfrom pathlib import Path\nFOLDER = {str(desk.folder)!r}"
-    assert desk.codes(app(body, head=head)) <= {"import-missing"}
+def test_paths_that_are_tried_are_no_findings(app_folder: AppFolder, body: str) -> None:
+    head = f"import os\nfrom pathlib import Path\nFOLDER = {str(app_folder.folder)!r}"
+    assert app_folder.codes(app(body, head=head)) <= {"import-missing"}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_paths_that_are_tried_are_no_findings(desk: Desk, body: str) -> None:
         "return [open(__file__)]",
     ],
 )
-def test_paths_that_are_not_tried_are(desk: Desk, body: str) -> None:
-    assert "own-file" in desk.codes(app(body, head="from pathlib import Path"))
+def test_paths_that_are_not_tried_are(app_folder: AppFolder, body: str) -> None:
+    assert "own-file" in app_folder.codes(app(body, head="from pathlib import Path"))
 
 
 @pytest.mark.parametrize(
@@ -98,28 +98,30 @@ def test_paths_that_are_not_tried_are(desk: Desk, body: str) -> None:
         'import os; os.system("git clone https://example.test/a"); from of_the_clone.deep import x',
     ],
 )
-def test_packages_that_the_code_brings_are_no_findings(desk: Desk, body: str) -> None:
-    assert "import-missing" not in desk.codes(app(body, head="from fal.toolkit import clone_repository"))
-    assert "import-missing" in desk.codes(app(f"{body}; import numpy", head="from fal.toolkit import clone_repository"))
+def test_packages_that_the_code_brings_are_no_findings(app_folder: AppFolder, body: str) -> None:
+    assert "import-missing" not in app_folder.codes(app(body, head="from fal.toolkit import clone_repository"))
+    assert "import-missing" in app_folder.codes(
+        app(f"{body}; import numpy", head="from fal.toolkit import clone_repository")
+    )
 
 
-def test_packages_that_nothing_brings_are(desk: Desk) -> None:
-    assert "import-missing" in desk.codes(app("import of_the_clone"))
+def test_packages_that_nothing_brings_are(app_folder: AppFolder) -> None:
+    assert "import-missing" in app_folder.codes(app("import of_the_clone"))
 
 
-def test_folders_of_the_toolkit_are_no_paths_of_this_machine(desk: Desk) -> None:
+def test_folders_of_the_toolkit_are_no_paths_of_this_machine(app_folder: AppFolder) -> None:
     body = 'return open(FAL_PERSISTENT_DIR / "x"), os.environ["HF_HOME"]'
-    assert desk.codes(app(body, head="import os\nfrom fal.toolkit import FAL_PERSISTENT_DIR")) == set()
+    assert app_folder.codes(app(body, head="import os\nfrom fal.toolkit import FAL_PERSISTENT_DIR")) == set()
 
 
-def test_a_file_named_as_a_package_means_the_package(desk: Desk) -> None:
-    codes = desk.codes(app("import app", options="requirements = ['app==1.0']"))
+def test_a_file_named_as_a_package_means_the_package(app_folder: AppFolder) -> None:
+    codes = app_folder.codes(app("import app", options="requirements = ['app==1.0']"))
     assert "local-module" not in codes
 
 
-def test_a_module_beside_the_file_may_be_in_the_image(desk: Desk) -> None:
-    desk.write("Dockerfile", "FROM x\n")
-    desk.write("beside_it.py", "A = 1\n")
-    found = desk.examine(app("import beside_it; return beside_it.A", head=IMAGE, options="image = IMAGE"))
+def test_a_module_beside_the_file_may_be_in_the_image(app_folder: AppFolder) -> None:
+    app_folder.write("Dockerfile", "FROM x\n")
+    app_folder.write("beside_it.py", "A = 1\n")
+    found = app_folder.examine(app("import beside_it; return beside_it.A", head=IMAGE, options="image = IMAGE"))
     assert [one.severity for one in found if one.code == "local-module"] == ["note"]
-    assert "local-module" in desk.codes(app("import beside_it; return beside_it.A"))
+    assert "local-module" in app_folder.codes(app("import beside_it; return beside_it.A"))

@@ -7,7 +7,7 @@ import pytest
 from fal_jupyter.fal import App, endpoint
 from fal_jupyter.portability import Finding, Surroundings, as_data, as_text, examine
 from fal_jupyter.portability.findings import ordered
-from tests.portability.desk import Desk, app
+from tests.portability.app_folder import AppFolder, app
 
 PROXY = """
 class Proxy:
@@ -33,22 +33,22 @@ ODD = {
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_it_is_examined(desk: Desk, text: str) -> None:
-    for finding in desk.examine(text):
+def test_it_is_examined(app_folder: AppFolder, text: str) -> None:
+    for finding in app_folder.examine(text):
         assert finding.message
         assert "\n" not in finding.message
 
 
-def test_the_mixin_and_the_inner_class_are_seen(desk: Desk) -> None:
-    assert "home-path" in desk.codes(ODD["a mixin, a property and a class method"])
-    assert "own-file" in desk.codes(ODD["a class inside a function"])
-    assert "own-file" in desk.codes(ODD["a lambda"])
+def test_the_mixin_and_the_inner_class_are_seen(app_folder: AppFolder) -> None:
+    assert "home-path" in app_folder.codes(ODD["a mixin, a property and a class method"])
+    assert "own-file" in app_folder.codes(ODD["a class inside a function"])
+    assert "own-file" in app_folder.codes(ODD["a lambda"])
 
 
-def test_a_class_without_source_has_findings_without_a_place(desk: Desk) -> None:
+def test_a_class_without_source_has_findings_without_a_place(app_folder: AppFolder) -> None:
     names: dict[str, object] = {"App": App, "endpoint": endpoint, "__name__": "__main__"}
     exec("class Bare(App):\n    @endpoint('/')\n    def hi(self, n: int): return n\n", names)
-    found = examine(names["Bare"], Surroundings(folder=desk.folder, namespace=names))  # type: ignore[arg-type]
+    found = examine(names["Bare"], Surroundings(folder=app_folder.folder, namespace=names))  # type: ignore[arg-type]
     assert {(f.code, f.where) for f in found} >= {("plain-parameters", ""), ("machine-default", "")}
 
 

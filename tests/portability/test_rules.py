@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fal_jupyter.portability.findings import CODES
-from tests.portability.desk import Desk, app
+from tests.portability.app_folder import AppFolder, app
 
 HERE = "/home/ada/models/tiny.bin"
 OTHER = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
@@ -277,18 +277,18 @@ SET_HERE = {"secrets": frozenset({"KEPT"}), "environ": {"TOKEN": "x", "PATH": "/
 
 
 @pytest.fixture
-def furnished(desk: Desk) -> Desk:
-    desk.write("helpers.py", "def f(): return 5\n")
-    desk.write("numeric.py", "import numpy\ndef f(): return numpy.ones(1)\ndef g(): return 1\n")
-    desk.write("asking.py", "import os\ndef f(): return os.environ['TOKEN']\n")
-    desk.write("table.csv", "a,b\n")
-    desk.write("data/words.txt", "word\n")
-    return desk
+def furnished(app_folder: AppFolder) -> AppFolder:
+    app_folder.write("helpers.py", "def f(): return 5\n")
+    app_folder.write("numeric.py", "import numpy\ndef f(): return numpy.ones(1)\ndef g(): return 1\n")
+    app_folder.write("asking.py", "import os\ndef f(): return os.environ['TOKEN']\n")
+    app_folder.write("table.csv", "a,b\n")
+    app_folder.write("data/words.txt", "word\n")
+    return app_folder
 
 
 @pytest.mark.filterwarnings("ignore:.* is not an option of fal.App")
 @pytest.mark.parametrize(("code", "severity", "text"), HITS, ids=[f"{i}-{hit[0]}" for i, hit in enumerate(HITS)])
-def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> None:
+def test_it_is_found(furnished: AppFolder, code: str, severity: str, text: str) -> None:
     found = [finding for finding in furnished.examine(text, **SET_HERE) if finding.code == code]
 
     assert [finding.severity for finding in found] == [severity], found
@@ -300,7 +300,7 @@ def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> No
 
 
 @pytest.mark.parametrize(("code", "text"), MISSES, ids=[f"{i}-{miss[0]}" for i, miss in enumerate(MISSES)])
-def test_similar_harmless_code_is_not_reported(furnished: Desk, code: str, text: str) -> None:
+def test_similar_harmless_code_is_not_reported(furnished: AppFolder, code: str, text: str) -> None:
     assert code not in furnished.codes(text, **SET_HERE)
 
 
@@ -309,7 +309,7 @@ def test_every_code_has_a_hit_and_a_near_miss() -> None:
     assert {miss[0] for miss in MISSES} | OF_NOTEBOOKS == set(CODES)
 
 
-def test_all_unmet_requirements_are_one_note_and_settings_of_the_installer_are_none(furnished: Desk) -> None:
+def test_all_unmet_requirements_are_one_note_and_settings_of_the_installer_are_none(furnished: AppFolder) -> None:
     options = 'requirements = [["--pre", "-f", "https://x.test/w.html"], ["not-here-a", "numpy", "not-here-b>=2", "not-here-c"]]'
 
     notes = [f for f in furnished.examine(app(options=options)) if f.code == "requirement-unmet"]
@@ -321,41 +321,41 @@ def test_all_unmet_requirements_are_one_note_and_settings_of_the_installer_are_n
     )
 
 
-def test_of_a_package_only_what_the_class_leads_to_is_examined(desk: Desk) -> None:
+def test_of_a_package_only_what_the_class_leads_to_is_examined(app_folder: AppFolder) -> None:
     """A package of examples, one app a file (fal's own demos): the other apps' imports are none of this one's."""
-    desk.write("demos/__init__.py")
-    desk.write("demos/used.py", "from . import deeper\n\ndef f():\n    return deeper.g()\n")
-    desk.write("demos/deeper.py", "def g():\n    import of_the_deeper_one\n")
-    desk.write("demos/lazy.py", "from demos.far import i\n\ndef h():\n    import of_the_lazy_one\n")
-    desk.write("demos/far.py", "def i():\n    import of_the_far_one\n")
-    desk.write("demos/other.py", "def h():\n    import of_another_app\n")
+    app_folder.write("demos/__init__.py")
+    app_folder.write("demos/used.py", "from . import deeper\n\ndef f():\n    return deeper.g()\n")
+    app_folder.write("demos/deeper.py", "def g():\n    import of_the_deeper_one\n")
+    app_folder.write("demos/lazy.py", "from demos.far import i\n\ndef h():\n    import of_the_lazy_one\n")
+    app_folder.write("demos/far.py", "def i():\n    import of_the_far_one\n")
+    app_folder.write("demos/other.py", "def h():\n    import of_another_app\n")
     text = app(
         "from demos.lazy import h\nreturn used.f()",
         head="from demos import used",
         options='local_python_modules = ["demos"]',
     )
-    told = " ".join(finding.message for finding in desk.examine(text))
+    told = " ".join(finding.message for finding in app_folder.examine(text))
     assert "of_the_deeper_one" in told
     assert "of_the_lazy_one" in told
     assert "of_the_far_one" in told
     assert "of_another_app" not in told
 
 
-def test_what_a_module_clones_is_not_missing_in_another_one(desk: Desk) -> None:
-    desk.write("kit/__init__.py")
-    desk.write(
+def test_what_a_module_clones_is_not_missing_in_another_one(app_folder: AppFolder) -> None:
+    app_folder.write("kit/__init__.py")
+    app_folder.write(
         "kit/fetch.py",
         "import fal.toolkit\n\ndef get():\n    fal.toolkit.clone_repository('https://example.com/x.git')\n",
     )
-    desk.write("kit/use.py", "def go():\n    import cloned_package\n")
+    app_folder.write("kit/use.py", "def go():\n    import cloned_package\n")
     text = app(
         "fetch.get(); return use.go()", head="from kit import fetch, use", options='local_python_modules = ["kit"]'
     )
-    assert "import-missing" not in desk.codes(text)
+    assert "import-missing" not in app_folder.codes(text)
 
 
-def test_an_app_may_connect_to_a_program_that_one_of_its_modules_starts(desk: Desk) -> None:
-    desk.write("comfy.py", "import subprocess\n\ndef start():\n    subprocess.Popen(['comfy'])\n")
+def test_an_app_may_connect_to_a_program_that_one_of_its_modules_starts(app_folder: AppFolder) -> None:
+    app_folder.write("comfy.py", "import subprocess\n\ndef start():\n    subprocess.Popen(['comfy'])\n")
     text = app('return "http://127.0.0.1:8188"', head="import comfy", options='local_python_modules = ["comfy"]')
-    assert "local-address" not in desk.codes(text)
-    assert "local-address" in desk.codes(app('return "http://127.0.0.1:8188"'))
+    assert "local-address" not in app_folder.codes(text)
+    assert "local-address" in app_folder.codes(app('return "http://127.0.0.1:8188"'))

@@ -30,7 +30,7 @@ INITIATE_PARTS = "/rest/storage/upload/initiate-multipart?storage_type=fal-cdn-v
 
 
 class Caller:
-    """Speaks to one gateway's port; ``json`` and ``upload`` expect to succeed, ``ask`` gives whatever is answered."""
+    """Calls one gateway's port; ``json`` and ``upload`` expect success, ``ask`` returns any response."""
 
     def __init__(self, app: Served) -> None:
         parts = urlsplit(app.ready["url"])
@@ -60,12 +60,12 @@ class Caller:
         return json.loads(found)
 
     def token(self) -> str:
-        """What Python's client sends with its uploads."""
+        """The headers that fal's Python client sends with uploads."""
         token = self.json("POST", TOKEN, {})
         return f"{token['token_type']} {token['token']}"
 
     def upload(self, data: bytes, name: str = "a.txt", kind: str = "text/plain", **headers: str) -> str:
-        """Upload as Python's client does; gives the address."""
+        """Upload as fal's Python client does; returns the URL."""
         status, body, _ = self.ask(
             "POST",
             "/cdn/files/upload",
@@ -79,17 +79,17 @@ class Caller:
         return str(json.loads(body)["access_url"])
 
     def begin_parts(self) -> tuple[str, str]:
-        """Begin an upload in parts; gives the file's address and what parts are sent below."""
+        """Begin a multipart upload; returns the file's URL and the base URL of its parts."""
         told = json.loads(self.ask("POST", "/cdn/files/upload/multipart", content_type="a/b", x_fal_file_name="big")[1])
         return told["access_url"], f"{told['access_url']}/multipart/{told['uploadId']}"
 
     def complete(self, base: str, parts: Any) -> tuple[int, Any]:
-        """Say that all parts are there."""
+        """Complete a multipart upload."""
         status, body, _ = self.ask("POST", f"{base}/complete", json.dumps({"parts": parts}).encode())
         return status, json.loads(body)
 
     def left(self) -> list[Path]:
-        """What unfinished uploads have left."""
+        """Files left by unfinished uploads."""
         return list((self.state / "files" / "unfinished").glob("*"))
 
     @property
@@ -112,7 +112,7 @@ class Caller:
 
 @contextmanager
 def cdn_caller(directory: Path, **served_as: Any) -> Iterator[Caller]:
-    """Serve a small app and give a caller of its gateway."""
+    """Serve a small app; yields a caller of its gateway."""
     with state_directory() as state:
         path = directory / "files.py"
         path.write_text(APP)
@@ -121,7 +121,7 @@ def cdn_caller(directory: Path, **served_as: Any) -> Iterator[Caller]:
 
 
 def eventually(true: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until *true*; fails when it is not in time."""
+    """Wait until *true*; fails after a timeout."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true"

@@ -10,7 +10,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-VARIABLE = "TEST_EXAMPLES"  # "many" is all it may say
+VARIABLE = "TEST_EXAMPLES"  # the only other value is "many"
 
 
 def load_profile() -> None:

@@ -49,7 +49,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 class Jupyter:
-    """A running server; ``request`` asks below its base URL with its token, unless told otherwise."""
+    """A running server; ``request`` sends requests below its base URL, with its token by default."""
 
     def __init__(self, port: int, directory: Path, process: subprocess.Popen[bytes], base_url: str = BASE_URL) -> None:
         self.port, self.directory, self.process, self.base_url = port, directory, process, base_url
@@ -88,13 +88,13 @@ class Jupyter:
     def settle(self) -> None:
         """Wait for what the server does for a page in threads of anyio: if its loop stops meanwhile, they live on, and it with them.
 
-        JupyterLab asks for the formats of ``nbconvert`` when it starts; whoever asks again waits behind that.
+        JupyterLab asks for the formats of ``nbconvert`` when it starts; further requests wait for that.
         """
         if self.process.poll() is None:
             assert self.request("api/nbconvert").status == 200
 
     def log_in(self) -> dict[str, str]:
-        """Log in as a browser does; gives the headers that it sends from then on: its cookies, and the XSRF token for ours."""
+        """Log in as a browser does; returns the headers of later requests: its cookies, and the XSRF token for our API."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         jar: dict[str, str] = {}
 
@@ -181,7 +181,7 @@ def _extensions(module: str) -> dict[str, bool]:
 
 
 def _end(server: Jupyter) -> None:
-    """End a server as a user does; one that does not end tells where it hangs, and fails the test."""
+    """End a server as a user does; one that does not end writes its stacks, and the test fails."""
     process = server.process  # a test may have put another in its place
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -196,7 +196,7 @@ def _end(server: Jupyter) -> None:
 
 
 def _wait_until_up(server: Jupyter) -> None:
-    """Wait for the file that the server writes when it listens; Jupyter tells no other way."""
+    """Wait for the file that the server writes when it listens; Jupyter has no other signal."""
     import time
 
     deadline = time.monotonic() + START_LIMIT
@@ -210,7 +210,7 @@ def _wait_until_up(server: Jupyter) -> None:
 
 
 def _free_port() -> int:
-    """A port below those that the system gives away by itself, so that nobody is given it before the server listens there."""
+    """A free port below the ephemeral range, so that the system assigns it to no other process before the server listens there."""
     while True:
         port = random.randrange(12_000, 32_000)
         with socket.socket() as probe, suppress(OSError):

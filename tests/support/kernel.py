@@ -27,7 +27,7 @@ class KernelEnded(Exception):
 
 @dataclass
 class Cell:
-    """What one executed cell left behind, in order."""
+    """The outputs of one executed cell, in order."""
 
     status: str = "none"
     ename: str = ""
@@ -57,12 +57,12 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """All that was printed, standard output and error in order."""
+        """Standard output and standard error, in order."""
         return "".join(o["text"] for o in self.outputs if o["output_type"] == "stream")
 
     @property
     def result(self) -> str:
-        """The text of the cell's value, or ''."""
+        """The text of the cell's result, or ''."""
         return "".join(o["data"].get("text/plain", "") for o in self.outputs if o["output_type"] == "execute_result")
 
     @property
@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def shown(self) -> str:
-        """The plain-text twin of everything displayed."""
+        """The text/plain form of everything displayed."""
         return "\n".join(o["data"].get("text/plain", "") for o in self.outputs if o["output_type"] == "display_data")
 
     @property
@@ -88,7 +88,7 @@ class Cell:
 
 
 class Kernel:
-    """One kernel process; ``run`` executes a cell and gives what it left behind."""
+    """One kernel process; ``run`` executes a cell and returns its outputs."""
 
     def __init__(self, state: Path, directory: Path, env: dict[str, str] | None = None, kernel_name: str = "python3"):
         # not TCP: a kernel binds its ports some time after they were found free, and another process may have them by then
@@ -117,7 +117,7 @@ class Kernel:
         return str(self.client.execute(code))
 
     def finish(self, msg_id: str, timeout: float = 60, until: Callable[[Cell], bool] | None = None) -> Cell:
-        """Collect what the cell leaves until it is idle (or *until* says enough)."""
+        """Collect the cell's outputs until it is idle (or *until* returns true)."""
         cell, began = Cell(), time.monotonic()
         while True:
             left = timeout - (time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""What several files of tests need and nobody changes is made once in a run, also when several workers share it."""
+"""Values that several test files use read-only: made once per test run, even with several workers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fal_jupyter.atomic_write import write_whole
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of the whole run; each worker of pytest-xdist has one of its own in it."""
+    """Return the folder of the whole run, which contains one folder per worker of pytest-xdist."""
     own = factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Any]) -> Any:
-    """Give what *make* gives, a value of JSON. Who comes meanwhile waits; where it fails, the next one tries again."""
+    """Return the result of *make*, a JSON value. Other workers wait meanwhile; after a failure the next caller tries again."""
     kept = shared_folder(factory) / f"{name}.json"
     with open(kept.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

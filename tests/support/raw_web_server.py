@@ -1,4 +1,4 @@
-"""A web server of a stranger on this machine, which says exactly what a test says: for addresses that callers give."""
+"""A local web server that sends exactly the bytes that a test chooses: the target of URLs in requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = Callable[[socket.socket, str], None]
 
 @contextmanager
 def stranger(answer: Answer) -> Iterator[str]:
-    """Give the address of a server; *answer* gets each connection and its request's first line, and says the rest."""
+    """Yield the URL of a server; *answer* gets each connection and its request line, and sends the response."""
     over = threading.Event()
     open_ones: list[socket.socket] = []
 

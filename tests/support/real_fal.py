@@ -1,4 +1,4 @@
-"""Where the Python with the real ``fal`` is: ``make`` creates an environment of its own for it, since it holds FastAPI back."""
+"""The interpreter that has the real ``fal``: ``make`` creates a separate environment for it, since it requires an older FastAPI."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from fal_jupyter.commands import grammar, handlers
 from fal_jupyter.commands.command_backend import ShellBackend
 from tests.support import command_server
 
-Env = Mapping[str, str | None] | None  # what differs from our own environment; None takes a variable away
+Env = Mapping[str, str | None] | None  # differences from our own environment; None removes a variable
 COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
 
 
@@ -52,7 +52,7 @@ class Served:
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        fcntl.fcntl(self.process.stderr, fcntl.F_SETPIPE_SZ, 1 << 20)  # nobody reads it while the first line is awaited
+        fcntl.fcntl(self.process.stderr, fcntl.F_SETPIPE_SZ, 1 << 20)  # not read while waiting for the first line
         line = self.process.stdout.readline()
         if not line:
             _, errors = self.process.communicate(timeout=30)
@@ -83,7 +83,7 @@ class Served:
                 return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 20) -> tuple[int, str, str]:
-        """Send a signal and give (exit status, rest of standard output, standard error)."""
+        """Send a signal; returns (exit status, rest of standard output, standard error)."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         out, err = self.process.communicate(timeout=timeout)
@@ -113,7 +113,7 @@ def doctor(state: Path) -> dict[str, Any]:
 
 
 def _listing(state: Path, verb: str) -> Any:
-    """Carry out a verb in this process: one of its own takes half a second, and tests that wait for something ask again and again."""
+    """Run a command in this process: a separate one takes half a second, and tests that wait for a change repeat it often."""
     client = Client(settings.read(os.environ | {"FAL_JUPYTER_STATE": str(state)}))
     try:
         outcome = handlers.execute(grammar.parse_command([verb, "--json"], "shell"), ShellBackend(client))

@@ -1,4 +1,4 @@
-"""A state directory of one's own, and the proof that nothing of ours outlives it."""
+"""A temporary state directory, and the check that no process of it is left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def processes_with(variable: str) -> dict[int, str]:
         try:
             if wanted in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
                 command = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if command:  # a zombie has none, and is its parent's to reap
+                if command:  # a zombie has none; its parent reaps it
                     found[int(entry)] = command
         except OSError:
             continue
@@ -36,7 +36,7 @@ def processes_with(variable: str) -> dict[int, str]:
 
 
 def wait_for_end(pids: list[int] | set[int], seconds: float) -> set[int]:
-    """Wait until these processes are gone; gives those that are not."""
+    """Wait until these processes have ended; returns those that have not."""
     deadline = time.monotonic() + seconds
     alive = set()
     for pid in pids:
@@ -63,7 +63,7 @@ def is_running(pid: int) -> bool:
 
 @contextmanager
 def state_directory(grace: float = 15.0) -> Iterator[Path]:
-    """Give an empty state directory; at the end everything that names it must end by itself or after SIGTERM to the gateway."""
+    """Yield an empty state directory; at the end its processes must end by themselves or after SIGTERM to the gateway."""
     state = Path(tempfile.mkdtemp(prefix="fj-", dir="/tmp")) / "s"
     try:
         yield state

@@ -1,4 +1,4 @@
-"""A server in the place of the gateway's socket that does exactly what a test says, for what no gateway would do."""
+"""A server on the gateway's socket that follows a test's script, for behaviour that no gateway has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def read_head(reader: asyncio.StreamReader) -> list[str]:
-    """Read a request's head; gives its lines, ``[]`` at the connection's end."""
+    """Read a request's head; returns its lines, ``[]`` at end of file."""
     try:
         return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
     except asyncio.IncompleteReadError:

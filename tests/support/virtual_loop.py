@@ -1,4 +1,4 @@
-"""An event loop with a clock of its own: hours pass when a test says so, and nothing waits for a descriptor."""
+"""An event loop with a virtual clock, which a test advances; it does not wait for descriptors."""
 
 from __future__ import annotations
 

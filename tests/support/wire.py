@@ -26,7 +26,7 @@ class Wire:
         self.sock.sendall(data)
 
     def reply(self, method: str = "POST") -> Reply:
-        """Read one whole answer; raises EOFError where there is none."""
+        """Read one complete response; raises EOFError if there is none."""
         line = self._file.readline()
         if not line:
             raise EOFError("the connection was closed without an answer")
@@ -78,7 +78,7 @@ def head(method: str, path: str, port: int, key: str | None, *lines: str, host: 
 
 
 def exchange(port: int, data: bytes, timeout: float = 30, method: str = "POST") -> Reply:
-    """Send *data* on a connection of its own and give the answer."""
+    """Send *data* on a new connection; returns the response."""
     with closing(Wire(port, timeout)) as wire:
         wire.send(data)
         return wire.reply(method)

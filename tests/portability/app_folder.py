@@ -1,4 +1,4 @@
-"""An app as text, in a folder of its own, examined."""
+"""Examines an app that is given as text: writes it into a temporary folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fal_jupyter.portability import Finding, Surroundings, examine
 from fal_jupyter.portability.files import opened
 
 
-class Desk:
-    """Writes files and examines them."""
+class AppFolder:
+    """A folder of an app's files; ``examine`` writes the app and returns its findings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,9 +42,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def app_folder(tmp_path: Path) -> Iterator[AppFolder]:
     before, was_there = set(sys.modules), import_hook.is_installed()
-    yield Desk(tmp_path)
+    yield AppFolder(tmp_path)
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
