@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { programView } from "../../fal_jupyter/widgets/static/elements/highlight.mjs";
-import { shellWord } from "../../fal_jupyter/widgets/static/text/literals.mjs";
+import { JAVASCRIPT, JSON_TEXT, PYTHON, shellWord, written } from "../../fal_jupyter/widgets/static/text/literals.mjs";
 import { loadPanel } from "../../fal_jupyter/widgets/static/try/load.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
 import { sampleOfSignature } from "../../fal_jupyter/widgets/static/snippets/signature_sample.mjs";
@@ -276,6 +276,13 @@ describe("programs", () => {
         truncated: false,
       }).value,
     ).toEqual({ a: ["1 2", "é"], b: "" });
+    const large = recordedValue({ content_type: "application/json", size: 9, text: '{"seed": 18446744073709551615}' });
+    expect(large.value).toEqual({ seed: 18446744073709551615n });
+    expect([PYTHON, JSON_TEXT, JAVASCRIPT].map((how) => written(large.value, how, ","))).toEqual([
+      '{"seed": 18446744073709551615}',
+      '{"seed": 18446744073709551615}',
+      '{ seed: JSON.rawJSON("18446744073709551615") }',
+    ]);
     expect(recordedPrograms(undefined, {})).toBeNull();
     expect(queryValues("a=1&b=x%26&a=2")).toEqual({ a: ["1", "2"], b: "x&" });
   });

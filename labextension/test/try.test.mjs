@@ -376,10 +376,10 @@ describe("panel", () => {
   });
 
   /** A host whose calls are answered when a test opens their gate. */
-  function held(line, { input = null, logs = () => [], path: called = "/upload" } = {}) {
+  function held(line, { input = null, logs = () => [], path: called = "/upload", schema = DOCUMENT } = {}) {
     let calls = 0;
     const host = madeHost(line, (_method, path) => {
-      if (path.endsWith("/schema")) return DOCUMENT;
+      if (path.endsWith("/schema")) return schema;
       if (path.endsWith("/calls")) {
         calls += 1;
         return { request_id: `r${calls}` };
@@ -592,6 +592,23 @@ describe("panel", () => {
     pressed("Run");
     await until(() => sent(host).length);
     expect(sent(host)[0]).toEqual({ url: "https://example.org/b.png" });
+  });
+
+  test("a seed of 64 bits goes into the form and out of it with all its digits", async () => {
+    const text = '{"prompt":"a","photo_url":"https://example.org/a.png","big":18446744073709551615}';
+    const seeds = { type: "object", required: ["seed"], properties: { seed: { type: "integer" }, more: {} } };
+    const recorded = { ...kept({}), text: `{"seed": 18446744073709551615, "more": ${text}}` };
+    const schema = { paths: { "/paint": body(seeds) } };
+    const host = held(madeLine({ apps: [app()] }), { input: recorded, path: "/paint", schema });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    panel.edit("x1");
+    await until(() => box("seed").value === "18446744073709551615");
+    expect(box("more").value).toBe(text);
+    pressed("Run");
+    const calls = () => host.asked.filter(([, path]) => path.endsWith("/calls"));
+    await until(() => calls().length);
+    expect(calls()[0][2]).toBe(`{"seed":18446744073709551615,"more":${text}}`);
   });
 
   test("an output is used again with the seed that made it, also where its input left that to chance", async () => {

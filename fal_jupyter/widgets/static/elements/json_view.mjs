@@ -9,29 +9,6 @@ const SHOWN_STRING = 300;
 const SHOWN_ROWS = 200;
 const AT_ONCE = 100;
 
-/**
- * The value of JSON text. Whole numbers that a double cannot hold (seeds have 64 bits) stay what they are, as BigInt.
- * @param {string} text
- * @returns {any}
- */
-export function parsedJson(text) {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
-  const exact = (
-    /** @type {string} */ _,
-    /** @type {any} */ value,
-    /** @type {{source?: string} | undefined} */ context,
-  ) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
-      ? BigInt(context?.source ?? 0)
-      : value;
-  return /** @type {any} */ (JSON.parse)(text, exact);
-}
-
-/** A value as JSON text, BigInt included. @param {any} value @param {number} [space] */
-export function writtenJson(value, space) {
-  return JSON.stringify(value, (_, one) => (typeof one === "bigint" ? String(one) : one), space) ?? "null";
-}
-
 /** What is left of a sum of decimals, such as 0.1 + 0.2, relative to it. */
 const NOISE = 1e-14;
 

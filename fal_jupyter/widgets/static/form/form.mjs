@@ -6,6 +6,7 @@ import { h, newId, replace, setText } from "../elements/dom.mjs";
 import { asText, emptyValue, fieldFrame, fieldRow } from "./form_field.mjs";
 import { fileControl, manyFiles } from "./form_file.mjs";
 import { numberControl } from "./form_number.mjs";
+import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { glyph, iconButton } from "../elements/glyphs.mjs";
 import { examplesOf, fieldMedia, fitsSchema, problemOf, resolveSchema, schemaTexts, startOf } from "./schema.mjs";
 
@@ -141,14 +142,14 @@ function json(schema, how) {
     rows: 2,
     spellcheck: false,
     placeholder: "JSON",
-    value: start === undefined || start === null ? "" : JSON.stringify(start),
+    value: start === undefined || start === null ? "" : writtenJson(start),
     oninput: () => (show(problem()), how.changed()),
   });
   const { element, show } = fieldFrame(input, schema);
   const parse = () => {
     if (input.value.trim() === "") return { value: undefined };
     try {
-      return { value: JSON.parse(input.value) };
+      return { value: parsedJson(input.value) };
     } catch (error) {
       return { value: undefined, wrong: `This is not JSON: ${error instanceof Error ? error.message : error}` };
     }
@@ -163,7 +164,7 @@ function json(schema, how) {
     element,
     read: () => parse().value,
     problem: () => show(problem()),
-    write: (value) => (input.value = value === undefined ? "" : JSON.stringify(value)),
+    write: (value) => (input.value = value === undefined ? "" : writtenJson(value)),
   };
 }
 

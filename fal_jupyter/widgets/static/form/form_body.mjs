@@ -1,5 +1,6 @@
 // @ts-check
 /** What a form's value is sent as: JSON, or the form encodings that endpoints with `UploadFile` and `Form` take. */
+import { writtenJson } from "../text/exact_json.mjs";
 
 /** The bytes of a `data:` address. @param {string} address */
 function bytesOf(address) {
@@ -32,7 +33,7 @@ function partsOf(value) {
   if (Array.isArray(value)) return value.flatMap(partsOf);
   const file = typeof value === "string" ? dataAddress(value) : null;
   if (file) return [{ data: bytesOf(value), type: file.type, name: file.name || "file" }];
-  return [{ text: typeof value === "object" ? JSON.stringify(value) : String(value) }];
+  return [{ text: typeof value === "object" ? writtenJson(value) : String(value) }];
 }
 
 /**
@@ -46,7 +47,7 @@ export function encodedBody(value, encoding) {
     const pairs = entries.flatMap(([name, one]) => partsOf(one).map((part) => [name, part.text ?? ""]));
     return { body: new URLSearchParams(pairs).toString(), type: encoding };
   }
-  if (encoding !== "multipart/form-data") return { body: JSON.stringify(value), type: "application/json" };
+  if (encoding !== "multipart/form-data") return { body: writtenJson(value), type: "application/json" };
   const boundary = `fal-jupyter-${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
   // FastAPI's reader takes a backslash before a quote, and leaves %22 as it is
   const plain = (/** @type {string} */ text) => text.replace(/[\r\n]/g, " ").replace(/["\\]/g, "\\$&");

@@ -1,7 +1,7 @@
 // @ts-check
 /** What all controls of a form share: their frame with hint and error, and how an empty box is read. */
 import { h, newId, setText } from "../elements/dom.mjs";
-import { writtenJson } from "../elements/json_view.mjs";
+import { writtenJson } from "../text/exact_json.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /**
@@ -46,7 +46,8 @@ export function fieldFrame(input, schema, ...more) {
 
 /** @param {Control} control */
 function valueText(control) {
-  return JSON.stringify(control.read()) ?? "";
+  const value = control.read();
+  return value === undefined ? "" : writtenJson(value);
 }
 
 /**

@@ -39,6 +39,12 @@ export function rolled(schema) {
   return (low + Math.floor(Math.random() * (Math.max(low, high) - low + 1))) * step;
 }
 
+/** The number of a text; a whole one that a double cannot hold (seeds have 64 bits) as BigInt. @param {string} text */
+function numberOf(text) {
+  const value = Number(text);
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
+}
+
 /** @param {Schema} schema @param {import("./form_field.mjs").How} how @returns {import("./form_field.mjs").Control} */
 export function numberControl(schema, how) {
   const name = how.name ?? String(schema.title ?? "");
@@ -83,7 +89,7 @@ export function numberControl(schema, how) {
   const sync = () => {
     if (slider && typeof read() === "number" && Number.isFinite(read())) slider.value = String(read());
   };
-  const read = () => (input.value.trim() === "" ? emptyValue(schema) : Number(input.value));
+  const read = () => (input.value.trim() === "" ? emptyValue(schema) : numberOf(input.value.trim()));
   const problem = () => {
     const value = read();
     if (value === undefined || value === null)

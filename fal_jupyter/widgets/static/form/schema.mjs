@@ -3,6 +3,7 @@
  * What an endpoint takes, read from its OpenAPI document: references, ways of writing "or null", media, examples,
  * bounds.
  */
+import { writtenJson } from "../text/exact_json.mjs";
 
 /** @typedef {Record<string, any>} Schema */
 
@@ -131,7 +132,7 @@ export function filledPath(path, given) {
   for (const [name, one] of Object.entries(query)) {
     for (const item of Array.isArray(one) ? one : [one])
       if (item !== undefined && item !== null)
-        asked.append(name, typeof item === "object" ? JSON.stringify(item) : String(item));
+        asked.append(name, typeof item === "object" ? writtenJson(item) : String(item));
   }
   return { path: filled, query, asked: asked.toString() };
 }
@@ -183,19 +184,17 @@ export function startOf(schema, examples) {
  * @param {any} value
  */
 export function problemOf(schema, value) {
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) return "Give a number.";
-    if (schema.type === "integer" && !Number.isInteger(value)) return "Give a whole number.";
+  if (typeof value === "number" || typeof value === "bigint") {
+    if (typeof value === "number" && !Number.isFinite(value)) return "Give a number.";
+    if (schema.type === "integer" && !isWhole(value)) return "Give a whole number.";
     if (schema.minimum !== undefined && value < schema.minimum) return `It must be ${schema.minimum} or more.`;
     if (schema.maximum !== undefined && value > schema.maximum) return `It must be ${schema.maximum} or less.`;
     if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum)
       return `It must be more than ${schema.exclusiveMinimum}.`;
     if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum)
       return `It must be less than ${schema.exclusiveMaximum}.`;
-    if (schema.multipleOf && Math.abs(value / schema.multipleOf - Math.round(value / schema.multipleOf)) > 1e-9)
+    if (schema.multipleOf && !isMultiple(value, schema.multipleOf))
       return `It must be a multiple of ${schema.multipleOf}.`;
-    if (schema.type === "integer" && !Number.isSafeInteger(value))
-      return "A browser rounds whole numbers beyond 9007199254740991. Call it from a cell.";
   }
   if (typeof value === "string") {
     if (schema.minLength !== undefined && value.length < schema.minLength)
@@ -211,6 +210,15 @@ export function problemOf(schema, value) {
       return `It may have ${schema.maxItems} items at most.`;
   }
   return "";
+}
+
+/** @param {any} value */
+const isWhole = (value) => typeof value === "bigint" || Number.isInteger(value);
+
+/** @param {number | bigint} value @param {number} step */
+function isMultiple(value, step) {
+  if (typeof value === "bigint") return !Number.isInteger(step) || value % BigInt(step) === 0n;
+  return Math.abs(value / step - Math.round(value / step)) <= 1e-9;
 }
 
 /** @param {string} pattern @param {string} value */
@@ -238,8 +246,8 @@ export function fitsSchema(schema, value) {
       !Array.isArray(value) &&
       (schema.required ?? []).every((/** @type {string} */ name) => name in value)
     );
-  if (schema.type === "integer") return Number.isInteger(value);
-  return typeof value === schema.type;
+  if (schema.type === "integer") return isWhole(value);
+  return typeof value === schema.type || (schema.type === "number" && typeof value === "bigint");
 }
 
 /**

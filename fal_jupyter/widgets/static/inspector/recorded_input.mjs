@@ -1,5 +1,6 @@
 // @ts-check
 /** What a recorded request was made with. */
+import { parsedJson } from "../text/exact_json.mjs";
 import { isForm } from "../form/schema.mjs";
 import { formOfBody } from "../snippets/snippets_form.mjs";
 
@@ -23,7 +24,7 @@ export function recordedValue(input) {
   }
   if (input.base64) return null;
   try {
-    return { value: input.text ? JSON.parse(input.text) : {}, encoding: "application/json" };
+    return { value: input.text ? parsedJson(input.text) : {}, encoding: "application/json" };
   } catch {
     return null;
   }

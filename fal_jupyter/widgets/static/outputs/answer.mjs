@@ -4,6 +4,7 @@
  */
 import { h, replace } from "../elements/dom.mjs";
 import { errorView } from "../elements/errors.mjs";
+import { parsedJson } from "../text/exact_json.mjs";
 import { bytes, plural } from "../text/format.mjs";
 import { displaysView } from "./media.mjs";
 import { plainText } from "../text/plain.mjs";
@@ -67,7 +68,7 @@ export function refusalView(detail) {
   if (status < 400 || status === 499 || !detail.output || detail.output.truncated) return null;
   let value;
   try {
-    value = JSON.parse(detail.output.text);
+    value = parsedJson(detail.output.text);
   } catch {
     return null;
   }

@@ -7,7 +7,7 @@ import { button, h, scheduler, setText } from "../elements/dom.mjs";
 import { bytes, clock, duration, plural } from "../text/format.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
-import { parsedJson, writtenJson } from "../elements/json_view.mjs";
+import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
 import { baseType, plainText } from "../text/plain.mjs";
 import { withFilesNamed } from "../form/form_file.mjs";

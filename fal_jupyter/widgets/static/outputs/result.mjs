@@ -6,7 +6,8 @@
 import { button, h, replace } from "../elements/dom.mjs";
 import { bytes, plural } from "../text/format.mjs";
 import { iconButton } from "../elements/glyphs.mjs";
-import { csvRows, dataView, parsedJson, sizeWords, tableView } from "../elements/json_view.mjs";
+import { csvRows, dataView, sizeWords, tableView } from "../elements/json_view.mjs";
+import { parsedJson } from "../text/exact_json.mjs";
 import { mediaGallery, mediaIn, shownKind, saveLink, wholeMedium } from "./media.mjs";
 import { baseType, textOfBytes, textView } from "../text/plain.mjs";
 import { isEventStream, streamView } from "./stream_view.mjs";

@@ -2,7 +2,8 @@
 /** A stream of events while it comes: its text joined, its events, or its raw lines, in a box of fixed height. */
 import { h, replace, setText } from "../elements/dom.mjs";
 import { bytes, count, duration, plural, rate } from "../text/format.mjs";
-import { jsonTree, parsedJson } from "../elements/json_view.mjs";
+import { jsonTree } from "../elements/json_view.mjs";
+import { parsedJson } from "../text/exact_json.mjs";
 import { mediaGallery, mediaIn } from "./media.mjs";
 import { plainText } from "../text/plain.mjs";
 

@@ -4,6 +4,7 @@
  * in plain HTTP.
  */
 import { dataType, fileNameOf } from "../text/data_type.mjs";
+import { writtenJson } from "../text/exact_json.mjs";
 import { dataAddress } from "../form/form_body.mjs";
 import {
   FileInput,
@@ -42,7 +43,7 @@ function entriesOf(name, value) {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value)) return value.flatMap((one) => entriesOf(name, one));
   if (value instanceof FileInput) return [{ name, file: value }];
-  return [{ name, text: typeof value === "object" ? JSON.stringify(value) : String(value) }];
+  return [{ name, text: typeof value === "object" ? writtenJson(value) : String(value) }];
 }
 
 /** The fields of a form's value. @param {any} value with files in it @returns {FormEntry[]} */

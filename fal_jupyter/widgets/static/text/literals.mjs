@@ -49,13 +49,14 @@ export const CELL = {
 };
 /** @type {Grammar} */
 export const JSON_TEXT = {
-  word: JSON.stringify,
+  word: jsonWord,
   key: JSON.stringify,
   file: (file) => JSON.stringify(`data:${file.type};base64,`),
 };
 /** @type {Grammar} */
 export const JAVASCRIPT = {
-  word: JSON.stringify,
+  // a JavaScript number would round it, and a BigInt is not sent
+  word: (value) => (typeof value === "bigint" ? `JSON.rawJSON("${value}")` : jsonWord(value)),
   key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)),
   file: (file) => `await file(${JSON.stringify(file.name)}, ${JSON.stringify(file.type)})`,
 };
@@ -92,10 +93,16 @@ export function pythonLiteral(value) {
   return written(value, PYTHON, ",", "", Number.POSITIVE_INFINITY);
 }
 
+/** A word of JSON; a whole number of 64 bits is a BigInt here. @param {any} value */
+function jsonWord(value) {
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value);
+}
+
 /** @param {any} value */
 export function pythonWord(value) {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "bigint") return String(value);
   // JSON's escapes are Python's, but for surrogate pairs, which JSON.stringify leaves alone
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u2028\u2029]/g,

@@ -9,7 +9,7 @@ import { bytes, clock, duration, pathText, runnerName } from "../text/format.mjs
 import { isFileRecord, withFilesNamed } from "../form/form_file.mjs";
 import { stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
-import { writtenJson } from "../elements/json_view.mjs";
+import { writtenJson } from "../text/exact_json.mjs";
 import { savedMedia } from "../outputs/media.mjs";
 import { hasFailed, phaseBar, phaseParts, phaseTable, wasCancelled } from "../elements/phases.mjs";
 import { baseType, plainText, textView } from "../text/plain.mjs";
@@ -40,7 +40,7 @@ function changedFields(before, now) {
     value && typeof value === "object" && !Array.isArray(value) && !isFileRecord(value) ? value : { input: value };
   const [one, two] = [plain(before), plain(now)];
   return [...new Set([...Object.keys(one), ...Object.keys(two)])]
-    .filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
+    .filter((name) => one[name] !== two[name] && writtenJson(one[name]) !== writtenJson(two[name]))
     .map((name) => [name, briefly(one[name]), briefly(two[name])]);
 }
 

@@ -10,6 +10,7 @@ import { encodedBody } from "../form/form_body.mjs";
 import { endpointForm, fillForm, keepDraft, takeDraft } from "../form/form_endpoint.mjs";
 import { askJson } from "../connection/host.mjs";
 import { fileOf } from "../text/literals.mjs";
+import { parsedJson } from "../text/exact_json.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { queryValues } from "../inspector/recorded.mjs";
 import { recordedValue } from "../inspector/recorded_input.mjs";
@@ -696,7 +697,7 @@ function typedAs(schema, text) {
   if (typeof text !== "string" || !schema || schema.type === "string") return text;
   if (schema.type === "array") return [text];
   try {
-    return JSON.parse(text);
+    return parsedJson(text);
   } catch {
     return text;
   }
