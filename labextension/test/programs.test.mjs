@@ -568,6 +568,25 @@ describe("load", () => {
     expect(host.asked).toEqual([]);
   });
 
+  test("what was agreed to is not asked again until the figures grow", async () => {
+    const { root, host, questions } = opened([report(40, { over: true })]);
+    const [calls, atOnce] = ["number of calls", "calls at a time"].map((one) =>
+      root.querySelector(`[aria-label="${one}"]`),
+    );
+    const load = async (number, many, runs) => {
+      [calls.value, atOnce.value] = [number, many];
+      named(root, "Start load").click();
+      await until(() => host.asked.length === runs && root.querySelector("[role=status]").textContent.endsWith("s."));
+    };
+    await load("40", "8", 1);
+    await load("40", "8", 2);
+    await load("20", "4", 3);
+    expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
+    await load("41", "8", 4);
+    await load("40", "9", 5);
+    expect(questions).toHaveLength(3);
+  });
+
   test("a load that breaks off says so", async () => {
     const { root } = opened([report(5)]);
     named(root, "Start load").click();

@@ -241,6 +241,19 @@ def test_a_runner_that_is_unloaded_at_work_answers_first(world: World) -> None:
     assert world.handle(RequestFinished("q1")) == [StopRunner("hello-1", "its last request is answered")]
 
 
+def test_a_start_after_an_unload_says_that_it_waits_for_the_ending_runner(world: World) -> None:
+    world.serve(max_concurrency=1)
+    world.handle(RequestArrived("hello", "q1"))
+    world.handle(AppUnloaded("hello"))
+
+    assert world.handle(RequestArrived("hello", "q2")) == []
+    assert world.fleet.apps["hello"].reason == (
+        "the next runner starts when hello-1 has ended, as max_concurrency is 1"
+    )
+    world.handle(RequestFinished("q1"))
+    assert world.handle(RunnerExited("hello-1", "exited with status 0")) == [StartRunner("hello-2", "hello", 1)]
+
+
 def test_unloading_cancels_an_unneeded_start(world: World) -> None:
     world.publish(warm=1)
 

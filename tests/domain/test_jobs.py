@@ -180,6 +180,11 @@ def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: byt
     assert ("payload_error" in delivered) == ("payload_error" in told)
 
 
+def test_half_a_character_in_a_result_is_delivered_as_valid_utf8() -> None:
+    delivered = delivery("id", 200, "application/json", b'{"a": "\\ud800", "b": "\\ud83d\\ude00"}')
+    assert json.loads(delivered.decode())["payload"] == {"a": "\ufffd", "b": "😀"}
+
+
 # --- addresses of endpoints --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("asked", "path"),

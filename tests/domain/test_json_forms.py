@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.text.json_forms import as_a_page_writes, json_form
+from fal_jupyter.domain.text.json_forms import as_a_page_writes, json_form, whole_text
 
 
 def _kind(module: str, *methods: str) -> type:
@@ -33,3 +33,7 @@ def test_whole_floats_become_integers_as_in_a_page() -> None:
     }
     written = as_a_page_writes(value)
     assert repr(written) == "{'a': [0, 1.5, -3, [2]], 'b': {'c': 1e+300, 'd': True, 'e': '1.0', 'f': nan, 'g': inf}}"
+
+
+def test_half_a_character_is_replaced_and_two_halves_become_one() -> None:
+    assert whole_text("a\ud800b é \ud83d\ude00 😀 \udc00") == "a\ufffdb é 😀 😀 \ufffd"

@@ -325,3 +325,14 @@ def test_more_requests_never_want_fewer_runners(config: Scaling, volume: int) ->
 @pytest.mark.parametrize(("failures", "wait"), [(1, 30), (2, 60), (20, 600), (50, 600)])
 def test_back_off_grows_by_thirty_seconds_up_to_ten_minutes(failures: int, wait: int) -> None:
     assert policy.retry_at(failures, s(5)) == s(5 + wait)
+
+
+def test_a_start_that_waits_for_an_ending_runner_says_so() -> None:
+    why = "the next runner starts when a has ended, as max_concurrency is 1"
+    leaving = at(State.DRAINING, "a")
+
+    assert decide(rules(M=1), replace(seen(w=(99,)), runners=(replace(leaving, in_flight=1),))).held == why
+    assert decide(rules(M=1), seen(at(State.TERMINATING, "a"), pending_first_runner=1)).held == why
+    assert decide(rules(M=1), seen(replace(leaving, in_flight=1))).held == ""  # nothing is wanted
+    assert decide(rules(M=2), seen(replace(leaving, in_flight=1), w=(99,))).held == ""  # one starts beside it
+    assert decide(rules(M=1), seen(replace(busy("a"), revision=1), revision=2, w=(99,))).held == ""

@@ -141,6 +141,9 @@ class Talk(fal.App):
             if message.get("text") == "close":
                 await ws.close(4001, "enough")
                 return
+            if message.get("text") == "close oddly":
+                await ws.close(4001, chr(0xD800) + "é" * 100)
+                return
             if message.get("text") == "raise":
                 raise RuntimeError("raw failure")
             if message.get("text") == "return":
@@ -320,6 +323,17 @@ def test_a_close_of_the_app_has_its_code_and_reason(talk: Served) -> None:
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
             assert (ws.close_code, ws.close_reason) == (4001, "enough")
+
+    asyncio.run(main())
+
+
+def test_a_reason_is_cut_to_what_a_close_frame_holds_and_valid(talk: Served) -> None:
+    async def main() -> None:
+        async with client(talk, "/echo") as ws:
+            await ws.send("close oddly")
+            with pytest.raises(ConnectionClosed):
+                await ws.recv()
+            assert (ws.close_code, ws.close_reason) == (4001, "?" + "é" * 61)
 
     asyncio.run(main())
 

@@ -26,6 +26,8 @@ class Autoscaler:
             app.last_no_surplus_at = now
         if decision.actions:
             app.remember_actions(now, decision.reason, decision.actions)
+        elif decision.held and decision.held != app.reason:
+            app.remember(now, decision.held)
         commands: Commands = []
         for action in decision.actions:
             commands += self._carry_out(app, action, now)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+from fal_jupyter.domain.text.json_forms import whole_text
+
 ATTEMPTS = 11  # the first one and ten more
 FIRST_WAIT = 5.0  # seconds
 WITHIN = 2 * 3600.0
@@ -40,4 +42,4 @@ def delivery(request_id: str, status: int, content_type: str, body: bytes) -> by
     except ValueError:
         message["payload_error"] = f"the answer is {content_type or 'of no stated type'}, not JSON"
     message["payload"] = payload
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return whole_text(json.dumps(message, ensure_ascii=False, separators=(",", ":"))).encode()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fal_jupyter.domain.durations import SECOND as SECOND
 from fal_jupyter.domain.durations import nanoseconds as nanoseconds
 from fal_jupyter.domain.runners.runner import READY, STARTING, SUPPLY, State
-from fal_jupyter.domain.scaling.reasons import Demand, why_idle, why_start
+from fal_jupyter.domain.scaling.reasons import Demand, why_held, why_idle, why_start
 from fal_jupyter.domain.spec import UNUSED_AFTER, Scaling
 
 BACKOFF_STEP = 30 * SECOND
@@ -129,6 +129,7 @@ class ScalingDecision:
     """The decision: start up to *desired*, stop down to *keep*, and decide again at *wake_at* (or at the next event).
 
     *short* is how many runners wait for room on the machine; *surplus* is True if there are more than needed.
+    *held* says why the first runner cannot start yet, ``""`` if nothing but the machine holds it.
     """
 
     desired: int
@@ -138,6 +139,7 @@ class ScalingDecision:
     reason: str
     short: int = 0
     surplus: bool = False
+    held: str = ""
 
 
 def retry_at(failures: int, last_failure: int) -> int:
@@ -177,6 +179,7 @@ class _DecisionSteps:
         self.live = len(ordered)
         self.short = self.in_flight = self.mature = 0
         self.surplus = False
+        self.held = ""
         self.runners = [r for r in ordered if not r.killed]
         self.supply = [r for r in self.runners if r.revision == obs.revision and r.state in SUPPLY]
 
@@ -205,7 +208,7 @@ class _DecisionSteps:
         later = [wake for wake in self.wakes if wake > self.now]
         reason = "; ".join(self.reasons) or f"{len(self.supply)} of {desired} wanted runners are there"
         return ScalingDecision(
-            desired, keep, tuple(self.actions), min(later, default=None), reason, self.short, self.surplus
+            desired, keep, tuple(self.actions), min(later, default=None), reason, self.short, self.surplus, self.held
         )
 
     def _timeouts(self) -> None:
@@ -316,6 +319,9 @@ class _DecisionSteps:
         slots = sorted((r for r in self.supply if r.state is State.CRASH_BACKOFF), key=lambda r: r.id)
         missing = max(0, min(desired - len(self.supply), self.scaling.max_concurrency - self.live))
         if not slots and not missing:
+            leaving = [r.id for r in self.runners if r.state in (State.DRAINING, State.TERMINATING)]
+            if desired and not self.supply and leaving:
+                self.held = why_held(self.scaling, leaving[0])
             return
         if self.now < self.obs.blocked_until:
             self.wakes.append(self.obs.blocked_until)

@@ -67,6 +67,11 @@ def _without_calls(rules: Scaling, demand: Demand) -> str:
     return f"concurrency_buffer keeps {demand.buffer} ready and {there}"
 
 
+def why_held(rules: Scaling, runner: str) -> str:
+    """Explain why the first runner does not start although one is wanted: *runner* has not ended."""
+    return f"the next runner starts when {runner} has ended, as max_concurrency is {rules.max_concurrency}"
+
+
 def why_idle(rules: Scaling, runner: str) -> str:
     """Explain why an idle runner stops."""
     floor = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""

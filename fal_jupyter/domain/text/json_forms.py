@@ -1,4 +1,4 @@
-"""Hints for converting values that JSON cannot hold, based on the value's class."""
+"""Hints for converting values that JSON cannot hold, based on the value's class, and text that every JSON parser reads."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def as_a_page_writes(value: object) -> object:
     if isinstance(value, list | tuple):
         return [as_a_page_writes(item) for item in value]
     return value
+
+
+def whole_text(text: str) -> str:
+    """Return text without lone surrogates, which UTF-8 cannot hold: U+FFFD stands in their place; pairs become one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

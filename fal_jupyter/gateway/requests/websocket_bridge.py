@@ -10,7 +10,6 @@ An answer that is cut off ends the WebSocket with 1011, so that it does not look
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -23,7 +22,7 @@ from websockets.utils import accept_key
 
 from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.messages import RequestHeaders
-from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
+from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id, sound_json
 from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, absent_sentence, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
@@ -268,7 +267,7 @@ class WebSocketBridge(DataPlaneRequest):
     def send_notice(self, kind: str, request_id: str, **more: Any) -> None:
         """Send a start or an end message."""
         if not self._over:
-            self._protocol.send_text(json.dumps({"type": kind, "request_id": request_id, **more}).encode())
+            self._protocol.send_text(sound_json({"type": kind, "request_id": request_id, **more}))
             self._flush()
 
     def send(self, data: bytes, *, text: bool) -> asyncio.Future[None] | None:

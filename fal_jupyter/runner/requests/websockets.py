@@ -29,6 +29,7 @@ MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009
 CLOSING = 10.0  # seconds that the peer has to answer a close
 LEAVING = 2.0  # the same, when the runner is shutting down
 GOING_AWAY = 1012  # "service restart": the client should reconnect, to the new revision
+MOST_REASON = 123  # bytes of a close frame's reason
 
 
 class HandshakeState(StrEnum):
@@ -233,7 +234,7 @@ class WebSocketStream(Stream):
         self._before_answer()
         if self._protocol.state is State.OPEN:
             try:
-                self._protocol.send_close(code if code != CloseCode.NO_STATUS_RCVD else None, reason[:120])
+                self._protocol.send_close(code if code != CloseCode.NO_STATUS_RCVD else None, _short_reason(reason))
             except ProtocolError:  # a code that may not be sent (1006, one out of range)
                 self._protocol.send_close(1000)
             await self._transmit()
@@ -275,3 +276,8 @@ class WebSocketStream(Stream):
     def _put(self, data: bytes) -> None:
         self.credit -= len(data)
         self.channel.send(frames.encode(Kind.BODY, self.id, data))
+
+
+def _short_reason(reason: str) -> str:
+    """Return as much of a reason as a close frame holds, which counts bytes; half a character becomes "?"."""
+    return reason.encode("utf-8", "replace")[:MOST_REASON].decode("utf-8", "ignore")

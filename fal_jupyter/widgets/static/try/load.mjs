@@ -45,6 +45,8 @@ class LoadPanel {
 
     /** @type {AbortController | null} */
     this.going = null;
+    /** @type {{target: string, calls: number, atOnce: number} | null} the load that the user last said yes to */
+    this.agreed = null;
     this.calls = this.number("number of calls", 100, MOST.calls);
     this.atOnce = this.number("calls at a time", 8, MOST.at_once);
     this.question = h("div", null);
@@ -131,6 +133,10 @@ class LoadPanel {
     const problem = this.problem() || (what ? "" : "The form is not ready.");
     setText(this.state, problem);
     if (problem || !what || this.going) return;
+    if (this.isAgreed(what)) {
+      this.run(what);
+      return;
+    }
     this.asking = true;
     const title = `Make ${plural(Number(this.calls.value), "call")} of ${what.path}, ${count(Number(this.atOnce.value))} at a time?`;
     const sure = await this.confirmIn(this.question)(
@@ -139,7 +145,20 @@ class LoadPanel {
       "Start",
     );
     this.asking = false;
-    if (sure && !this.going) this.run(what);
+    if (!sure || this.going) return;
+    this.agreed = this.figuresOf(what);
+    this.run(what);
+  }
+
+  /** What a question asks for. @param {{path: string, method?: string}} what */
+  figuresOf({ path, method = "POST" }) {
+    return { target: `${method} ${path}`, calls: Number(this.calls.value), atOnce: Number(this.atOnce.value) };
+  }
+
+  /** True where the user has said yes to as much of the same endpoint. @param {{path: string, method?: string}} what */
+  isAgreed(what) {
+    const { target, calls, atOnce } = this.figuresOf(what);
+    return this.agreed?.target === target && calls <= this.agreed.calls && atOnce <= this.agreed.atOnce;
   }
 
   /** @param {{path: string, value: any, method?: string, query?: Record<string, any>, encoding?: string}} what */
