@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { isLive } from "../src/cards/card_data.ts";
+import { CARD_MIME, isLive } from "../src/cards/card_data.ts";
+import { otherMaker } from "../src/notebooks/notebook_panel.ts";
 import { chipLook, isAppCell, makeChip, updateChip } from "../src/cards/chip.ts";
 import { sourceHash } from "../src/cards/source.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
@@ -32,6 +33,24 @@ describe("app cells", () => {
     expect(isAppCell("%%time\n%%fal_app\nclass A: ...")).toBe(true);
     expect(isAppCell("# see %%fal_app")).toBe(false);
     expect(isAppCell("%%fal_apple")).toBe(false);
+  });
+});
+
+describe("the cell that made the app since", () => {
+  const cell = (alias, revision, executionCount, started = 1) => {
+    const data = { [CARD_MIME]: card({ alias, revision, gateway: { started } }) };
+    const outputs = { length: 1, get: () => ({ data }) };
+    return { model: { outputs, executionCount, sharedModel: { getSource: () => CELL } } };
+  };
+  it("is the one of the same notebook whose card has the newest revision", () => {
+    const app = madeApp("hello", { revision: 2, serving: 2 });
+    const first = cell("hello", 1, 1);
+    const found = (...others) =>
+      otherMaker({ panel: { content: { widgets: [first, ...others] } }, cell: first }, app, { started: 1 });
+    expect(found(cell("other", 2, 2), cell("hello", 2, 3))).toBe(3);
+    expect(found(cell("hello", 2, 3, 7))).toBe(0); // of an earlier gateway
+    expect(found(cell("hello", 1, 3), cell("other", 2, 2))).toBe(0);
+    expect(otherMaker({ panel: { content: { widgets: [first, cell("hello", 2, 3)] } }, cell: first })).toBe(0);
   });
 });
 
@@ -100,6 +119,7 @@ describe("the chip", () => {
     expect(words(CELL, card(), madeApp("hello", { state: "Zero" }))).toBe("r1 · scaled to zero");
     const later = madeApp("hello", { revision: 3, serving: 3, verdict: "rebuild", runners: [madeRunner("hello-9")] });
     expect(words(CELL, card(), later)).toBe("r3 is from elsewhere");
+    expect(words(CELL, card(), later, null, false, 0, 3)).toBe("r3 is by cell 3");
     expect(words(CELL, card(), { ...later, verdict: "restart" })).toBe("r3 · 1 ready");
     expect(words(CELL, card(), app, { started: 2 })).toBe("r1 is from elsewhere");
     expect(words(CELL, card(), app, { started: 1 })).toBe("r1 · 1 ready");

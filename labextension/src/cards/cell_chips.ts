@@ -2,7 +2,7 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 
 import { complain } from "../complain";
-import { cardOf, sourceOf, type Cell, type CellLocation } from "../notebooks/notebook_panel";
+import { cardOf, otherMaker, sourceOf, type Cell, type CellLocation } from "../notebooks/notebook_panel";
 import { gatewayNow } from "../shared/connection/store.mjs";
 import { ensureStyle } from "../shared/style/style.mjs";
 import type { AppState } from "../shared/types";
@@ -46,7 +46,8 @@ export class CellChips {
     const { view } = this.connection.host.store;
     const chip = present ?? makeChip(() => this.actionsOf(location));
     const [card, runs] = [cardOf(cell.model), cellRuns(cell.node)];
-    updateChip(chip, chipLook(source, card, this.appOf(cell), view.gateway, runs, gatewayNow(view)));
+    const other = otherMaker(location, this.appOf(cell), view.gateway);
+    updateChip(chip, chipLook(source, card, this.appOf(cell), view.gateway, runs, gatewayNow(view), other));
     if (!present) {
       ensureStyle(chip);
       cell.node.append(chip);

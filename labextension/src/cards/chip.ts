@@ -41,7 +41,7 @@ function isStale(card: CardData, app: AppState, gateway: GatewayState | null): b
 
 const NOT_RUNNING = { shape: "stopped", tone: "fj-pending", text: "not running" };
 
-/** What the chip of an app cell says. */
+/** What the chip of an app cell says; `otherCell` is the number of the notebook's cell that made the app since, or 0. */
 export function chipLook(
   source: string,
   card: CardData | null,
@@ -49,6 +49,7 @@ export function chipLook(
   gateway: GatewayState | null = null,
   runs = false,
   now = Date.now(),
+  otherCell = 0,
 ): ChipLook {
   if (!card) {
     return { ...NOT_RUNNING, title: "Run the cell to have its app" };
@@ -65,7 +66,7 @@ export function chipLook(
     return { ...NOT_RUNNING, title: "Its app was stopped, or its kernel is new: run the cell" };
   }
   const edited = sourceHash(source) !== card.source;
-  return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway));
+  return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway), otherCell);
 }
 
 /** The revision that answers calls. */
@@ -128,12 +129,16 @@ function notServingLook(app: AppState, edited: boolean, now: number): ChipLook |
 }
 
 /** What the chip says of an app whose newest revision serves. */
-function servingLook(app: AppState, edited: boolean, stale: boolean): ChipLook {
+function servingLook(app: AppState, edited: boolean, stale: boolean, otherCell: number): ChipLook {
   const serving = servingOf(app);
   const dashed = { shape: "edited", tone: "fj-setup fj-dashed" };
   if (edited) {
     const title = "The cell was edited since: run it to serve what it says";
     return { ...dashed, text: `${serving} serves · edited`, title };
+  }
+  if (stale && otherCell) {
+    const title = `Cell ${otherCell} made ${serving}: run this cell to serve what it says`;
+    return { ...dashed, text: `${serving} is by cell ${otherCell}`, title };
   }
   if (stale) {
     const title = `Another cell or kernel made ${serving}: run this cell to serve what it says`;

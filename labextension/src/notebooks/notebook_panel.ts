@@ -10,7 +10,7 @@ import { CARD_MIME } from "../cards/card_data";
 import { isAppCell } from "../cards/chip";
 import type { Outputs as KeptOutputs } from "../cards/kept_card";
 import type { OutputList, SavedContext } from "../cards/saving";
-import type { CardData } from "../shared/types";
+import type { AppState, CardData, GatewayState } from "../shared/types";
 import type { SessionContext } from "./kernel";
 
 type Outputs = OutputList & KeptOutputs;
@@ -20,6 +20,8 @@ export interface CellModel {
   sharedModel: { getSource(): string; setSource(text: string): void };
   contentChanged: ISignal<unknown, unknown>;
   outputs?: Outputs;
+  /** The number before the cell; null until it has been run. */
+  executionCount?: number | null;
 }
 interface Editor {
   setCursorPosition(position: { line: number; column: number }): void;
@@ -73,4 +75,14 @@ export function sourceOf(cell: Cell): string {
 export function makesApp(cell: Cell, alias: string): boolean {
   const card = cardOf(cell.model);
   return card?.alias === alias && (card.source !== "" || isAppCell(sourceOf(cell)));
+}
+
+/** The number of the other cell of the same notebook that made the app's newest revision; 0 where none is known. */
+export function otherMaker({ panel, cell }: CellLocation, app?: AppState, gateway?: GatewayState | null): number {
+  const made = (other: Cell) => {
+    const card = cardOf(other.model);
+    const isOfGateway = !gateway || card?.gateway?.started === gateway.started;
+    return other !== cell && app && makesApp(other, app.alias) && isOfGateway && card?.revision === app.revision;
+  };
+  return panel.content.widgets.find(made)?.model.executionCount ?? 0;
 }
