@@ -13,8 +13,8 @@ from tests.support.examples import load_profile
 
 sys.dont_write_bytecode = False  # the assertions of 200 modules are rewritten once, not by each worker of each run
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
-# Tests that share a Jupyter server. Browser tests have two, since the whole run would wait for the worker of one.
-SHARED = (re.compile(r"tests/browser/test_[a-c]"), re.compile(r"tests/browser/"), re.compile(r"tests/server/"))
+# Tests that share a Jupyter server.
+SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"))
 load_profile()
 
 

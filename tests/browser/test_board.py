@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
@@ -64,6 +65,7 @@ def apart(one: Locator, two: Locator) -> bool:
     )
 
 
+@pytest.mark.long  # test_lab.py has dashboard, inspector and sidebar, labextension/test/board.test.mjs CSV and dragging
 def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     page = lab.page
     page.set_viewport_size({"width": 1440, "height": 1000})

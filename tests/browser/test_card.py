@@ -214,6 +214,7 @@ def restarted(lab: Front) -> None:
     )
 
 
+@pytest.mark.long  # the first test has "Run its cell", in labextension/test notebooks.test.mjs has cells that fail, keys.test.mjs magics that are unknown
 @pytest.mark.timeout(300)
 def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
     page, name = lab.page, "again.ipynb"

@@ -106,6 +106,7 @@ def walk(card: Locator, told: dict[str, str]) -> None:
         expect(card.locator(f'[data-panel="{name}"]')).to_contain_text(told[name])
 
 
+@pytest.mark.long  # test_card.py has the states of an app's life, labextension/test/card_states.test.mjs each of them
 @pytest.mark.timeout(300)
 def test_no_state_shifts_the_page_below_the_card_and_each_tab_has_its_title(lab: Front, tmp_path: Path) -> None:
     page, gate = lab.page, tmp_path / "gate"

@@ -51,8 +51,17 @@ def client_of() -> Iterator[Callable[[str, str | None], fal_client.SyncClient]]:
             client._client.close()
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _modules_set_aside() -> Iterator[None]:
+    """What all tests have imported is not looked through again by each collection below: that took a tenth of a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
+def _forgotten(_modules_set_aside: None) -> Iterator[None]:
     """fal_client never closes a connection: what a test left is collected with it, not while another one runs."""
     yield
     with warnings.catch_warnings():
