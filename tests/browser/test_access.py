@@ -1,4 +1,4 @@
-"""Accessibility of every surface: axe-core over each of them in both themes (Dark, and what is seen less, are long tests), keys, Escape and focus in both, less motion
+"""Accessibility of every surface: axe-core over each of them in both themes (Dark, and all but the cards, are long tests), keys, Escape and focus in both, less motion
 where that is asked for."""
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def complaints(page: Page, where: str, selector: str = ".fj") -> list[str]:
     if not page.evaluate("() => 'axe' in window"):
         assert AXE.is_file(), "axe-core is not here; type: make setup"
         page.add_script_tag(path=AXE)
-        # JupyterLab's body has no height and cuts what overflows, so axe-core would take all that is in it for hidden
-        page.evaluate("() => { document.body.style.height = '100vh'; }")
+    # JupyterLab's body has no height and cuts what overflows, so axe-core would take all that is in it for hidden
+    page.evaluate("() => { document.body.style.height = '100vh'; }")
     found: list[dict[str, Any]] = page.evaluate(
         "async selector => { const all = [...document.querySelectorAll(selector)].filter(one => one.checkVisibility());"
         " if (!all.length) return [{id: 'nothing', help: 'there is no ' + selector, nodes: []}];"
@@ -114,7 +114,7 @@ def set_theme(lab: Front, name: str) -> None:
     ("theme", "rare"),
     [
         pytest.param("Light", False, id="Light"),
-        pytest.param("Light", True, id="Light, what is seen less", marks=pytest.mark.long),
+        pytest.param("Light", True, id="Light, all of it", marks=pytest.mark.long),
         pytest.param("Dark", True, id="Dark", marks=pytest.mark.long),
     ],
 )
@@ -158,16 +158,28 @@ def test_axe_finds_nothing_on_any_surface(lab: Front, theme: str, rare: bool) ->
     found = [one for one in found if one not in caught]
     page.evaluate("() => document.querySelector('.fj-probe').remove()")
     page.set_viewport_size(VIEWPORT)
+    if rare:
+        look_at_the_rest(lab, long, look)
+    page.evaluate("() => document.body.style.removeProperty('height')")
+    assert found == [], "\n".join(found)
+
+
+def look_at_the_rest(lab: Front, long: bool, look: Callable[..., None]) -> None:
+    """Look at all but the cards of apps that run: inspector, menu, sidebar, dashboard, ledger, an app that is stopped, a saved card.
+
+    With *long*, also at each tab of the saved card, and at the whole page.
+    """
+    page = lab.page
+    studio = page.locator(".fj-card").first
     requests = tab(studio, "requests")
     requests.locator("tr[data-request]").first.click()
     expect(requests.locator(".fj-inspector")).to_be_visible()
-    if rare:
-        look("inspector", ".fj-inspector")
-        studio.get_by_label("More actions").click()
-        expect(page.locator('.fj [role="menu"]')).to_be_visible()
-        look("menu of a card", '.fj [role="menu"]')
-        page.keyboard.press("Escape")
-        expect(studio.get_by_label("More actions")).to_be_focused()
+    look("inspector", ".fj-inspector")
+    studio.get_by_label("More actions").click()
+    expect(page.locator('.fj [role="menu"]')).to_be_visible()
+    look("menu of a card", '.fj [role="menu"]')
+    page.keyboard.press("Escape")
+    expect(studio.get_by_label("More actions")).to_be_focused()
     sidebar = open_sidebar(lab)
     expect(sidebar.get_by_role("treeitem").first).to_be_visible()
     lab.command("fal-jupyter:open-dashboard")
@@ -176,16 +188,6 @@ def test_axe_finds_nothing_on_any_surface(lab: Front, theme: str, rare: bool) ->
     board.locator("tr[data-request]").first.click()
     expect(board.locator(".fj-inspector")).to_be_visible()
     look("sidebar, dashboard and its drawer")  # and all else of ours that is seen
-    if rare:
-        look_at_the_rest(lab, long, look)
-    page.evaluate("() => document.body.style.removeProperty('height')")
-    assert found == [], "\n".join(found)
-
-
-def look_at_the_rest(lab: Front, long: bool, look: Callable[..., None]) -> None:
-    """The ledger, an app that is stopped, and a saved card; with *long* each of its tabs, and the whole page."""
-    page = lab.page
-    studio = page.locator(".fj-card").first
     lab.command("fal-jupyter:open-ledger")
     expect(page.locator(".fj-ledger, .fj-panel", has_text="emory").last).to_be_visible()
     look("ledger", ".fj-ledger")
