@@ -73,7 +73,7 @@ def gateway_of(state: Path, former: int = 0) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize("turns", [2, pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.parametrize("turns", [1, pytest.param(8, marks=pytest.mark.long)])
 def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path, turns: int) -> None:
     chance = random.Random(14)
     targets = [written(tmp_path, "First"), written(tmp_path, "Second")]
@@ -254,6 +254,7 @@ def test_requests_around_the_end_of_a_gateway(tmp_path: Path) -> None:
             assert asked[-1] == "hi 1"
 
 
+@pytest.mark.long  # test_kill_matrix.py has a notebook whose gateway was killed and that publishes its app again
 def test_a_new_gateway_gets_what_served_and_not_what_failed(tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
@@ -298,12 +299,10 @@ async def streamed():
 
 
 # each asks a gateway that has just been killed
-QUESTIONS = [
-    "Again.submit.hi().get()",
+QUESTIONS = ["Again.submit.hi().get()"]
+MORE_QUESTIONS = [
     "await fal_jupyter.app(Again).aio.hi()",
     "talked()",
-]
-MORE_QUESTIONS = [
     "Again.hi()",
     "list(Again.stream.hi())",
     "await streamed()",

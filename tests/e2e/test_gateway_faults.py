@@ -135,6 +135,7 @@ def test_a_stopped_gateway_does_not_count_its_suspension_against_time_limits(
     assert steady.request("/").json == pid
 
 
+@pytest.mark.long  # test_kill_matrix.py kills a gateway in a request
 def test_a_gateway_killed_under_load_leaves_nothing_and_every_caller_gets_an_error(state: Path, file: str) -> None:
     app = Served(state, f"{file}::Steady")
     outcomes: Counter[str] = Counter()
@@ -420,6 +421,7 @@ def test_a_gateway_whose_place_was_taken_meanwhile_ends_and_its_owner_goes_to_th
         assert {r["class_name"] for r in json.loads(command(state, "apps", "--json").stdout)} == {"Steady", "Other"}
 
 
+@pytest.mark.long  # the tests above remove the directory of a gateway that is used
 def test_an_unused_gateway_ends_with_its_directory(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter").ok()

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.kernel import kernel
 from tests.support.state import processes_of, wait_for_end
 
@@ -60,6 +62,7 @@ def test_calls_after_the_gateway_closed_the_idle_connections(state: Path, tmp_pa
 CELL = "%%fal_app --quiet\nclass Two(fal.App):\n    @fal.endpoint('/')\n    def two(self) -> int:\n        return 2"
 
 
+@pytest.mark.long  # test_kill_matrix.py has a restart that succeeds at once
 def test_apps_are_published_again_although_the_first_restart_of_the_gateway_failed(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter").ok()
@@ -78,6 +81,7 @@ def test_apps_are_published_again_although_the_first_restart_of_the_gateway_fail
         assert "published again" in again.text
 
 
+@pytest.mark.long  # a rare moment: test_gateway_faults.py removes the whole directory
 def test_a_call_right_after_the_state_directory_vanished_waits_for_the_socket(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os").ok()

@@ -42,8 +42,8 @@ class Sleeper(fal.App):
 """
 
 
-def each_way(usually: Mapping[Any, bool], name: Callable[[Any], str]) -> list[ParameterSet]:
-    """Each way with and without a request under way; one of the two is for `make test`, the other for `make test-long`."""
+def each_way(usually: Mapping[Any, bool | None], name: Callable[[Any], str]) -> list[ParameterSet]:
+    """Each way with and without a request under way; the usual one of the two (if any) is for `make test`, the other for `make test-long`."""
     return [
         pytest.param(
             way, busy, id=f"{name(way)}-{'in a request' if busy else 'idle'}",
@@ -139,7 +139,7 @@ def test_a_killed_template_takes_its_runners_along_and_the_next_call_is_served(
 
 @pytest.mark.parametrize(
     ("number", "busy"),
-    each_way({signal.SIGKILL: True, signal.SIGTERM: False, signal.SIGINT: True}, name=lambda number: number.name),
+    each_way({signal.SIGKILL: True, signal.SIGTERM: None, signal.SIGINT: True}, name=lambda number: number.name),
 )
 def test_an_ended_serve_leaves_nothing(state: Path, app_file: str, number: signal.Signals, busy: bool) -> None:
     app = Served(state, app_file)
@@ -194,7 +194,7 @@ CELL = "%%fal_app\n" + APP.replace("keep_alive = 300", "")
 
 
 @pytest.mark.parametrize(
-    ("way", "busy"), each_way({"SIGKILL": True, "SIGTERM": False, "restart": True, "shutdown": False}, name=str)
+    ("way", "busy"), each_way({"SIGKILL": True, "SIGTERM": None, "restart": True, "shutdown": False}, name=str)
 )
 def test_a_kernel_that_ends_takes_its_runners_along(kept_state: Path, tmp_path: Path, way: str, busy: bool) -> None:
     state = kept_state

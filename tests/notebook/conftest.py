@@ -1,18 +1,35 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.kernel import Kernel, kernel
+from tests.support.serve import apps, doctor
 from tests.support.state import state_directory
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
+@pytest.fixture(scope="session")
+def one_state() -> Iterator[Path]:
+    """A state directory for all of these files: its gateway and its template start once."""
     with state_directory() as path:
         yield path
+
+
+@pytest.fixture(scope="module")
+def state(one_state: Path) -> Iterator[Path]:
+    """The state directory for the tests of a file, which must leave neither apps nor processes to the next file."""
+    yield one_state
+    deadline = time.monotonic() + 15
+    while True:
+        processes = doctor(one_state)["processes"]
+        left = [process for process in processes if process["role"] not in {"gateway", "template"}] + apps(one_state)
+        if not left:
+            return
+        assert time.monotonic() < deadline, f"left behind for the next file: {left}"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

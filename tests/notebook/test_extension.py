@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.kernel import Kernel, kernel
-from tests.support.state import processes_of
+from tests.support.state import processes_of, state_directory
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A state directory of its own: that of the other files may have a gateway."""
+    with state_directory() as path:
+        yield path
 
 
 def complete(notebook: Kernel, code: str, cursor: int | None = None) -> list[str]:

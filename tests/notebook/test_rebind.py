@@ -30,7 +30,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("why", REFUSED)
+RARE = {"files", "option", "machine"}  # refused at the same moment as a requirement
+
+
+@pytest.mark.parametrize("why", [pytest.param(why, marks=pytest.mark.long if why in RARE else ()) for why in REFUSED])
 def test_what_serves_is_still_reached_after_a_refusal(notebook: Kernel, state: Path, why: str) -> None:
     name = "Keep" + why.title()
     notebook.run(cell(name, "one")).ok()

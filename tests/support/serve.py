@@ -106,6 +106,12 @@ def runners(state: Path) -> list[dict[str, Any]]:
     return found
 
 
+def apps(state: Path) -> list[dict[str, Any]]:
+    """Every app, as ``fal-jupyter apps`` lists them."""
+    found: list[dict[str, Any]] = _listing(state, "apps")
+    return found
+
+
 def doctor(state: Path) -> dict[str, Any]:
     """The gateway and every process of ours, as ``fal-jupyter doctor`` lists them."""
     found: dict[str, Any] = _listing(state, "doctor")
