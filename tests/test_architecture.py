@@ -160,8 +160,8 @@ def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
     return found
 
 
-def room_of(module: str) -> str:
-    """The folder of a module; one that stands directly in a package that has folders is a room by itself."""
+def folder_of(module: str) -> str:
+    """The folder of a module; one that stands directly in a package that has folders counts as a folder by itself."""
     parts = module.split(".")
     return ".".join(parts[:3]) if len(parts) > 3 else module
 
@@ -202,11 +202,13 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert circles(edges()) == []
 
 
-def test_no_room_imports_itself_in_a_circle() -> None:
-    rooms: dict[str, set[str]] = {}
+def test_no_folder_imports_itself_in_a_circle() -> None:
+    folders: dict[str, set[str]] = {}
     for name, targets in edges().items():
-        rooms.setdefault(room_of(name), set()).update(room_of(t) for t in targets if room_of(t) != room_of(name))
-    assert circles(rooms) == []
+        folders.setdefault(folder_of(name), set()).update(
+            folder_of(t) for t in targets if folder_of(t) != folder_of(name)
+        )
+    assert circles(folders) == []
 
 
 def test_imports_in_functions_have_a_comment_about_start_up() -> None:
