@@ -43,13 +43,15 @@ class Served:
     def __init__(self, state: Path, target: str, *options: str, env: Env = None, prefix: Sequence[str] = ()) -> None:
         self.state = state
         given = {**os.environ, "FAL_JUPYTER_STATE": str(state), "PYTHONUNBUFFERED": "1", **(env or {})}
-        self.process = subprocess.Popen(
-            [*prefix, *COMMAND, "serve", target, "--json", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={name: value for name, value in given.items() if value is not None},
-        )
+        variables = {name: value for name, value in given.items() if value is not None}
+        words = ["serve", target, "--json", *options]
+        self.process: subprocess.Popen[str] | command_server.Forked
+        if prefix or COMMAND[0] != sys.executable or not command_server.server().heeds(variables):
+            self.process = subprocess.Popen(
+                [*prefix, *COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables
+            )
+        else:  # a fork of a process that has imported what it needs
+            self.process = command_server.server().start(words, variables, Path.cwd())
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         fcntl.fcntl(self.process.stderr, fcntl.F_SETPIPE_SZ, 1 << 20)  # not read while waiting for the first line
@@ -87,7 +89,7 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(number)
         out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, out, err
+        return self.process.wait(), out, err
 
 
 @contextmanager
