@@ -3,7 +3,7 @@
  * its end.
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { cardPanel, frontTab } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { takenOverBy } from "../../fal_jupyter/widgets/static/card/card_states.mjs";
 import { keepingLast } from "../../fal_jupyter/widgets/static/connection/kept_host.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
@@ -320,6 +320,43 @@ test("an app whose name another notebook took over is said to be that one's", ()
   expect(takenOverBy(CARD, app({ owner_pid: 2 }))).toBe("");
   expect(by(2, "")).toBe("");
   expect(takenOverBy({ picture: { app: app({ owner_name: "" }) } }, app({ owner_pid: 2 }), "one.ipynb")).toBe("");
+});
+
+test("the card of an app that another notebook took over is grey, and asks by its name before it acts on it", async () => {
+  const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "made.ipynb" }) } };
+  const long = "a-notebook-with-a-very-long-name-of-its-own.ipynb";
+  const now = app({ owner_pid: 2, owner_name: long, class_name: "Other" });
+  const host = drawn(madeLine({ apps: [now] }), card);
+  await until(() => root.querySelector(".fj-head-state").textContent);
+  const head = root.querySelector(".fj-head-state");
+  expect(head.textContent).toBe("Taken over by a-notebook-w…s-own.ipynb");
+  expect(head.querySelector(`[title="${long}"]`)).not.toBeNull();
+  expect([head.querySelector(".fj-pending") !== null, head.querySelector(".fj-ok")]).toEqual([true, null]);
+  expect(root.querySelector(".fj-card-notice").textContent).toContain("calls and changes from here go to that one");
+  const acts = () => host.asked.filter(([method]) => method !== "GET");
+  for (const [label, word] of [
+    ["Restart the runners, one after another", "Restart"],
+    ["Stop the app", "Stop"],
+  ]) {
+    root.querySelector(`[aria-label="${label}"]`).click();
+    const question = await until(() => root.querySelector('[role="alertdialog"]'));
+    expect(question.getAttribute("aria-label")).toBe(`${word} hello of ${long}?`);
+    named("Cancel").click();
+    await until(() => !root.querySelector('[role="alertdialog"]'));
+  }
+  expect(acts()).toEqual([]);
+  root.querySelector('[aria-label="Restart the runners, one after another"]').click();
+  (await until(() => named("Restart"))).click();
+  await until(() => acts().length);
+});
+
+test("a card opens with the tab that was in front when its notebook was saved", async () => {
+  drawn(madeLine({ apps: [app()] }), { ...CARD, tab: "", front: "config" });
+  await until(() => root.querySelector('[data-option="keep_alive"]'));
+  expect(root.querySelector('[data-tab="config"]').getAttribute("aria-selected")).toBe("true");
+  expect(frontTab({ ...CARD, tab: "" })).toBe(undefined); // nobody brought one to the front
+  root.querySelector('[data-tab="logs"]').click();
+  expect(frontTab({ ...CARD, tab: "" })).toBe("logs");
 });
 
 test("a notebook that was renamed and has a new kernel took nothing over; where no host knows it, another class did", () => {

@@ -60,6 +60,10 @@ describe("the chip", () => {
     expect(words(CELL, null, undefined)).toBe("not running");
     expect(words(CELL, card(), undefined)).toBe("not running");
     expect(words(CELL, card(), app)).toBe("r1 · 1 ready");
+    expect(chipLook(CELL, card(), app, null, false, 0, 0, "two.ipynb")).toMatchObject({
+      text: "taken over by two.ipynb",
+      tone: "fj-pending",
+    });
     expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves · edited");
     expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
     expect(

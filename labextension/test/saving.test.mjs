@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { markEnded, refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
 import { createStore } from "../src/shared/connection/store.mjs";
-import { madeApp, madeLine, madeRequest } from "./made.mjs";
+import { cardPanel } from "../src/shared/card/card.mjs";
+import { CARD, madeApp, madeHost, madeLine, madeRequest } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
 const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
@@ -133,6 +134,34 @@ describe("saving a notebook", () => {
     const served = listOf(bundle("card"));
     markEnded([served], { ended: [madeApp("hello", { state: "Stopped", owner_kind: "program" })] }, 9);
     expect(served.all[0].data["text/plain"]).toContain("Stopped: its program had ended when this was saved");
+  });
+
+  it("writes the tab that was brought to the front of a card, also into a fresh output, and nothing twice", async () => {
+    const card = { ...CARD, tab: "" };
+    const [root, stop] = [document.createElement("div"), new AbortController()];
+    cardPanel(root, madeHost(madeLine({ apps: [madeApp("hello")] })), card, stop.signal);
+    const outputs = listOf(bundle("old", card), bundle("other", { alias: "other" }));
+    const sets = [];
+    const { set } = outputs;
+    outputs.set = (at, value) => (sets.push(at), set(at, value));
+    const context = contextOf([bundle("new", { ...card, picture: { app: called(1) } })]);
+    let view = VIEW;
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => view,
+    );
+    await context.save();
+    expect(sets).toEqual([]);
+    root.querySelector('[data-tab="config"]').click();
+    await context.save();
+    await context.save();
+    expect([sets, outputs.all.map((one) => one.data[MIME].front)]).toEqual([[0], ["config", undefined]]);
+    view = { ...VIEW, apps: [called(1)] };
+    outputs.all[0].data[MIME].picture = { app: called(0) };
+    await context.save();
+    expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].front]).toEqual(["new", "config"]);
+    stop.abort();
   });
 
   it("saves what there is where the kernel answers with an error", async () => {

@@ -269,6 +269,8 @@ export interface CardData {
   version: number;
   panel: string;
   tab: string;
+  /** the tab that was in front when the notebook was saved */
+  front?: string;
   alias: string;
   app: string;
   class_name: string;

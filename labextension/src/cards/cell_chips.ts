@@ -3,6 +3,7 @@ import type { JupyterFrontEnd } from "@jupyterlab/application";
 
 import { complain } from "../complain";
 import { cardOf, otherMaker, sourceOf, type Cell, type CellLocation } from "../notebooks/notebook_panel";
+import { takenOverBy } from "../shared/card/card_states.mjs";
 import { gatewayNow } from "../shared/connection/store.mjs";
 import { ensureStyle } from "../shared/style/style.mjs";
 import type { AppState } from "../shared/types";
@@ -46,8 +47,9 @@ export class CellChips {
     const { view } = this.connection.host.store;
     const chip = present ?? makeChip(() => this.actionsOf(location));
     const [card, runs] = [cardOf(cell.model), cellRuns(cell.node)];
-    const other = otherMaker(location, this.appOf(cell), view.gateway);
-    updateChip(chip, chipLook(source, card, this.appOf(cell), view.gateway, runs, gatewayNow(view), other));
+    const app = this.appOf(cell);
+    const [maker, owner] = [otherMaker(location, app, view.gateway), this.otherOf(location)];
+    updateChip(chip, chipLook(source, card, app, view.gateway, runs, gatewayNow(view), maker, owner));
     if (!present) {
       ensureStyle(chip);
       cell.node.append(chip);
@@ -60,10 +62,19 @@ export class CellChips {
     return card ? this.connection.host.store.view.apps.find((one) => one.alias === card.alias) : undefined;
   }
 
-  /** What the chip's menu offers: running the cell always, the rest where the app and the command are there. */
+  /** The notebook that took the cell's app over, "" where none did. */
+  private otherOf({ cell, panel }: CellLocation): string {
+    const [card, app] = [cardOf(cell.model), this.appOf(cell)];
+    return card && app ? takenOverBy(card, app, panel.title.label) : "";
+  }
+
+  /**
+   * What the chip's menu offers: running the cell always, the rest where the app and the command are there and the app is
+   * this notebook's.
+   */
   private actionsOf(location: CellLocation): ChipAction[] {
     const run = () => void this.notebooks.run(location).catch(complain);
-    const app = this.appOf(location.cell);
+    const app = this.otherOf(location) ? undefined : this.appOf(location.cell);
     const ofApp = app && { alias: app.alias };
     const { commands } = this.app;
     const command = (shape: string, word: string, id: string, args = {}): ChipAction[] =>

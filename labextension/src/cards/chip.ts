@@ -3,6 +3,7 @@ import { newestFailed, setupPassed, startingRunner } from "../shared/card/card_s
 import { h, replace } from "../shared/elements/dom.mjs";
 import { glyph } from "../shared/elements/glyphs.mjs";
 import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
+import { shortName } from "../shared/text/plain.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
 import { sourceHash } from "./source";
 
@@ -50,6 +51,7 @@ export function chipLook(
   runs = false,
   now = Date.now(),
   otherCell = 0,
+  owner = "",
 ): ChipLook {
   if (!card) {
     return { ...NOT_RUNNING, title: "Run the cell to have its app" };
@@ -64,6 +66,10 @@ export function chipLook(
   }
   if (!app) {
     return { ...NOT_RUNNING, title: "Its app was stopped, or its kernel is new: run the cell" };
+  }
+  if (owner) {
+    const title = `The app is of ${owner} now. To have it back, add --take-over to this cell and run it`;
+    return { shape: "stopped", tone: "fj-pending", text: `taken over by ${shortName(owner, 24).textContent}`, title };
   }
   const edited = sourceHash(source) !== card.source;
   return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway), otherCell);

@@ -3,6 +3,7 @@
  * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
  * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
+import { frontTab } from "../shared/card/card.mjs";
 import { ownerWords } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
@@ -144,6 +145,19 @@ export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>
   }
 }
 
+/** Write the tab that is in front of each card: the notebook opens with it. */
+export function markFronts(all: OutputList[]): void {
+  for (const outputs of all) {
+    for (const { at, card } of cardsOf(outputs)) {
+      const front = frontTab(card);
+      if (front && front !== card.front) {
+        const output = outputs.get(at);
+        outputs.set(at, { ...output.toJSON(), data: { ...output.data, [CARD_MIME]: { ...card, front } } });
+      }
+    }
+  }
+}
+
 /** Let a notebook's outputs be fresh whenever it is saved. */
 export function refreshBeforeSave(context: SavedContext, outputsOf: () => OutputList[], view: () => View): void {
   const refresh = async () => {
@@ -154,10 +168,12 @@ export function refreshBeforeSave(context: SavedContext, outputsOf: () => Output
     }
     markEnded(outputsOf(), view(), Date.now());
   };
+  const mark = () => markFronts(outputsOf());
   for (const name of ["save", "saveAs"] as const) {
     const save = context[name].bind(context);
     context[name] = async (...args) => {
       await refresh().catch((error) => console.warn("fal_jupyter: the cards are saved as they were", error));
+      mark();
       return save(...args);
     };
   }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The card under an app's cell: its state, and everything that can be done with it, in tabs. */
 import { button, h, replace, scheduler, tabList, update } from "../elements/dom.mjs";
-import { appLook, appMark, cardStates, isBuilding, newestFailed } from "./card_states.mjs";
+import { appLook, appMark, cardStates, isBuilding, newestFailed, takenMark, takenOverBy } from "./card_states.mjs";
 import { configPanel } from "../scaling/config.mjs";
 import { count, duration } from "../text/format.mjs";
 import { galleryPanel } from "../outputs/gallery.mjs";
@@ -77,13 +77,19 @@ export function runnerWords(app) {
  * @param {string} alias
  * @param {"start" | "stop" | "restart" | "unload"} action
  * @param {Confirm} [confirm] asks before a stop; the host's own question where it is left out
+ * @param {string} [other] the notebook whose app it is now, where that is not the one that acts: then all is asked before
  */
-export async function actOnApp(host, alias, action, confirm = host.confirm) {
+export async function actOnApp(host, alias, action, confirm = host.confirm, other = "") {
   const path = `apps/${encodeURIComponent(alias)}`;
+  const word = action[0].toUpperCase() + action.slice(1);
+  if (other && action !== "stop" && confirm) {
+    const sure = await confirm(`${word} ${alias} of ${other}?`, `The app is of ${other} now.`, word);
+    if (!sure) return;
+  }
   if (action === "stop") {
     const sure = confirm
       ? await confirm(
-          `Stop ${alias}?`,
+          other ? `Stop ${alias} of ${other}?` : `Stop ${alias}?`,
           "Its runners end, and calls of it are refused until it is started again.",
           "Stop",
         )
@@ -135,6 +141,15 @@ export function askWithin(place) {
  * @type {Map<string, {tab: string, height: number}>}
  */
 const heights = new Map();
+
+/** The tabs that were brought to the front in this page, by card. @type {Map<string, string>} */
+const fronts = new Map();
+
+/** @param {import("../types.d.ts").CardData} card */
+const frontKey = ({ app, alias, source, tab }) => [app, alias, source, tab].join("\n");
+
+/** The tab that was brought to the front of a card in this page. @param {import("../types.d.ts").CardData} card */
+export const frontTab = (card) => fronts.get(frontKey(card));
 
 const ROOM = { least: 208, most: 560, beside: 116, row: 34, line: 18, characters: 64 };
 
@@ -208,7 +223,7 @@ class CardPanel {
     ensureStyle(root);
     this.alias = this.card.alias;
     this.kept = keepingLast(this.host, this.card, this.signal);
-    this.tab = firstTab(this.card.tab, this.host.kind);
+    this.tab = firstTab(this.card.front || this.card.tab, this.host.kind);
     this.states = cardStates(
       this.host,
       this.card,
@@ -307,6 +322,7 @@ class CardPanel {
       this.tabs.panel.append(place);
     }
     place.hidden = false;
+    if (this.tab !== name) fronts.set(frontKey(this.card), name);
     this.tab = name;
     this.stand();
     this.draw();
@@ -333,11 +349,17 @@ class CardPanel {
     return this.host.store.view.apps.find((one) => one.alias === this.alias);
   }
 
+  /** The notebook that took the app over, "" where none did. */
+  other() {
+    const now = this.app();
+    return now ? takenOverBy(this.card, now, this.host.notebookName?.()) : "";
+  }
+
   act(/** @type {"start" | "stop" | "restart" | "unload"} */ action) {
     return async () => {
       replace(this.message);
       try {
-        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.message));
+        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.message), this.other());
       } catch (error) {
         replace(
           this.message,
@@ -480,7 +502,9 @@ class CardPanel {
     const builds = !now && isBuilding(this.card, this.host);
     const gone = !now && !builds && view.link === "live";
     this.hold(`${view.link} ${now?.state} ${builds}`);
+    const other = view.link === "live" ? this.other() : "";
     if (view.link === "saved" && state) update(this.headState, greyMark(state));
+    else if (other) update(this.headState, takenMark(other));
     else if (!now && this.card.build && !this.card.build.took)
       update(this.headState, stateMark(builds ? "Starting" : this.card.build.error ? "Failing" : "Stopped"));
     else if (now && view.link !== "off" && newestFailed(now) && now.state === "Ready")

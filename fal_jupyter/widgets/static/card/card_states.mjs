@@ -10,7 +10,7 @@ import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { gatewayNow } from "../connection/store.mjs";
 import { hasFailed } from "../elements/phases.mjs";
-import { plainText } from "../text/plain.mjs";
+import { plainText, shortName } from "../text/plain.mjs";
 
 /** @typedef {import("../types.d.ts").AppState} AppState */
 /** @typedef {import("../types.d.ts").View} View */
@@ -72,6 +72,12 @@ export function appMark(app, before = "") {
     glyph(look.shape, look.tone),
     h("span", null, before + look.word),
   );
+}
+
+/** The head's state of a card whose app is of another notebook now. @param {string} name */
+export function takenMark(name) {
+  const words = h("span", null, "Taken over by ", shortName(name, 24));
+  return h("span", { class: "fj-state fj-pending" }, glyph("stopped", "fj-pending"), words);
 }
 
 /**
@@ -250,8 +256,8 @@ class CardStates {
       return this.banner(
         "fj-warn",
         glyph("warning", "fj-setup"),
-        h("strong", null, `This app is of ${plainText(other)} now`),
-        `, which took its name over: calls from here go to that one. To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
+        h("strong", null, "This app is of ", shortName(other), " now"),
+        `, which took its name over: calls and changes from here go to that one. To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
       );
     if (now.state === "Stopped")
       return this.banner(
@@ -346,7 +352,14 @@ class CardStates {
         "fj-quiet",
         null,
         "No call yet. Press Run, or call ",
-        h("span", { class: "fj-mono" }, `${now.class_name}.${now.endpoints[0]?.name ?? "call"}(…)`),
+        h(
+          "span",
+          { class: "fj-mono" },
+          shortName(now.class_name),
+          ".",
+          shortName(now.endpoints[0]?.name ?? "call"),
+          "(…)",
+        ),
         " in a cell.",
       );
     return this.banner(

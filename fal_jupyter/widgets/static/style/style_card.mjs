@@ -35,23 +35,22 @@ export const CARD_STYLE = `
   }
 }
 .fj .fj-card-notice {
-  height: 37px;
-  border-bottom: 1px solid var(--fj-border);
-  overflow: hidden auto;
-  scrollbar-width: thin;
-}
-.fj.fj-past .fj-card-notice {
-  height: auto;
+  display: grid;
+  grid-template-columns: minmax(0, 1fr);
   min-height: 37px;
+  border-bottom: 1px solid var(--fj-border);
+}
+.fj .fj-card-sentence {
+  overflow-wrap: anywhere;
 }
 @container fj (max-width: 960px) {
   .fj .fj-card-notice {
-    height: 55px;
+    min-height: 55px;
   }
 }
 @container fj (max-width: 560px) {
   .fj .fj-card-notice {
-    height: 73px;
+    min-height: 73px;
   }
 }
 .fj .fj-card-body {
@@ -145,7 +144,6 @@ export const CARD_STYLE = `
 }
 .fj .fj-card-notice > .fj-banner,
 .fj .fj-card-notice > .fj-empty {
-  min-height: 100%;
   padding-top: 8px;
   padding-bottom: 8px;
   margin: 0;

@@ -316,6 +316,14 @@ html[theme="light"] .fj,
 .fj .fj-config > .fj-field {
   flex-direction: row;
   align-content: center;
+  row-gap: 0;
+  padding-block: 0; /* what is wrong fits below the box */
+}
+.fj .fj-config > * {
+  min-height: 45px;
+}
+.fj .fj-config > .fj-group {
+  min-height: 0;
 }
 .fj .fj-config > .fj-config-head {
   min-height: 26px;
@@ -324,18 +332,26 @@ html[theme="light"] .fj,
 .fj .fj-config label {
   overflow-wrap: anywhere;
 }
-.fj .fj-config .fj-config-note {
-  display: block;
-  align-self: stretch;
-  padding-top: 9px;
+/* two lines fit: a changed value, with its buttons, makes no row higher */
+.fj .fj-config > .fj-config-note {
+  flex-flow: row wrap;
+  align-items: center;
+  align-content: center;
+  justify-content: flex-start;
+  gap: 0 4px;
+  padding-block: 4px;
+  line-height: 18px;
+}
+.fj .fj-config > .fj-config-note > .fj-chip,
+.fj .fj-config > .fj-config-note > .fj-choice {
+  height: 18px;
+  line-height: 16px;
 }
 .fj .fj-config .fj-edited:has(label) {
   box-shadow: inset 3px 0 0 var(--fj-brand);
 }
 .fj .fj-config .fj-config-note .fj-icon-button {
-  vertical-align: middle;
-  margin-left: 4px;
-  height: 20px;
+  height: 18px;
 }
 .fj .fj-slider {
   position: relative;

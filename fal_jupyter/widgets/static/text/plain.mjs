@@ -27,6 +27,16 @@ export function withoutControls(text) {
     .replace(/[\u0080-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\u2423");
 }
 
+const NAME_LENGTH = 32;
+
+/** A long name with its beginning and its end, whole in its title. @param {string} name @param {number} [most] */
+export function shortName(name, most = NAME_LENGTH) {
+  const [text, half] = [plainText(name), Math.floor((most - 1) / 2)];
+  return text.length > most
+    ? h("span", { title: text }, `${text.slice(0, most - 1 - half)}…${text.slice(-half)}`)
+    : h("span", null, text);
+}
+
 /** The type without its parameters. @param {string} type */
 export function baseType(type) {
   return type.split(";")[0].trim().toLowerCase();
