@@ -128,7 +128,7 @@ export function optionNote(rule, state, edits, bases, applying) {
     return {
       chip: applying ? "applying" : "not applied",
       tone: elsewhere ? "fj-setup" : "fj-run",
-      text: `in force: ${plainNumber(now)}${unit}${elsewhere ? ", changed elsewhere" : ""} `,
+      text: `in force: ${plainNumber(now)}${unit}${elsewhere ? ", changed elsewhere" : ""}`,
     };
   }
   const ofClass = state.by_class[name];
@@ -491,8 +491,9 @@ class ConfigPanel {
 
   drawNote(/** @type {OptionCells} */ { rule, note }, /** @type {import("../types.d.ts").AppState} */ state) {
     const { chip, tone, text } = optionNote(rule, state, this.edits, this.bases, Boolean(this.awaited));
-    const words = [chip ? h("span", { class: `fj-chip ${tone}`.trim() }, chip) : null, chip ? ` ${text}` : text];
-    if (!(rule.name in this.edits)) return update(note, words);
+    const mark = chip ? h("span", { class: `fj-chip ${tone}`.trim() }, chip) : null;
+    const words = chip ? h("span", { class: "fj-cut", title: text }, ` ${text}`) : text;
+    if (!(rule.name in this.edits)) return update(note, mark, words);
     const count = Object.keys(this.edits).length;
     const send = h(
       "button",
@@ -508,7 +509,7 @@ class ConfigPanel {
       this.forget(rule.name);
       this.draw();
     });
-    update(note, words, this.apply.disabled ? null : send, undo);
+    update(note, mark, this.apply.disabled ? null : send, undo, words);
   }
 
   refused(/** @type {string} */ reason) {

@@ -40,6 +40,10 @@ export const CARD_STYLE = `
   min-height: 37px;
   border-bottom: 1px solid var(--fj-border);
 }
+.fj .fj-head-actions {
+  flex: none;
+  white-space: nowrap;
+}
 .fj .fj-card-sentence {
   overflow-wrap: anywhere;
 }

@@ -306,7 +306,7 @@ html[theme="light"] .fj,
   vector-effect: non-scaling-stroke;
 }
 .fj .fj-config {
-  grid-template-columns: minmax(150px, 256px) minmax(180px, 420px) minmax(120px, 1fr) minmax(70px, 150px);
+  grid-template-columns: minmax(150px, 256px) minmax(180px, 420px) minmax(172px, 1fr) minmax(70px, 150px);
 }
 .fj .fj-config > div {
   display: flex;
@@ -345,6 +345,7 @@ html[theme="light"] .fj,
 .fj .fj-config > .fj-config-note > .fj-chip,
 .fj .fj-config > .fj-config-note > .fj-choice {
   height: 18px;
+  padding: 0 5px;
   line-height: 16px;
 }
 .fj .fj-config .fj-edited:has(label) {
@@ -352,6 +353,10 @@ html[theme="light"] .fj,
 }
 .fj .fj-config .fj-config-note .fj-icon-button {
   height: 18px;
+  width: 20px;
+}
+.fj .fj-config > .fj-config-note > .fj-cut {
+  flex: 1 1 100%;
 }
 .fj .fj-slider {
   position: relative;

@@ -1,0 +1,66 @@
+"""The card's surface holds still and hides nothing: notices of long names, changed settings, the tab that was saved."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.apps import LOAD
+from tests.browser.conftest import Front
+
+NAME = "A" + "verylongname" * 9
+LONG = f"""%%fal_app
+class {NAME}(fal.App):
+    @fal.endpoint("/")
+    def {"an_endpoint_" * 12}(self) -> str:
+        return "here"
+"""
+CUT = "node => [node, ...node.querySelectorAll('*')].some(e => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== 'visible')"
+ROWS = "node => [...node.children].map(e => Math.round(e.getBoundingClientRect().height * 10) / 10)"
+WIDTHS = (1440, 1100, 800)
+
+
+def heights(config: Locator) -> list[float]:
+    found: list[float] = config.evaluate(ROWS)
+    return found
+
+
+def test_a_long_notice_is_whole_settings_keep_their_rows_and_the_tab_in_front_is_saved(lab: Front) -> None:
+    path = lab.write("surface.ipynb", [LOAD, LONG])
+    lab.open("surface.ipynb")
+    lab.run_all(2)
+    page = lab.page
+    card = page.locator(".fj-card")
+    notice = card.locator(".fj-card-notice")
+    expect(notice).to_contain_text("No call yet")
+    assert notice.locator(f'[title="{NAME}"]').count() == 1
+    normal = page.viewport_size or {"width": 1440, "height": 900}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert not notice.evaluate(CUT), width
+    page.set_viewport_size(normal)
+    assert (card.locator(".fj-head").bounding_box() or {})["height"] < 60  # its actions stay in a row
+    card.locator('[data-tab="config"]').click()
+    config = card.locator(".fj-config")
+    keep_alive = config.locator('[data-option="keep_alive"]')
+    for width in WIDTHS[:2]:
+        page.set_viewport_size({"width": width, "height": 900})
+        before = heights(config)
+        keep_alive.fill("77")
+        expect(config.get_by_role("button", name="Undo keep_alive")).to_be_visible()
+        for theme in ("Dark", "Light"):
+            lab.theme(theme)
+            lab.picture(f"surface-{width}-{theme.lower()}")
+        assert heights(config) == before, width
+        config.get_by_role("button", name="Undo keep_alive").click()
+    page.set_viewport_size(normal)
+    lab.command("docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function(
+        'async a => JSON.stringify(await (await fetch(a)).json()).includes(\'"front":"config"\')',
+        arg=f"{lab.base}api/contents/surface.ipynb",
+    )
+    lab.load("surface.ipynb")
+    expect(page.locator('.fj-card [data-tab="config"]')).to_have_attribute("aria-selected", "true")
+    assert json.loads(path.read_text())["cells"][1]["outputs"]
