@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -131,15 +132,20 @@ def made(request: pytest.FixtureRequest, many: Served) -> tuple[dict[str, dict[s
     return programs(ready["base"], ready["app"], ready["key"] if own else "$FAL_KEY"), environment
 
 
+@functools.cache
+def node_flags() -> list[str]:
+    """What the Node.js that is here needs for websockets."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return ["--experimental-websocket"] if int(version[1:].split(".")[0]) < 22 else []
+
+
 def run(program: str, language: str, place: Path, environment: dict[str, str]) -> str:
     """Run a program in a folder with its file, and give what it printed."""
     (place / "input.png").write_bytes(PICTURE)
     if language == "javascript":
         file = place / "program.mjs"
         (place / "node_modules").symlink_to(HERE / "node_modules")
-        version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-        flags = ["--experimental-websocket"] if int(version[1:].split(".")[0]) < 22 else []
-        command = ["node", "--no-warnings", *flags, str(file)]
+        command = ["node", "--no-warnings", *node_flags(), str(file)]
     else:
         file = place / "program"
         command = [sys.executable if language == "python" else "sh", str(file)]

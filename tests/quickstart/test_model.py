@@ -39,6 +39,7 @@ def recorded() -> dict[str, Any]:
     return record
 
 
+@pytest.mark.long  # test_quickstart.py runs the model, and a call finds the sentence of the same meaning
 def test_every_vector_equals_the_one_recorded_from_sentence_transformers(model: Any, recorded: dict[str, Any]) -> None:
     import torch
 
@@ -49,6 +50,7 @@ def test_every_vector_equals_the_one_recorded_from_sentence_transformers(model: 
     assert (ours - theirs).abs().max() < 1e-4
 
 
+@pytest.mark.long  # test_quickstart.py runs the model, and a call finds the sentence of the same meaning
 def test_a_text_has_the_same_vector_alone_and_in_a_batch(model: Any, recorded: dict[str, Any]) -> None:
     import torch
 

@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.support.jupyter import SCRIPT
 from tests.support.kernel import kernel
 from tests.support.state import processes_with, state_directory
 
@@ -69,7 +70,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         users.run("%load_ext fal_jupyter").ok()
         users.run("%%fal_app --quiet --name sentences\n" + USERS_APP).ok()
         done = subprocess.run(
-            [sys.executable, str(NOTEBOOKS / "run_demo.py"), "--to", str(target)],
+            [sys.executable, "-c", SCRIPT, str(NOTEBOOKS / "run_demo.py"), "--to", str(target)],
             # one thread: beside other processes, those of torch wait for each other
             env=dict(os.environ, FAL_JUPYTER_STATE=str(state), TMPDIR=str(place), OMP_NUM_THREADS="1"),
             capture_output=True,

@@ -67,7 +67,7 @@ def test_every_kind_of_stream_comes_piece_by_piece(jupyter: Jupyter, run: str, t
 def test_a_large_body_is_forwarded_without_buffering(jupyter: Jupyter, run: str) -> None:
     jupyter.request(f"{run}/", {"name": "Ada"}, method="POST")
     before = memory(jupyter.process.pid, "VmRSS")
-    block, blocks, digest = bytes(range(256)) * 4096, 600, hashlib.sha256()
+    block, blocks, digest = bytes(range(256)) * 4096, 200, hashlib.sha256()
     wire = Wire(jupyter.port, timeout=110)
     wire.send(head(jupyter, "POST", f"{run}/digest", f"Content-Length: {blocks * MEBIBYTE}"))
     for _ in range(blocks):
@@ -85,7 +85,7 @@ def test_a_large_answer_waits_for_a_slow_reader(jupyter: Jupyter, run: str) -> N
     connection = http.client.HTTPConnection("127.0.0.1", jupyter.port, timeout=110)
     connection.request(
         "POST",
-        f"{jupyter.base_url}{run}/large?size=300",
+        f"{jupyter.base_url}{run}/large?size=150",
         headers={"authorization": f"token {TOKEN}", "content-length": "0"},
     )
     answer = connection.getresponse()
@@ -96,8 +96,8 @@ def test_a_large_answer_waits_for_a_slow_reader(jupyter: Jupyter, run: str) -> N
         if length < 60 * MEBIBYTE:
             time.sleep(0.02)  # slower than the app, which makes a mebibyte in less than one millisecond
     connection.close()
-    assert length == 300 * MEBIBYTE
-    assert digest.hexdigest() == hashlib.sha256(bytes(range(256)) * 4096 * 300).hexdigest()
+    assert length == 150 * MEBIBYTE
+    assert digest.hexdigest() == hashlib.sha256(bytes(range(256)) * 4096 * 150).hexdigest()
     assert memory(jupyter.process.pid, "VmHWM") - before < 48 * MEBIBYTE
 
 

@@ -48,6 +48,15 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
+# Runs a script, then its arguments, as `python FILE` does, but without rfc3987_syntax, as above.
+SCRIPT = """
+import runpy, sys
+sys.modules["rfc3987_syntax"] = None
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 class Jupyter:
     """A running server; ``request`` sends requests below its base URL, with its token by default."""
 

@@ -15,6 +15,7 @@ import pytest
 
 from fal_jupyter.domain.text.json_forms import as_a_page_writes
 from fal_jupyter.protocol.feed import MIME
+from tests.support.jupyter import SCRIPT
 from tests.support.state import state_directory
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
@@ -26,7 +27,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with state_directory() as state:
         environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
         subprocess.run(
-            [sys.executable, NOTEBOOKS / "make_tour.py", "--to", target], check=True, timeout=120, env=environment
+            [sys.executable, "-c", SCRIPT, NOTEBOOKS / "make_tour.py", "--to", target],
+            check=True,
+            timeout=120,
+            env=environment,
         )
     assert target.stat().st_size < 400 * 1024  # seven panels, each with data and picture
     return {cell.id: cell for cell in nbformat.read(target, as_version=4).cells}  # type: ignore[no-untyped-call]
