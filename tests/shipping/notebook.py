@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fal_jupyter import shipping
 from fal_jupyter.runner.application import endpoints
 
@@ -110,6 +112,13 @@ async def post(app: Any, path: str, query: str, data: bytes, headers: tuple[tupl
         endpoints.current_call.reset(token)
     answer = json.loads(b"".join(m.get("body", b"") for m in sent if m["type"] == "http.response.body") or b"null")
     return [sent[0]["status"], call.error["text"] if call.error is not None else answer]
+
+
+def selected(request: pytest.FixtureRequest, parameter: str) -> list[dict[str, Any]]:
+    """Give the parameters of each test of this file that will run and has that parameter."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    here = [test.callspec.params for test in tests if test.path == request.path and hasattr(test, "callspec")]
+    return [given for given in here if parameter in given]
 
 
 def arrive(jobs: list[Job], **environment: str) -> list[Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import Capture
-from tests.shipping.notebook import Job, Notebook, arrive, notebook
+from tests.shipping.notebook import Job, Notebook, arrive, notebook, selected
 
 MIB = 1 << 20
 
@@ -136,7 +136,13 @@ def test_a_mebibyte_is_where_the_warning_begins(book: Notebook, size: int, warne
     assert by_name(shipment.captures)["DATA"].size >= size
 
 
-@pytest.mark.parametrize("make", ["numpy.zeros((512, 1024))", "torch.zeros((512, 1024), dtype=torch.float64)"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        "numpy.zeros((512, 1024))",
+        pytest.param("torch.zeros((512, 1024), dtype=torch.float64)", marks=pytest.mark.long),  # torch takes 2 s
+    ],
+)
 def test_a_big_array_or_tensor_is_warned_of_by_name_cell_and_bytes(book: Notebook, make: str) -> None:
     pytest.importorskip(make.split(".")[0])
     book.run(f"import {make.split('.')[0]}\nWEIGHTS = {make}")
@@ -390,9 +396,10 @@ CELL = textwrap.dedent("""
 
 
 @pytest.fixture(scope="module")
-def arrived() -> dict[str, Any]:
+def arrived(request: pytest.FixtureRequest) -> dict[str, Any]:
     jobs = {}
-    for name, (cell, body, _) in ARRIVING.items():
+    for name in {test["name"] for test in selected(request, "name")} & ARRIVING.keys():
+        cell, body, _ = ARRIVING[name]
         with notebook() as opened:
             opened.run(cell)
             opened.run(hello(body))
@@ -407,7 +414,9 @@ def arrived() -> dict[str, Any]:
     return found | {"places": [first, second]}
 
 
-@pytest.mark.parametrize("name", ARRIVING)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name == "tensors" else ()) for name in ARRIVING]
+)
 def test_what_is_captured_works_on_arrival(arrived: dict[str, Any], name: str) -> None:
     assert arrived[name][0] == [200, ARRIVING[name][2]]
 

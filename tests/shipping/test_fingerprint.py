@@ -21,6 +21,7 @@ from fal_jupyter.shipping.fingerprint import contents_digest
 from tests.shipping.edits import EDITS, SAME
 from tests.shipping.notebook import Notebook, notebook
 from tests.shipping.test_zoo import CASES
+from tests.shipping.test_zoo import USUAL as USUAL_CASES
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,10 +124,38 @@ def test_comments_and_white_space_change_nothing(book: Notebook) -> None:
     assert compare(before, whole(book)).reason == "nothing changed"
 
 
-@pytest.mark.parametrize("mark", MARKS)
-def test_a_change_of_any_part_is_another_app(book: Notebook, mark: str) -> None:
-    book.run(CELL)
-    before = whole(book)
+REASONS = {
+    "body": "class Hello changed",
+    "attribute": "class Hello changed",
+    "set": "variable WORDS changed",
+    "deep": "variable TABLE changed",
+    "helper": "function helper changed",
+    "cached": "function cached changed",
+    "method": "class Helper changed",
+    "held": "class Helper changed",
+    "base": "class Base changed",
+    "enum": "class Colour changed",
+    "validator": "function check changed",
+    "typed": "class Keys changed",
+    "dataclass": "class Point changed",
+    "mine": "variable HELP changed",
+    "instance": "variable SETTINGS changed",
+}
+
+
+@pytest.fixture(scope="module")
+def written() -> Iterator[tuple[Notebook, dict[str, str]]]:
+    """A notebook in which the cell was run, and the fingerprint of its app then."""
+    with notebook() as opened:
+        opened.run(CELL)
+        yield opened, whole(opened)
+
+
+@pytest.mark.parametrize(
+    "mark", [pytest.param(mark, marks=pytest.mark.long if mark in REASONS else ()) for mark in MARKS]
+)
+def test_a_change_of_any_part_is_another_app(written: tuple[Notebook, dict[str, str]], mark: str) -> None:
+    book, before = written
     book.run(CELL.replace(f'"@{mark}"', f'"@other {mark}"'))
 
     verdict = compare(before, whole(book))
@@ -134,32 +163,17 @@ def test_a_change_of_any_part_is_another_app(book: Notebook, mark: str) -> None:
     assert verdict.kind == "rebuild", verdict
 
 
-@pytest.mark.parametrize(
-    ("mark", "reason"),
-    [
-        ("body", "class Hello changed"),
-        ("attribute", "class Hello changed"),
-        ("set", "variable WORDS changed"),
-        ("deep", "variable TABLE changed"),
-        ("helper", "function helper changed"),
-        ("cached", "function cached changed"),
-        ("method", "class Helper changed"),
-        ("held", "class Helper changed"),
-        ("base", "class Base changed"),
-        ("enum", "class Colour changed"),
-        ("validator", "function check changed"),
-        ("typed", "class Keys changed"),
-        ("dataclass", "class Point changed"),
-        ("mine", "variable HELP changed"),
-        ("instance", "variable SETTINGS changed"),
-    ],
-)
-def test_the_reason_names_the_part_that_changed(book: Notebook, mark: str, reason: str) -> None:
-    book.run(CELL)
-    before = whole(book)
+@pytest.mark.parametrize(("mark", "reason"), REASONS.items())
+def test_the_reason_names_the_part_that_changed(
+    written: tuple[Notebook, dict[str, str]], mark: str, reason: str
+) -> None:
+    book, before = written
     book.run(CELL.replace(f'"@{mark}"', f'"@other {mark}"'))
 
-    assert reason in compare(before, whole(book)).reason
+    verdict = compare(before, whole(book))
+
+    assert reason in verdict.reason
+    assert verdict.kind == "rebuild", verdict
 
 
 def test_a_value_taken_at_definition_counts_though_the_source_is_the_same(book: Notebook) -> None:
@@ -290,7 +304,21 @@ def fingerprint_with(number: int, cell: str) -> dict[str, str]:
         return book.pack().fingerprint
 
 
-@pytest.mark.parametrize("edit", EDITS)
+USUAL = {  # one of each kind: `make test-long` has the variants
+    "attrs.define", "struct", "namedtuple", "dataclass", "make_dataclass", "slots", "keyword of a metaclass", "metaclass code",
+    "enum", "typeddict", "pydantic", "pydantic alias", "create_model", "generic code", "newtype", "regex", "descriptor",
+    "property", "partialmethod", "lru", "dispatch", "validate_call body", "lambda default", "numpy", "patched method", "bases",
+    "attribute of a function", "torch", "torch weights", "default of __init__", "dunder method set later", "defaultdict",
+    "bytearray", "nested class", "class in a closure", "async", "classvar", "used in list attr", "hidden in library object",
+    "swapped functions", "closure of __init__", "partial kw", "jinja", "router", "property setter", "order of fields",
+    "dict order", "bool int", "nan", "module", "function in a namespace", "function as a key",
+    "state of a decorator's object", "what an exception handler covers", "items of a subclass of set",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "edit", [pytest.param(edit, marks=() if edit in USUAL else pytest.mark.long) for edit in EDITS]
+)
 def test_an_edit_of_what_an_app_uses_is_seen_and_when_it_is_undone_it_is_the_same_app(edit: str) -> None:
     if "import torch" in EDITS[edit]:
         pytest.importorskip("torch")
@@ -360,7 +388,8 @@ def test_a_class_that_is_reached_by_an_attribute_is_named_when_it_changes(book: 
 
 
 # --- other processes ------------------------------------------------------------------------------------------------
-def test_a_fingerprint_is_the_same_in_every_process_whatever_the_seed_of_its_hashes() -> None:
+@pytest.mark.parametrize("cases", ["usual", pytest.param("all", marks=pytest.mark.long)])
+def test_a_fingerprint_is_the_same_in_every_process_whatever_the_seed_of_its_hashes(cases: str) -> None:
     program = textwrap.dedent("""
         import json, sys
         from tests.shipping.notebook import notebook
@@ -376,7 +405,11 @@ def test_a_fingerprint_is_the_same_in_every_process_whatever_the_seed_of_its_has
         [CELL],
         [FORWARD],
         *([cell, app] for cell in SAME.values() if "import torch" not in cell),
-        *([*cells, hello.format(takes, gives)] for cells, takes, gives, _ in CASES.values()),
+        *(
+            [*cells, hello.format(takes, gives)]
+            for name, (cells, takes, gives, _) in CASES.items()
+            if cases == "all" or name in USUAL_CASES
+        ),
     ]
     starters = [
         subprocess.Popen(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.shipping.notebook import Job, Notebook, arrive, notebook, serve
+from tests.shipping.notebook import Job, Notebook, arrive, notebook, selected, serve
 
 IMPORTS = """
 import dataclasses, datetime, decimal, enum, functools, pathlib, typing, uuid
@@ -393,16 +393,30 @@ def define(book: Notebook, name: str, future: bool) -> Job:
     return Job(book.pack(), [("/", query, body) for query, body in posts])
 
 
+# One of each kind, in the style that hides more: `make test-long` has them all, in both.
+USUAL = {
+    ("plain", False),
+    *(
+        (name, True)
+        for name in (
+            "nested", "models that refer to each other", "generic models", "a discriminated union", "dataclasses",
+            "a dataclass within a model within a dataclass", "TypedDicts", "enums", "plain parameters", "marked parameters",
+            "validators, serialisers, computed and private", "root models and aliases of types",
+            "an answer that breaks its annotation",
+        )
+    ),
+}  # fmt: skip
 CASES = [(name, future) for name in ZOO for future in (False, True)]
 
 
 @pytest.fixture(scope="module")
-def both() -> dict[tuple[str, bool], tuple[Any, Any]]:
+def both(request: pytest.FixtureRequest) -> dict[tuple[str, bool], tuple[Any, Any]]:
     """What each app answers here, where it was defined, and what it answers after its journey."""
     jobs: list[Job] = []
     here: list[Any] = []
     failed: dict[tuple[str, bool], Any] = {}
-    for case in CASES:
+    cases = [(test["name"], test["future"]) for test in selected(request, "future")]
+    for case in cases:
         with notebook() as book:
             try:
                 job = define(book, *case)
@@ -413,10 +427,12 @@ def both() -> dict[tuple[str, bool], tuple[Any, Any]]:
             jobs.append(job)
     there = iter(arrive(jobs))
     local = iter(here)
-    return {case: (failed[case], None) if case in failed else (next(local), next(there)) for case in CASES}
+    return {case: (failed[case], None) if case in failed else (next(local), next(there)) for case in cases}
 
 
-@pytest.mark.parametrize(("name", "future"), CASES)
+@pytest.mark.parametrize(
+    ("name", "future"), [pytest.param(*case, marks=() if case in USUAL else pytest.mark.long) for case in CASES]
+)
 def test_an_app_answers_after_its_journey_as_before(
     both: dict[tuple[str, bool], tuple[Any, Any]], name: str, future: bool
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fal_jupyter.domain.errors import NotPicklable
-from tests.shipping.notebook import Job, arrive, notebook, serve
+from tests.shipping.notebook import Job, arrive, notebook, selected, serve
 from tests.shipping.zoo import ZOO
 from tests.shipping.zoo_classes import CLASSES
 from tests.shipping.zoo_newer import NEWER
@@ -20,12 +20,31 @@ CASES = (
 )
 
 
+USUAL = {  # one of each kind
+    "validate_call",
+    "singledispatch",
+    "context managers, wraps, caches with a lock",
+    "partials, reducers of operators, bound methods",
+    "a recursive alias by name",
+    "protocols and abstract classes",
+    "dataclasses of every kind",
+    "slots of every kind",
+    "__init_subclass__ and __set_name__ of the notebook",
+    "a metaclass of the notebook",
+    "pydantic: settings, discriminators, dataclasses, generics, functional models",
+    "an object that holds locks",
+    "classes inside classes and functions",
+}
+
+
 @pytest.fixture(scope="module")
-def both() -> dict[str, tuple[Any, Any]]:
+def both(request: pytest.FixtureRequest) -> dict[str, tuple[Any, Any]]:
     """What each app answers where it was defined, and in a fresh process."""
     jobs: dict[str, Job] = {}
     here: dict[str, Any] = {}
-    for name, (cells, signature, answer, posts) in CASES.items():
+    names = [test["name"] for test in selected(request, "name")]
+    for name in names:
+        cells, signature, answer, posts = CASES[name]
         with notebook() as book:
             try:
                 for cell in cells:
@@ -39,10 +58,12 @@ def both() -> dict[str, tuple[Any, Any]]:
                 here[name] = error
                 jobs.pop(name, None)
     there = dict(zip(jobs, arrive(list(jobs.values())), strict=True))
-    return {name: (here[name], there.get(name)) for name in CASES}
+    return {name: (here[name], there.get(name)) for name in names}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in CASES]
+)
 def test_it_answers_after_its_journey_as_before(both: dict[str, tuple[Any, Any]], name: str) -> None:
     here, there = both[name]
 
@@ -58,9 +79,10 @@ def test_it_answers_after_its_journey_as_before(both: dict[str, tuple[Any, Any]]
             "class Thing(strict_library.Declared):\n    table = 't'",
             "tests.shipping.strict_library._Strict requires its members at creation (ValueError: Thing has no table)",
         ),
-        (
+        pytest.param(
             "class Thing(strict_library.Keyworded, kind='k'):\n    n = 1",
             "tests.shipping.strict_library.Keyworded requires its members at creation (TypeError: ",
+            marks=pytest.mark.long,
         ),
     ],
 )
