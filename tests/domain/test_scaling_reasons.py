@@ -30,6 +30,8 @@ SENTENCES = [
     (Scaling(concurrency_buffer=1), seen(*runners(3)), "3 calls ran on 3 runners with max_multiplexing 1, so 4 were wanted, 1 of them as concurrency_buffer"),
     (Scaling(min_concurrency=2), seen(*runners(1, State.IDLE)), "min_concurrency keeps 2 and 1 runner was there"),
     (Scaling(warm=1), seen(), "1 runner is kept warm while the app's owner is running, and 0 runners were there"),
+    (Scaling(warm=1), seen(RunnerView("a-1", State.IDLE, 0, revision=0)), "1 runner is kept warm while the app's owner is running, and 0 runners of r1 were there"),
+    (Scaling(), seen(RunnerView("a-1", State.IDLE, 0, revision=0), waiting=1), "1 call waited and no runner of r1 was there, so 1 was wanted"),
     (Scaling(warm=2), seen(), "2 runners are kept warm while the app's owner is running, and 0 runners were there"),
     (Scaling(concurrency_buffer=1), seen(), "concurrency_buffer keeps 1 ready and 0 runners were there"),
     (Scaling(), seen(pending_first_runner=1), "a new revision starts its first runner"),

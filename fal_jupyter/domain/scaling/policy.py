@@ -348,8 +348,10 @@ class _DecisionSteps:
         volume = self.in_flight + self.mature
         need, buffer = _occupied(self.scaling, volume), _buffer(self.scaling, volume)
         longest = self.now - self.obs.waiting[0] if self.mature else 0
+        pending, revision = self.obs.pending_first_runner, self.obs.revision
+        others = any(r.revision != revision for r in self.runners)
         return Demand(
-            self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.pending_first_runner
+            self.mature, self.in_flight, longest, len(self.supply), need, buffer, pending, revision if others else 0
         )
 
 

@@ -15,6 +15,7 @@ class Demand:
     """The demand for runners: *waiting* and *in_flight* calls, the *longest* wait (nanoseconds), and existing runners (*there*).
 
     *need* is how many runners the calls occupy, *buffer* how many more the options keep ready, *pending_first_runner* how many a publication waits for.
+    *revision* is the one that *there* counts, 0 if there are no runners of another.
     """
 
     waiting: int
@@ -24,6 +25,17 @@ class Demand:
     need: int
     buffer: int
     pending_first_runner: int
+    revision: int = 0
+
+    @property
+    def runners(self) -> str:
+        """The existing runners: ``2 runners``, ``0 runners of r2`` while those of a former revision exist."""
+        return f"{count(self.there, 'runner')}{self.of_revision}"
+
+    @property
+    def of_revision(self) -> str:
+        """`` of r2``, or ``""`` if all runners are of one revision."""
+        return f" of r{self.revision}" if self.revision else ""
 
 
 def count(number: int, noun: str) -> str:
@@ -38,7 +50,9 @@ def why_start(rules: Scaling, demand: Demand) -> str:
     if demand.waiting:
         begin = _waited(rules, demand)
     elif called == desired and demand.in_flight:
-        begin = f"{count(demand.in_flight, 'call')} ran on {count(demand.there, 'runner')} with max_multiplexing {rules.max_multiplexing}"
+        begin = (
+            f"{count(demand.in_flight, 'call')} ran on {demand.runners} with max_multiplexing {rules.max_multiplexing}"
+        )
     else:
         return _without_calls(rules, demand)
     spare = f", {demand.buffer} of them as concurrency_buffer" if demand.buffer and called == desired else ""
@@ -51,13 +65,13 @@ def why_start(rules: Scaling, demand: Demand) -> str:
 def _waited(rules: Scaling, demand: Demand) -> str:
     calls = count(demand.waiting, "call")
     if not demand.there:
-        return f"{calls} waited and no runner was there"
+        return f"{calls} waited and no runner{demand.of_revision} was there"
     behind = f" behind {demand.in_flight} in flight" if demand.in_flight else ""
-    return f"{calls} waited{behind} for {count(demand.there, 'runner')} with max_multiplexing {rules.max_multiplexing}"
+    return f"{calls} waited{behind} for {demand.runners} with max_multiplexing {rules.max_multiplexing}"
 
 
 def _without_calls(rules: Scaling, demand: Demand) -> str:
-    there = f"{count(demand.there, 'runner')} {'was' if demand.there == 1 else 'were'} there"
+    there = f"{demand.runners} {'was' if demand.there == 1 else 'were'} there"
     if demand.pending_first_runner > max(rules.floor, demand.buffer):
         return "a new revision starts its first runner"
     if rules.floor >= max(demand.buffer, 1):
