@@ -20,7 +20,7 @@ from fal_jupyter.shipping.introspection import functions_in, is_code
 from fal_jupyter.shipping.reducers import travels_by_value
 
 _SMALL = 4096  # bytes; an unnamed value below that is not listed
-_SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
+_SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "_dh", "exit", "quit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def capture_of(
     """
     name, value, cell = dependency.name, dependency.value, cell_of(dependency.name)
     imported = name == "display" and not dependency.missing  # a runner shows its pictures
-    if name in _SHELL_NAMES and not imported and (dependency.missing or _is_of_the_shell(value)):
+    if name in _SHELL_NAMES and not imported and (dependency.missing or _is_of_the_shell(name, value)):
         instead = (
             "write from IPython.display import display"
             if name == "display"
@@ -177,7 +177,12 @@ def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:
     return None
 
 
-def _is_of_the_shell(value: object) -> bool:
+def _is_of_the_shell(name: str, value: object) -> bool:
+    """True if IPython bound *name*, not the user: its histories are plain lists and dicts, which IPython hides by name and identity."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and shell.user_ns_hidden.get(name) is value:
+        return True
     return type(value).__module__.startswith(("IPython", "ipykernel")) or (
         getattr(value, "__module__", None) or ""
     ).startswith(("IPython.core", "ipykernel"))

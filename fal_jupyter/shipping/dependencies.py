@@ -38,7 +38,7 @@ from fal_jupyter.shipping.introspection import (
     wrapped_by,
 )
 from fal_jupyter.shipping.pickling import resolved
-from fal_jupyter.shipping.reducers import is_local, travels_by_value
+from fal_jupyter.shipping.reducers import is_local, is_open_of_ipython, travels_by_value
 
 
 class EdgeKind(enum.Enum):
@@ -243,7 +243,7 @@ class _Walk:
                 self._hold(Edge(cls, member, EdgeKind.ATTRIBUTE, name), f"{cls.__name__}.{name}", via)
 
     def _visit_function(self, function: types.FunctionType) -> None:
-        if id(function) in self._visited:
+        if id(function) in self._visited or is_open_of_ipython(function):
             return
         self._visited[id(function)] = function
         home = function.__globals__.get("__name__")
@@ -255,6 +255,8 @@ class _Walk:
             return
         via = function.__qualname__
         for name, line in references_in(function.__code__).global_lines.items():
+            if name == "open" and is_open_of_ipython(function.__globals__.get(name)):
+                continue  # of IPython, not of the user: in a runner it is the built-in one
             if name in function.__globals__:
                 self._note(Edge(function, function.__globals__[name], EdgeKind.GLOBAL, name, line), name, via)
             elif not hasattr(builtins, name) or name in ("get_ipython", "display"):

@@ -25,7 +25,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.introspection import ATOMS, defaults_of, functions_in, is_code, own_functions, references_in
-from fal_jupyter.shipping.reducers import made_by_library, travels_by_value
+from fal_jupyter.shipping.reducers import is_open_of_ipython, made_by_library, travels_by_value
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
@@ -233,7 +233,9 @@ class _Contents(pickling.Pickler):
         return {
             f"global {name}": namespace[name]
             for name in names
-            if name in namespace and (name, id(namespace[name])) not in known
+            if name in namespace
+            and (name, id(namespace[name])) not in known
+            and not is_open_of_ipython(namespace[name])
         }
 
     def _digest_of_member(self, member: object) -> str:

@@ -80,6 +80,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return ours_of, foreign
         if type(obj) is RemoteEndpoint:  # its ``__class__`` is that of a function
             return obj.__reduce__()
+        if reducers.is_open_of_ipython(obj):
+            return constructors.look_up, ("builtins", "open")
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
         if (

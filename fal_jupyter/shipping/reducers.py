@@ -43,6 +43,13 @@ def is_local(definition: object) -> bool:
     return getattr(definition, "__module__", None) in ("__main__", None)
 
 
+def is_open_of_ipython(value: object) -> bool:
+    """True for the ``open`` that IPython puts into a notebook's namespace; it names ``io`` as its module."""
+    if type(value) is not types.FunctionType or value.__name__ != "open":
+        return False
+    return value.__globals__.get("__name__") == "IPython.core.interactiveshell"
+
+
 def travels_by_value(definition: object) -> bool:
     """True when *definition* (a class or function) is sent by value: it is of the notebook, or cannot be imported by name.
 
@@ -50,6 +57,8 @@ def travels_by_value(definition: object) -> bool:
     """
     if is_local(definition):
         return True
+    if is_open_of_ipython(definition):
+        return False  # a runner has the built-in one
     if isinstance(definition, type) and (not definition.__flags__ & _HEAP_TYPE or definition.__module__ == "builtins"):
         return False
     return not cloudpickle._should_pickle_by_reference(definition)

@@ -212,9 +212,10 @@ def test_arguments_that_cannot_travel_are_named(faulty: Kernel) -> None:
         ("handle = open('/etc/hostname')", "return handle.read()", ["handle", "open"]),
         ("import threading\nguard = threading.Lock()", "return str(guard)", ["guard", "lock"]),
         ("", "return str(get_ipython())", ["get_ipython"]),
+        ("", "return In[0]", ["uses In", "only in the notebook"]),
         ("stream = (i for i in range(3))", "return next(stream)", ["stream", "generator"]),
     ],
-    ids=["open file", "lock", "shell", "generator"],
+    ids=["open file", "lock", "shell", "history", "generator"],
 )
 def test_a_capture_that_cannot_be_pickled_is_named_with_its_cell(
     notebook: Kernel, before: str, use: str, names: list[str]

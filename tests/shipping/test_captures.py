@@ -316,6 +316,24 @@ def test_a_name_of_the_shell_that_the_user_took_is_the_users(book: Notebook) -> 
     assert set(by_name(book.pack().captures)) == {"display", "In"}
 
 
+def test_the_open_of_ipython_is_the_built_in_one(book: Notebook) -> None:
+    book.run("from IPython.core.interactiveshell import _modified_open as open\nopener = open")
+    book.run(hello("[type(f).__name__ for f in (open, opener)]"))
+    packed = book.pack()
+
+    assert set(by_name(packed.captures)) == set()
+    assert not [label for label in packed.fingerprint if "open" in label]
+    (arrived,) = arrive([Job(packed, [("/", "", {})])])
+    assert arrived[0] == [200, ["builtin_function_or_method"] * 2]
+
+
+def test_an_open_of_the_user_is_the_users(book: Notebook) -> None:
+    book.run("def open(path): return path")
+    book.run(hello("open('x')"))
+
+    assert set(by_name(book.pack().captures)) == {"open"}
+
+
 # --- what arrives ---------------------------------------------------------------------------------------------------
 ARRIVING: dict[str, tuple[str, str, Any]] = {
     "cached helpers": (
