@@ -176,9 +176,16 @@ def test_scaling_by_hand_acts_at_once_and_outlives_a_new_revision(notebook: Kern
     late = notebook.run(crowd)
     assert "no runner had it within 0.06 s (request_start_timeout)" in late.traceback
     assert notebook.run("fal_jupyter.app(Hand).scale(request_start_timeout=0)['overrides']").ok().result == (
-        "{'request_start_timeout': 0}"
-    )
+        "{}"
+    )  # as the class has it
     assert notebook.run(crowd).ok().result == "1"
+
+    notebook.run("%fal scale Hand --max 4 --min 0").ok()
+    rewritten = notebook.run(
+        cell.replace("return os", "return 1 * os").replace("max_concurrency = 1", "max_concurrency = 4")
+    ).ok()
+    assert "max_concurrency" not in rewritten.shown  # the class says it now
+    assert scaling(state, "Hand")["overrides"] == {"min_concurrency": 0}  # without it, a runner would be kept warm
 
 
 def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook: Kernel, state: Path) -> None:

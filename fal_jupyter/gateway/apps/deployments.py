@@ -95,6 +95,7 @@ class Deployments:
         app = self.published.get(alias)
         if app is not None:
             spec.scaling.changed(app.overrides)  # refused before anything is changed
+            app.overrides = _in_effect(spec, app.overrides)
         if app is None:
             app = self._open(alias, head["lease"])
             self._new_revision(app, head, spec, payload, allotment, owner)
@@ -156,7 +157,7 @@ class Deployments:
             return None
         overrides = {} if changes is None else app.overrides | scaling_options(changes)
         scaling = app.newest.spec.scaling.changed(overrides)
-        app.overrides = overrides
+        app.overrides = _in_effect(app.newest.spec, overrides)
         self._report(m.AppScaled(alias, scaling))
         return self.scaling(alias)
 
@@ -249,3 +250,14 @@ class Deployments:
         for number in list(app.revisions):
             app.add_event(number, Event(event="gone", detail="the app was stopped"))
         return app
+
+
+def _in_effect(spec: AppSpec, overrides: Mapping[str, float]) -> dict[str, float]:
+    """The values set by hand that the class does not say itself; the scaling is the same without the others."""
+    scaling, by_class = spec.scaling.changed(overrides), asdict(spec.scaling)
+    kept = dict(overrides)
+    for name, value in overrides.items():
+        others = {other: kept[other] for other in kept if other != name}
+        if value == by_class[name] and spec.scaling.changed(others) == scaling:
+            kept = others
+    return kept
