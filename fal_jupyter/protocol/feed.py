@@ -11,7 +11,7 @@ Times are wall clock in milliseconds since 1970; durations end in ``_ms``; sizes
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 from fal_jupyter.protocol.api import EndpointState, ErrorDescription, LogRecord, Number
 
@@ -262,12 +262,14 @@ class Lane(TypedDict):
 
 
 class Timeline(TypedDict):
-    """An app's history: ``points`` as in :data:`SERIES`, ``usage`` as in :data:`USAGE`. In a frame: what is new, of lanes too."""
+    """An app's history: ``points`` as in :data:`SERIES`, ``usage`` as in :data:`USAGE`. In a frame: what is new, of lanes too.
+    ``older_runners`` counts the ended ones without a lane in a saved picture."""
 
     points: list[list[Number]]
     decisions: list[Decision]
     lanes: list[Lane]
     usage: list[list[Number]]
+    older_runners: NotRequired[int]
 
 
 class FeedLine(TypedDict, total=False):

@@ -8,6 +8,7 @@ import { asText } from "../../fal_jupyter/widgets/static/form/form_field.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
+import { TRY_STYLE } from "../../fal_jupyter/widgets/static/style/style_try.mjs";
 import { areOfOneEndpoint, belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
@@ -805,7 +806,7 @@ describe("panel", () => {
     expect([box("seed") === before, before.value]).toEqual([true, "12x"]);
   });
 
-  test("a result says what it belongs to, and is greyed while the form holds something else", async () => {
+  test("a result says what it belongs to, and is marked while the form holds something else", async () => {
     const host = held(madeLine({ apps: [app()] }));
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
@@ -816,19 +817,21 @@ describe("panel", () => {
     await open("r1");
     await until(() => root.querySelector(".fj-trial-title").textContent.includes("Result"));
     const note = () => root.querySelector(".fj-trial-note").textContent;
-    const grey = () => root.querySelector(".fj-trial").classList.contains("fj-stale");
-    expect([root.querySelector(".fj-trial-title").textContent.includes("r1"), note(), grey()]).toEqual([
+    const isMarked = () => root.querySelector(".fj-trial").classList.contains("fj-stale");
+    expect([root.querySelector(".fj-trial-title").textContent.includes("r1"), note(), isMarked()]).toEqual([
       true,
       "",
       false,
     ]);
     select("/nothing");
-    expect([note(), grey()]).toEqual(["This is a result of /upload.", true]);
+    expect([note(), isMarked()]).toEqual(["This is a result of /upload.", true]);
     select("/upload");
-    expect([note(), grey()]).toEqual(["", false]);
+    expect([note(), isMarked()]).toEqual(["", false]);
     pressed("Remove the image");
-    expect([note(), grey()]).toEqual(["The form has changed: input fox.png → –.", true]);
+    expect([note(), isMarked()]).toEqual(["The form has changed: input fox.png → –.", true]);
     host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ serving: 4, revision: 4 })] }));
     await until(() => note().startsWith("r1 gave it; r4 serves now."));
+    // its picture keeps its colours
+    expect(TRY_STYLE.split("}").filter((rule) => rule.includes("fj-stale") && /filter|opacity/.test(rule))).toEqual([]);
   });
 });

@@ -219,6 +219,18 @@ def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
     assert len(timeline.thin(1e7)["lanes"][-1]["moves"]) <= 32
 
 
+def test_a_saved_timeline_has_the_runners_that_lived_last_and_counts_the_others() -> None:
+    timeline = AppTimeline()
+    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(12)]
+    for number, runner in enumerate(runners):
+        timeline.moved(runner, "IDLE", number)
+    for number, runner in enumerate(runners[1:]):
+        timeline.moved(runner, GONE, 100 + number)
+    saved = timeline.thin(1000)
+    assert [lane["id"] for lane in saved["lanes"]] == ["a-0", *(f"a-{number}" for number in range(5, 12))]
+    assert saved["older_runners"] == 4
+
+
 def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
     app, timeline = (
         FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a", scaling=Scaling(max_multiplexing=9))}),

@@ -490,6 +490,29 @@ def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) ->
     assert _with_state_of(card, restarted).revision == "r5, started manually"
 
 
+def test_a_card_has_the_setup_time_and_the_scaling_of_its_picture(seen: Picture) -> None:
+    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+
+    now: Picture = {**seen, "app": {**seen["app"], "setup_ms": 510.0, "overrides": {"keep_alive": 5.0}}}
+    card = _with_state_of(replace(CARD, setup_ms=504.0), now)
+    assert card.setup_ms == 510.0
+    assert "keep_alive 5 " in card.options[0]
+    ended: Picture = {**seen, "app": {**seen["app"], "setup_ms": 0.0}}
+    assert _with_state_of(replace(CARD, setup_ms=504.0, options=card.options), ended).setup_ms == 504.0
+    assert _with_state_of(replace(CARD, options=card.options), ended).options == ()
+
+
+@pytest.mark.parametrize(
+    ("older", "words"), [(1, "1 older runner not shown"), (2, "2 older runners not shown"), (0, "")]
+)
+def test_runners_without_a_lane_are_counted(seen: Picture, older: int, words: str) -> None:
+    picture: Picture = {**seen, "timeline": {**seen["timeline"], "older_runners": older}}
+    html, plain = page(CARD, picture, "timeline"), page_text(CARD, picture, "timeline")
+    assert words in html
+    assert words in plain
+    assert ("not shown" in html + plain) == bool(older)
+
+
 def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:
     import base64
 

@@ -24,7 +24,7 @@ from fal_jupyter.protocol.feed import (
 )
 
 MAX_DECISIONS = 200
-THIN_POINTS, THIN_USAGE, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 180, 60, 20, 6, 32
+THIN_POINTS, THIN_USAGE, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 180, 60, 20, 8, 32
 _STATES = SERIES[3:]
 
 
@@ -34,6 +34,11 @@ class _Lane:
     def __init__(self, runner_id: str, devices: Iterable[str], revision: int) -> None:
         self._of = (runner_id, list(devices), revision)
         self.track = LaneMoves(MAX_MOVES)
+
+    def ended(self) -> float:
+        """When its runner ended (wall milliseconds); infinity while it lives."""
+        at, state = self.track.moves[-1]
+        return at if state == GONE else math.inf
 
     def whole(self) -> Lane:
         """The complete lane."""
@@ -119,9 +124,13 @@ class AppTimeline:
     def thin(self, now: float) -> Timeline:
         """Its latest part, reduced for a saved notebook."""
         points = coarser_points(self.series.points, now, THIN_POINTS)
-        lanes = [lane.thin(now) for lane in list(self.lanes.values())[-THIN_LANES:]]
+        lasting = sorted(self.lanes.values(), key=_Lane.ended)[
+            -THIN_LANES:
+        ]  # those that live or lived last, as in the live picture
+        lanes = [lane.thin(now) for lane in self.lanes.values() if lane in lasting]
         usage = list(self.usage)[:: -max(1, len(self.usage) // THIN_USAGE)][::-1]
-        return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes, usage=usage)
+        decisions, left_out = list(self.decisions)[-THIN_DECISIONS:], len(self.lanes) - len(lanes)
+        return Timeline(points=points, decisions=decisions, lanes=lanes, usage=usage, older_runners=left_out)
 
     def news(self) -> Timeline | None:
         """The new entries since the last call, or None."""

@@ -51,12 +51,12 @@ def of_app(handle: AppHandle, *, cell: str) -> StaticCard:
         url=handle.url,
         cell=cell,
         captures=captures_of(shipment.captures) if shipment is not None else (),
-        options=_changes(handle.spec.class_name, published["overrides"]),
+        options=changes_of(handle.spec.class_name, published["overrides"]),
         warnings=tuple(shipment.warnings) if shipment is not None else (),
     )
 
 
-def _changes(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]:
+def changes_of(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]:
     """Describe manual scaling, which as in fal stays in effect when the cell is run again."""
     if not overrides:
         return ()

@@ -182,6 +182,8 @@ def _timeline(snapshot: Picture) -> tuple[str, str, str]:
     ]
     times = element("span", text(clock(start))) + " " + element("span", text(clock(now)), style="float: right")
     rows.append(["", element("div", times, style=MUTED)])
+    if note := _left_out(snapshot):
+        rows.append(["", element("div", text(note), style=MUTED)])
     cells = [
         element(
             "tr",
@@ -193,6 +195,12 @@ def _timeline(snapshot: Picture) -> tuple[str, str, str]:
     ]
     body = element("table", element("tbody", *cells), style=f"{WIDE}; padding: 4px 0")
     return "Scaling", span(now - start), body + _legend(lanes) + _decisions(snapshot) + _changes(lanes, now)
+
+
+def _left_out(snapshot: Picture) -> str:
+    """Say how many runners have no lane in the picture."""
+    older = snapshot["timeline"].get("older_runners", 0)
+    return f"{older} older runner{'' if older == 1 else 's'} not shown" if older else ""
 
 
 def _by_number(lane: Lane) -> tuple[str, int]:
@@ -400,6 +408,7 @@ def _requests_text(snapshot: Picture) -> list[str]:
 def _timeline_text(snapshot: Picture) -> list[str]:
     decisions = snapshot["timeline"]["decisions"][-MAX_ROWS:]
     lines = _lane_words(snapshot["timeline"]["lanes"], snapshot["time"])
+    lines += filter(None, [_left_out(snapshot)])
     return lines + [
         f"{request_tables.clock(d['time'])} {d['before']} → {d['after']}: {d['reason']}" for d in reversed(decisions)
     ]

@@ -290,7 +290,7 @@ class Panels:
 
 def _with_state_of(card: StaticCard, snapshot: Picture) -> StaticCard:
     """Return the card with the state of the snapshot."""
-    from fal_jupyter.notebook.display.cards import runners_of  # start-up
+    from fal_jupyter.notebook.display.cards import changes_of, runners_of  # start-up
 
     app = snapshot["app"]
     states: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
@@ -299,6 +299,8 @@ def _with_state_of(card: StaticCard, snapshot: Picture) -> StaticCard:
         state=next((state for state in states if state == app["state"]), card.state),
         runners=runners_of(runner["state"] for runner in app["runners"]),
         revision=_revision(card, app),
+        setup_ms=app["setup_ms"] or card.setup_ms,
+        options=changes_of(card.class_name, app["overrides"]),
         failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
     )
 

@@ -189,6 +189,7 @@ export interface Timeline {
   decisions: Decision[];
   lanes: Lane[];
   usage: number[][];
+  older_runners?: number;
 }
 export interface FeedLine {
   kind: string;

@@ -151,6 +151,7 @@ export function mergeTimeline(known, news) {
       ...(known?.usage ?? []),
       ...(news.usage ?? []).filter((one) => one[0] > (known?.usage?.at(-1)?.[0] ?? -Infinity)),
     ].slice(-KEPT_USAGE),
+    older_runners: news.older_runners ?? known?.older_runners,
   };
 }
 

@@ -146,7 +146,9 @@ export function timelinePicture(drawn) {
   const runnersBottom = requestsBottom + 12 + RUNNERS;
   const requestsY = verticalScale(requestsBottom, REQUESTS, requestTicks);
   const runnersY = verticalScale(runnersBottom, RUNNERS, runnerTicks);
-  const { lanes, more } = chosenLanes(timeline.lanes, from, to, LANES);
+  const chosen = chosenLanes(timeline.lanes, from, to, LANES);
+  const lanes = chosen.lanes;
+  const more = chosen.more + (timeline.older_runners ?? 0); // those, a saved picture does not have
   const lanesTop = runnersBottom + 8;
   const bottom = lanesTop + lanes.length * LANE + (more ? 16 : 0);
   const ticks = [
@@ -185,7 +187,7 @@ export function timelinePicture(drawn) {
         { "data-key": "lanes" },
         lanes.map((one, at) => laneGroup(drawn, one, lanesTop + at * LANE, left, x)),
       ),
-      more ? chartText(8, bottom - 3, `and ${plural(more, "runner")} more, of before`) : null,
+      more ? chartText(8, bottom - 3, `${plural(more, "older runner")} not shown`) : null,
       span ? span.map((at) => svg("line", { class: "fj-brush-edge", ...upright(at) })) : null,
       svg("g", { "data-key": "mark lines", class: "fj-mark-lines" }, markLines(drawn, marks, bottom)),
       svg("g", { "data-key": "marks" }, markGroups(drawn, marks, right)),

@@ -183,11 +183,8 @@ export const TRY_STYLE = `
   background: var(--fj-tint-setup);
 }
 .fj .fj-stale > .fj-answer {
-  filter: grayscale(1);
-  color: var(--fj-muted);
-}
-.fj .fj-stale > .fj-answer :is(img, video) {
-  opacity: 0.55;
+  border-left: 3px solid var(--fj-setup);
+  padding-left: 8px;
 }
 .fj .fj-trial > .fj-call-line:not(:empty) {
   border-top: 1px solid var(--fj-border);

@@ -311,7 +311,7 @@ class TrialPane {
   }
 
   /**
-   * Say what it belongs to, and grey it, where the form holds something else or another revision serves.
+   * Say what it belongs to, and mark it, where the form holds something else or another revision serves.
    * @param {{path: string, value: Record<string, any>} | null} now
    * @param {number} serving
    * @param {number} [since] the first revision with the code of that one
