@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import quote
 
 from fal_jupyter import forks, logs
@@ -21,7 +23,8 @@ from fal_jupyter.client.connection.framed_call import framed_call
 from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.client.publication import Publications
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, GatewayStopped
-from fal_jupyter.protocol.api import A_LEASE, H_CELL, H_OWNER, RUN, Event, Published, PublishHead
+from fal_jupyter.domain.text.json_forms import whole_text
+from fal_jupyter.protocol.api import A_LEASE, H_CELL, H_OWNER, RUN, Event, OwnerName, Published, PublishHead
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
 
@@ -61,7 +64,7 @@ class Client:
         self.app_files = Folders(self.settings.state / "app_files")
         self.cell = ""
         self._environments: dict[str, list[int]] = {}
-        owner = Owner(kind, name or kind, port, idle_exit)
+        owner = Owner(kind, whole_text(name or kind), port, idle_exit)
         self.publications = Publications()
         self.connections = GatewayConnector(self.settings, owner, self.publications)
         self.control = ControlClient(self.connections, self.publications)
@@ -105,6 +108,15 @@ class Client:
             GatewayError: no gateway is available.
         """
         return self.connections.ensure()
+
+    def rename(self, name: str) -> None:
+        """Name this process otherwise in messages: its notebook was renamed. Without a gateway, the next lease has the name."""
+        name = whole_text(name)
+        lease = self.connections.name_owner(name)
+        if lease:
+            body = json.dumps(OwnerName(name=name)).encode()
+            with suppress(OSError, GatewayError):  # it has ended; the next one learns the name with the lease
+                self.control.ask_bounded("PATCH", A_LEASE.format(id=lease), OwnerName, body)
 
     def leave(self) -> bool:
         """End the lease; returns True if the gateway ends with it. :meth:`close` has to follow."""

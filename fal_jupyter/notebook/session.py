@@ -42,6 +42,7 @@ class NotebookSession:
         self._cell = ""
         self.cells_started = 0
         self._lines: list[DisplayLine] = []
+        self._notebook = os.environ.get("JPY_SESSION_NAME", "")
 
     # --- the gateway --------------------------------------------------------------------------------------------------
     @property
@@ -57,12 +58,17 @@ class NotebookSession:
     @property
     def name(self) -> str:
         """Name of this owner in messages: the file name of the notebook or script, or a description."""
-        notebook = os.environ.get("JPY_SESSION_NAME")
         if self.shell is None:
             return Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in {"", "-c"} else "a script"
-        if notebook:
-            return Path(notebook).name
+        if self._notebook:
+            return Path(self._notebook).name
         return "a notebook" if self.is_kernel else "IPython"
+
+    def rename(self, notebook: str) -> None:
+        """The notebook is called so now; this process was told its name when it started."""
+        self._notebook = notebook
+        if self._client is not None:
+            self._client.rename(self.name)
 
     def close(self) -> None:
         """End the lease, which stops the apps of this process."""
@@ -206,6 +212,13 @@ class OutputsToSave:
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         outputs = [] if _current is None else _current.panels.to_save(_current, self._aliases)
         return {"application/json": outputs, "text/plain": f"{len(outputs)} outputs"}
+
+
+def rename_notebook(name: str) -> str:
+    """Take the name that the notebook has now from its page (``user_expressions``), and return it."""
+    if _current is not None:
+        _current.rename(name)
+    return name
 
 
 def end_session() -> None:

@@ -135,7 +135,9 @@ ENDING: Final = (
     "gateway_ending"  # error type of the 503 that a draining gateway answers; nothing of the request has begun
 )
 ENDING_SENTENCE: Final = "the gateway is ending; try again in a moment"
-A_LEASE: Final = "/admin/leases/{id}"  # DELETE → {"ending": true if the gateway ends with this lease}
+A_LEASE: Final = (
+    "/admin/leases/{id}"  # PATCH OwnerName → OwnerName · DELETE → {"ending": true if the gateway ends with this lease}
+)
 A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
 A_APPS: Final = "/admin/apps"  # GET → [AppRecord]
 A_APP: Final = (
@@ -216,6 +218,12 @@ class LeaseAsked(TypedDict):
     port: int
     key_id: str
     key_hash: str
+
+
+class OwnerName(TypedDict):
+    """Body of PATCH /admin/leases/{id}: the notebook that has the lease is called this now."""
+
+    name: str
 
 
 class LeaseGranted(TypedDict):

@@ -15,8 +15,9 @@ from typing import Any
 from playwright.sync_api import Locator, expect
 
 from fal_jupyter.protocol.feed import MIME
-from tests.browser.apps import CELLS
-from tests.browser.conftest import Front
+from tests.browser.apps import CELLS, LOAD, STUDIO
+from tests.browser.conftest import EVERY, Front
+from tests.browser.test_card import restarted
 from tests.support.serve import runners
 
 _numbers = itertools.count()
@@ -344,3 +345,52 @@ def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> Non
     expect(card).to_contain_text("Saved state of")
     expect(card.locator("tr[data-request]").first).to_be_visible()
     lab.picture("saved-light")
+
+
+def rename(lab: Front, name: str) -> None:
+    """Rename the notebook as a user does, in the dialog of JupyterLab's command."""
+    lab.command("docmanager:rename")
+    dialog = lab.page.locator(".jp-Dialog")
+    dialog.locator("input").fill(name)
+    dialog.locator("button.jp-mod-accept").click()
+    lab.page.wait_for_selector(".jp-Dialog", state="detached")
+    lab.page.wait_for_function(
+        "name => window.jupyterapp.shell.currentWidget.context.path === name", arg=name, polling=EVERY
+    )
+
+
+def test_a_renamed_notebook_has_its_new_name_on_every_surface(lab: Front, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waiting = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)"
+    opened(lab, [LOAD, STUDIO, "1", waiting.replace("while not", "while False and not")])
+    first, page = notebook_of(lab), lab.page
+    sidebar = open_sidebar(lab)
+    row = sidebar.locator("strong[title^='studio of ']")
+    expect(row).to_have_attribute("title", f"studio of {first}")
+    rename(lab, "search.ipynb")
+    expect(row).to_have_attribute("title", "studio of search.ipynb")
+
+    # while its kernel is busy: told when it is idle
+    page.evaluate(
+        "source => { const { content } = window.jupyterapp.shell.currentWidget;"
+        " content.activeCellIndex = 3; content.activeCell.model.sharedModel.setSource(source); }",
+        waiting,
+    )
+    lab.command("notebook:run-cell")
+    expect(page.locator(".jp-InputPrompt", has_text="[*]:")).to_be_visible()
+    rename(lab, "find.ipynb")
+    expect(row).to_have_attribute("title", "studio of search.ipynb")
+    gate.touch()
+    expect(row).to_have_attribute("title", "studio of find.ipynb")
+    prompts = page.locator(".jp-InputPrompt").all_text_contents()
+    assert [text.strip() for text in prompts] == ["[1]:", "[2]:", "[3]:", "[5]:"]  # nothing is counted or shown
+    assert page.locator(".jp-OutputArea-output").count() == 2  # the card and the 1
+
+    # a kernel that is started anew has the name that it had first, until its app is in the feed
+    restarted(lab)
+    lab.command("fal-jupyter:open-dashboard")
+    board = page.locator(".fj-dashboard")
+    page.evaluate("path => void window.jupyterapp.commands.execute('docmanager:open', { path })", "find.ipynb")
+    lab.run_all(4)
+    lab.command("fal-jupyter:open-dashboard")
+    expect(board.locator(".fj-apps")).to_contain_text("find.ipynb")

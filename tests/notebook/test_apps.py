@@ -321,3 +321,36 @@ def test_the_verbs_list_print_and_stop(notebook: Kernel, state: Path) -> None:
     gone = notebook.run("Listed.hi()")
     assert gone.status == "error"
     assert notebook.run("%fal kill nosuch").status == "error"
+
+
+def test_a_kernel_is_told_the_new_name_of_its_notebook(state: Path, tmp_path: Path) -> None:
+    def told(running: Kernel, name: str) -> None:
+        asked = (
+            f'getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "rename_notebook", str)("{name}")'
+        )
+        sent = running.client.execute("", silent=True, store_history=False, user_expressions={"named": asked})
+        reply = running.client.get_shell_msg(timeout=60)
+        while reply["parent_header"]["msg_id"] != sent:
+            reply = running.client.get_shell_msg(timeout=60)
+        assert name in reply["content"]["user_expressions"]["named"]["data"]["text/plain"]
+
+    def owners() -> set[str]:
+        apps = json.loads(command(state, "apps", "--json").stdout)
+        return {app["owner_name"] for app in apps if app["alias"] == "called"}
+
+    with kernel(state, tmp_path, env={"JPY_SESSION_NAME": "/home/me/first.ipynb"}) as running:
+        told(running, "before.ipynb")  # the extension is not loaded: nothing happens
+        running.run("%load_ext fal_jupyter").ok()
+        running.run(versioned("Called", "one")).ok()
+        assert owners() == {"first.ipynb"}
+        told(running, "second.ipynb")
+        assert owners() == {"second.ipynb"}
+        running.run("import fal_jupyter.notebook.session as s\nclient = s.current_session().client").ok()
+        holders = running.run("{one['holder'] for one in client.control.ask('GET', '/admin/keys')[1]}").ok().result
+        assert ("second.ipynb" in holders, "first.ipynb" in holders) == (True, False)
+        with kernel(state, tmp_path) as other:
+            other.run("%load_ext fal_jupyter").ok()
+            refused = other.run(versioned("Called", "two"))
+            assert "belongs to second.ipynb" in refused.traceback
+        running.run("client.connections.drop_lease(); _ = client.ensure()").ok()  # as after the end of a gateway
+        assert owners() == {"second.ipynb"}

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -157,6 +157,12 @@ class GatewayConnector:
                     ) from None
             except OSError as error:
                 raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+
+    def name_owner(self, name: str) -> str:
+        """Name this process in messages from now on; returns the id of its lease, ``""`` before it has one."""
+        with self.lock:
+            self._owner = replace(self._owner, name=name)
+            return self.lease.granted["lease"] if self.lease is not None else ""
 
     def drop_lease(self) -> None:
         """End the lease, if there is one."""

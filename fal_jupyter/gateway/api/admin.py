@@ -32,6 +32,7 @@ from fal_jupyter.protocol.api import (
     DoctorRecord,
     LeaseAsked,
     LeaseGranted,
+    OwnerName,
     ProcessRecord,
     Published,
     PublishHead,
@@ -119,6 +120,15 @@ class LeasesHandler(Handler):
 
 class LeaseHandler(Handler):
     """One lease."""
+
+    async def patch(self, lease_id: str) -> None:
+        name = msgspec.json.decode(self.request.body, type=OwnerName)["name"]
+        if not self.gateway.leases.rename(lease_id, name):
+            self.fail(404, "lease_ended", "the lease has ended")
+            return
+        await self.gateway.keys.rename(lease_id, name)
+        self.gateway.deployments.owner_renamed(lease_id, name)
+        self.reply(OwnerName(name=name))
 
     def delete(self, lease_id: str) -> None:
         lease = self.gateway.leases.living.get(lease_id)

@@ -236,6 +236,11 @@ class Deployments:
         self._report(m.AppStopped(alias, kill))
         return True
 
+    def owner_renamed(self, lease: str, owner: str) -> None:
+        """An owner has another display name: sentences about its apps have it from now on."""
+        for alias in [alias for alias, app in self.published.items() if app.lease == lease]:
+            self._report(m.AppAdopted(alias, lease, owner))
+
     def lease_ended(self, lease: str) -> None:
         """An owner has ended: end its apps."""
         self.stopped = {alias: app for alias, app in self.stopped.items() if app.lease != lease}

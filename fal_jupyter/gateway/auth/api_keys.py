@@ -65,6 +65,13 @@ class ApiKeys:
         await self._record(work)
         self._live[key_id] = (sha256, lease, holder, time.time())
 
+    async def rename(self, lease: str, holder: str) -> None:
+        """Change the holder's name of the keys of a lease."""
+        for key_id, (sha256, owner, _, created) in list(self._live.items()):
+            if owner == lease:
+                self._live[key_id] = (sha256, owner, holder, created)
+        await self._record(lambda db: db.execute("UPDATE keys SET holder = ? WHERE lease = ?", (holder, lease)))
+
     def listed(self) -> list[KeyRecord]:
         """Every valid key, by id; only its holder knows the secret."""
         return (

@@ -66,6 +66,13 @@ class Leases:
         lease = self.living.get(lease_id)
         return LeaseHolder(lease.kind, lease.name, lease.pid) if lease is not None else LeaseHolder()
 
+    def rename(self, lease_id: str, name: str) -> bool:
+        """Change the display name of an owner; False if its lease has ended."""
+        lease = self.living.get(lease_id)
+        if lease is not None:
+            lease.name = name
+        return lease is not None
+
     def announce_end(self) -> None:
         """Notify every owner that its lease ends; they stay listed until they have ended."""
         for lease in self.living.values():
