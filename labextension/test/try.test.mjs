@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
 import { endpointForm, takeDraft } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
+import { markRefused } from "../../fal_jupyter/widgets/static/form/form_errors.mjs";
 import { asText } from "../../fal_jupyter/widgets/static/form/form_field.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
@@ -593,6 +594,50 @@ describe("panel", () => {
     pressed("Run");
     await until(() => sent(host).length);
     expect(sent(host)[0]).toEqual({ url: "https://example.org/b.png" });
+  });
+
+  test("a refused input is marked field by field, within models and lists too, and the first has the focus", () => {
+    const schema = {
+      components: DOCUMENT.components,
+      paths: {
+        "/paint": {
+          post: {
+            ...body(ref("Input")).post,
+            parameters: [{ in: "query", name: "count", schema: { type: "integer" } }],
+          },
+        },
+      },
+    };
+    const made = endpointForm(schema, "/paint", "", { changed: () => undefined });
+    root.append(made.query.element, made.form.element);
+    made.form.write({ size: { width: 64 }, sizes: [{ width: 64 }, { width: 128 }], either: { width: 64 } });
+    const problem = (msg, ...loc) => ({ loc, msg, type: "x" });
+    const answer = {
+      detail: [
+        problem("bad item", "body", "sizes", 1, "width"),
+        problem("bad width", "body", "size", "width"),
+        problem("bad choice", "body", "either", "Size", "width"),
+        problem("bad address", "body", "picture", "url"),
+        problem("bad prompt <b>", "body", "prompt"),
+        problem("bad count", "query", "count"),
+        problem("no field", "body", "absent"),
+        problem("the whole", "body"),
+        problem("a header", "header", "prompt"),
+      ],
+    };
+    const first = markRefused(made, JSON.stringify(answer));
+    const told = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
+    const all = ["bad count", "bad prompt <b>", "bad width", "bad item", "bad choice", "bad address"];
+    expect(told()).toEqual(all);
+    expect(first).toBe(box("count"));
+    expect(box("prompt").getAttribute("aria-invalid")).toBe("true");
+    type(box("prompt"), "another");
+    expect(told()).toEqual(all.filter((one) => one !== "bad prompt <b>"));
+    expect([markRefused(made, "{"), markRefused(made, "[]"), markRefused(made, '{"detail": "no"}')]).toEqual([
+      null,
+      null,
+      null,
+    ]);
   });
 
   test("a seed of 64 bits goes into the form and out of it with all its digits", async () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from playwright.sync_api import Locator, expect
 
@@ -15,6 +16,33 @@ class {NAME}(fal.App):
     @fal.endpoint("/")
     def {"an_endpoint_" * 12}(self) -> str:
         return "here"
+"""
+REFUSING = """%%fal_app
+from pydantic import BaseModel, field_validator
+
+class Size(BaseModel):
+    width: int = 8
+
+    @field_validator("width", mode="before")
+    @classmethod
+    def known(cls, width):
+        if width == 8: raise ValueError("no such size")
+        return width
+
+class Wish(BaseModel):
+    size: Size
+    words: list[str] = ["a", "bad"]
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def known(cls, words):
+        if "bad" in words: raise ValueError("no such word")
+        return words
+
+class Refusing(fal.App):
+    @fal.endpoint("/")
+    def make(self, wish: Wish) -> str:
+        return "made"
 """
 CUT = "node => [node, ...node.querySelectorAll('*')].some(e => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== 'visible')"
 ROWS = "node => [...node.children].map(e => Math.round(e.getBoundingClientRect().height * 10) / 10)"
@@ -64,3 +92,22 @@ def test_a_long_notice_is_whole_settings_keep_their_rows_and_the_tab_in_front_is
     lab.load("surface.ipynb")
     expect(page.locator('.fj-card [data-tab="config"]')).to_have_attribute("aria-selected", "true")
     assert json.loads(path.read_text())["cells"][1]["outputs"]
+
+
+def test_a_refused_input_is_marked_at_its_fields(lab: Front) -> None:
+    lab.write("refused.ipynb", [LOAD, REFUSING])
+    lab.open("refused.ipynb")
+    lab.run_all(2)
+    card = lab.page.locator(".fj-card")
+    card.locator(".fj-run-button").click()
+    errors = card.locator(".fj-fields .fj-error:visible")
+    expect(errors).to_have_text([re.compile("no such size"), re.compile("no such word")])
+    first = card.get_by_role("textbox", name="width")
+    expect(first).to_be_focused()
+    expect(first).to_have_attribute("aria-invalid", "true")
+    expect(card.locator(".fj-answer")).to_contain_text("size.width")
+    for theme in ("Dark", "Light"):
+        lab.theme(theme)
+        lab.picture(f"refused-{theme.lower()}")
+    first.fill("9")
+    expect(errors).to_have_text([re.compile("no such word")])

@@ -262,6 +262,7 @@ function list(schema, root, how) {
         : (emptyValue(schema) ?? (schema.nullable ? undefined : [])),
     problem,
     write,
+    part: (at) => items[Number(at)]?.item,
   };
 }
 
@@ -311,6 +312,7 @@ function optional(schema, root, how) {
     element,
     read: () => (input.checked ? inner?.read() : emptyValue(schema)),
     problem: () => (input.checked ? (inner?.problem() ?? "") : ""),
+    part: (name) => (input.checked ? inner?.part?.(name) : null),
     write: (value) => (value && typeof value === "object" ? set(true, value) : set(false)),
   };
 }
@@ -377,6 +379,7 @@ function either(schema, root, how) {
     read: () => (inner ? inner.read() : emptyValue(schema)),
     problem: () => inner?.problem() ?? "",
     write,
+    part: (name) => inner?.part?.(name) ?? inner, // pydantic names the schema of several before the field
   };
 }
 
@@ -466,6 +469,7 @@ export function objectForm(schema, root, how) {
   return {
     element,
     rows,
+    part: (name) => rows.get(String(name))?.control,
     read: () => {
       /** @type {Record<string, any>} */
       const value = {};

@@ -6,9 +6,9 @@ import { writtenJson } from "../text/exact_json.mjs";
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /**
  * One control: `read` gives its value (`undefined`: left out), `problem` a sentence or "". A form of fields has their
- * `rows`.
- * @typedef {{element: HTMLElement, read: () => any, problem: () => string, write: (value: any) => void, rows?: Rows}}
- *   Control
+ * `rows`; `part` gives the control of a field or an item within it.
+ * @typedef {{element: HTMLElement, read: () => any, problem: () => string, write: (value: any) => void, rows?: Rows,
+ *   part?: (name: string | number) => Control | null | undefined}} Control
  */
 /**
  * A field of a form: its schema as texts (see `schemaTexts`), the value that it began with as a text, null where that

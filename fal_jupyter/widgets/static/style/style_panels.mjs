@@ -306,7 +306,7 @@ html[theme="light"] .fj,
   vector-effect: non-scaling-stroke;
 }
 .fj .fj-config {
-  grid-template-columns: minmax(150px, 256px) minmax(180px, 420px) minmax(172px, 1fr) minmax(70px, 150px);
+  grid-template-columns: minmax(150px, 256px) minmax(216px, 420px) minmax(172px, 1fr) minmax(70px, 150px);
 }
 .fj .fj-config > div {
   display: flex;

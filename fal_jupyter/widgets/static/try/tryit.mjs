@@ -7,6 +7,7 @@ import { button, h, newId, replace, setText } from "../elements/dom.mjs";
 import { ago, clock, pathText } from "../text/format.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { encodedBody } from "../form/form_body.mjs";
+import { markRefused } from "../form/form_errors.mjs";
 import { endpointForm, fillForm, keepDraft, takeDraft } from "../form/form_endpoint.mjs";
 import { askJson } from "../connection/host.mjs";
 import { fileOf } from "../text/literals.mjs";
@@ -433,7 +434,7 @@ class TryPanel {
       });
       madeInputs.set(made.request_id, input);
       if (madeInputs.size > KEPT_INPUTS) madeInputs.delete(madeInputs.keys().next().value ?? "");
-      this.follow(made.request_id, view);
+      this.follow(made.request_id, view, true);
     } catch (error) {
       view.stop.abort();
       this.right.style.minHeight = "";
@@ -540,8 +541,9 @@ class TryPanel {
    * Show a request's answer, from its beginning and as it comes.
    * @param {string} id
    * @param {ReturnType<TryPanel["begin"]>} view
+   * @param {boolean} [made] whether this form made it
    */
-  async follow(id, view) {
+  async follow(id, view, made = false) {
     const { stop, over, pane, body } = view;
     this.shown = id;
     this.setBusy(id);
@@ -561,7 +563,9 @@ class TryPanel {
       const type = answer.headers.get("content-type") ?? "";
       const data = await pane.body(answer, type, stop.signal);
       over.abort();
-      pane.end(await askJson(this.host, "GET", `requests/${id}`, { signal: stop.signal }), data, body);
+      const detail = await askJson(this.host, "GET", `requests/${id}`, { signal: stop.signal });
+      pane.end(detail, data, body);
+      if (made && detail.request.status === 422) this.markRefused(pane, new TextDecoder().decode(data));
       if (pane === this.current) this.drawTrials();
     } catch (error) {
       over.abort();
@@ -574,6 +578,15 @@ class TryPanel {
       this.setBusy(null);
       this.right.style.minHeight = "";
     }
+  }
+
+  /** Mark the fields that an endpoint refused; the focus goes to the first, unless the user is elsewhere by now. */
+  markRefused(/** @type {Trial} */ { path }, /** @type {string} */ answer) {
+    if (path !== this.path || !this.form) return;
+    const first = markRefused({ form: this.form, query: this.query }, answer);
+    const active = document.activeElement;
+    if (first && (!active || active === document.body || this.root.contains(active))) first.focus();
+    first?.scrollIntoView?.({ block: "nearest" });
   }
 
   /** A call of this card that was made before the page was opened: its answer is held. */
