@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -323,7 +324,13 @@ def keep_told(front: Front, name: str) -> None:
 def end_kernels(server: Jupyter) -> None:
     """End the kernels of a server, and with them their apps."""
     if server.process.poll() is None:
-        for kernel in server.request("api/kernels").json:
+        end = time.monotonic() + 30
+        while (
+            listed := server.request("api/kernels")
+        ).status == 500:  # Jupyter cannot list a kernel that starts just now
+            assert time.monotonic() < end, listed
+            time.sleep(0.05)
+        for kernel in listed.json:
             server.request(f"api/kernels/{kernel['id']}", method="DELETE")
 
 

@@ -1,5 +1,5 @@
-"""Accessibility of every surface: axe-core over each of them in both themes (Dark, and all but the cards, are long tests), keys, Escape and focus in both, less motion
-where that is asked for."""
+"""Accessibility of every surface: axe-core over each of them in both themes (all but the main ones in Light are long tests), keys, Escape
+and focus in both, less motion where that is asked for."""
 
 from __future__ import annotations
 
@@ -109,16 +109,60 @@ def set_theme(lab: Front, name: str) -> None:
     )
 
 
+def failed(card: Locator) -> None:
+    """Let the app Studio fail, so that its card shows an error."""
+    card.locator(".fj-try-form select").first.select_option("/fail")
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-error-view")).to_be_visible()
+
+
+def complaints_of_cards(page: Page, studio: Locator, where: str) -> list[str]:
+    """What axe-core finds wrong in the cards of the page, of which that of Studio shows all tabs; it must find what is put there to be found."""
+    page.evaluate(
+        "() => { const probe = document.createElement('div'); probe.className = 'fj fj-probe'; probe.append('pale words', document.createElement('button'));"
+        " probe.style.cssText = 'width: 120px; background: #fff; color: #999'; document.querySelector('.fj-card [data-panel=snippets]').prepend(probe); }"
+    )
+    page.set_viewport_size(TALL)
+    found = complaints(page, where, ".fj-card")
+    expect(studio.locator("[data-panel]").filter(visible=True)).to_have_count(len(TABS))  # none was hidden meanwhile
+    caught = [one for one in found if "pale words" in one or "<button></button>" in one]
+    assert [kind for kind in ("color-contrast", "button-name") if kind in "\n".join(caught)] == [
+        "color-contrast",
+        "button-name",
+    ]
+    page.evaluate("() => document.querySelector('.fj-probe').remove()")
+    page.set_viewport_size(VIEWPORT)
+    return [one for one in found if one not in caught]
+
+
+def complaints_of_surfaces(lab: Front, where: str) -> list[str]:
+    """What axe-core finds wrong in the sidebar, the dashboard and its drawer, and in all else of ours that is seen."""
+    page = lab.page
+    sidebar = open_sidebar(lab)
+    expect(sidebar.get_by_role("treeitem").first).to_be_visible()
+    lab.command("fal-jupyter:open-dashboard")
+    board = page.locator(".fj-dashboard")
+    expect(board.locator("tr[data-request]").first).to_be_visible()
+    board.locator("tr[data-request]").first.click()
+    expect(board.locator(".fj-inspector")).to_be_visible()
+    return complaints(page, f"{where}, sidebar, dashboard and its drawer")
+
+
+def test_axe_finds_nothing_on_card_sidebar_and_dashboard(studio: Front) -> None:
+    page = studio.page
+    card = card_of(studio)
+    failed(card)
+    spread(card, TABS)
+    found = complaints_of_cards(page, card, "Light, card")
+    found += complaints_of_surfaces(studio, "Light")
+    page.evaluate("() => document.body.style.removeProperty('height')")
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.long  # the test above has the main surfaces; here are all of them, in both themes
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("theme", "rare"),
-    [
-        pytest.param("Light", False, id="Light"),
-        pytest.param("Light", True, id="Light, all of it", marks=pytest.mark.long),
-        pytest.param("Dark", True, id="Dark", marks=pytest.mark.long),
-    ],
-)
-def test_axe_finds_nothing_on_any_surface(lab: Front, theme: str, rare: bool) -> None:
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing_on_any_surface(lab: Front, theme: str) -> None:
     page = lab.page
     lab.write("access.ipynb", CELLS)
     lab.open("access.ipynb")
@@ -129,48 +173,18 @@ def test_axe_finds_nothing_on_any_surface(lab: Front, theme: str, rare: bool) ->
     cards = page.locator(".fj-card")
     expect(cards).to_have_count(3)
     forms, broken = cards.nth(1), cards.nth(2)
-    found: list[str] = []
-
-    def look(where: str, selector: str = ".fj") -> None:
-        found.extend(complaints(page, f"{theme}, {where}", selector))
-
     broken.scroll_into_view_if_needed()
     expect(broken).to_contain_text("no such weights")
-    studio.locator(".fj-try-form select").first.select_option("/fail")
-    studio.locator(".fj-run-button").click()
-    expect(studio.locator(".fj-error-view")).to_be_visible()
+    failed(studio)
     set_theme(lab, theme)
     long = theme == "Dark"  # it also looks at what is much like another, and at the whole page
     spread(forms, ("snippets", "try") if long else ("try",))
     spread(studio, TABS)
-    page.evaluate(
-        "() => { const probe = document.createElement('div'); probe.className = 'fj fj-probe'; probe.append('pale words', document.createElement('button'));"
-        " probe.style.cssText = 'width: 120px; background: #fff; color: #999'; document.querySelector('.fj-card [data-panel=snippets]').prepend(probe); }"
-    )
-    page.set_viewport_size(TALL)
-    look("cards", ".fj-card")
-    expect(studio.locator("[data-panel]").filter(visible=True)).to_have_count(len(TABS))  # none was hidden meanwhile
-    caught = [one for one in found if "pale words" in one or "<button></button>" in one]
-    assert [kind for kind in ("color-contrast", "button-name") if kind in "\n".join(caught)] == [
-        "color-contrast",
-        "button-name",
-    ]
-    found = [one for one in found if one not in caught]
-    page.evaluate("() => document.querySelector('.fj-probe').remove()")
-    page.set_viewport_size(VIEWPORT)
-    if rare:
-        look_at_the_rest(lab, long, look)
-    page.evaluate("() => document.body.style.removeProperty('height')")
-    assert found == [], "\n".join(found)
+    found = complaints_of_cards(page, studio, f"{theme}, cards")
 
+    def look(where: str, selector: str = ".fj") -> None:
+        found.extend(complaints(page, f"{theme}, {where}", selector))
 
-def look_at_the_rest(lab: Front, long: bool, look: Callable[..., None]) -> None:
-    """Look at all but the cards of apps that run: inspector, menu, sidebar, dashboard, ledger, an app that is stopped, a saved card.
-
-    With *long*, also at each tab of the saved card, and at the whole page.
-    """
-    page = lab.page
-    studio = page.locator(".fj-card").first
     requests = tab(studio, "requests")
     requests.locator("tr[data-request]").first.click()
     expect(requests.locator(".fj-inspector")).to_be_visible()
@@ -180,14 +194,7 @@ def look_at_the_rest(lab: Front, long: bool, look: Callable[..., None]) -> None:
     look("menu of a card", '.fj [role="menu"]')
     page.keyboard.press("Escape")
     expect(studio.get_by_label("More actions")).to_be_focused()
-    sidebar = open_sidebar(lab)
-    expect(sidebar.get_by_role("treeitem").first).to_be_visible()
-    lab.command("fal-jupyter:open-dashboard")
-    board = page.locator(".fj-dashboard")
-    expect(board.locator("tr[data-request]").first).to_be_visible()
-    board.locator("tr[data-request]").first.click()
-    expect(board.locator(".fj-inspector")).to_be_visible()
-    look("sidebar, dashboard and its drawer")  # and all else of ours that is seen
+    found += complaints_of_surfaces(lab, theme)
     lab.command("fal-jupyter:open-ledger")
     expect(page.locator(".fj-ledger, .fj-panel", has_text="emory").last).to_be_visible()
     look("ledger", ".fj-ledger")
@@ -207,6 +214,8 @@ def look_at_the_rest(lab: Front, long: bool, look: Callable[..., None]) -> None:
         expect(saved.locator(f'[data-panel="{each}"]')).to_contain_text("as saved")
     if long:
         look("the whole page")
+    page.evaluate("() => document.body.style.removeProperty('height')")
+    assert found == [], "\n".join(found)
 
 
 def reopened_as_saved(lab: Front, alias: str) -> Locator:
