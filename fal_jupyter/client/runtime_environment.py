@@ -15,6 +15,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.domain.environments.isolation import check_mode, choose
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
@@ -71,6 +72,10 @@ def find_environment(
     names = list(cls.local_python_modules or ())
     modules = shipping.pack_modules(names)
     notes = [
+        f"{whole_text(name)} is not UTF-8 text: runners start without that environment variable"
+        for name in _unsendable()
+    ]
+    notes += [
         f"local_python_modules names {name!r}, which cannot be imported here"
         for name in shipping.missing_modules(names, modules)
     ]
@@ -110,16 +115,21 @@ def _python_of(cls: type[fal.App]) -> str:
 
 def environment_here(preload: list[str]) -> Environment:
     """The environment of this process, for its runners."""
-    here = str(working_directory())
+    here, odd = str(working_directory()), _unsendable()
     path = [os.path.abspath(entry) if entry else here for entry in sys.path]
     return Environment(
         python=sys.executable,
-        env=dict(os.environ),
+        env={name: value for name, value in os.environ.items() if name not in odd},
         cwd=here,
         sys_path=list(dict.fromkeys(path)),
         preload=[name for name in preload if _is_of_this_interpreter(name)],
         isolated="",
     )
+
+
+def _unsendable() -> list[str]:
+    """The environment variables with bytes that are not UTF-8, which the gateway cannot be told of: a publication is JSON."""
+    return [name for name, value in os.environ.items() if whole_text(name + value) != name + value]
 
 
 def _move(environment: Environment, isolated: store.Isolated, preload: list[str]) -> None:

@@ -27,14 +27,20 @@ class Unnamed(Handler):
         self.fail(409, "bad_setting", "there is no folder /caf\udce9", hint="create /caf\udce9 or /café")
 
 
+class Placed(Handler):
+    def get(self) -> None:
+        self.reply({"state": "/home/caf\udce9", "owner": "é"})
+
+
+KINDS = {"/full": Full, "/unnamed": Unnamed, "/placed": Placed}
+
+
 async def ask(*, ending: bool, path: str = "/full") -> tuple[int, dict[str, str]]:
     gateway = SimpleNamespace(stopping=asyncio.Event(), settings=SimpleNamespace(logs=Path("/state/logs")))
     if ending:
         gateway.stopping.set()
     sock, port = bind_unused_port()
-    server = HTTPServer(
-        Application([(at, kind, {"gateway": gateway}) for at, kind in (("/full", Full), ("/unnamed", Unnamed))])
-    )
+    server = HTTPServer(Application([(at, kind, {"gateway": gateway}) for at, kind in KINDS.items()]))
     server.add_socket(sock)
     try:
         answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}{path}", raise_error=False)
@@ -70,3 +76,7 @@ def test_a_failure_that_names_a_path_with_bytes_that_are_not_utf_8_can_be_decode
     assert status == 409
     assert body["detail"] == "there is no folder /caf?"
     assert body["hint"] == "create /caf? or /café"
+
+
+def test_an_answer_with_the_name_of_a_folder_that_is_not_utf8_can_be_read() -> None:
+    assert asyncio.run(ask(ending=False, path="/placed")) == (200, {"state": "/home/caf?", "owner": "é"})

@@ -36,6 +36,14 @@ class BadQuery(HTTPError):
         self.detail = detail
 
 
+def json_of(value: object) -> bytes:
+    """Encode an answer; a path may have bytes that are not UTF-8, which JSON cannot hold: ``?`` stands for each."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def raised_in(kwargs: Mapping[str, object]) -> BaseException | None:
     """Return the exception among the arguments of Tornado's ``write_error``."""
     match kwargs.get("exc_info"):
@@ -106,7 +114,7 @@ class Handler(RequestHandler):
 
     def reply(self, value: object) -> None:
         """Answer with JSON."""
-        self.finish(msgspec.json.encode(value))
+        self.finish(json_of(value))
 
 
 SMALL_BODY = 64 * 1024
@@ -224,4 +232,4 @@ class PublicHandler(RequestHandler):
     def reply(self, value: object, status: int = 200) -> None:
         """Answer with JSON."""
         self.set_status(status)
-        self.finish(msgspec.json.encode(value))
+        self.finish(json_of(value))
