@@ -3,7 +3,12 @@ import { Blob as NodeBlob } from "node:buffer";
 import { describe, expect, test, vi } from "vitest";
 import { brokenAnswer, completeAnswer } from "../../fal_jupyter/widgets/static/outputs/answer.mjs";
 import { FileInput } from "../../fal_jupyter/widgets/static/text/literals.mjs";
-import { galleryPanel, inputWords, keptValue } from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
+import {
+  galleryPanel,
+  inputWords,
+  keptValue,
+  mayHaveOutput,
+} from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
 import { kernelHost, ownFile } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { shownNumber } from "../../fal_jupyter/widgets/static/elements/json_view.mjs";
 import { parsedJson, writtenJson } from "../../fal_jupyter/widgets/static/text/exact_json.mjs";
@@ -131,6 +136,13 @@ describe("pictures", () => {
     expect([button.getAttribute("aria-pressed"), button.closest(".fj-tile").classList.contains("fj-large")]).toEqual([
       "true",
       true,
+    ]);
+    expect(button.title).toBe("Make it small again");
+    button.click();
+    expect([button.title, button.getAttribute("aria-pressed"), view.querySelector(".fj-large")]).toEqual([
+      "Enlarge",
+      "false",
+      null,
     ]);
     expect(displaysView([])).toBeNull();
   });
@@ -491,6 +503,11 @@ describe("outputs", () => {
       keptValue(body("{")),
       keptValue(null),
     ]).toEqual([{ a: 1 }, { n: 2 }, undefined, undefined]);
+  });
+
+  test("calls of a load are left out", () => {
+    const origins = ["cell", "panel", "load"];
+    expect(origins.map((origin) => mayHaveOutput(madeRequest("a", { origin })))).toEqual([true, true, false]);
   });
 
   test("calls that gave pictures are collected with seed and revision, and one can be used again", async () => {

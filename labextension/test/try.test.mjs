@@ -7,7 +7,7 @@ import { endpointForm, takeDraft } from "../../fal_jupyter/widgets/static/form/f
 import { markRefused } from "../../fal_jupyter/widgets/static/form/form_errors.mjs";
 import { asText } from "../../fal_jupyter/widgets/static/form/form_field.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
-import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
+import { lastLines, progressIn, queueWords, runningView } from "../../fal_jupyter/widgets/static/try/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
 import { TRY_STYLE } from "../../fal_jupyter/widgets/static/style/style_try.mjs";
 import { areOfOneEndpoint, belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
@@ -638,6 +638,25 @@ describe("panel", () => {
       null,
       null,
     ]);
+  });
+
+  test("the clock of a call on its way goes on, and begins where the call does", () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance", "Date"] });
+    try {
+      const host = madeHost(madeLine({ apps: [app()] }));
+      const view = runningView(host, { alias: "hello", path: "/", passed: 4000 }, stop.signal);
+      root.append(view.head);
+      const clock = () => root.querySelector(".fj-clock").textContent;
+      vi.advanceTimersByTime(500);
+      expect(clock()).toBe("4.50 s");
+      vi.advanceTimersByTime(60_000);
+      expect(clock()).toBe("1 m 5 s");
+      stop.abort();
+      vi.advanceTimersByTime(9000);
+      expect(clock()).toBe("1 m 5 s"); // the call is over
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a seed of 64 bits goes into the form and out of it with all its digits", async () => {
