@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.kernel import Kernel, kernel
+from tests.support.serve import kept_state
 from tests.support.state import state_directory
 
 
 @pytest.fixture
 def state() -> Iterator[Path]:
     with state_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def shared_state() -> Iterator[Path]:
+    """One state directory for tests that harm no gateway; each tells its apps by name."""
+    with kept_state() as path:
         yield path
 
 

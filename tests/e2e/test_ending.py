@@ -73,7 +73,8 @@ def gateway_of(state: Path, former: int = 0) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize("turns", [1, pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("turns", [1, 8])
 def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path, turns: int) -> None:
     chance = random.Random(14)
     targets = [written(tmp_path, "First"), written(tmp_path, "Second")]
@@ -298,7 +299,7 @@ async def streamed():
 """
 
 
-# each asks a gateway that has just been killed
+# each asks a gateway that has just been killed; for `make test`, test_kill_matrix.py asks the plainest way
 QUESTIONS = ["Again.submit.hi().get()"]
 MORE_QUESTIONS = [
     "await fal_jupyter.app(Again).aio.hi()",
@@ -312,10 +313,8 @@ MORE_QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "questions",
-    [pytest.param(QUESTIONS, id="few"), pytest.param(MORE_QUESTIONS, id="others", marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("questions", [pytest.param(QUESTIONS, id="few"), pytest.param(MORE_QUESTIONS, id="others")])
 def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path, questions: list[str]) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()

@@ -210,6 +210,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_spawned_process_gets_a_hint_and_closed_clients_leave_no_hook(state: Path, tmp_path: Path) -> None:
     script = tmp_path / "spawning.py"
     script.write_text(SPAWNED)

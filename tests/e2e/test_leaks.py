@@ -87,9 +87,10 @@ def settle(state: Path, kernel: int, processes: int) -> Count:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("redefinitions", "requests", "megabytes", "files_open"),
-    [(8, 400, 3, 4), pytest.param(200, 10_000, 12, 10, marks=pytest.mark.long)],
+    [(8, 400, 3, 4), (200, 10_000, 12, 10)],
 )
 def test_requests_and_redefinitions_leave_nothing(
     notebook: Kernel, state: Path, redefinitions: int, requests: int, megabytes: int, files_open: int

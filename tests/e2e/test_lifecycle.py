@@ -172,10 +172,16 @@ class Pair(fal.App, name="pair", min_concurrency=2):
 
 
 @pytest.fixture
-def serve_class(state: Path, tmp_path: Path) -> Callable[..., Any]:
+def serve_class(shared_state: Path, tmp_path: Path) -> Callable[..., Any]:
     path = tmp_path / "apps.py"
     path.write_text(APPS)
-    return lambda name, *options: served(state, f"{path}::{name}", *options, env={"MARKS": str(tmp_path / "marks")})
+    return lambda name, *options: served(
+        shared_state, f"{path}::{name}", *options, env={"MARKS": str(tmp_path / "marks")}
+    )
+
+
+def runners_of(app: Served) -> list[dict[str, Any]]:
+    return [runner for runner in runners(app.state) if runner["app"] == app.ready["app"]]
 
 
 def at_once(app: Served, path: str, times: int) -> None:
@@ -217,21 +223,21 @@ def test_a_subclass_extends_what_it_inherits(serve_class: Callable[..., Any], tm
 
 @pytest.mark.parametrize("path", [pytest.param("/sync", marks=pytest.mark.long), "/async"])
 def test_as_many_requests_as_max_multiplexing_are_in_a_runner_and_never_more(
-    serve_class: Callable[..., Any], state: Path, path: str
+    serve_class: Callable[..., Any], path: str
 ) -> None:
     with serve_class("Wide") as app:
         at_once(app, path, 12)
         most, threads = app.request("/most", {}).json
         assert most == 3
         assert (threads > 1) == (path == "/sync")
-        assert len(runners(state)) == 1
+        assert len(runners_of(app)) == 1
 
 
 def test_an_unneeded_runner_ends_and_the_next_call_starts_another(
-    serve_class: Callable[..., Any], state: Path, tmp_path: Path
+    serve_class: Callable[..., Any], tmp_path: Path
 ) -> None:
     with serve_class("Short") as app:
-        while runners(state):
+        while runners_of(app):
             Event().wait(0.05)
         assert (tmp_path / "marks").read_text() == "gone unused"
         assert app.request("/", {}).status == 200
@@ -259,13 +265,14 @@ def test_an_async_handle_exit_runs_on_the_loop_before_teardown_within_the_grace(
     assert marks.read_text().splitlines() == told
 
 
-def test_min_concurrency_by_class_keyword_holds_that_many(serve_class: Callable[..., Any], state: Path) -> None:
+def test_min_concurrency_by_class_keyword_holds_that_many(serve_class: Callable[..., Any]) -> None:
     with serve_class("Pair") as app:
-        while [r["state"] for r in runners(state)] != ["IDLE", "IDLE"]:
+        while [r["state"] for r in runners_of(app)] != ["IDLE", "IDLE"]:
             Event().wait(0.05)
         assert app.ready["app"].endswith("/pair")
 
 
+@pytest.mark.long  # tests/notebook/test_local_modules.py edits modules in many ways
 def test_a_change_in_a_local_python_module_is_a_change_of_the_app(notebook: Kernel, tmp_path: Path) -> None:
     module = tmp_path / "mine.py"
     module.write_text("FACTOR = 2\ndef scale(x): return FACTOR * x\n")

@@ -203,6 +203,7 @@ def resident(pid: int) -> int:
     ],
     ids=lambda v: v if isinstance(v, str) and v.startswith("/") else "",
 )
+@pytest.mark.usefixtures("serving")  # its gateway stays
 def test_a_runner_that_crashes_or_hangs_is_replaced_and_the_log_says_why(
     state: Path, file: str, path: str, status: int, kind: str, told: list[str]
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_runner_that_crashes_or_hangs_is_replaced_and_the_log_says_why(
             assert any(either in log for either in words.split("|")), log
 
 
+@pytest.mark.usefixtures("serving")
 def test_five_crashes_in_a_minute_open_the_circuit_and_callers_get_retry_after(state: Path, file: str) -> None:
     with served(state, f"{file}::Frail", "--name", "flapping") as app:
         answers = [app.request("/exit", {}) for _ in range(5)]

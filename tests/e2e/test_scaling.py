@@ -67,7 +67,8 @@ def scaling(state: Path, app: str, *words: str) -> dict[str, Any]:
     return found
 
 
-def test_a_burst_scales_up_then_down_to_zero_and_no_request_is_lost(state: Path, file: str) -> None:
+def test_a_burst_scales_up_then_down_to_zero_and_no_request_is_lost(shared_state: Path, file: str) -> None:
+    state = shared_state
     with served(state, f"{file}::Worker") as app:
         for _ in range(2):  # from the first runner, then from none: a cold start
             with ThreadPoolExecutor(40) as callers:
@@ -211,7 +212,8 @@ def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook:
     assert (after["scaling"], after["overrides"]) == (before["scaling"], {})
 
 
-def test_explain_shows_the_state_and_the_deciding_rule(state: Path, file: str) -> None:
+def test_explain_shows_the_state_and_the_deciding_rule(shared_state: Path, file: str) -> None:
+    state = shared_state
     with served(state, f"{file}::Worker") as app:
         began = time.monotonic()
         with ThreadPoolExecutor(20) as callers:

@@ -67,6 +67,7 @@ def test_a_stopped_template_is_replaced_when_a_runner_has_to_start(state: Path, 
     assert not wait_for_end(everything, 10)
 
 
+@pytest.mark.long  # test_kill_matrix.py kills a gateway whose processes run
 def test_what_is_stopped_ends_with_a_killed_gateway(state: Path, target: str) -> None:
     serving = Served(state, target)
     runner = serving.request("/").json
@@ -79,6 +80,7 @@ def test_what_is_stopped_ends_with_a_killed_gateway(state: Path, target: str) ->
     assert serving.stop(timeout=40)[0] == 1
 
 
+@pytest.mark.long
 def test_a_gateway_that_dies_with_unread_news_leaves_nothing(state: Path, target: str) -> None:
     serving = Served(state, target)
     serving.request("/daemon")
@@ -93,6 +95,7 @@ def test_a_gateway_that_dies_with_unread_news_leaves_nothing(state: Path, target
     assert "Traceback" not in (state / "logs" / "gateway.err").read_text()
 
 
+@pytest.mark.long
 def test_a_disconnect_during_a_request_leaves_no_traceback(state: Path, target: str) -> None:
     serving = Served(state, target)
     os.kill(serving.request("/").json, signal.SIGSTOP)  # so that stopping it takes a while

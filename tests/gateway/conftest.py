@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fal_jupyter import settings
-from fal_jupyter.client.client import Client
-from tests.support.serve import Served, served
+from tests.support.serve import Served, kept_state, served
 from tests.support.state import state_directory
 
 APP = '''
@@ -156,11 +153,8 @@ class Open(fal.App):
 @pytest.fixture(scope="session")
 def shared_state() -> Iterator[Path]:
     """A state directory whose gateway, with the default settings, stays until all of these tests have ended."""
-    with state_directory() as path:
-        client = Client(settings.read(os.environ | {"FAL_JUPYTER_STATE": str(path)}), idle_exit=0.0)
-        client.ensure()
+    with kept_state() as path:
         yield path
-        client.close()
 
 
 @pytest.fixture(scope="session")

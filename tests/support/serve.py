@@ -21,6 +21,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.commands import grammar, handlers
 from fal_jupyter.commands.command_backend import ShellBackend
 from tests.support import command_server
+from tests.support.state import state_directory
 
 Env = Mapping[str, str | None] | None  # differences from our own environment; None removes a variable
 COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
@@ -100,6 +101,16 @@ def served(state: Path, target: str, *options: str, env: Env = None, prefix: Seq
         yield running
     finally:
         running.stop()
+
+
+@contextmanager
+def kept_state() -> Iterator[Path]:
+    """A state directory whose gateway, with the default settings, stays until the end: serving there starts no gateway and no template."""
+    with state_directory() as path:
+        client = Client(settings.read(os.environ | {"FAL_JUPYTER_STATE": str(path)}), idle_exit=0.0)
+        client.ensure()
+        yield path
+        client.close()
 
 
 def runners(state: Path) -> list[dict[str, Any]]:
