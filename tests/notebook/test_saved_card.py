@@ -36,6 +36,7 @@ from fal_jupyter.notebook.display.saved_results import (
 )
 from fal_jupyter.notebook.display.saved_results_html import level_of
 from fal_jupyter.notebook.display.static_card import StaticCard
+from fal_jupyter.notebook.style import QUEUE
 from fal_jupyter.protocol.feed import Picture
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
@@ -139,7 +140,9 @@ CARD = StaticCard(
 def widths(picture: Picture) -> list[list[float]]:
     """The widths of the bars, in percent, of each request of a picture."""
     rows = page(CARD, picture, "requests").split("<tr")[2:]
-    return [[float(width) for width in re.findall(r"[^-]width: ([\d.]+)%; background", row)] for row in rows]
+    return [
+        [float(width) for width in re.findall(r"[^-]width: ([\d.]+)%; (?:background|box-sizing)", row)] for row in rows
+    ]
 
 
 def test_the_figures_are_those_of_the_calls(seen: Picture) -> None:
@@ -207,7 +210,7 @@ def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
     assert "desk-1 · r1" in told["timeline"]
     assert "desk-1: " in told["timeline"]
     assert "setup" in told["timeline"]
-    assert "run of a failed request" in told["requests"]  # the bars' colours in words
+    assert told["requests"].endswith(" failed")  # the bars' colours in words
     lanes = [{**seen["timeline"]["lanes"][0], "id": f"desk-{number}"} for number in (10, 9)]
     ordered: Picture = {**seen, "timeline": {**seen["timeline"], "lanes": lanes}}  # type: ignore[typeddict-item]
     shown = Page(page(CARD, ordered, "timeline")).text
@@ -488,6 +491,12 @@ def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) ->
     assert _with_state_of(card, now).revision == card.revision
     restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started manually"}}
     assert _with_state_of(card, restarted).revision == "r5, started manually"
+
+
+def test_waiting_is_a_dashed_outline_in_bars_and_legend(seen: Picture) -> None:
+    html = page(CARD, with_requests(seen, {"queue_ms": 5.0, "total_ms": 9.0}), "requests")
+    assert html.count("1px dashed") == 2
+    assert f"background: {QUEUE}" not in html
 
 
 def test_a_card_has_the_setup_time_and_the_scaling_of_its_picture(seen: Picture) -> None:

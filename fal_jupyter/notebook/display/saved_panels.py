@@ -23,6 +23,7 @@ from fal_jupyter.notebook.display.saved_parts import (
     clock,
     code,
     day_and_time,
+    fill,
     fold,
     label,
     piece,
@@ -140,7 +141,7 @@ def _phase_legend(requests: Sequence[RequestState]) -> str:
     order = [name for phases in (phases_of(streamed=False), phases_of(streamed=True)[-1:]) for _, name, _ in phases]
     used.sort(key=lambda phase: order.index(phase[0]))
     failed = any(request_tables.word_of(request).startswith("failed") for request in requests)
-    return _colours([*used, *([("run of a failed request", FAILED)] if failed else [])])
+    return _colours([*used, *([("failed", FAILED)] if failed else [])])
 
 
 def _state(request: RequestState) -> str:
@@ -240,7 +241,7 @@ def _colours(labelled_colours: Sequence[tuple[str, str]]) -> str:
     parts = [
         element(
             "span",
-            element("span", style=f"display: inline-block; width: 14px; height: 8px; background: {colour}"),
+            element("span", style=f"display: inline-block; width: 14px; height: 8px; {fill(colour)}"),
             " ",
             text(word),
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fal_jupyter.commands.numbers import milliseconds
-from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, TABLE, element, text
+from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, QUEUE, TABLE, element, text
 
 WIDE: Final = f"{TABLE}; width: 100%; font-size: inherit"
 TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
@@ -51,10 +51,15 @@ def rows_table(
 
 def piece(percent: float, colour: str, title: str = "", height: int = 9) -> str:
     """Render a segment of a bar. Where styles are stripped (GitHub, mail), block characters represent it; otherwise they have no size."""
-    style = f"display: inline-block; min-width: 2px; height: {height}px; width: {percent:.2f}%; background: {colour}"
+    style = f"display: inline-block; min-width: 2px; height: {height}px; width: {percent:.2f}%; {fill(colour)}"
     wide = round(percent * BLOCKS / 100)
     blocks = ("█" * wide or "▏") if title else "\u00a0" * wide
     return element("span", blocks, style=style, title=title)
+
+
+def fill(colour: str) -> str:
+    """Style a segment of a bar or a legend: waiting is a dashed outline, as in live panels."""
+    return f"box-sizing: border-box; border: 1px dashed {colour}" if colour == QUEUE else f"background: {colour}"
 
 
 def track(*pieces: str) -> str:
