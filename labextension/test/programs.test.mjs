@@ -543,19 +543,27 @@ describe("load", () => {
 
   test("asks first, and shows percentiles while the calls run", async () => {
     const { root, host, questions } = opened([report(5).slice(0, 9), report(5).slice(9), report(40, { over: true })]);
-    root.querySelector('[aria-label="number of calls"]').value = "40";
+    root.querySelector('[aria-label="number of calls"]').value = "140";
     named(root, "Start load").click();
     await until(() => root.querySelector("[role=status]").textContent === "40 calls of / in 2.00 s.");
-    expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
+    expect(questions).toEqual(["Make 140 calls of /, 8 at a time?"]);
     expect(host.asked).toEqual([
-      ["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "40", at_once: "8" }, '{"n":1}'],
+      ["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "140", at_once: "8" }, '{"n":1}'],
     ]);
     expect(root.querySelector(".fj-load-figures").textContent).toContain("p9518 ms");
     expect(root.querySelector("[role=progressbar]").getAttribute("aria-valuenow")).toBe("100");
   });
 
+  test("up to a hundred calls start without a question", async () => {
+    const { root, host, questions } = opened([report(100, { over: true })], false);
+    named(root, "Start load").click();
+    await until(() => host.asked.length === 1);
+    expect(questions).toEqual([]);
+  });
+
   test("nothing is called without a yes, or with a number that makes no sense", async () => {
     const { root, host, questions } = opened([], false);
+    root.querySelector('[aria-label="number of calls"]').value = "101";
     root.querySelector('[aria-label="calls at a time"]').value = "0";
     named(root, "Start load").click();
     expect(root.querySelector("[role=status]").textContent).toBe("Give 1 to 256 calls at a time.");
@@ -569,7 +577,7 @@ describe("load", () => {
   });
 
   test("what was agreed to is not asked again until the figures grow", async () => {
-    const { root, host, questions } = opened([report(40, { over: true })]);
+    const { root, host, questions } = opened([report(140, { over: true })]);
     const [calls, atOnce] = ["number of calls", "calls at a time"].map((one) =>
       root.querySelector(`[aria-label="${one}"]`),
     );
@@ -578,12 +586,12 @@ describe("load", () => {
       named(root, "Start load").click();
       await until(() => host.asked.length === runs && root.querySelector("[role=status]").textContent.endsWith("s."));
     };
-    await load("40", "8", 1);
-    await load("40", "8", 2);
-    await load("20", "4", 3);
-    expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
-    await load("41", "8", 4);
-    await load("40", "9", 5);
+    await load("140", "8", 1);
+    await load("140", "8", 2);
+    await load("120", "4", 3);
+    expect(questions).toEqual(["Make 140 calls of /, 8 at a time?"]);
+    await load("141", "8", 4);
+    await load("140", "9", 5);
     expect(questions).toHaveLength(3);
   });
 

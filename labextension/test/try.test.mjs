@@ -10,7 +10,12 @@ import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_n
 import { lastLines, progressIn, queueWords, runningView } from "../../fal_jupyter/widgets/static/try/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
 import { TRY_STYLE } from "../../fal_jupyter/widgets/static/style/style_try.mjs";
-import { areOfOneEndpoint, belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
+import {
+  areOfOneEndpoint,
+  belongsTo,
+  chosenSeed,
+  inputDifferences,
+} from "../../fal_jupyter/widgets/static/try/trial.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -568,6 +573,46 @@ describe("panel", () => {
       "r5",
       "r6",
     ]);
+  });
+
+  test("each endpoint has its last results, with what they are compared with", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    const answers = () => [...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)?.[0]);
+    const run = async (id) => {
+      pressed("Run");
+      await open(id);
+      await until(() => root.textContent.includes(`of: "${id}"`));
+    };
+    select("/nothing");
+    await run("r1");
+    await run("r2");
+    pressed("Compare");
+    select("/upload");
+    expect(answers()).toEqual(["r1", "r2"]); // it has no result yet
+    type(root.querySelector('.fj-fields [aria-label^="address of"]'), "https://example.org/a.png");
+    await run("r3");
+    expect(answers()).toEqual(["r3"]);
+    select("/nothing");
+    expect(answers()).toEqual(["r1", "r2"]);
+    select("/upload");
+    expect(answers()).toEqual(["r3"]);
+    expect(root.querySelector(".fj-trial-note").hidden).toBe(true);
+    select("/nothing");
+    await run("r4");
+    expect(answers()).toEqual(["r1", "r4"]); // it is still compared with
+  });
+
+  test("the seed that an endpoint chose is said, not the one that it was given", () => {
+    const seed = (text, value, type = "application/json") => chosenSeed(new TextEncoder().encode(text), type, value);
+    expect(seed('{"seed": 18446744073709551615}', { seed: null })).toBe("18446744073709551615");
+    expect(seed('{"seed": 7}', { seed: -1 })).toBe("7");
+    expect(seed('{"seed": 7}', null)).toBe("7");
+    expect(seed('{"seed": 7}', { seed: 7 })).toBe("");
+    expect(seed('{"seed": {}}', {}) + seed("null", {}) + seed("[1", {}) + seed('{"seed": 7}', {}, "text/plain")).toBe(
+      "",
+    );
   });
 
   const kept = (value, more = {}) => ({

@@ -1,5 +1,5 @@
 // @ts-check
-/** Load on an app: many calls of what the form holds, some at a time, behind a question; percentiles while they run. */
+/** Load on an app: many calls of what the form holds, some at a time; a question before more than a hundred; percentiles while they run. */
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
 import { encodedBody } from "../form/form_body.mjs";
 import { count, duration, plural, rate } from "../text/format.mjs";
@@ -7,6 +7,7 @@ import { glyph } from "../elements/glyphs.mjs";
 import { filledPath } from "../form/schema.mjs";
 
 const MOST = { calls: 100000, at_once: 256 };
+const UNASKED = 100; // calls that start without a question
 const ENOUGH = 20; // calls below which a 95th percentile says nothing
 
 /**
@@ -133,7 +134,7 @@ class LoadPanel {
     const problem = this.problem() || (what ? "" : "The form is not ready.");
     setText(this.state, problem);
     if (problem || !what || this.going) return;
-    if (this.isAgreed(what)) {
+    if (Number(this.calls.value) <= UNASKED || this.isAgreed(what)) {
       this.run(what);
       return;
     }

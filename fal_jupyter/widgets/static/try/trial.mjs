@@ -9,13 +9,14 @@ import { bytes, clock, duration, pathText, runnerName } from "../text/format.mjs
 import { isFileRecord, withFilesNamed } from "../form/form_file.mjs";
 import { stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
-import { writtenJson } from "../text/exact_json.mjs";
+import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { savedMedia } from "../outputs/media.mjs";
 import { hasFailed, phaseBar, phaseParts, phaseTable, wasCancelled } from "../elements/phases.mjs";
 import { baseType, plainText, textView } from "../text/plain.mjs";
 import { copyButton, keptBodyView, resultView } from "../outputs/result.mjs";
 import { isEventStream, streamView } from "../outputs/stream_view.mjs";
 
+const MOST_JSON = 100000; // characters of an answer that is searched for its seed
 const GROWING = 20000; // characters of a text that is shown while it comes
 const SHOWN_DIFFERENCES = 6;
 const SHORT = 28;
@@ -86,6 +87,21 @@ export function belongsTo({ path, value, revision }, now, serving, since = servi
   const differences = now && value && path === now.path ? inputDifferences(value, now.value) : [];
   if (differences.length) sentences.push(`The form has changed: ${listed(differences)}.`);
   return sentences;
+}
+
+/**
+ * The seed in an answer whose call left it to chance, "" where there is none.
+ * @param {Uint8Array} data @param {string} type @param {any} value what the call was made with, null where not known
+ */
+export function chosenSeed(data, type, value) {
+  if (!/\bjson$/.test(baseType(type)) || data.length > MOST_JSON) return "";
+  try {
+    const seed = parsedJson(new TextDecoder().decode(data))?.seed;
+    const isSeed = typeof seed === "number" || typeof seed === "bigint";
+    return isSeed && String(value?.seed) !== String(seed) ? String(seed) : "";
+  } catch {
+    return ""; // it broke off
+  }
 }
 
 /** @param {string[]} differences */
@@ -284,6 +300,7 @@ class TrialPane {
     running?.remove();
     this.done = true;
     const { request } = detail;
+    const seed = chosenSeed(data, request.content_type, this.value);
     const chip = wasCancelled(request)
       ? h("span", { class: "fj-chip" }, "cancelled")
       : request.status >= 400
@@ -299,6 +316,7 @@ class TrialPane {
         `ended ${clock(request.began + request.total_ms, false)}`,
       ),
       this.whose(request),
+      seed ? h("span", { class: "fj-muted fj-cut", title: "the seed that was used" }, `seed ${seed}`) : null,
       h("span", { class: "fj-space" }),
       copyButton(this.host, () => new TextDecoder().decode(data)),
       this.tools,

@@ -114,6 +114,9 @@ class TryPanel {
   former = null;
   comparing = false;
 
+  /** @type {{current: Trial, former: Trial | null, comparing: boolean}[]} the results of the other endpoints, one entry each */
+  others = [];
+
   /** the revision by which the results were marked */
   marked = 0;
 
@@ -138,7 +141,7 @@ class TryPanel {
     this.choose = h("select", {
       class: "fj-input",
       id: newId(),
-      onchange: () => ((this.path = this.choose.value), this.drawForm()),
+      onchange: () => ((this.path = this.choose.value), this.showResultsOf(this.path), this.drawForm()),
     });
     this.doc = h("div", {
       class: "fj-doc",
@@ -293,6 +296,7 @@ class TryPanel {
     const { value, query } = withSeed(input, this.schema);
     if (![...this.choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
     this.path = this.choose.value = input.path;
+    this.showResultsOf(this.path);
     this.drawForm({ fresh: true, which: -1 });
     const typed = Object.entries(query).map(([name, one]) => [name, typedAs(this.takes.query.properties[name], one)]);
     const made = this.draft.forms.get(this.path);
@@ -456,6 +460,7 @@ class TryPanel {
    * @param {number} [passed]
    */
   begin(input, passed) {
+    this.takeResultsOf(input.path);
     this.reading?.abort();
     const stop = (this.reading = new AbortController());
     this.signal.addEventListener("abort", () => stop.abort(), { once: true });
@@ -480,6 +485,25 @@ class TryPanel {
     };
     this.current?.mark(now, this.marked, this.app()?.code_since);
     if (this.former !== this.current) this.former?.mark(null, 0); // it is there to be compared with
+  }
+
+  /**
+   * Take up the last results of an endpoint, and keep those of the one before; false where it has none.
+   * @param {string} path
+   */
+  takeResultsOf(path) {
+    const { current, former, comparing } = this;
+    if (!current || areOfOneEndpoint(current, { path })) return false;
+    const kept = this.others.find((one) => areOfOneEndpoint(one.current, { path }));
+    this.others = this.others.filter((one) => one !== kept && !areOfOneEndpoint(one.current, current));
+    this.others.push({ current, former, comparing });
+    if (kept) ({ current: this.current, former: this.former, comparing: this.comparing } = kept);
+    return Boolean(kept);
+  }
+
+  /** Show the last results of an endpoint; a running call stays in sight. @param {string} path */
+  showResultsOf(path) {
+    if (this.running === null && this.takeResultsOf(path)) this.drawTrials();
   }
 
   /** One result, or two of them side by side. */
