@@ -255,7 +255,7 @@ describe("a failed setup", () => {
     expect(named("Retry now").hidden).toBe(false);
     expect(root.querySelector(".fj-head-state").textContent).toBe("Ready · r2 failed");
     expect(root.querySelector(".fj-head-state .fj-failed")).not.toBeNull();
-    expect(root.querySelector(".fj-facts").textContent).toContain("r1 serves, r2 failed");
+    expect(root.querySelector(".fj-facts .fj-wrap").textContent).toContain("r1 serves, r2 failed");
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ revision: 3, serving: 3 })] }));
     await until(() => root.querySelector(".fj-card-stage").hidden);
     expect(root.querySelector(".fj-head-state").textContent).toBe("Ready");

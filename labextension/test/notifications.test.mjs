@@ -50,6 +50,17 @@ describe("the notification of a failed start", () => {
     expect(shown).toEqual(["painter", "logs"]);
   });
 
+  it("does not cover the error where that is in sight", () => {
+    const host = { goToCell: () => true, isInSight: (alias) => alias === "painter" };
+    const notifier = new Notifier(() => true, host);
+    notifier.update(view());
+    notifier.update(view(failing()));
+    expect(errors).toEqual([]);
+    host.isInSight = () => false;
+    notifier.update(view(failing({ revision: 4 })));
+    expect(errors).toHaveLength(1);
+  });
+
   it("leads to the logs of an app without a cell, and has all words of an error that is not Python's", () => {
     const notifier = new Notifier(() => true, { goToCell: () => true, openLogs: () => undefined });
     notifier.update(view());

@@ -255,6 +255,24 @@ describe("config", () => {
     expect(box.value).toBe("30");
     expect(named(root, "Apply").disabled).toBe(true);
   });
+  it("writes a change to the cell and applies it", async () => {
+    const host = madeHost(madeLine());
+    const written = [];
+    host.writeToCell = async (...what) => void written.push(what);
+    const root = shown(configPanel, host, { alias: "hello" });
+    type(root, "keep_alive", "30");
+    named(root, "Write to cell").click();
+    await until(() => host.asked.length);
+    expect(written[0].slice(2)).toEqual([{ keep_alive: 30 }]);
+    expect(host.asked[0]).toEqual(["POST", "apps/hello/scaling", '{"set":{"keep_alive":30}}']);
+    const scaling = { ...madeApp("hello").by_class, keep_alive: 30 };
+    const apps = [madeApp("hello", { scaling, overrides: { keep_alive: 30 } })];
+    host.store.apply({ ...madeLine({ apps }), kind: "frame" });
+    await until(() => /Written to the cell: keep_alive = 30\. Applied in/.test(root.textContent));
+    named(root, "Write to cell").click(); // nothing is left to apply
+    await until(() => root.textContent.includes("It counts when the cell runs again."));
+    expect(host.asked).toHaveLength(1);
+  });
   it("says beside a value that it is not in force yet, and applies it from there", async () => {
     const host = madeHost(madeLine(), () => ({}));
     const root = shown(configPanel, host, { alias: "hello" });

@@ -16,6 +16,8 @@ export type PageAbilities = Pick<
   Partial<Host>,
   "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
 > & {
+  /** Whether the card of an app and its cell's outputs are in sight. */
+  isInSight?(alias: string): boolean;
   /** Go from a card to the cell above it. */
   leaveCard?(node: Node): void;
 };

@@ -121,6 +121,17 @@ export class Notebooks {
     return location !== null;
   }
 
+  /** Whether the outputs of the cell that made an app are in sight. */
+  isInSight(alias: string): boolean {
+    const location = this.cellOf(alias);
+    if (!location?.panel.isVisible) {
+      return false;
+    }
+    const outputs = location.cell.node.querySelector(".jp-Cell-outputWrapper") ?? location.cell.node;
+    const [shown, page] = [outputs, location.panel.content.node].map((node) => node.getBoundingClientRect());
+    return shown.bottom > page.top && shown.top < page.bottom;
+  }
+
   /** Run the cell that made an app. */
   async runCell(alias: string): Promise<void> {
     const location = this.cellOf(alias);

@@ -25,7 +25,7 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
 export class Notifier {
   constructor(
     private readonly enabled: () => boolean,
-    private readonly host: Pick<LabHost, "goToCell" | "openLogs">,
+    private readonly host: Pick<LabHost, "goToCell" | "openLogs" | "isInSight">,
   ) {}
 
   update(view: View): void {
@@ -38,7 +38,8 @@ export class Notifier {
         this.failedRevisions.delete(app.alias);
       } else if (this.failedRevisions.get(app.alias) !== app.revision) {
         this.failedRevisions.set(app.alias, app.revision);
-        if (known && this.enabled()) {
+        // it would cover the error that it is about
+        if (known && this.enabled() && !this.host.isInSight?.(app.alias)) {
           this.notifyOfFailure(app, Boolean(behind));
         }
       }

@@ -572,7 +572,14 @@ class CardPanel {
         ),
       ),
       fact("Setup", h("span", null, state.setup_ms ? duration(state.setup_ms) : "–")),
-      fact("Revision", h("span", { class: "fj-cut", title: revisionWords(state) }, revisionWords(state))),
+      fact(
+        "Revision",
+        h(
+          "span",
+          { class: newestFailed(state) ? "fj-wrap" : "fj-cut", title: revisionWords(state) },
+          revisionWords(state),
+        ),
+      ),
       fact(
         "Address",
         isPicture || state.gone

@@ -224,8 +224,8 @@ class ConfigPanel {
     this.rows = new Map();
 
     /**
-     * @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not
-     *   yet seen in a frame
+     * @type {{values: Record<string, number> | null, asked: number, written: string} | null} applied (null: back to the
+     *   class), and not yet seen in a frame; `written`: what was written to the cell before
      */
     this.awaited = null;
 
@@ -245,7 +245,7 @@ class ConfigPanel {
         this.host.copy(classAttributes({ ...state.overrides, ...this.edited() }) || classAttributes(state.scaling));
     });
     this.write = button([glyph("edited"), "Write to cell"], () => this.writeToCell(), {
-      title: "Write the changed values into the class in its cell",
+      title: "Write the changed values into the class in its cell, and apply them",
     });
     this.write.hidden = !this.host.writeToCell;
     this.foot = h("span", { class: "fj-muted" });
@@ -285,6 +285,7 @@ class ConfigPanel {
     const words = Object.entries(values)
       .map(([name, value]) => `${name} = ${plainNumber(value)}`)
       .join(", ");
+    if (!this.apply.disabled) return this.send(this.edited(), words);
     this.drawSuccess(
       "Written to the cell: ",
       h("span", { class: "fj-mono" }, words),
@@ -432,7 +433,7 @@ class ConfigPanel {
 
   /** Say that what was applied is in force, once a frame shows it. @param {import("../types.d.ts").AppState} state */
   confirmed(state) {
-    const { values = null, asked = 0 } = this.awaited ?? {};
+    const { values = null, asked = 0, written = "" } = this.awaited ?? {};
     const seen = values
       ? Object.entries(values).every(([name, value]) => state.scaling[name] === value)
       : !Object.keys(state.overrides).length;
@@ -440,10 +441,17 @@ class ConfigPanel {
     this.awaited = null;
     clearTimeout(this.patience);
     for (const [name, value] of Object.entries(values ?? {})) if (Number(this.edits[name]) === value) this.forget(name);
+    const passed = duration(Date.now() - asked);
+    if (written)
+      return this.drawSuccess(
+        "Written to the cell: ",
+        h("span", { class: "fj-mono" }, written),
+        `. Applied in ${passed}.`,
+      );
     const what = values
       ? ` The class in its cell still has the old values: ${this.host.writeToCell ? "Write to cell" : "Copy as class attributes"} puts the new ones there.`
       : " What the class says is in force again.";
-    this.drawSuccess(`Applied in ${duration(Date.now() - asked)}.`, what);
+    this.drawSuccess(`Applied in ${passed}.`, what);
   }
 
   draw = () => {
@@ -519,9 +527,9 @@ class ConfigPanel {
     this.draw();
   }
 
-  async send(/** @type {Record<string, number> | null} */ values) {
+  async send(/** @type {Record<string, number> | null} */ values, written = "") {
     if (this.awaited || (values && !Object.keys(values).length)) return;
-    this.awaited = { values, asked: Date.now() };
+    this.awaited = { values, asked: Date.now(), written };
     update(this.banner);
     this.draw();
     try {

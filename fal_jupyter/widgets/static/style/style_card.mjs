@@ -18,6 +18,12 @@ export const CARD_STYLE = `
 .fj .fj-fact > div:last-child > :not(.fj-cut) {
   flex: none;
 }
+.fj .fj-fact > div:last-child > .fj-wrap {
+  flex: 0 1 auto;
+  min-width: 0;
+  white-space: normal;
+  overflow-wrap: anywhere;
+}
 .fj .fj-fact .fj-icon-button {
   height: 20px;
 }
