@@ -99,6 +99,27 @@ it("a cell that was dropped into a notebook is selected alone", async () => {
   expect([content.selected, content.activeCellIndex]).toEqual([[], 1]);
 });
 
+it("the outputs of an app's cell are in sight where the page shows some of them", async () => {
+  const { notebooks, open } = page();
+  const model = { ...modelOf(), sharedModel: { getSource: () => "1" } };
+  model.outputs.add({ output_type: "display_data", data: { [MIME]: { alias: "hello", panel: "card" } } });
+  const { content, panel } = await open(model);
+  const at = (top, bottom) => ({ getBoundingClientRect: () => ({ top, bottom }) });
+  Object.assign(content, { node: at(0, 500) });
+  const isInSight = (top, bottom, isVisible = true) => {
+    panel.isVisible = isVisible;
+    content.widgets[0].node.querySelector = () => at(top, bottom); // the cell's source may be in sight, and not they
+    return notebooks.isInSight("hello");
+  };
+  expect([isInSight(100, 200), isInSight(400, 900), isInSight(600, 900), isInSight(-90, -1)]).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  expect([isInSight(100, 200, false), notebooks.isInSight("other")]).toEqual([false, false]);
+});
+
 describe("a cell that a button runs", () => {
   it("stays where it is seen, and is scrolled to where it is not", async () => {
     const scrolls = [];

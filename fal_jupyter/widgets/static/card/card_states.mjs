@@ -257,7 +257,8 @@ class CardStates {
         "fj-warn",
         glyph("warning", "fj-setup"),
         h("strong", null, "This app is of ", shortName(other), " now"),
-        `, which took its name over: calls and changes from here go to that one. To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
+        ", which took its name over: calls and changes from here go to that one. ",
+        `To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
       );
     if (now.state === "Stopped")
       return this.banner(
