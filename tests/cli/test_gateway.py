@@ -117,7 +117,7 @@ def test_the_example_of_contributing_shows_the_log(tmp_path: Path) -> None:
     assert shown.endswith(" ends\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_whatever_ends_the_command_ends_its_gateway(state: Path, tmp_path: Path, number: signal.Signals) -> None:
     with foreground(state, tmp_path / "errors") as (process, pid):
         process.send_signal(number)
@@ -150,6 +150,7 @@ def test_with_a_level_serve_and_its_runner_log_and_without_one_they_do_not(state
     assert "DEBUG fal_jupyter.template" in (state / "logs" / "gateway.err").read_text()
 
 
+@pytest.mark.long  # serve has the same above
 def test_with_a_level_a_kernel_logs_to_the_standard_error_of_its_cells(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path, env={"FAL_JUPYTER_LOG_LEVEL": "DEBUG"}) as notebook:
         notebook.run("%load_ext fal_jupyter").ok()

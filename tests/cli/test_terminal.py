@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.serve import Served, command
-from tests.support.state import state_directory
+from tests.support.serve import Served, command, kept_state
 
 HOSTILE = "\\x1b]0;owned\\x07\\x1b]52;c;cm0=\\x07\\x1b[2J\\x1b[31mred\\x1b[0m\\x9b2J"
 SHOWN = "\\x1b]0;owned\\x07\\x1b]52;c;cm0=\\x07\\x1b[2J\x1b[31mred\x1b[0m\\x9b2J"
@@ -34,7 +33,7 @@ class Broken(fal.App):
 def test_escape_sequences_are_shown_and_colours_stay(tmp_path: Path) -> None:
     path = tmp_path / "loud.py"
     path.write_text(APP)
-    with state_directory() as state:
+    with kept_state() as state:
         app = Served(state, f"{path}::Loud")
         app.request("/")
         logs, records = command(state, "logs", "loud").stdout, json.loads(command(state, "logs", "--json").stdout)

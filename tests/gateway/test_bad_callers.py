@@ -84,7 +84,7 @@ def silence(connection: socket.socket, line: str) -> None:
     time.sleep(60)
 
 
-@pytest.mark.parametrize("server", [drip, silence])
+@pytest.mark.parametrize("server", [drip, pytest.param(silence, marks=pytest.mark.long)])
 def test_an_input_that_comes_for_ever_ends_with_the_request_timeout(
     looks: Served, client: Client, server: object
 ) -> None:

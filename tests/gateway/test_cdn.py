@@ -216,6 +216,7 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.long  # tests/e2e/test_gateway_faults.py has a caller that reads nothing
 def test_who_takes_nothing_costs_no_memory_and_is_hung_up_on(tmp_path: Path) -> None:
     with cdn_caller(tmp_path, env={"FAL_JUPYTER_SEND_TIMEOUT": "1"}) as caller:
         source = tmp_path / "large"

@@ -103,7 +103,8 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("count", [6, 20])
 def test_starters_at_once_end_with_one_gateway(state: Path, count: int) -> None:
     environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
     starters = [
@@ -123,6 +124,7 @@ def test_starters_at_once_end_with_one_gateway(state: Path, count: int) -> None:
     assert not wait_for_end(gateways, 10)
 
 
+@pytest.mark.long
 def test_a_path_too_long_for_a_socket_address_works(tmp_path: Path, hello: str) -> None:
     with state_directory() as short:
         state = short / ("long" * 30) / "state"
@@ -134,6 +136,7 @@ def test_a_path_too_long_for_a_socket_address_works(tmp_path: Path, hello: str) 
         assert not wait_for_end(everything, 10)
 
 
+@pytest.mark.long  # tests/e2e/test_kill_matrix.py goes on after a killed gateway
 def test_what_a_killed_gateway_left_is_replaced(state: Path, hello: str) -> None:
     state.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as stale:
@@ -254,7 +257,9 @@ def test_the_gateway_listens_on_loopback_only(app: Served) -> None:
 
 
 # --- serve ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)], ids=lambda s: s.name
+)
 def test_serve_prints_one_json_line_and_ends_with_status_0(state: Path, hello: str, number: signal.Signals) -> None:
     app = Served(state, f"{hello}::Hello")
     assert set(app.ready) == {"app", "base", "url", "key", "endpoints"}
@@ -413,6 +418,7 @@ def test_runners_are_forked_from_the_template(app: Served) -> None:
     assert "fal_jupyter.runner.template" in app.request("/process", {}).json["command"]
 
 
+@pytest.mark.long  # tests/e2e/test_runner_process.py sets such variables in a cell
 def test_variables_that_act_at_the_start_of_a_process_come_with_a_template_and_an_edit_leaves_none_behind(
     state: Path, hello: str
 ) -> None:

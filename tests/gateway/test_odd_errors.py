@@ -407,13 +407,14 @@ def test_a_wrong_answer_is_shown_at_its_endpoint(odd: Served) -> None:
     ("how", "shown"),
     [
         ("raise ValueError('\\ud800')", "ValueError: \\ud800"),
-        ("raise Liar", "Liar: <its str() failed>"),
-        ("odd('long')", "ValueError: "),
-        ("odd('groups')", "nested too deeply"),
+        pytest.param("raise Liar", "Liar: <its str() failed>", marks=pytest.mark.long),
+        pytest.param("odd('long')", "ValueError: ", marks=pytest.mark.long),
+        pytest.param("odd('groups')", "nested too deeply", marks=pytest.mark.long),
         ("odd('cancelled')", "CancelledError"),
-        (
+        pytest.param(
             "[print(n, flush=True) for n in range(6000)]; __import__('os').write(1, b'x\\n' * 3000); raise ValueError('after many lines')",
             "after many lines",
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -18,7 +18,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.serve import Served, command, served
-from tests.support.state import state_directory
 from tests.support.wire import Reply, Wire
 
 APP = """
@@ -123,13 +122,12 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     path = tmp_path_factory.mktemp("origins") / "origins.py"
     path.write_text(APP)
     with (
-        state_directory() as state,
-        served(state, f"{path}::Hidden", "--warm", "0") as hidden,
-        served(state, f"{path}::Shown", "--cors", PAGE, "--cors", f"{OTHER_PAGE}:443") as shown,
+        served(shared_state, f"{path}::Hidden", "--warm", "0") as hidden,
+        served(shared_state, f"{path}::Shown", "--cors", PAGE, "--cors", f"{OTHER_PAGE}:443") as shown,
     ):
         yield Gateway(shown, hidden)
 

@@ -83,7 +83,8 @@ def cancel(caller: Caller, job: dict[str, Any]) -> None:
     assert caller.ask("PUT", urlsplit(job["cancel_url"]).path)[0] == 202
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("count", [100, 1000])
 def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, held: None, jobs: Served, count: int) -> None:
     gateway = psutil.Process(doctor(jobs.state)["gateway"]["pid"])
     before = gateway.memory_info().rss

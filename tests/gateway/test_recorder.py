@@ -146,6 +146,7 @@ def test_what_a_gateway_did_is_replayed(state: Path, app_file: str, tmp_path: Pa
     assert any(frame["kind"] == "REQUEST" and "Ada" in frame["payload"] for frame in frames)
 
 
+@pytest.mark.long
 def test_a_directory_that_cannot_be_written_is_no_reason_not_to_serve(state: Path, app_file: str) -> None:
     with served(state, f"{app_file}::Open", env={"FAL_JUPYTER_RECORD": "/proc/nothing"}) as app:
         assert app.request("/", {}).json == {"public": True}

@@ -266,6 +266,7 @@ def test_a_refusal_within_a_long_body_reaches_the_caller(caller: Caller) -> None
         assert wire.reply().status == 200
 
 
+@pytest.mark.long
 def test_a_file_may_be_as_long_as_the_owner_allows(tmp_path: Path) -> None:
     with cdn_caller(tmp_path, env={"FAL_JUPYTER_MAX_FILE": "1000", "FAL_JUPYTER_MAX_BODY": "500"}) as caller:
         assert caller.ask("POST", "/cdn/files/upload", bytes(1000))[0] == 200

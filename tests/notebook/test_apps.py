@@ -242,8 +242,13 @@ def test_environment_directory_and_path_of_the_cell_reach_the_runners(notebook: 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [("", 1), ("--warm 0", 0), ("--warm 2", 2), ("--keep-alive 0", 0), ("--min 1 --keep-alive 0", 1)],
-    ids=["default", "warm 0", "warm 2", "keep_alive 0", "min 1"],
+    [
+        pytest.param("", 1, id="default"),
+        pytest.param("--warm 0", 0, id="warm 0", marks=pytest.mark.long),
+        pytest.param("--warm 2", 2, id="warm 2"),
+        pytest.param("--keep-alive 0", 0, id="keep_alive 0", marks=pytest.mark.long),
+        pytest.param("--min 1 --keep-alive 0", 1, id="min 1", marks=pytest.mark.long),
+    ],
 )
 def test_how_many_runners_stay_without_calls(notebook: Kernel, state: Path, options: str, expected: int) -> None:
     name = "Warm" + "".join(c for c in options.title() if c.isalnum())

@@ -144,6 +144,7 @@ def test_conflicts_are_one_sentence_and_the_old_revision_goes_on(notebook: Kerne
     assert notebook.run("Old.hi()").ok().result == "'old'"
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_the_installer_and_the_next_cell_works(notebook: Kernel, folder: Path, state: Path) -> None:
     project = folder / "slow"
     project.mkdir()
@@ -166,6 +167,7 @@ def test_an_interrupt_ends_the_installer_and_the_next_cell_works(notebook: Kerne
     assert notebook.run("After.hi()").ok().result == "'fine'"
 
 
+@pytest.mark.long  # tests/environments has what is asked of a Python
 def test_another_python_is_refused_for_a_cell_and_served_from_a_file(
     notebook: Kernel, folder: Path, state: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_unloading_takes_everything_back(notebook: Kernel) -> None:
     assert "doctor" in notebook.run("%fal help").ok().text
 
 
+@pytest.mark.long  # tests/parity/test_real_class.py serves a class of the real package
 def test_the_real_package_is_used_when_the_user_chooses_it(state: Path, tmp_path: Path) -> None:
     (tmp_path / "fal").mkdir()
     (tmp_path / "fal" / "__init__.py").write_text(

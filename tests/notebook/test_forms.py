@@ -208,6 +208,7 @@ most = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
     assert ran.ok().result == str([[24 << 20] * 2, True])
 
 
+@pytest.mark.long  # tests/gateway has the gateway's limit
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(forms: Kernel) -> None:
     forms.run("huge = Path('huge.bin'); os.truncate(os.open(huge, os.O_CREAT | os.O_RDWR), 300 << 20)").ok()
 

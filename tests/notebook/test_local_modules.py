@@ -29,11 +29,11 @@ def warnings(ran: Cell) -> str:
     ("name", "files", "edited", "app", "label"),
     [
         ("Plain", {"m1.py": TEXT}, "m1.py", ("return m1.f()", "import m1"), "m1.py"),
-        ("Name", {"m2.py": TEXT}, "m2.py", ("return f()", "from m2 import f"), "m2.py"),
+        pytest.param("Name", {"m2.py": TEXT}, "m2.py", ("return f()", "from m2 import f"), "m2.py", marks=pytest.mark.long),
         ("Lazy", {"m3.py": TEXT}, "m3.py", ("import m3; return m3.N", ""), "m3.py"),
-        ("Part", {"p4/__init__.py": "", "p4/a.py": "from . import b\ndef f(): return b.N", "p4/b.py": TEXT}, "p4/b.py", ("from p4 import a; return a.f()", ""), "p4/b.py"),
+        pytest.param("Part", {"p4/__init__.py": "", "p4/a.py": "from . import b\ndef f(): return b.N", "p4/b.py": TEXT}, "p4/b.py", ("from p4 import a; return a.f()", ""), "p4/b.py", marks=pytest.mark.long),
         ("Space", {"n5/b.py": TEXT}, "n5/b.py", ("import n5.b as b\n        return b.N", ""), "n5/b.py"),
-        ("Src", {"elsewhere/src/p6/__init__.py": TEXT}, "elsewhere/src/p6/__init__.py", ("return p6.N", "import sys; sys.path.append('elsewhere/src'); import p6"), "p6/__init__.py"),
+        pytest.param("Src", {"elsewhere/src/p6/__init__.py": TEXT}, "elsewhere/src/p6/__init__.py", ("return p6.N", "import sys; sys.path.append('elsewhere/src'); import p6"), "p6/__init__.py", marks=pytest.mark.long),
         ("Shipped", {"m7.py": TEXT}, "m7.py", ("return m7.N\n    local_python_modules = ['m7']", "import m7"), "m7.py"),
     ],
 )  # fmt: skip
@@ -81,7 +81,7 @@ def test_every_kind_of_call_reports_edits_and_a_touched_or_restored_file_is_none
 @pytest.mark.parametrize(
     ("name", "module", "app"),
     [
-        ("Constant", TEXT, ("return N", "from constant import N")),
+        pytest.param("Constant", TEXT, ("return N", "from constant import N"), marks=pytest.mark.long),
         ("Renamed", TEXT, ("return M", "from renamed import (f,  # N as X\n    N as M)")),
         ("Decorated", DECORATOR, ("return N", "from decorated import twice\nN = 1")),
     ],
@@ -144,7 +144,7 @@ def test_what_a_decorated_endpoint_captures_is_a_change_of_the_app(notebook: Ker
 @pytest.mark.parametrize(
     ("name", "text", "error"),
     [
-        ("Gone", None, "No module named 'gone'"),
+        pytest.param("Gone", None, "No module named 'gone'", marks=pytest.mark.long),
         ("Broken", "def f(: pass", "invalid syntax (broken.py, line 1)"),
         ("Less", "def g(): pass", "Can't get attribute 'f' on <module 'less'"),
     ],

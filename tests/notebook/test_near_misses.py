@@ -94,7 +94,7 @@ def shop(notebook: Kernel) -> Kernel:
         ("Shop.model(numpy.zeros(3))", "is a numpy.ndarray, but it takes Price\ngive it to a field by name: weights=….tolist()"),
         pytest.param(
             "import torch; Shop.price(torch.zeros(3))", "is a torch.Tensor, but it takes str",
-            marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
+            marks=[pytest.mark.long, pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")],
         ),
         ("Shop.price(Image.new('RGB', (2, 2)))", "send fal.toolkit.Image.from_pil("),
         ("Shop.array()", "result['found']['scores'] is a numpy.ndarray, which is not JSON serializable; return its .tolist()"),

@@ -131,7 +131,8 @@ def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook
     assert outputs("nobody") == []
 
 
-@pytest.mark.parametrize("calls", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.long  # test_calls.py has a thousand calls in one line
+@pytest.mark.parametrize("calls", [2_000, 10_000])
 def test_thousands_of_calls_do_not_swell_what_is_saved(shared: Kernel, calls: int) -> None:
     shared.run(APP.replace("class Desk(fal.App):", "class Busy(fal.App):\n    max_multiplexing = 16")).ok()
     cell = shared.run(f"_ = [Busy.hi.map(['x'] * {calls // 4}, concurrency=8) for _ in range(4)]", timeout=100).ok()
@@ -153,6 +154,7 @@ def test_long_paths_of_callers_do_not_swell_what_is_saved(shared: Kernel) -> Non
     assert len(json.dumps(update)) < 256 * 1024
 
 
+@pytest.mark.long  # test_card_life.py has what other front ends get
 @pytest.mark.parametrize("variable", ["VSCODE_PID"])
 def test_a_front_end_without_our_extension_gets_the_widget_too(
     state: Path, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -30,7 +30,7 @@ REFUSED = {
 }
 
 
-RARE = {"files", "option", "machine"}  # refused at the same moment as a requirement
+RARE = {"files", "option", "machine", "body", "second"}  # refused at the same moments as the others
 
 
 @pytest.mark.parametrize("why", [pytest.param(why, marks=pytest.mark.long if why in RARE else ()) for why in REFUSED])

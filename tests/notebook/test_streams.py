@@ -404,7 +404,7 @@ class Lasting(fal.App):
 
 
 @pytest.mark.parametrize("replacements", [2, pytest.param(8, marks=pytest.mark.long)])
-@pytest.mark.parametrize("path", ["/raw", "/realtime"])
+@pytest.mark.parametrize("path", [pytest.param("/raw", marks=pytest.mark.long), "/realtime"])
 def test_a_sender_is_notified_that_the_app_is_restarting_when_the_cell_is_changed(
     notebook: Kernel, path: str, replacements: int
 ) -> None:

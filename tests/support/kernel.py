@@ -173,10 +173,11 @@ class Kernel:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def close(self) -> None:
+    def close(self, *, now: bool = False) -> None:
+        """End the kernel, by a signal if it is *now*."""
         self.client.stop_channels()
         if self.manager.has_kernel:
-            self.manager.shutdown_kernel(now=False)
+            self.manager.shutdown_kernel(now=now)
             self.manager.cleanup_resources()
         shutil.rmtree(self.sockets, ignore_errors=True)
 
