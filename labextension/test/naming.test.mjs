@@ -7,7 +7,7 @@ import { madeApp, madeLine } from "./made.mjs";
 const MIME = "application/vnd.fal-jupyter.card+json";
 const signal = () => {
   const all = [];
-  return { connect: (one) => all.push(one), emit: () => all.forEach((one) => one()) };
+  return { connect: (one) => all.push(one), emit: () => all.forEach((one) => void one()) };
 };
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 const of = (owner_pid, owner_name, alias = "hello") => ({

@@ -119,6 +119,7 @@ describe("requests", () => {
     const widths = () =>
       [...root.querySelectorAll(".fj-phases > span")].map((each) => Math.round(Number.parseFloat(each.style.width)));
     expect(widths()).toEqual([11, 100]);
+    expect(root.querySelector(".fj-legend").textContent).toBe("queuecold starttransferrunanswerfailedcancelled");
     expect(root.querySelector("th.fj-wide").textContent).toContain("0 to 950 ms");
     named(root, "one scale").click();
     expect(widths()).toEqual([100, 100]);

@@ -199,13 +199,17 @@ export function phaseTable(request, now) {
   );
 }
 
-/** What the colours and patterns mean. */
-export function phaseLegend() {
+/**
+ * What the colours and patterns mean; the last part has the words of the requests, as in a saved card.
+ * @param {RequestState[]} requests
+ */
+export function phaseLegend(requests) {
+  const last = [...new Set(requests.map(lastWord))].sort().join(", ");
   return h(
     "span",
     { class: "fj-legend" },
     [...PHASES, { name: "failed", word: "failed" }, { name: "cancelled", word: "cancelled" }].map(({ name, word }) =>
-      h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), word),
+      h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), name === "stream" ? last : word),
     ),
   );
 }

@@ -547,7 +547,7 @@ class RequestsPanel {
       h("span", this.rows.length ? null : { class: "fj-muted" }, words),
       !this.most && this.rows.length < matching ? older : null,
       h("span", { class: "fj-space" }),
-      this.rows.length ? phaseLegend() : null,
+      this.rows.length ? phaseLegend(this.rows) : null,
     );
   }
 
