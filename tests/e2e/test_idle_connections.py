@@ -49,7 +49,10 @@ def test_calls_after_the_gateway_closed_the_idle_connections(state: Path, tmp_pa
         script.write_text(SCRIPT.replace("{rest}", rest))
         done = subprocess.run(
             [sys.executable, str(script)], capture_output=True, text=True, timeout=60,
-            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), FAL_JUPYTER_IDLE_TIMEOUT=limit),
+            env=dict(
+                os.environ, FAL_JUPYTER_STATE=str(state), FAL_JUPYTER_IDLE_TIMEOUT=limit,
+                FAL_JUPYTER_READ_TIMEOUT="1",  # the gateway looks at a connection that often, by default after 30 s
+            ),
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         assert done.stdout.splitlines()[-2:] == [str([*range(6)]), str([*range(8)])]

@@ -64,15 +64,33 @@ print([len(set(column)) for column in zip(*rolled)])
 """
 
 
-def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(notebook: Kernel) -> None:
-    pytest.importorskip("torch")
-    notebook.run("import fal_jupyter").ok()
-    told = notebook.run(DICE.format(seed=False)).ok().shown
-    assert notebook.run(ROLL).ok().text == "[2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]\n"
-    assert told.count("is a random generator") == 1
-    assert "warning: RNG (cell [3]) is a random generator that is sent with its state" in told
+WITHOUT_TORCH = {
+    "import torch\n": "",
+    "torch.manual_seed(7); ": "",
+    "int(torch.randint(0, 2**31, (1,)))": "0",
+    "torch.rand(1, generator=torch.default_generator).item()": "0",
+}
 
-    notebook.run(DICE.format(seed=True)).ok()
+
+@pytest.mark.parametrize(
+    "torch", [False, pytest.param(True, marks=pytest.mark.long)], ids=["without torch", "with torch"]
+)
+def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(notebook: Kernel, torch: bool) -> None:
+    dice, each = DICE, 1
+    if torch:
+        pytest.importorskip("torch")
+        each = 2  # numbers of two runners
+    else:
+        for with_torch, without in WITHOUT_TORCH.items():
+            assert with_torch in dice
+            dice = dice.replace(with_torch, without)
+    cell = notebook.run("import fal_jupyter\nlen(In)").ok().result
+    told = notebook.run(dice.format(seed=False)).ok().shown
+    assert notebook.run(ROLL).ok().text == f"[{each}, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, {each}, 2, 2, 1, 1]\n"
+    assert told.count("is a random generator") == 1
+    assert f"warning: RNG (cell [{cell}]) is a random generator that is sent with its state" in told
+
+    notebook.run(dice.format(seed=True)).ok()
     assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]\n"
 
 
@@ -144,11 +162,11 @@ def children(notebook: Kernel) -> Kernel:
     return notebook
 
 
-def test_names_of_the_notebook_are_found_by_pickle_and_by_every_kind_of_child(children: Kernel) -> None:
+@pytest.mark.parametrize("context", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.long)])
+def test_names_of_the_notebook_are_found_by_pickle_and_by_every_kind_of_child(children: Kernel, context: str) -> None:
     assert children.run("print(Children.by_name())").ok().text == "[3, True, 'def square']\n"
-    for context in ("fork", "spawn", "forkserver"):
-        code = f"print(Children.pool(context='{context}'), Children.executor(context='{context}'))"
-        assert children.run(code).ok().text == "[1, 4] [1, 2]\n", context
+    code = f"print(Children.pool(context='{context}'), Children.executor(context='{context}'))"
+    assert children.run(code).ok().text == "[1, 4] [1, 2]\n"
 
 
 def test_signals_of_a_child_do_not_reach_its_runner(children: Kernel) -> None:
