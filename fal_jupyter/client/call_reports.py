@@ -72,14 +72,17 @@ class CallReports:
     Attributes:
         edits: tracks the user's modules that the app uses; a call reports which were edited.
         outdated: the class has been redefined, and the new definition is not served.
+        taker: returns the other process that has the app's name now, ``""`` where there is none.
     """
 
-    def __init__(self, class_name: str, edits: EditWatch) -> None:
+    def __init__(self, class_name: str, edits: EditWatch, taker: Callable[[], str] = str) -> None:
         self.hooks = CallHooks()
         self.edits, self.outdated = edits, False
         self._class_name = class_name
         self._noticed_in = -1  # the cell in which a notice of an older revision was shown
         self._hinted: set[str] = set()
+        self.taker = taker
+        self._newer = 0  # the last revision of which was asked who published it
 
     def notice(self, text: str) -> None:
         """Show a line below the calling cell."""
@@ -121,7 +124,13 @@ class CallReports:
         )
 
     def older_revision(self, answered: int, newest: int) -> None:
-        """Report, once per cell, that the answering revision is not the latest definition."""
+        """Report, once per cell, that the answering revision is not the latest definition; and once, that it is another process's."""
+        if answered > newest and answered != self._newer and self.hooks.on_output is not None:
+            self._newer = answered
+            if taker := self.taker():
+                self.notice(
+                    f"{self._class_name} is of {taker} now, which took its name over; {self.hooks.again} with --take-over to have it back"
+                )
         is_older = self.outdated or 0 < answered < newest
         if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell

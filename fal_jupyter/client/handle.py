@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from fal_jupyter.client.call_reports import CallReports, map_item
@@ -18,7 +20,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.concurrent_map import ConcurrentMap
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.ongoing_calls import Calls
-from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
+from fal_jupyter.domain.errors import BadArguments, FalJupyterError, NotServed, RequestError, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
@@ -79,6 +81,18 @@ class _Names:
         return f"<{self._label}: {', '.join(self._names) or 'no endpoints'}>"
 
 
+def _taker(client: Client, alias: str) -> str:
+    """The other process that has the name of an app; ``""`` where this one has it, as after a restart of the app."""
+    if alias not in client.publications:  # that of another notebook, or of the process this one was forked from
+        return ""
+    try:
+        record = next((app for app in client.control.apps() if app["alias"] == alias), None)
+    except (OSError, FalJupyterError):  # its gateway ends
+        return ""
+    is_others = record is not None and record["owner_pid"] not in (0, os.getpid())
+    return f"{record['owner_name']} (process {record['owner_pid']})" if record is not None and is_others else ""
+
+
 class AppHandle:
     """A published app, for its owner.
 
@@ -105,7 +119,7 @@ class AppHandle:
         self.methods = dict(methods)
         self.alias = published["alias"]
         self.aio = _Aio(self)
-        self.call_reports = CallReports(spec.class_name, edits or EditWatch())
+        self.call_reports = CallReports(spec.class_name, edits or EditWatch(), partial(_taker, client, self.alias))
         self.ready: Event | None = None
         self._paths = {e.name: e.path for e in spec.endpoints}
         self._talks = dict(talks or {})

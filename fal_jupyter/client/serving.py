@@ -87,6 +87,8 @@ class Prepared:
             AppTaken: another running owner has the name.
         """
         served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
+        if taken_from := served.get("taken_from"):
+            self.shipment.warnings.append(f"taken over from {taken_from}: calls of it from there come here now")
         handle = AppHandle(
             self.client,
             self.spec,

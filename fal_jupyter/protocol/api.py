@@ -6,7 +6,7 @@ socket. **Control**: ``/admin/…``, on the Unix socket only, authorized by peer
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 Number = int | float
 """A JSON number: integers stay integers when decoded, so that 300 is not displayed as 300.0."""
@@ -281,6 +281,8 @@ class PublishHead(TypedDict):
 class Published(TypedDict):
     """Answer to PUT. ``verdict`` is ``new``, ``nothing``, ``scaled`` or ``rebuild``; ``reason`` names the parts that changed.
 
+    ``taken_from`` names the running owner that it was taken from, "" for none.
+
     409 with ``{"detail", "error_type": "app_taken", "holder": {"name", "pid", "kind"}}`` if another running owner holds it.
     """
 
@@ -293,6 +295,7 @@ class Published(TypedDict):
     serving: int
     machine: str
     overrides: dict[str, Number]
+    taken_from: NotRequired[str]
 
 
 class Machine(TypedDict):

@@ -141,7 +141,8 @@ class Failure(TypedDict):
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
     (0: none yet), ``code_since`` is the first revision with its code, ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
-    ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
+    ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look;
+    ``taken_from`` are the processes that had its name and ran when it was taken over."""
 
     app: str
     alias: str
@@ -175,6 +176,7 @@ class AppState(TypedDict):
     by_endpoint: list[EndpointStats]
     log: int
     failure: Failure | None
+    taken_from: NotRequired[list[int]]
 
 
 class DeviceState(TypedDict):
@@ -380,6 +382,7 @@ class CardData(TypedDict):
     version: int
     panel: str
     tab: str
+    front: NotRequired[str]  # set by the page that saves: the tab that was in front then
     alias: str
     app: str
     class_name: str

@@ -369,6 +369,16 @@ test("a notebook that was renamed and has a new kernel took nothing over; where 
   expect(root.querySelector(".fj-card-notice").textContent).toContain("Stopped after");
 });
 
+test("an app that was taken from a process is said to be another's, whatever both are called", () => {
+  const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "IPython" }) } };
+  const by = (more) => takenOverBy(card, app({ owner_name: "IPython", owner_pid: 2, ...more }));
+  expect([by({ taken_from: [1] }), by({ taken_from: [3] }), by({})]).toEqual(["another kernel", "", ""]);
+  expect([by({ taken_from: [1], owner_name: "two.py" }), by({ taken_from: [1, 2], owner_pid: 1 })]).toEqual([
+    "two.py",
+    "",
+  ]);
+});
+
 test("the first click gives up what a change of state held, not the room of the form", async () => {
   vi.stubGlobal(
     "ResizeObserver",

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fal_jupyter.client.client import Client
+from fal_jupyter.settings import read
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import command
 from tests.support.state import wait_for_end
@@ -212,9 +214,18 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
         assert other.run("Mine.hi()[0], Mine.app.split('/')[1]").ok().result == "('beside', 'mine-too')"
         assert notebook.run("Mine.hi()[0]").ok().result == "'first'"
 
-        other.run(versioned("Mine", "taken", options="--take-over")).ok()
+        taken = other.run(versioned("Mine", "taken", options="--take-over")).ok()
+        assert (
+            f"taken over from a notebook (process {notebook.pid}): calls of it from there come here now" in taken.shown
+        )
         assert other.run("Mine.hi()[0]").ok().result == "'taken'"
+        told = f"[fal_jupyter: Mine is of a notebook (process {other.pid}) now, which took its name over; run its cell again with --take-over"
+        assert [told in notebook.run("Mine.hi()[0]").ok().text for _ in range(2)] == [True, False]
         assert notebook.run("Mine.hi()[0]").ok().result == "'taken'"
+        line = Client(read({"FAL_JUPYTER_STATE": str(state)})).control.snapshot()
+        assert line is not None
+        app = next(app for app in line["apps"] if app["alias"] == "mine")
+        assert (app["owner_pid"], app["taken_from"]) == (other.pid, [notebook.pid])
         names = {r["app"] for r in json.loads(command(state, "runners", "--json").stdout)}
         assert {n.split("/")[1] for n in names} >= {"mine", "mine-too"}
     # the taker is gone, and what it took

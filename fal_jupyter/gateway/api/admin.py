@@ -40,6 +40,7 @@ from fal_jupyter.protocol.api import (
 )
 
 MAX_PUBLISH = 4 << 30
+MOST_TAKERS = 20  # former owners of an app that are remembered
 
 
 class AdminNotFoundHandler(Handler):
@@ -170,12 +171,12 @@ class AppHandler(Handler):
             self.fail(400, "bad_request", str(error))
             return
         present = self.gateway.deployments.published.get(alias)
-        if present is not None and present.lease != head["lease"] and not head["take_over"]:
-            holder = self.gateway.leases.living.get(present.lease)
-            if holder is not None:
-                details = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
-                self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=details)
-                return
+        is_others = present is not None and present.lease != head["lease"]
+        holder = self.gateway.leases.living.get(present.lease) if present is not None and is_others else None
+        if holder is not None and not head["take_over"]:
+            details = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
+            self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=details)
+            return
         owner = self.gateway.leases.living[head["lease"]].name
         try:
             verdict, reason, app = self.gateway.deployments.publish(alias, head, spec, payload, owner)
@@ -183,6 +184,8 @@ class AppHandler(Handler):
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
         app.verdict, app.verdict_reason = verdict, reason
+        if holder is not None:
+            app.taken_from = [*app.taken_from[1 - MOST_TAKERS :], holder.pid]
         if spec.cors:
             self.gateway.open_to_pages()
         self.gateway.history.append(alias, app.last, spec.class_name, verdict, reason)
@@ -197,6 +200,7 @@ class AppHandler(Handler):
                 serving=self.gateway.engine.serving_revision(alias),
                 machine=app.newest.machine_description,
                 overrides=app.overrides,
+                taken_from=f"{holder.name} (process {holder.pid})" if holder is not None else "",
             )
         )
 

@@ -54,7 +54,7 @@ class Deployment:
 
     *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
     has ended. *failed* is the last failed start, while none has succeeded since; *verdict* and *verdict_reason* are the effect of the
-    last publication, and its reason.
+    last publication, and its reason. *taken_from* are the processes, still running then, that it was taken from (``--take-over``).
     """
 
     alias: str
@@ -67,6 +67,7 @@ class Deployment:
     failed: Failure | None = None
     verdict: str = ""
     verdict_reason: str = ""
+    taken_from: list[int] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _changes: Changes = field(default_factory=Changes)
     _secrets: set[tuple[str, str]] = field(default_factory=set)

@@ -77,6 +77,7 @@ def app_state(
         by_endpoint=history.by_endpoint(int(wall_ms(now) / 1000)),
         log=published.log.total,
         failure=_failure(published, record),
+        taken_from=published.taken_from,
     )
 
 

@@ -127,6 +127,7 @@ export interface AppState {
   by_endpoint: EndpointStats[];
   log: number;
   failure: Failure | null;
+  taken_from?: number[];
 }
 export interface DeviceState {
   id: string;

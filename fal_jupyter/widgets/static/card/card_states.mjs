@@ -35,7 +35,7 @@ export function ownerWords(app) {
 
 /**
  * The notebook or program that has the app's name now, "" where that is the one that made the card, or where that is
- * not certain. A notebook that was renamed has another kernel and another name too: only a host that knows the name of
+ * not certain. The gateway knows whom it was taken from, by process. Before it did: a notebook that was renamed has another kernel and another name too: only a host that knows the name of
  * its notebook can tell it from one that took the app over; elsewhere another class must be served.
  * @param {import("../types.d.ts").CardData} card
  * @param {AppState} now
@@ -43,6 +43,9 @@ export function ownerWords(app) {
  */
 export function takenOverBy({ picture }, now, notebook = "") {
   const { owner_pid: pid = 0, owner_name: name = "", class_name: made = "" } = picture?.app ?? {};
+  if (pid && pid !== now.owner_pid && now.taken_from?.includes(pid)) {
+    return now.owner_name && now.owner_name !== name ? now.owner_name : "another kernel";
+  }
   const isAnother = pid && now.owner_pid && pid !== now.owner_pid && name && name !== now.owner_name;
   const isCertain = notebook ? now.owner_name !== notebook : made !== now.class_name;
   return isAnother && isCertain ? now.owner_name : "";
