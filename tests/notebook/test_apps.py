@@ -370,3 +370,16 @@ def test_a_kernel_is_told_the_new_name_of_its_notebook(state: Path, tmp_path: Pa
             assert "belongs to second.ipynb" in refused.traceback
         running.run("client.connections.drop_lease(); _ = client.ensure()").ok()  # as after the end of a gateway
         assert owners() == {"second.ipynb"}
+
+
+def test_revisions_count_what_starts_new_runners_and_begin_anew_with_the_kernel(
+    notebook: Kernel, state: Path, tmp_path: Path
+) -> None:
+    counted = versioned("Counted", "one")
+    for _ in range(2):  # the gateway stays, by the first kernel
+        with kernel(state, tmp_path) as running:
+            running.run("%load_ext fal_jupyter").ok()
+            running.run(counted).ok()
+            assert "r1, nothing changed" in running.run(counted).ok().shown
+            running.run("%fal stop Counted").ok()
+            assert "r2" in running.run(counted).ok().shown
