@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kernel import Kernel
+from tests.support.kernel import Kernel, kernel
 from tests.support.serve import Served, command, runners, served
 from tests.support.wire import head, port_of
 
@@ -58,6 +59,13 @@ def file(tmp_path: Path) -> str:
     path = tmp_path / "apps.py"
     path.write_text(APP)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def notebook(shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with kernel(shared_state, tmp_path_factory.mktemp("notebook")) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        yield running
 
 
 def scaling(state: Path, app: str, *words: str) -> dict[str, Any]:
@@ -143,7 +151,8 @@ def test_requests_beyond_the_queue_limit_get_retry_after_and_leave_no_trace(
         assert app.request("/fast", {}).json == "fast"
 
 
-def test_scaling_by_hand_acts_at_once_and_outlives_a_new_revision(notebook: Kernel, state: Path) -> None:
+def test_scaling_by_hand_acts_at_once_and_outlives_a_new_revision(notebook: Kernel, shared_state: Path) -> None:
+    state = shared_state
     cell = (
         "%%fal_app\nimport os, time\nclass Hand(fal.App):\n    max_concurrency = 1\n"
         "    @fal.endpoint('/')\n    def pid(self) -> int:\n        time.sleep(0.05)\n        return os.getpid()\n"
@@ -189,7 +198,8 @@ def test_scaling_by_hand_acts_at_once_and_outlives_a_new_revision(notebook: Kern
     assert scaling(state, "Hand")["overrides"] == {"min_concurrency": 0}  # without it, a runner would be kept warm
 
 
-def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook: Kernel, state: Path) -> None:
+def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook: Kernel, shared_state: Path) -> None:
+    state = shared_state
     notebook.run(
         "%%fal_app\nclass Firm(fal.App):\n    max_concurrency = 2\n    @fal.endpoint('/')\n    def hi(self) -> int: return 1\n"
     ).ok()

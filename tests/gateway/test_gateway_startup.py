@@ -490,11 +490,7 @@ def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(app: 
 def test_the_gateway_may_open_more_files_than_user_code(state: Path, hello: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = min(512, soft)
-    before = resource.prlimit(0, resource.RLIMIT_NOFILE, (allowed, hard))
-    try:
-        app = Served(state, f"{hello}::Hello")
-    finally:
-        resource.prlimit(0, resource.RLIMIT_NOFILE, before)
+    app = Served(state, f"{hello}::Hello", prefix=["prlimit", f"--nofile={allowed}:{hard}"])
     try:
         roles = {p["role"]: p["pid"] for p in json.loads(command(state, "doctor", "--json").stdout)["processes"]}
         assert resource.prlimit(roles["gateway"], resource.RLIMIT_NOFILE)[0] == min(hard, 65536)
