@@ -204,6 +204,17 @@ describe("an isolated environment", () => {
   });
 });
 
+test("a last call that its user cancelled is said to be", () => {
+  const last = (more) => {
+    root.replaceChildren();
+    drawn(madeLine({ apps: [app()], requests: [madeRequest("r1", { began: 50000, ...more })] }));
+    return root.querySelector(".fj-card-notice").textContent;
+  };
+  expect(last({ status: 499, error: "cancelled" })).toMatch(/took 45 ms, cancelled\.$/);
+  expect(last({ status: 500 })).toMatch(/, failed\.$/);
+  expect(last({})).toMatch(/took 45 ms\.$/);
+});
+
 test("at zero a runner can be started, and the next call's cost is said", async () => {
   const host = drawn(
     madeLine({

@@ -298,6 +298,18 @@ describe("the end of an answer", () => {
     );
     expect(brokenAnswer(detail({}, { state: "running" }), madeHost(null), stop)).toBeNull();
   });
+
+  test("what is kept of an answer that broke off is counted only where some of it is not kept", () => {
+    const shown = (size, content_type = "text/plain") =>
+      brokenAnswer(
+        detail({ output: { content_type, size, text: '{"i": 0}\n{"i": 1}\n', base64: "", truncated: false } }),
+        madeHost(null),
+        stop,
+      );
+    expect(shown(18).textContent).not.toContain("are kept");
+    expect(shown(90).textContent).toContain("the first 18 B of 90 B are kept");
+    expect(shown(18, "application/jsonl").querySelectorAll(".fj-stream-events > li")).toHaveLength(2);
+  });
 });
 
 describe("streams", () => {

@@ -422,6 +422,82 @@ describe("panel", () => {
     };
     return host;
   }
+  /** A host whose answer is a stream that breaks off; `detail` is what the gateway knows of it. */
+  function broken(pieces, detail = {}, type = "application/jsonl") {
+    const request = madeRequest("r1", { path: "/nothing", origin: "panel", content_type: type, ...detail.request });
+    const host = madeHost(madeLine({ apps: [app()] }), (_method, path) =>
+      path.endsWith("/schema")
+        ? DOCUMENT
+        : path.endsWith("/calls")
+          ? { request_id: "r1" }
+          : { input: null, output: null, error: null, logs: [], displays: [], held: true, ...detail, request },
+    );
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      if (!path.endsWith("/answer")) return plain(method, path, asked);
+      return {
+        status: 200,
+        headers: new Headers({ "content-type": type, "x-fal-status": "200" }),
+        chunks: async function* () {
+          for (const one of pieces) yield new TextEncoder().encode(one);
+          throw new Error("network error");
+        },
+      };
+    };
+    return host;
+  }
+  const runNothing = async (host) => {
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector("select option"));
+    select("/nothing");
+    pressed("Run");
+    await until(() => root.querySelector(".fj-trial-title").textContent.includes("Result"));
+    return root.querySelector(".fj-trial");
+  };
+  const EVENTS = ['{"i": 0}\n', '{"i": 1}\n{"i"', ": 2}\n"];
+
+  test("a stream that its user cancels keeps the events that had come, and says so", async () => {
+    const trial = await runNothing(broken(EVENTS, { request: { status: 499, error: "cancelled" } }));
+    expect([...trial.querySelectorAll(".fj-stream-events > li")].map((one) => one.textContent)).toEqual([
+      '1{"i": 0}',
+      '2{"i": 1}',
+      '3{"i": 2}',
+    ]);
+    expect(trial.textContent).toContain("You cancelled it after 3 events.");
+    expect(trial.querySelector(".fj-trial-title .fj-chip").textContent).toBe("cancelled");
+    expect(trial.querySelector(".fj-call-line").textContent).toContain("cancelled after 45 ms");
+    expect(trial.textContent).not.toContain("broke off");
+  });
+
+  test("a call that is cancelled before anything came is no answer that broke off", async () => {
+    const trial = await runNothing(broken([], { request: { status: 499, error: "cancelled" } }));
+    expect(trial.querySelector(".fj-answer").textContent).toBe(
+      "You cancelled it. Nothing that it did before is undone.",
+    );
+  });
+
+  test("a stream whose endpoint raised or whose runner died keeps its events below the reason", async () => {
+    const error = { type: "ValueError", message: "no more", frames: [], causes: [], text: "ValueError: no more" };
+    const logs = [{ time: 1, runner: "hello-1", request: "r1", stream: 1, text: "halfway" }];
+    const trial = await runNothing(broken(EVENTS, { error, logs, request: { error: "ValueError: no more" } }));
+    const answer = trial.querySelector(".fj-answer");
+    expect(answer.textContent).toContain("The answer broke off after 3 events.");
+    expect(answer.textContent).toContain("ValueError");
+    expect(answer.querySelectorAll(".fj-stream-events > li")).toHaveLength(3);
+    expect(answer.querySelector(".fj-fold pre").textContent).toBe("halfway");
+  });
+
+  test("events stay where nothing is known of the end, and text that had come too", async () => {
+    const lost = await runNothing(broken(EVENTS, { request: { state: "streaming" } }));
+    expect(lost.querySelector('[role="alert"]').textContent).toContain("network error");
+    expect(lost.querySelectorAll(".fj-stream-events > li")).toHaveLength(3);
+    stop.abort();
+    stop = new AbortController();
+    root.replaceChildren();
+    const text = await runNothing(broken(["half of a"], {}, "text/plain"));
+    expect(text.querySelector(".fj-answer").textContent).toBe("The answer broke off before its end.half of a");
+  });
+
   const sent = (host) => host.asked.filter(([, path]) => path.endsWith("/calls")).map(([, , text]) => JSON.parse(text));
   const open = async (id) => (await until(() => gates.get(id)))();
   const select = (path) => {

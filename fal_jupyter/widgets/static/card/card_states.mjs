@@ -9,7 +9,7 @@ import { ago, clock, dayAndTime, duration, pathText, plural } from "../text/form
 import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { gatewayNow } from "../connection/store.mjs";
-import { hasFailed } from "../elements/phases.mjs";
+import { hasFailed, wasCancelled } from "../elements/phases.mjs";
 import { plainText, shortName } from "../text/plain.mjs";
 
 /** @typedef {import("../types.d.ts").AppState} AppState */
@@ -372,7 +372,7 @@ class CardStates {
       "Last call ",
       h("span", { class: "fj-mono" }, plainText(pathText(last.path))),
       ` began at ${clock(last.began, false)}, took ${duration(last.total_ms)}`,
-      hasFailed(last) ? ", failed" : "",
+      hasFailed(last) ? ", failed" : wasCancelled(last) ? ", cancelled" : "",
       ".",
     );
   }

@@ -7,6 +7,7 @@ import { errorView } from "../elements/errors.mjs";
 import { parsedJson } from "../text/exact_json.mjs";
 import { bytes, plural } from "../text/format.mjs";
 import { displaysView } from "./media.mjs";
+import { wasCancelled } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "./result.mjs";
 import { terminalView } from "../elements/terminal.mjs";
@@ -28,6 +29,15 @@ export function completeAnswer(place, detail) {
       h("details", { class: "fj-fold" }, h("summary", null, `Answer with status ${detail.request.status}`), body),
     );
   }
+  addWhatItDid(place, detail);
+}
+
+/**
+ * Put what a call displayed and printed below its body.
+ * @param {HTMLElement} place
+ * @param {import("../types.d.ts").RequestDetail} detail
+ */
+export function addWhatItDid(place, detail) {
   const displays = displaysView(detail.displays ?? []);
   if (displays) place.append(displays);
   const lines = printedLines(detail);
@@ -102,24 +112,42 @@ function fieldSentence(one) {
   return place ? `${place}: ${one.msg}` : one.msg;
 }
 
+/** The sentence of a call that its user cancelled. @param {number} events that had come */
+export function cancelledNote(events) {
+  return h(
+    "p",
+    { class: "fj-muted", role: "status" },
+    events
+      ? `You cancelled it after ${plural(events, "event")}.`
+      : "You cancelled it. Nothing that it did before is undone.",
+  );
+}
+
 /**
  * What is shown of an answer that broke off while it was read; null where nothing better than the error is known.
  * @param {import("../types.d.ts").RequestDetail} detail
  * @param {import("../types.d.ts").Host} host
  * @param {AbortSignal} signal
+ * @param {{nodes: Node[], events: number}} [come] what had come and is shown, with how many events
  * @returns {HTMLElement | null}
  */
-export function brokenAnswer(detail, host, signal) {
+export function brokenAnswer(detail, host, signal, come = { nodes: [], events: 0 }) {
   const { bytes_out: size, state } = detail.request;
   if (state !== "done") return null;
-  const sentence =
-    size > HELD_ANSWER
-      ? `The answer has ${bytes(size)}; a panel holds ${bytes(HELD_ANSWER)} at most. Call it from a cell or over HTTP to have all of it.`
+  const isTooLarge = size > HELD_ANSWER;
+  const sentence = isTooLarge
+    ? `The answer has ${bytes(size)}; a panel holds ${bytes(HELD_ANSWER)} at most. Call it from a cell or over HTTP to have all of it.`
+    : come.events
+      ? `The answer broke off after ${plural(come.events, "event")}.`
       : "The answer broke off before its end.";
+  const kept = detail.output?.size ? keptBodyView({ ...detail.output, truncated: true }, signal, host) : null;
   return h(
     "div",
     null,
-    h("div", { class: "fj-banner fj-warn", role: "alert" }, sentence),
-    detail.output ? keptBodyView({ ...detail.output, truncated: true }, signal, host) : null,
+    wasCancelled(detail.request) && !isTooLarge
+      ? cancelledNote(come.events)
+      : h("div", { class: "fj-banner fj-warn", role: "alert" }, sentence),
+    detail.error && !wasCancelled(detail.request) ? errorView(detail.error) : null,
+    come.nodes.length ? come.nodes : kept,
   );
 }

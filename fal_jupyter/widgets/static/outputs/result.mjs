@@ -122,11 +122,13 @@ export function keptBodyView(body, signal, host) {
   const data = body.base64
     ? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0))
     : new TextEncoder().encode(body.text);
-  const note = body.truncated
-    ? h("p", { class: "fj-muted" }, `the first ${bytes(data.length)} of ${bytes(body.size)} are kept`)
-    : null;
-  const view = body.truncated
-    ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text)
-    : resultView(data, body.content_type, signal, host);
+  const note =
+    data.length < body.size
+      ? h("p", { class: "fj-muted" }, `the first ${bytes(data.length)} of ${bytes(body.size)} are kept`)
+      : null;
+  const view =
+    body.truncated && !isEventStream(body.content_type)
+      ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text)
+      : resultView(data, body.content_type, signal, host);
   return h("div", null, view, note);
 }

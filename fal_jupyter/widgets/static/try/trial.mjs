@@ -3,7 +3,7 @@
  * One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its
  * input differs from another's.
  */
-import { brokenAnswer, completeAnswer } from "../outputs/answer.mjs";
+import { addWhatItDid, brokenAnswer, cancelledNote, completeAnswer } from "../outputs/answer.mjs";
 import { h, replace, setText } from "../elements/dom.mjs";
 import { bytes, clock, duration, pathText, runnerName } from "../text/format.mjs";
 import { isFileRecord, withFilesNamed } from "../form/form_file.mjs";
@@ -225,7 +225,13 @@ class TrialPane {
     completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
   }
 
-  /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
+  /** What had come of an answer and is shown, of a stream its events. */
+  come() {
+    const events = this.live?.events ?? 0;
+    return { nodes: this.live && !events ? [] : [...this.answer.childNodes], events };
+  }
+
+  /** The call never became a result, or its answer has no end that is known. @param {string} sentence @param {HTMLElement} [running] */
   fail(sentence, running) {
     running?.remove();
     this.over = { revision: 0 };
@@ -236,7 +242,7 @@ class TrialPane {
       h("span", { class: "fj-space" }),
       this.tools,
     );
-    this.put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
+    this.put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence), this.come().nodes);
   }
 
   /**
@@ -248,23 +254,25 @@ class TrialPane {
    */
   async broken(id, stop, running) {
     const detail = await askJson(this.host, "GET", `requests/${id}`, { signal: stop }).catch(() => null);
-    const view = detail && brokenAnswer(detail, this.host, stop);
+    const view = detail && brokenAnswer(detail, this.host, stop, this.come());
     if (!view) return false;
     running?.remove();
+    const cancelled = wasCancelled(detail.request);
+    const at = clock(detail.request.began + detail.request.total_ms, false);
     replace(
       this.title,
       h("strong", null, "Result"),
-      h(
-        "span",
-        { class: "fj-muted", title: "when it broke off" },
-        `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`,
-      ),
+      cancelled
+        ? [h("span", { class: "fj-chip" }, "cancelled"), h("span", { class: "fj-muted" }, `ended ${at}`)]
+        : h("span", { class: "fj-muted", title: "when it broke off" }, `broke off ${at}`),
       this.whose(detail.request),
       h("span", { class: "fj-space" }),
       this.tools,
     );
     this.showLine(detail.request);
     this.put(view);
+    addWhatItDid(this.answer, detail);
+    this.live?.finish(detail.request);
     return true;
   }
 
@@ -281,12 +289,15 @@ class TrialPane {
     const decoder = new TextDecoder();
     const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !this.live;
     if (this.live) this.put(this.live.element);
-    for await (const piece of answer.chunks()) {
-      pieces.push(piece);
-      this.live?.push(piece);
-      if (growing && text.length < GROWING) this.put(textView((text += decoder.decode(piece, { stream: true }))));
+    try {
+      for await (const piece of answer.chunks()) {
+        pieces.push(piece);
+        this.live?.push(piece);
+        if (growing && text.length < GROWING) this.put(textView((text += decoder.decode(piece, { stream: true }))));
+      }
+    } finally {
+      this.live?.end(); // what came stays, also where it broke off
     }
-    this.live?.end();
     const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
     if (!this.live) this.put(resultView(data, type, stop, this.host));
     return data;
@@ -323,7 +334,7 @@ class TrialPane {
     );
     this.showLine(request);
     if (wasCancelled(request))
-      this.put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
+      this.put(cancelledNote(this.live?.events ?? 0), this.live?.events ? this.live.element : null);
     completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
     this.live?.finish(request);
   }
