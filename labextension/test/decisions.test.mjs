@@ -134,17 +134,17 @@ describe("the note beside an option", () => {
     expect(optionNote(rule, app(300), edits, { keep_alive: 300 }, false)).toEqual({
       chip: "not applied",
       tone: "fj-run",
-      text: "in force: 300 s ",
+      text: "in force: 300 s",
     });
     expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, false)).toEqual({
       chip: "not applied",
       tone: "fj-setup",
-      text: "in force: 60 s, changed elsewhere ",
+      text: "in force: 60 s, changed elsewhere",
     });
     expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, true)).toMatchObject({
       chip: "applying",
       tone: "fj-run",
-      text: "in force: 60 s ",
+      text: "in force: 60 s",
     });
   });
 

@@ -1,7 +1,9 @@
 /** Forms from schemas: what is shown, what is read, what is refused. */
 import { beforeEach, expect, test } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
+import { askSchema } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { endpointForm } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
+import { rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
 import { endpointSchema, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
 
 const DOCUMENT = {
@@ -205,4 +207,37 @@ test("the body comes first where the first parameter of the form is part of it",
     expect([signature, isFirst(signature)]).toEqual([signature, false]);
   schema.components.schemas.Prompt.title = "Request"; // a model of the user's own
   expect(isFirst("(input: Request, seed: int)")).toBe(true);
+});
+
+test("bounds and defaults of 64 bits are shown and checked to the digit", async () => {
+  const text = `{"paths": {"/": {"post": {"requestBody": {"content": {"application/json": {"schema": {
+    "type": "object", "properties": {
+      "seed": {"type": "integer", "minimum": 0, "maximum": 18446744073709551615, "default": 9007199254740993},
+      "id": {"type": "integer", "minimum": 9223372036854775807, "multipleOf": 9007199254740993},
+      "near": {"type": "integer", "minimum": 9007199254740993, "maximum": 9007199254740995}
+    }}}}}}}}}`;
+  const host = { ask: async () => ({ status: 200, text: async () => text, json: async () => JSON.parse(text) }) };
+  const schema = await askSchema(host, "hello", new AbortController().signal);
+  const { form: made, text: whole } = endpointForm(schema, "/", "", { changed: () => undefined });
+  document.body.replaceChildren(made.element);
+  expect(box("seed").value).toBe("9007199254740993");
+  expect(whole).toContain("18446744073709551615");
+  type(box("seed"), "18446744073709551616");
+  expect(document.body.textContent).toContain("It must be 18446744073709551615 or less.");
+  type(box("seed"), "18446744073709551615");
+  expect(made.problem()).toBe("");
+  type(box("id"), "9223372036854775808");
+  expect(made.problem()).toBe("It must be a multiple of 9007199254740993.");
+  type(box("id"), String(9007199254740993n * 1025n));
+  expect(made.problem()).toBe("");
+  expect(document.querySelector('input[type="range"]')).toBeNull();
+  for (const bounds of [
+    { minimum: 9007199254740993n },
+    { minimum: 9007199254740993n, exclusiveMaximum: 9007199254740996n },
+    { maximum: -9007199254740993n },
+    { exclusiveMinimum: 9007199254740993n, multipleOf: 5 },
+    { minimum: 0, maximum: 18446744073709551615n },
+    { minimum: -9223372036854775808n, maximum: 9223372036854775807n },
+  ])
+    expect(problemOf({ type: "integer", ...bounds }, rolled(bounds))).toBe("");
 });

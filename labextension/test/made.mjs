@@ -136,7 +136,7 @@ export function madeHost(line, answer = () => ({})) {
     async ask(method, path, options = {}) {
       asked.push([method, path, options.body]);
       const { status = 200, ...value } = answer(method, path, options.body) ?? {};
-      return { status, json: async () => value };
+      return { status, json: async () => value, text: async () => JSON.stringify(value) };
     },
     address: () => "http://127.0.0.1/x",
     async copy(text) {

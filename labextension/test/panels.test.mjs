@@ -240,6 +240,8 @@ describe("config", () => {
   it("applies, and says so when a frame shows the values", async () => {
     const host = madeHost(madeLine());
     const root = shown(configPanel, host, { alias: "hello" });
+    const label = root.querySelector('[data-option="keep_alive"]').labels[0];
+    expect([label.textContent, label.innerHTML]).toEqual(["keep_alive", "keep_<wbr>alive"]); // it breaks there
     const box = type(root, "keep_alive", "30");
     named(root, "Apply").click();
     await until(() => host.asked.length);
@@ -598,6 +600,28 @@ describe("tree", () => {
     expect(root.textContent).toContain("Insert an app cell");
     expect(root.querySelector('[data-key="app:x"]').textContent).toContain("program ended");
     expect(root.querySelector(".fj-row").tabIndex).toBe(0);
+  });
+  it("has what is within an app right of the app's own symbol", async () => {
+    const queue = [{ id: "w", path: "/", since: 0 }];
+    const root = shown(
+      treePanel,
+      madeHost(
+        madeLine({
+          apps: [madeApp("one", { runners: [madeRunner("one-1")], waiting: 1, queue }), madeApp("two")],
+          requests: [madeRequest("r1", { alias: "one", state: "running" })],
+        }),
+      ),
+    );
+    const ARROW = 18; // or its place
+    const symbolOf = (row) =>
+      Number.parseInt(row.style.paddingLeft, 10) + (row.querySelectorAll(":scope > .fj-glyph").length > 1 ? ARROW : 0);
+    const at = (level) => [...root.querySelectorAll(`[aria-level="${level}"][data-key]`)];
+    const apps = at(2).filter((one) => one.dataset.key.startsWith("app:"));
+    expect([apps.length, new Set(apps.map(symbolOf)).size]).toEqual([2, 1]);
+    const inner = at(3);
+    expect(inner.length).toBeGreaterThan(1);
+    for (const row of inner)
+      expect([row.textContent, symbolOf(row) > symbolOf(apps[0])]).toEqual([row.textContent, true]);
   });
   it("moves by keys, folds, and acts on the row that has the focus", async () => {
     const host = madeHost(

@@ -761,6 +761,34 @@ describe("panel", () => {
     ]);
   });
 
+  test("a problem of a whole model or list is at its frame, until something within is changed", () => {
+    const inner = { type: "object", title: "Inner", properties: { depth: { type: "integer" } } };
+    const { schemas } = DOCUMENT.components;
+    const input = { ...schemas.Input, properties: { inner, ...schemas.Input.properties } };
+    const schema = { components: { schemas: { ...schemas, Input: input } }, paths: { "/paint": body(ref("Input")) } };
+    const made = endpointForm(schema, "/paint", "", { changed: () => undefined });
+    root.append(made.form.element);
+    made.form.write({ size: { width: 64 }, sizes: [{ width: 64 }, { width: 128 }] });
+    const refuse = (...names) =>
+      names.map((name) => ({ loc: ["body", name], msg: `bad ${name}`, type: "value_error" }));
+    const told = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
+    const marked = () => [...root.querySelectorAll('[aria-invalid="true"]')].map((one) => one.tagName + one.className);
+    const first = markRefused(made, JSON.stringify({ detail: refuse("inner", "size", "sizes") }));
+    expect(told()).toEqual(["bad inner", "bad size", "bad sizes"]);
+    expect(marked()).toEqual(["FIELDSETfj-whole-row", "FIELDSET", "DIVfj-list"]);
+    const frame = first.closest("fieldset");
+    expect(document.getElementById(frame.getAttribute("aria-describedby")).textContent).toBe("bad inner");
+    type(first, "65");
+    expect([told(), marked()]).toEqual([
+      ["bad size", "bad sizes"],
+      ["FIELDSET", "DIVfj-list"],
+    ]);
+    type(box("width"), "128");
+    expect([told(), marked()]).toEqual([["bad sizes"], ["DIVfj-list"]]);
+    [...root.querySelectorAll(".fj-list button")].find((one) => one.textContent === "Add an item").click();
+    expect([told(), marked()]).toEqual([[], []]);
+  });
+
   test("the clock of a call on its way goes on, and begins where the call does", () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance", "Date"] });
     try {
@@ -895,7 +923,9 @@ describe("panel", () => {
     const host = held(line);
     const ask = host.ask.bind(host);
     host.ask = async (method, path, asked) =>
-      path.endsWith("/schema") ? { status: 200, json: async () => document_ } : ask(method, path, asked);
+      path.endsWith("/schema")
+        ? { status: 200, text: async () => JSON.stringify(document_) }
+        : ask(method, path, asked);
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     return host;
   };
@@ -949,7 +979,7 @@ describe("panel", () => {
     const ask = host.ask.bind(host);
     let schema = DOCUMENT;
     host.ask = async (method, path, asked) =>
-      path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked);
+      path.endsWith("/schema") ? { status: 200, text: async () => JSON.stringify(schema) } : ask(method, path, asked);
     const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
     type(box("prompt"), "a badger");
@@ -972,7 +1002,7 @@ describe("panel", () => {
     const ask = host.ask.bind(host);
     let schema = DOCUMENT;
     host.ask = async (method, path, asked) =>
-      path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked);
+      path.endsWith("/schema") ? { status: 200, text: async () => JSON.stringify(schema) } : ask(method, path, asked);
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
     box("seed").focus();

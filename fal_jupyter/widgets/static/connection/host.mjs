@@ -1,5 +1,6 @@
 // @ts-check
 /** Where a panel lives: below a Jupyter server with our extension, beside a kernel only, or in a saved page. */
+import { parsedJson } from "../text/exact_json.mjs";
 import { createStore, storeOfPicture } from "./store.mjs";
 
 /** @typedef {import("../types.d.ts").Answered} Answered */
@@ -378,20 +379,32 @@ export function savedHost(card) {
  * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
  * @param {Asked} [asked]
+ * @param {(answer: Answered) => Promise<any>} [read]
  * @returns {Promise<any>}
  */
-export async function askJson(host, method, path, asked) {
+export async function askJson(host, method, path, asked, read = (answer) => answer.json()) {
   const answer = await host.ask(method, path, asked);
   /** @type {any} */
   let value = null;
   try {
-    value = await answer.json();
+    value = await read(answer);
   } catch {
     // the answer of a proxy before the gateway: only its status counts
   }
   if (answer.status >= 400)
     throw Object.assign(new Error(sentenceOf(value, answer.status)), { status: answer.status, value });
   return value;
+}
+
+/**
+ * An app's OpenAPI document; bounds and defaults of 64 bits are exact.
+ * @param {Host} host
+ * @param {string} alias
+ * @param {AbortSignal} signal
+ */
+export function askSchema(host, alias, signal) {
+  const exact = async (/** @type {Answered} */ answer) => parsedJson(await answer.text());
+  return askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal }, exact);
 }
 
 /** @param {any} value @param {number} status */

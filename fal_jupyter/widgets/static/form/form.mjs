@@ -270,7 +270,8 @@ function list(schema, root, how) {
 function group(schema, root, how) {
   const form = objectForm(schema, root, { ...how, id: undefined });
   const title = how.name ?? schema.title;
-  const element = h("fieldset", { id: how.id }, title ? h("legend", null, String(title)) : null, form.element);
+  const error = h("div", { id: newId(), class: "fj-error", role: "alert", hidden: true }); // of a refused input
+  const element = h("fieldset", { id: how.id }, title ? h("legend", null, String(title)) : null, error, form.element);
   const start = startOf(schema, how.examples !== false);
   if (start && typeof start === "object") form.write(start);
   return { ...form, element };
@@ -391,7 +392,7 @@ function either(schema, root, how) {
  */
 function exampleRow(schema, start, use) {
   const examples = examplesOf(schema)
-    .filter((one) => ["string", "number"].includes(typeof one))
+    .filter((one) => ["string", "number", "bigint"].includes(typeof one))
     .slice(0, SHOWN_EXAMPLES);
   if (!examples.length || (examples.length === 1 && examples[0] === start)) return null;
   return h(

@@ -30,6 +30,18 @@ function controlAt({ form, query }, place) {
 }
 
 /**
+ * What is marked of a control: the frame of a list or a model, as the problem is of all of it, else its box.
+ * @param {HTMLElement} element of the control
+ * @param {HTMLElement} box
+ */
+function markedOf(element, box) {
+  if (element.tagName === "FIELDSET") return element;
+  const frames = [":scope > .fj-list", ":scope > * > .fj-list"];
+  if (box.getAttribute("role") === "switch") frames.push(":scope > .fj-optional-fields:not([hidden]) > fieldset");
+  return /** @type {HTMLElement} */ (element.querySelector(frames.join()) ?? box);
+}
+
+/**
  * Show a problem at a control until that is changed; null where it has no place for one.
  * @param {HTMLElement} element of the control
  * @param {string} text
@@ -44,16 +56,19 @@ function showAt(element, text) {
   const before = error.hidden ? "" : `${error.textContent} `;
   error.hidden = false;
   setText(error, before + text);
-  box.setAttribute("aria-invalid", "true");
-  box.setAttribute("aria-describedby", error.id);
-  const clear = () => {
-    for (const event of ["input", "change"]) element.removeEventListener(event, clear, true);
+  const at = markedOf(element, box);
+  at.setAttribute("aria-invalid", "true");
+  at.setAttribute("aria-describedby", error.id);
+  const events = at === box ? ["input", "change"] : ["input", "change", "click"]; // items come and go by buttons
+  const clear = (/** @type {Event} */ event) => {
+    if (event.type === "click" && !(/** @type {Element} */ (event.target).closest("button"))) return;
+    for (const one of events) element.removeEventListener(one, clear, true);
     error.hidden = true;
     setText(error, "");
-    box.setAttribute("aria-invalid", "false");
-    box.removeAttribute("aria-describedby");
+    at.setAttribute("aria-invalid", "false");
+    at.removeAttribute("aria-describedby");
   };
-  for (const event of ["input", "change"]) element.addEventListener(event, clear, true); // before what the field says
+  for (const one of events) element.addEventListener(one, clear, true); // before what the field says
   return box;
 }
 

@@ -19,24 +19,51 @@ const SEED_LIMIT = 2 ** 32 - 1;
  * @param {string} name
  */
 export function numberKind(schema, name) {
-  const low = schema.minimum ?? schema.exclusiveMinimum;
-  const high = schema.maximum ?? schema.exclusiveMaximum;
+  const [from, to] = [schema.minimum ?? schema.exclusiveMinimum, schema.maximum ?? schema.exclusiveMaximum];
+  const isExact = typeof from !== "bigint" && typeof to !== "bigint";
+  const [low, high] = [Number(from), Number(to)];
   const whole = schema.type === "integer";
-  const bounded = low !== undefined && high !== undefined && high > low;
+  const bounded = from !== undefined && to !== undefined && high > low;
   if (whole && (/(^|_)seed$/i.test(name) || (bounded && high - low > WIDE_SPAN))) return "dice";
   if (!bounded) return "box";
-  const steps = (high - low) / (schema.multipleOf ?? 1);
+  if (!isExact) return "box"; // a slider has no more digits than a double
+  const steps = (high - low) / Number(schema.multipleOf ?? 1);
   return (whole || schema.multipleOf ? steps <= NARROW_STEPS : high - low <= NARROW_SPAN) ? "slider" : "box";
+}
+
+/** A bound as a double, for a roll within 32 bits. @param {Schema} schema @param {"Min" | "Max"} side */
+function boundOf(schema, side) {
+  const [bound, beyond] = [schema[`${side.toLowerCase()}imum`], schema[`exclusive${side}imum`]];
+  if (bound !== undefined) return bound;
+  if (beyond === undefined) return side === "Min" ? 0 : SEED_LIMIT;
+  const step = side === "Min" ? 1 : -1;
+  return typeof beyond === "bigint" ? beyond + BigInt(step) : beyond + step;
 }
 
 /** A whole number within the bounds, of 32 bits where they allow more. @param {Schema} schema */
 export function rolled(schema) {
-  const step = schema.multipleOf ?? 1;
-  const low = Math.ceil(Math.max(schema.minimum ?? (schema.exclusiveMinimum ?? -1) + 1, -SEED_LIMIT) / step);
-  const high = Math.floor(
-    Math.min(schema.maximum ?? (schema.exclusiveMaximum ?? SEED_LIMIT + 1) - 1, SEED_LIMIT) / step,
-  );
+  const [from, to] = [boundOf(schema, "Min"), boundOf(schema, "Max")];
+  if ((typeof from === "bigint" && from > 0n) || (typeof to === "bigint" && to < 0n)) return rolledBeyond(schema);
+  const step = Number(schema.multipleOf ?? 1);
+  const low = Math.ceil(Math.max(Number(from), -SEED_LIMIT) / step);
+  const high = Math.floor(Math.min(Number(to), SEED_LIMIT) / step);
   return (low + Math.floor(Math.random() * (Math.max(low, high) - low + 1))) * step;
+}
+
+/** As `rolled`, where all that is allowed is beyond a double's whole numbers. @param {Schema} schema */
+function rolledBeyond(schema) {
+  const isNegative = Number(boundOf(schema, "Max")) < 0;
+  const step = BigInt(Math.max(1, Math.trunc(Number(schema.multipleOf ?? 1))));
+  const start = BigInt(boundOf(schema, isNegative ? "Max" : "Min"));
+  const sign = isNegative ? -1n : 1n;
+  const least = (sign * start + step - 1n) / step; // of steps away from zero
+  const end =
+    schema[isNegative ? "minimum" : "maximum"] ?? schema[isNegative ? "exclusiveMinimum" : "exclusiveMaximum"];
+  const room =
+    end === undefined
+      ? SEED_LIMIT
+      : Number((sign * BigInt(typeof end === "bigint" ? end : Math.trunc(end))) / step - least);
+  return sign * (least + BigInt(Math.floor(Math.random() * Math.max(1, Math.min(room, SEED_LIMIT))))) * step;
 }
 
 /** The number of a text; a whole one that a double cannot hold (seeds have 64 bits) as BigInt. @param {string} text */

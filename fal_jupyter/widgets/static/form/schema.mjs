@@ -75,7 +75,9 @@ export function schemaTexts(schema, root) {
         if (key === "$ref" && typeof value === "string") references.add(value);
         return bare && FOR_READERS.includes(key) && (typeof value !== "object" || Array.isArray(value))
           ? undefined
-          : value;
+          : typeof value === "bigint"
+            ? `whole ${value}`
+            : value;
       });
     const texts = [write(schema)];
     for (const one of references) texts.push(one, write(referredSchema(one, root)));
@@ -215,8 +217,9 @@ export function problemOf(schema, value) {
 /** @param {any} value */
 const isWhole = (value) => typeof value === "bigint" || Number.isInteger(value);
 
-/** @param {number | bigint} value @param {number} step */
+/** @param {number | bigint} value @param {number | bigint} step */
 function isMultiple(value, step) {
+  if (typeof step === "bigint") return isWhole(value) && BigInt(value) % step === 0n;
   if (typeof value === "bigint") return !Number.isInteger(step) || value % BigInt(step) === 0n;
   return Math.abs(value / step - Math.round(value / step)) <= 1e-9;
 }

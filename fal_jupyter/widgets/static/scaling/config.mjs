@@ -42,6 +42,9 @@ const APPLIES = { request_start_timeout: "to new calls", termination_grace_perio
 const PATIENCE = 5000;
 const HIGHEST = { "": 100, s: 7200 };
 
+/** An option's name, which a narrow column breaks after an underscore. @param {string} name */
+const brokenName = (name) => name.split("_").flatMap((part, at) => (at ? ["_", h("wbr"), part] : [part]));
+
 /**
  * What is wrong with the values, by option; the rules of the gateway, applied while the user types.
  * @param {OptionRule[]} rules
@@ -389,7 +392,12 @@ class ConfigPanel {
     const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
     const note = h("div", { class: "fj-muted fj-config-note" });
     const cells = [
-      h("div", null, h("label", { class: "fj-mono", htmlFor: id }, rule.name), h("div", { class: "fj-label" }, words)),
+      h(
+        "div",
+        null,
+        h("label", { class: "fj-mono", htmlFor: id }, brokenName(rule.name)),
+        h("div", { class: "fj-label" }, words),
+      ),
       h(
         "div",
         { class: "fj-field" },

@@ -7,7 +7,7 @@ import { programView } from "../elements/highlight.mjs";
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { pathText } from "../text/format.mjs";
-import { askJson } from "../connection/host.mjs";
+import { askJson, askSchema } from "../connection/host.mjs";
 import { dataType, fileNameOf } from "../text/data_type.mjs";
 import {
   CELL,
@@ -712,9 +712,7 @@ class SnippetsPanel {
       return;
     this.schemaOf = state.serving;
     try {
-      this.schema = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/schema`, {
-        signal: this.signal,
-      });
+      this.schema = await askSchema(this.host, this.alias, this.signal);
       this.look();
     } catch {
       this.schema = null; // the programs are then without arguments, as where no runner is up

@@ -532,6 +532,14 @@ html[theme="light"] .fj,
   min-width: 0;
   width: 100%;
 }
+.fj fieldset[aria-invalid="true"],
+.fj .fj-list[aria-invalid="true"] {
+  outline: 1px solid var(--fj-failed);
+  outline-offset: 2px;
+}
+.fj fieldset > .fj-error {
+  padding: 4px 8px 0;
+}
 .fj legend {
   font-size: 11px;
   color: var(--fj-muted);

@@ -9,7 +9,7 @@ import { glyph } from "../elements/glyphs.mjs";
 import { encodedBody } from "../form/form_body.mjs";
 import { markRefused } from "../form/form_errors.mjs";
 import { endpointForm, fillForm, keepDraft, takeDraft } from "../form/form_endpoint.mjs";
-import { askJson } from "../connection/host.mjs";
+import { askJson, askSchema } from "../connection/host.mjs";
 import { fileOf } from "../text/literals.mjs";
 import { parsedJson } from "../text/exact_json.mjs";
 import { markdownView } from "../elements/markdown.mjs";
@@ -376,9 +376,7 @@ class TryPanel {
     }
     this.asking = true;
     try {
-      this.schema = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/schema`, {
-        signal: this.signal,
-      });
+      this.schema = await askSchema(this.host, this.alias, this.signal);
       this.schemaOf = state.serving;
       this.refused = "";
       const paths = state.endpoints.map((one) => one.path);
@@ -389,9 +387,11 @@ class TryPanel {
         ),
       );
       this.path = this.choose.value = paths.includes(this.path) ? this.path : (paths[0] ?? "/");
+      const told = this.wanted ? this.hint.textContent : ""; // of the call that fills the form
       this.drawForm();
       this.renewOtherForms(state);
       if (this.wanted) this.fill(this.wanted);
+      if (told) setText(this.hint, told);
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
