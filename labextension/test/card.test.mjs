@@ -89,6 +89,61 @@ describe("card", () => {
     expect(root.querySelector(".fj-run-button").disabled).toBe(false);
   });
 
+  test("the focus stays in the card: on Run, from Cancel to Run, from Start to Stop and back", async () => {
+    const host = answering(madeLine({ apps: [app()] }));
+    let open = () => undefined;
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      if (path.endsWith("/answer")) await new Promise((resolve) => (open = resolve));
+      return plain(method, path, asked);
+    };
+    cardPanel(root, host, CARD, stop.signal);
+    const box = await until(() => root.querySelector(".fj-fields input, .fj-fields textarea"));
+    box.value = "me";
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    const run = root.querySelector(".fj-run-button");
+    run.focus();
+    run.click();
+    const cancel = await until(() => named("Cancel") && !named("Cancel").hidden && named("Cancel"));
+    expect([run.disabled, run.getAttribute("aria-disabled"), document.activeElement]).toEqual([false, "true", run]);
+    run.click(); // out of use
+    cancel.focus();
+    expect(run.disabled).toBe(true);
+    cancel.click();
+    expect(document.activeElement).toBe(cancel);
+    open();
+    await until(() => !cancel.isConnected && document.activeElement === run);
+    expect(host.asked.filter(([, path]) => path.endsWith("/calls"))).toHaveLength(1);
+
+    const frame = (more, time) => host.store.apply(madeLine({ kind: "frame", time, apps: [app(more)] }));
+    frame({ state: "Stopped", serving: 0, runners: [] }, 60001);
+    await until(() => !named("Start").hidden);
+    named("Start").focus();
+    frame({ state: "Starting", runners: [madeRunner("hello-1", "SETUP")] }, 60002);
+    const stopButton = root.querySelector('[aria-label="Stop the app"]');
+    await until(() => document.activeElement === stopButton);
+    frame({ state: "Stopped", serving: 0, runners: [] }, 60003);
+    await until(() => document.activeElement === named("Start"));
+  });
+
+  test("what has no heir leaves the focus to what is nearest; where the user left, nothing takes it", async () => {
+    cardPanel(root, answering(madeLine({ apps: [app()] })), CARD, stop.signal);
+    await until(() => root.querySelector(".fj-fields input, .fj-fields textarea"));
+    const place = root.querySelector(".fj-try-form .fj-run-button").parentElement;
+    const extra = document.createElement("button");
+    place.append(extra);
+    extra.focus();
+    extra.remove();
+    await until(() => document.activeElement === root.querySelector(".fj-run-button"));
+    place.append(extra);
+    extra.focus();
+    root.querySelector(".fj-facts").dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    extra.blur();
+    extra.remove();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(document.activeElement).toBe(document.body);
+  });
+
   test("a page that is opened in the middle of a request takes it up", async () => {
     const host = answering(
       madeLine({ apps: [app()], requests: [madeRequest("r1", { state: "running", origin: "panel" })] }),

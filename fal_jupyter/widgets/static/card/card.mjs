@@ -3,6 +3,7 @@
 import { button, h, replace, scheduler, tabList, update } from "../elements/dom.mjs";
 import { appLook, appMark, cardStates, isBuilding, newestFailed, takenMark, takenOverBy } from "./card_states.mjs";
 import { configPanel } from "../scaling/config.mjs";
+import { inherits } from "../elements/focus.mjs";
 import { count, duration } from "../text/format.mjs";
 import { galleryPanel } from "../outputs/gallery.mjs";
 import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "../elements/glyphs.mjs";
@@ -255,6 +256,8 @@ class CardPanel {
       class: "fj-button",
       title: "Start it at once, without waiting for the next attempt",
     });
+    for (const one of [this.start, this.warm, this.retry]) inherits(one, () => [this.stop]);
+    inherits(this.stop, () => [this.start, this.runCell]);
     this.frame = this.cardFrame();
     keepOwnKeys(this.frame);
     root.replaceChildren(this.frame);
@@ -374,7 +377,12 @@ class CardPanel {
     if (open) return open.remove();
     const state = this.app();
     const item = (/** @type {string} */ shape, /** @type {string} */ word, /** @type {() => void} */ press) =>
-      h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word);
+      h(
+        "button",
+        { type: "button", role: "menuitem", onclick: () => (close(), this.more.focus(), press()) },
+        glyph(shape),
+        word,
+      );
     const items = [
       state && state.state !== "Stopped" ? item("moon", "Unload until the next call", this.act("unload")) : null,
       state ? item("link", "Copy address", () => this.host.copy(this.host.address(state))) : null,

@@ -1,5 +1,6 @@
 // @ts-check
 /** Elements from plain data. Text becomes text nodes and nothing else: no string ever reaches the parser of HTML. */
+import { isOutOfUse } from "./focus.mjs";
 
 /** @typedef {Node | string | number | boolean | null | undefined | any[]} Child */
 
@@ -288,7 +289,8 @@ export function newId() {
  * @returns {HTMLButtonElement}
  */
 export function button(content, press, props = {}) {
-  return h("button", { type: "button", class: "fj-button", ...props, onclick: press }, content);
+  const onclick = (/** @type {any} */ event) => !isOutOfUse(event.currentTarget) && press();
+  return h("button", { type: "button", class: "fj-button", ...props, onclick }, content);
 }
 
 /**

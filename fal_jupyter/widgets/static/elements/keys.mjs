@@ -1,5 +1,6 @@
 // @ts-check
 /** Keys in a panel: those that it uses stay in it, all others reach the shortcuts of the page around it. */
+import { keepFocus } from "./focus.mjs";
 
 /**
  * Lumino, whose shortcuts JupyterLab has, looks for none from an element with this attribute on. It looks from the
@@ -74,12 +75,13 @@ export function moveInMenu(event, list) {
 let listens = false;
 
 /**
- * Keep the keys that a panel uses from the shortcuts of the page; all others go on to them.
+ * Keep the keys that a panel uses from the shortcuts of the page; all others go on to them. Its focus stays in it, too.
  * @template {HTMLElement} T
  * @param {T} frame
  * @returns {T}
  */
 export function keepOwnKeys(frame) {
+  keepFocus(frame);
   frame.dataset.fjKeys = "";
   if (listens) return frame;
   listens = true;

@@ -4,6 +4,7 @@
  * that act at once.
  */
 import { button, h, newId, replace, scheduler, setText, update } from "../elements/dom.mjs";
+import { isOutOfUse, setUsable } from "../elements/focus.mjs";
 import { duration, plainNumber } from "../text/format.mjs";
 import { glyph, iconButton } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
@@ -472,10 +473,10 @@ class ConfigPanel {
     const faults = Object.keys(problems).length;
     const saved = this.host.kind === "saved";
     const usable = usableActions(state, { count, faults, saved, applying: Boolean(this.awaited) });
-    this.apply.disabled = !usable.apply;
-    this.reset.disabled = !usable.reset;
-    this.write.disabled = !usable.write;
-    this.byClass.disabled = !usable.byClass;
+    setUsable(this.apply, usable.apply);
+    setUsable(this.reset, usable.reset);
+    setUsable(this.write, usable.write);
+    setUsable(this.byClass, usable.byClass);
     for (const [name, row] of this.rows) {
       this.drawValue(row, state, problems[name] ?? "");
       this.drawNote(row, state);
@@ -525,7 +526,7 @@ class ConfigPanel {
       this.forget(rule.name);
       this.draw();
     });
-    update(note, mark, this.apply.disabled ? null : send, undo, words);
+    update(note, mark, isOutOfUse(this.apply) ? null : send, undo, words);
   }
 
   refused(/** @type {string} */ reason) {

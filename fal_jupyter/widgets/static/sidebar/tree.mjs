@@ -226,7 +226,12 @@ class TreePanel {
       "div",
       { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } },
       actions.map(([shape, word, press]) =>
-        h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word),
+        h(
+          "button",
+          { type: "button", role: "menuitem", onclick: () => (close(), at.focus(), press()) },
+          glyph(shape),
+          word,
+        ),
       ),
     );
     list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
@@ -255,7 +260,7 @@ class TreePanel {
     const quick = actions
       .slice(0, 3)
       .map(([shape, word, press]) =>
-        iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }),
+        iconButton(shape, word, (event) => (event.stopPropagation(), this.focus(key), press()), { tabIndex: -1 }),
       );
     // words that stand apart are apart for whoever reads them, too
     const spaced = content.flatMap((one, at) => (at ? [" ", one] : [one]));

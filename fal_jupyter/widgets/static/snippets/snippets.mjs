@@ -5,6 +5,7 @@
  */
 import { programView } from "../elements/highlight.mjs";
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
+import { setUsable } from "../elements/focus.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { pathText } from "../text/format.mjs";
 import { askJson, askSchema } from "../connection/host.mjs";
@@ -696,7 +697,7 @@ class SnippetsPanel {
       this.code,
       now ? programView(now, GRAMMARS[/** @type {keyof typeof GRAMMARS} */ (this.kind)]) : "No endpoint is known yet.",
     );
-    this.copy.disabled = !now;
+    setUsable(this.copy, Boolean(now));
   }
 
   /** What endpoints take, for those that the form does not show. */

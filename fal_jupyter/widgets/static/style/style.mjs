@@ -313,7 +313,8 @@ html[theme="light"] .fj,
 .fj .fj-button:hover {
   background: var(--fj-sunken);
 }
-.fj .fj-button:disabled {
+.fj .fj-button:disabled,
+.fj .fj-button[aria-disabled="true"] {
   opacity: 0.5;
   cursor: default;
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** Load on an app: many calls of what the form holds, some at a time; a question before more than a hundred; percentiles while they run. */
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
+import { setUsable } from "../elements/focus.mjs";
 import { encodedBody } from "../form/form_body.mjs";
 import { count, duration, plural, rate } from "../text/format.mjs";
 import { glyph } from "../elements/glyphs.mjs";
@@ -112,8 +113,9 @@ class LoadPanel {
 
   look = () => {
     const state = this.host.store.view.apps.find((one) => one.alias === this.alias);
-    this.begin.disabled = !state || state.state === "Stopped" || this.host.store.view.link !== "live";
-    this.begin.title = this.begin.disabled ? "The app does not run: start it first" : "";
+    const usable = Boolean(state) && state?.state !== "Stopped" && this.host.store.view.link === "live";
+    setUsable(this.begin, usable);
+    this.begin.title = usable ? "" : "The app does not run: start it first";
   };
 
   problem() {

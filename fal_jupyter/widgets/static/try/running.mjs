@@ -4,6 +4,7 @@
  * it.
  */
 import { button, h, replace, setText, update } from "../elements/dom.mjs";
+import { inherits, setUsable } from "../elements/focus.mjs";
 import { duration, plural, runnerName } from "../text/format.mjs";
 import { glyph, stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
@@ -112,12 +113,14 @@ class RunningView {
     this.cancel = button(
       [glyph("stop"), "Cancel"],
       async () => {
-        this.ending = this.cancel.disabled = true;
+        this.ending = true;
+        setUsable(this.cancel, false);
         this.draw();
         try {
           await this.host.ask("DELETE", `requests/${this.id}`);
         } catch {
-          this.ending = this.cancel.disabled = false; // the cancellation did not arrive
+          this.ending = false;
+          setUsable(this.cancel, true); // the cancellation did not arrive
         }
       },
       { hidden: true },
@@ -232,13 +235,15 @@ class RunningView {
     return {
       head: this.head,
       body: this.body,
+      /** The button has the focus of Cancel after the call. @param {HTMLElement} heir */
+      followedBy: (heir) => inherits(this.cancel, () => [heir]),
       /** The gateway has the call. @param {string} request its id */
       sent: (request) => {
         this.id = request;
         this.cancel.hidden = false;
         this.draw();
       },
-      cancel: () => !this.cancel.hidden && !this.cancel.disabled && this.cancel.click(),
+      cancel: () => !this.cancel.hidden && this.cancel.click(),
     };
   }
 }

@@ -5,6 +5,7 @@
  */
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
 import { ago, clock, pathText } from "../text/format.mjs";
+import { isOutOfUse, setUsable } from "../elements/focus.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { encodedBody } from "../form/form_body.mjs";
 import { markRefused } from "../form/form_errors.mjs";
@@ -413,7 +414,7 @@ class TryPanel {
   }
 
   async start() {
-    if (this.running || this.run.disabled || !this.form || this.host.kind === "saved") return;
+    if (this.running || isOutOfUse(this.run) || !this.form || this.host.kind === "saved") return;
     const problems = [this.query?.problem(), this.form.problem()].filter(Boolean);
     if (problems.length) {
       setText(this.hint, "");
@@ -471,6 +472,7 @@ class TryPanel {
     this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
     this.current = trialPane(this.host, { path: input.path, value: input.unknown ? null : inputFields(input) });
     const view = runningView(this.host, { alias: this.alias, path: input.path, passed }, over.signal);
+    view.followedBy(this.run);
     this.current.running(view);
     this.drawTrials();
     return { ...view, stop, over, pane: this.current };
@@ -553,7 +555,7 @@ class TryPanel {
     const state = this.app();
     const isGone = !state && (link === "live" || link === "off");
     const stopped = isGone || state?.state === "Stopped";
-    this.run.disabled = this.running !== null || stopped;
+    setUsable(this.run, this.running === null && !stopped);
     this.run.title = isGone
       ? "The app is gone: run its cell first"
       : stopped
