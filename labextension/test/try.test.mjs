@@ -333,6 +333,31 @@ describe("running", () => {
     ).toEqual(['many [] → ["fox.png","b.png"]']);
   });
 
+  test("inputs with models in them are told by the innermost field that differs", () => {
+    const style = (levels, more = {}) => ({
+      style: { radius: 1.5, palette: { levels, base: "red", dither: true } },
+      ...more,
+    });
+    expect(inputDifferences(style(3), style(4))).toEqual(["style.palette.levels 3 → 4"]);
+    expect(
+      inputDifferences(style(3, { sizes: [{ w: 1 }, { w: 2 }] }), style(3, { sizes: [{ w: 1 }, { w: 3 }] })),
+    ).toEqual(["sizes[1].w 2 → 3"]);
+    expect(inputDifferences({ style: null, tags: ["a"] }, { style: { w: 1 }, tags: ["b"] })).toEqual([
+      'style null → {"w":1}',
+      'tags ["a"] → ["b"]',
+    ]);
+    expect(inputDifferences({ size: {} }, { size: { w: 1 } })).toEqual(["size.w – → 1"]);
+  });
+
+  test("what is typed and no number yet is shown as it is typed", () => {
+    const schema = { type: "object", properties: { levels: { type: "integer", default: 3 } } };
+    const form = objectForm(schema, {}, { changed: () => undefined });
+    document.body.replaceChildren(form.element);
+    type(box("levels"), "3x");
+    expect(inputDifferences({ levels: 3 }, form.read())).toEqual(["levels 3 → 3x"]);
+    expect(form.problem()).toBe("Give a whole number.");
+  });
+
   test("a result is told from what the form holds and from the revision that answers", () => {
     const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);

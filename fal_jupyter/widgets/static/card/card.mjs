@@ -256,8 +256,6 @@ class CardPanel {
       class: "fj-button",
       title: "Start it at once, without waiting for the next attempt",
     });
-    for (const one of [this.start, this.warm, this.retry]) inherits(one, () => [this.stop]);
-    inherits(this.stop, () => [this.start, this.runCell]);
     this.frame = this.cardFrame();
     keepOwnKeys(this.frame);
     root.replaceChildren(this.frame);
@@ -286,6 +284,8 @@ class CardPanel {
   }
 
   cardFrame() {
+    for (const one of [this.start, this.warm, this.retry]) inherits(one, () => [this.stop]);
+    inherits(this.stop, () => [this.start, this.runCell]);
     this.actions.append(this.restart, this.stop, this.more);
     const head = h(
       "div",

@@ -66,9 +66,13 @@ function rolledBeyond(schema) {
   return sign * (least + BigInt(Math.floor(Math.random() * Math.max(1, Math.min(room, SEED_LIMIT))))) * step;
 }
 
-/** The number of a text; a whole one that a double cannot hold (seeds have 64 bits) as BigInt. @param {string} text */
+/**
+ * The number of a text; a whole one that a double cannot hold (seeds have 64 bits) as BigInt; the text where it is none.
+ * @param {string} text
+ */
 function numberOf(text) {
   const value = Number(text);
+  if (Number.isNaN(value)) return text;
   return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
 }
 
@@ -121,7 +125,7 @@ export function numberControl(schema, how) {
     const value = read();
     if (value === undefined || value === null)
       return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
-    return Number.isNaN(value) ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
+    return typeof value === "string" ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
   };
   return {
     element,

@@ -30,19 +30,38 @@ function briefly(value) {
   return plainText(text.length > SHORT && named === value ? `${text.slice(0, SHORT)}…` : text.slice(0, LONG_NAME));
 }
 
+/** Whether a value has fields of its own to be told by. @param {any} value */
+function isModel(value) {
+  return Boolean(value) && typeof value === "object" && !Array.isArray(value) && !isFileRecord(value);
+}
+
+/** The steps from a value to those within it, null where it is one value. @param {any} one @param {any} two */
+function steps(one, two) {
+  if (isModel(one) && isModel(two)) return [...new Set([...Object.keys(one), ...Object.keys(two)])];
+  const areItems = Array.isArray(one) && Array.isArray(two) && one.length === two.length;
+  return areItems && one.every((item, at) => isModel(item) && isModel(two[at])) ? [...one.keys()] : null;
+}
+
 /**
- * The fields that differ between the inputs of two calls, with both values in short.
+ * The fields that differ between the inputs of two calls, the innermost ones, with both values in short.
  * @param {Record<string, any>} before
  * @param {Record<string, any>} now
  * @returns {[string, string, string][]}
  */
 function changedFields(before, now) {
-  const plain = (/** @type {any} */ value) =>
-    value && typeof value === "object" && !Array.isArray(value) && !isFileRecord(value) ? value : { input: value };
-  const [one, two] = [plain(before), plain(now)];
-  return [...new Set([...Object.keys(one), ...Object.keys(two)])]
-    .filter((name) => one[name] !== two[name] && writtenJson(one[name]) !== writtenJson(two[name]))
-    .map((name) => [name, briefly(one[name]), briefly(two[name])]);
+  const plain = (/** @type {any} */ value) => (isModel(value) ? value : { input: value });
+  return changedWithin("", plain(before), plain(now));
+}
+
+/** @param {string} path @param {any} one @param {any} two @returns {[string, string, string][]} */
+function changedWithin(path, one, two) {
+  if (one === two || writtenJson(one) === writtenJson(two)) return [];
+  const within = steps(one, two);
+  if (!within) return [[path, briefly(one), briefly(two)]];
+  return within.flatMap((step) => {
+    const place = typeof step === "number" ? `${path}[${step}]` : path ? `${path}.${step}` : step;
+    return changedWithin(place, one[step], two[step]);
+  });
 }
 
 /**
