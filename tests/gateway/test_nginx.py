@@ -77,7 +77,14 @@ UPGRADES = {
 @pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES.keys())
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize("path", ["/run/{app}/nowhere", "/run/nobody/x", "/rest/nowhere", "/nowhere"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/run/{app}/nowhere",
+        "/nowhere",
+        *(pytest.param(path, marks=pytest.mark.long) for path in ("/run/nobody/x", "/rest/nowhere")),
+    ],
+)
 def test_the_next_client_gets_its_own_answer(
     wide: Served, nginx: Path, path: str, framing: str, method: str, lines: str
 ) -> None:
