@@ -164,6 +164,16 @@ describe("the inspector", () => {
     expect(here.copied[0]).toContain('arguments={"text": "it\'s"}');
     expect(here.copied[1]).toContain("curl -sS 'http://127.0.0.1:1/run/me/hello/say'");
   });
+  it("says that a call was lost where its app went with it", async () => {
+    const runs = { ...request, state: "running", status: 0 };
+    const here = madeHost(madeLine({ apps: [app], requests: [runs] }), () => detailOf(runs, "{}"));
+    const root = shown(inspectorPanel, here, { id: "a" });
+    await until(() => named(root, "Cancel"));
+    here.ask = async () => ({ status: 404, json: async () => ({ detail: "no such request" }) });
+    here.store.apply(madeLine({ kind: "frame", time: 90_000, apps: [] }));
+    await until(() => root.textContent.includes("lost: the app ended while it had the request"));
+    expect(named(root, "Cancel")).toBeUndefined();
+  });
   it("leads to the cell that asked, where that is known", async () => {
     const went = [];
     const asked = { ...request, cell: "c-7", cell_number: 14 };

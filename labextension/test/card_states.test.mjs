@@ -419,7 +419,11 @@ test("while the page connects, a call that was on its way is not said to have fa
   expect(store.view.requests.map((one) => [one.state, one.status])).toEqual([["running", 0]]);
   host.store.apply(madeLine({ apps: [] }));
   const [ended] = store.view.requests;
-  expect([ended.state, ended.status]).toEqual(["done", 503]);
+  expect([ended.state, ended.status, ended.error]).toEqual([
+    "done",
+    503,
+    "lost: the app ended while it had the request",
+  ]);
   expect(store.view.requests[0]).toBe(ended); // the same row at the next draw
 });
 

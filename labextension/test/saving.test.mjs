@@ -74,6 +74,14 @@ describe("saving a notebook", () => {
     expect(staleApps(pictured([]), { ...view, requests: [{ ...call, alias: "other" }] })).toEqual([]);
   });
 
+  it("leaves the card of an app that another notebook took over: it goes on saying so", () => {
+    const mine = { ...madeApp("hello"), owner_pid: 1, owner_name: "one.ipynb" };
+    const taken = { ...called(3), owner_pid: 2, owner_name: "two.ipynb", taken_from: [1] };
+    const outputs = listOf(bundle("old", { picture: { app: mine } }));
+    expect(staleApps([outputs], { ...VIEW, apps: [{ ...called(3), owner_pid: 1 }] })).toEqual(["hello"]);
+    expect(staleApps([outputs], { ...VIEW, apps: [taken] })).toEqual([]);
+  });
+
   it("asks nobody where nothing changed, the app is gone, the kernel is busy, or there is none", async () => {
     const outputs = listOf(bundle("old"));
     expect(staleApps([outputs], VIEW)).toEqual([]);

@@ -4,7 +4,7 @@
  * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
 import { frontTab } from "../shared/card/card.mjs";
-import { ownerWords } from "../shared/card/card_states.mjs";
+import { ownerWords, takenOverBy } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
@@ -60,10 +60,14 @@ function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
  * has no stamp.
  */
 export function staleApps(all: OutputList[], view: View): string[] {
-  const isOld = ({ alias, panel, picture }: CardData) => {
+  const isOld = (card: CardData) => {
+    const { alias, panel, picture } = card;
     const app = view.apps.find((one) => one.alias === alias);
     if (view.link !== "live" || panel === "dashboard") {
       return view.link === "live";
+    }
+    if (app && takenOverBy(card, app)) {
+      return false; // a fresh picture would be of the notebook that has the app now
     }
     return app && picture && (stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view));
   };

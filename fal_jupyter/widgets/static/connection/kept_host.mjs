@@ -9,7 +9,7 @@ import { endedApp, isAnotherGateway } from "./store.mjs";
  * A request as it stands when its app is gone: one that was on its way has ended with the app, and its clock with it.
  * @param {number} time of the record
  */
-function endedRequest(time) {
+export function endedRequest(time) {
   return (/** @type {import("../types.d.ts").RequestState} */ one) =>
     one.state === "done"
       ? one
@@ -18,7 +18,7 @@ function endedRequest(time) {
           state: /** @type {const} */ ("done"),
           status: one.status || 503,
           total_ms: Math.max(one.total_ms, time - one.began),
-          error: one.error || "the app ended while it had the request",
+          error: one.error || "lost: the app ended while it had the request",
         };
 }
 

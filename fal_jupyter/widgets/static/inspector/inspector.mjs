@@ -8,6 +8,7 @@ import { errorView } from "../elements/errors.mjs";
 import { bytes, clock, duration, pathText } from "../text/format.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
+import { endedRequest } from "../connection/kept_host.mjs";
 import { displaysView } from "../outputs/media.mjs";
 import { failureWords, hasFailed, phaseTable, totalOf, wasCancelled } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
@@ -160,6 +161,16 @@ class InspectorPanel {
     return this.host.store.view.requests.find((one) => one.id === this.id);
   }
 
+  /** As it was told last: a request on its way is lost where its app has gone. */
+  request() {
+    const [told, known] = [this.detail?.request, this.known()];
+    if (!told || told.state === "done") return told ?? known;
+    if (known?.state === "done") return known;
+    const { link, apps, time } = this.host.store.view;
+    const isGone = (link === "live" || link === "off") && !apps.some((one) => one.alias === told.alias);
+    return isGone ? endedRequest(time || Date.now())(told) : told;
+  }
+
   fetchDetail = async () => {
     const state = this.known()?.state ?? "";
     if (
@@ -174,7 +185,7 @@ class InspectorPanel {
       this.draw();
       this.show();
     } catch (error) {
-      if (!this.signal.aborted && !this.known())
+      if (!this.signal.aborted && !this.known() && !this.detail)
         replace(
           this.body,
           this.top(null),
@@ -206,7 +217,7 @@ class InspectorPanel {
   }
 
   draw() {
-    const request = this.detail?.request ?? this.known();
+    const request = this.request();
     if (!request) return;
     const live = request.state !== "done";
     const now = JSON.stringify([request, Boolean(this.detail)]);
