@@ -18,6 +18,13 @@ _PHASES: Final[tuple[tuple[Phase, str], ...]] = (
     ("run_ms", "run"),
 )
 
+# phases.mjs has the same words
+_STATUS_WORDS: Final = {
+    400: "bad request", 401: "not authorized", 403: "forbidden", 404: "not found", 405: "method not allowed",
+    413: "the input is too large", 415: "unsupported media type", 422: "the input was refused", 429: "too many requests",
+    500: "the endpoint failed", 502: "the runner gave no answer", 503: "not available", 504: "timed out",
+}  # fmt: skip
+
 
 def word_of(request: RequestState) -> str:
     """The outcome or state of a request in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
@@ -28,6 +35,15 @@ def word_of(request: RequestState) -> str:
     if request["status"] >= 400:
         return f"failed {request['status']}"
     return "failed" if request["error"] else "ok"
+
+
+def failure_words(request: RequestState) -> str:
+    """Why a request failed or was cancelled, in a line: its error, else what its status means; ``""`` for all others."""
+    status = request["status"]
+    if request["error"] or request["state"] != "done" or status < 400 or status == CANCELLED:
+        return request["error"]
+    other = "the request was refused" if status < 500 else "the endpoint failed"
+    return f"{status}: {_STATUS_WORDS.get(status, other)}"
 
 
 def clock(wall_ms: float) -> str:
@@ -44,7 +60,7 @@ def _phases(requests: list[RequestState]) -> list[tuple[Phase, str]]:
 def as_text(requests: list[RequestState]) -> str:
     """The table of *requests*, in their order; a phase without time in any of them has no column."""
     phases = [(field, name) for field, name in _phases(requests) if any(r[field] >= NAMED_PHASE_MS for r in requests)]
-    errors = any(request["error"] for request in requests)
+    errors = any(failure_words(request) for request in requests)
     rows = [
         [
             clock(request["began"]),
@@ -56,7 +72,7 @@ def as_text(requests: list[RequestState]) -> str:
             request["runner"] or MISSING,
             f"r{request['revision']}" if request["revision"] else MISSING,
             request["id"],
-            *([_cut(request["error"])] if errors else []),
+            *([_cut(failure_words(request))] if errors else []),
         ]
         for request in requests
     ]

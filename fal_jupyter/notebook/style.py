@@ -21,6 +21,9 @@ START: Final = "#b8791a"
 QUEUE: Final = "#858c96"
 TRANSFER: Final = "#4f9196"
 STREAM: Final = "#7a6fd0"
+ANSWER: Final = "#b8608f"
+CANCELLED: Final = "#7d848e"
+"""Drawn as an outline."""
 PHASES: Final[tuple[tuple[Phase, str, str], ...]] = (
     ("queue_ms", "queue", QUEUE),
     ("start_ms", "cold start", START),
@@ -52,7 +55,7 @@ def last_phase(*, streamed: bool) -> str:
 def phases_of(*, streamed: bool) -> tuple[tuple[Phase, str, str], ...]:
     """Return the phases of a request whose response is or is not a stream."""
     field, _, colour = PHASES[-1]
-    return (*PHASES[:-1], (field, last_phase(streamed=streamed), colour))
+    return (*PHASES[:-1], (field, last_phase(streamed=streamed), colour if streamed else ANSWER))
 
 
 def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:

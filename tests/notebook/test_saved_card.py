@@ -36,7 +36,7 @@ from fal_jupyter.notebook.display.saved_results import (
 )
 from fal_jupyter.notebook.display.saved_results_html import level_of
 from fal_jupyter.notebook.display.static_card import StaticCard
-from fal_jupyter.notebook.style import QUEUE
+from fal_jupyter.notebook.style import ANSWER, CANCELLED, QUEUE, STREAM
 from fal_jupyter.protocol.feed import Picture
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
@@ -491,6 +491,29 @@ def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) ->
     assert _with_state_of(card, now).revision == card.revision
     restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started manually"}}
     assert _with_state_of(card, restarted).revision == "r5, started manually"
+
+
+def test_what_failed_without_an_error_says_what_its_status_means(seen: Picture) -> None:
+    refused = {"status": 422, "error": ""}
+    for shown in (
+        page(CARD, with_requests(seen, refused), "requests"),
+        page_text(CARD, with_requests(seen, refused), "requests"),
+    ):
+        assert "422: the input was refused" in shown
+    assert "418: the request was refused" in page(CARD, with_requests(seen, {"status": 418, "error": ""}), "requests")
+    assert "599: the endpoint failed" in page(CARD, with_requests(seen, {"status": 599, "error": ""}), "requests")
+    assert "Error" not in page(CARD, with_requests(seen, {"status": 200, "error": ""}), "requests")
+
+
+def test_answer_stream_and_what_was_cancelled_look_different(seen: Picture) -> None:
+    times = {"run_ms": 100.0, "stream_ms": 300.0, "total_ms": 400.0, "status": 200, "error": ""}
+    answer, stream = ({**times, "content_type": kind} for kind in ("application/json", "text/event-stream"))
+    html = page(CARD, with_requests(seen, answer, stream, {**stream, "status": 499}), "requests")
+    assert (f"background: {ANSWER}" in html, f"background: {STREAM}" in html) == (True, True)
+    assert html.count(f"1px solid {CANCELLED}") == 3  # run and stream of the bar, and the legend
+    assert "</span> cancelled</span>" in html
+    only = page(CARD, with_requests(seen, {**stream, "status": 499}), "requests")
+    assert "</span> stream" not in only
 
 
 def test_waiting_is_a_dashed_outline_in_bars_and_legend(seen: Picture) -> None:

@@ -34,6 +34,7 @@ from fal_jupyter.notebook.display.saved_parts import (
 from fal_jupyter.notebook.display.static_card import StaticCard
 from fal_jupyter.notebook.style import (
     BAND,
+    CANCELLED,
     CELL,
     FAILED,
     FRAME,
@@ -106,7 +107,7 @@ def _requests(snapshot: Picture) -> tuple[str, str, str]:
 def requests_table(requests: Sequence[RequestState]) -> str:
     """Render a row per request, with bars on a common scale."""
     longest = max((request["total_ms"] for request in requests), default=0.0)
-    axis, errors = f"0 to {milliseconds(longest)}", any(request["error"] for request in requests)
+    axis, errors = f"0 to {milliseconds(longest)}", any(request_tables.failure_words(request) for request in requests)
     apps = len({request["alias"] for request in requests}) > 1
     heads = [
         "Started",
@@ -129,7 +130,11 @@ def requests_table(requests: Sequence[RequestState]) -> str:
             text(
                 " · ".join(filter(None, (request["runner"], f"r{request['revision']}" if request["revision"] else "")))
             ),
-            *([element("span", text(request["error"][:120]), style="white-space: normal")] if errors else []),
+            *(
+                [element("span", text(request_tables.failure_words(request)[:120]), style="white-space: normal")]
+                if errors
+                else []
+            ),
         ]
         for request in requests
     ]
@@ -137,11 +142,14 @@ def requests_table(requests: Sequence[RequestState]) -> str:
 
 
 def _phase_legend(requests: Sequence[RequestState]) -> str:
-    used = list(dict.fromkeys((name, colour) for request in requests for name, _, colour in _phases(request)))
+    ends = {FAILED: "failed", CANCELLED: "cancelled"}
+    drawn = [(name, colour) for request in requests for name, _, colour in _drawn_phases(request)]
+    used = list(dict.fromkeys(phase for phase in drawn if phase[1] not in ends))
     order = [name for phases in (phases_of(streamed=False), phases_of(streamed=True)[-1:]) for _, name, _ in phases]
     used.sort(key=lambda phase: order.index(phase[0]))
     failed = any(request_tables.word_of(request).startswith("failed") for request in requests)
-    return _colours([*used, *([("failed", FAILED)] if failed else [])])
+    seen = {colour for _, colour in drawn} | ({FAILED} if failed else set())
+    return _colours([*used, *((word, colour) for colour, word in ends.items() if colour in seen)])
 
 
 def _state(request: RequestState) -> str:
@@ -154,11 +162,22 @@ def _state(request: RequestState) -> str:
 def _bar(request: RequestState, longest: float) -> str:
     if longest <= 0:
         return ""
-    failed, pieces = request_tables.word_of(request).startswith("failed"), []
-    for name, ms, colour in _phases(request):
-        drawn = FAILED if failed and name == "run" else colour
-        pieces.append(piece(100 * ms / longest, drawn, f"{name} {milliseconds(ms)}"))
+    pieces = [
+        piece(100 * ms / longest, colour, f"{name} {milliseconds(ms)}") for name, ms, colour in _drawn_phases(request)
+    ]
     return track(*pieces)
+
+
+def _drawn_phases(request: RequestState) -> list[tuple[str, float, str]]:
+    """Return the phases with the colours they are drawn in: how a request ended is seen in its bar."""
+    word = request_tables.word_of(request)
+
+    def drawn(name: str, colour: str) -> str:
+        if word == "cancelled" and name in ("run", "stream", "answer"):
+            return CANCELLED
+        return FAILED if word.startswith("failed") and name == "run" else colour
+
+    return [(name, ms, drawn(name, colour)) for name, ms, colour in _phases(request)]
 
 
 def _phases(request: RequestState) -> list[tuple[str, float, str]]:
