@@ -1,16 +1,21 @@
 /**
  * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card
- * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
+ * makes come later. So before a notebook is saved, the outputs of its apps are asked of the kernel: the
+ * times in them count from the save.
  * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
 import { frontTab } from "../shared/card/card.mjs";
 import { ownerWords, takenOverBy } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
+import { gatewayNow } from "../shared/connection/store.mjs";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
 const PATIENCE = 3000;
+
+/** Milliseconds for which a picture is of the present. */
+const PRESENT = 1000;
 
 interface Output {
   data: Record<string, unknown>;
@@ -56,7 +61,7 @@ function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
 }
 
 /**
- * Apps whose outputs in the notebook are older than what is known of them; "" stands for the dashboard, whose output
+ * Apps whose outputs in the notebook are not of now, or older than what is known of them; "" stands for the dashboard, whose output
  * has no stamp.
  */
 export function staleApps(all: OutputList[], view: View): string[] {
@@ -69,7 +74,11 @@ export function staleApps(all: OutputList[], view: View): string[] {
     if (app && takenOverBy(card, app)) {
       return false; // a fresh picture would be of the notebook that has the app now
     }
-    return app && picture && (stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view));
+    if (!app || !picture) {
+      return false;
+    }
+    const isPast = gatewayNow(view) - picture.time > PRESENT; // its times are told as those of the save
+    return isPast || stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view);
   };
   return [
     ...new Set(
