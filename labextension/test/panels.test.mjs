@@ -124,6 +124,7 @@ describe("requests", () => {
     named(root, "one scale").click();
     expect(widths()).toEqual([100, 100]);
     expect(root.querySelector("th.fj-wide").textContent).toBe("Where the time went");
+    expect(root.querySelector(".fj-scale-word").dataset.short).toBe("Time"); // where there is less room
   });
   it("open the inspector in place, with what the gateway kept", async () => {
     const detail = {

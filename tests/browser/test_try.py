@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import VIEWPORT, Front
 from tests.browser.test_lab import notebook_of, tab
 
 PAINTER = '''%%fal_app
@@ -186,9 +186,15 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     lab.picture("try-running-light")
     card.get_by_role("button", name="Cancel").click()
     expect(title).to_contain_text("cancelled")
+    expect(card.locator(".fj-run-button")).to_be_focused()  # it took the place of Cancel
 
     # any recorded request is edited and run again
     row = tab(card, "requests").locator("tr[data-request]", has_text="/zeta").last
+    for width in (800, 1100):  # the header of the bars is whole
+        lab.page.set_viewport_size({"width": width, "height": 1000})
+        cut = "e => [e, ...e.children].filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth).length"
+        assert card.locator(".fj-scale-head").evaluate(cut) == 0, width
+    lab.page.set_viewport_size(VIEWPORT)
     row.evaluate(
         "row => row.dispatchEvent(new CustomEvent('fj-edit-request', {bubbles: true, composed: true, cancelable: true,"
         " detail: {alias: 'painter', id: row.dataset.request}}))"

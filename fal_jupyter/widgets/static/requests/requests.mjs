@@ -304,7 +304,12 @@ class RequestsPanel {
         "th",
         { scope: "col", class: kind },
         kind === "fj-wide"
-          ? h("div", { class: "fj-scale-head" }, h("span", { class: "fj-cut" }, name), this.scaleText)
+          ? h(
+              "div",
+              { class: "fj-scale-head" },
+              h("span", { class: "fj-cut fj-scale-word", dataset: { short: "Time" } }, name),
+              this.scaleText,
+            )
           : name || h("span", { class: "fj-visually-hidden" }, "State"),
       ),
     );

@@ -86,6 +86,16 @@ export const CARD_STYLE = `
 .fj .fj-scale-head > .fj-muted {
   flex: none;
 }
+@container fj (max-width: 760px) {
+  .fj .fj-scale-word {
+    flex: none;
+    font-size: 0;
+  }
+  .fj .fj-scale-word::before {
+    content: attr(data-short);
+    font-size: 11px;
+  }
+}
 .fj .fj-panel-try:not(.fj-whole) .fj-try-form {
   max-height: 560px;
   display: flex;
