@@ -483,9 +483,12 @@ class RequestsPanel {
     const now = this.host.kind === "saved" ? this.host.store.view.time : Date.now();
     const marked = Boolean(this.span?.());
     const scale = timeScale(this.rows, now, { common: this.common || marked, shared: this.shared });
-    setText(this.scaleText, scale ? `\u00a0· 0 to ${duration(scale.whole)}` : "");
+    setText(this.scaleText, scale ? `0 to ${duration(scale.whole)}` : "");
     if (this.scaleText.parentElement)
-      this.scaleText.parentElement.title = this.scaleText.parentElement.textContent ?? "";
+      this.scaleText.parentElement.title = [...this.scaleText.parentElement.childNodes]
+        .map((one) => one.textContent)
+        .filter(Boolean)
+        .join(" · ");
     this.oneScale.disabled = this.common || marked;
     // a row that ended and is shown as before stays as it is: only what changed is built
     const tab = this.rows.some((one) => one.id === this.active) ? this.active : this.rows[0]?.id;

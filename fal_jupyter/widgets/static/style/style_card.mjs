@@ -96,6 +96,17 @@ export const CARD_STYLE = `
     font-size: 11px;
   }
 }
+.fj .fj-scale-head > .fj-muted:not(:empty)::before {
+  content: "\\00a0\\00b7\\00a0";
+}
+@container fj (max-width: 440px) {
+  .fj .fj-scale-word:has(+ .fj-muted:not(:empty)) {
+    display: none;
+  }
+  .fj .fj-scale-head > .fj-muted:not(:empty)::before {
+    content: "";
+  }
+}
 .fj .fj-panel-try:not(.fj-whole) .fj-try-form {
   max-height: 560px;
   display: flex;
