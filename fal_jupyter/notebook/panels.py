@@ -8,7 +8,7 @@ from typing import Any
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.display import cards, surfaces
-from fal_jupyter.notebook.display.shown_panels import PANELS, DisplayedCard, Panels, card_data, dashboard_data, publish
+from fal_jupyter.notebook.display.shown_panels import PANELS, DisplayedCard, card_data, dashboard_data, publish
 from fal_jupyter.notebook.session import current_session
 
 
@@ -50,8 +50,7 @@ def widget(which: type | str, name: str = "card", *, bare: bool = False) -> Any:
     card = cards.of_app(handle, cell="")
     snapshot = session.panels.snapshot_of(handle)
     data = card_data(session, handle, card, name, "", snapshot)
-    bundle = Panels._bundle(DisplayedCard("", card, data), snapshot, surfaces.STATIC)
-    return session.panels.widget(session, data, bundle, bare=bare)
+    return session.panels.app_widget(session, DisplayedCard("", card, data, None, snapshot), bare=bare)
 
 
 def dashboard() -> None:

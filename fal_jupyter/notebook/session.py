@@ -206,11 +206,11 @@ def current_session() -> NotebookSession:
 class OutputsToSave:
     """Current outputs of panels, as JSON in the reply to a page that saves its notebook (``user_expressions``)."""
 
-    def __init__(self, aliases: Sequence[str]) -> None:
-        self._aliases = aliases
+    def __init__(self, aliases: Sequence[str], widgets: Sequence[str] = ()) -> None:
+        self._aliases, self._widgets = aliases, widgets
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        outputs = [] if _current is None else _current.panels.to_save(_current, self._aliases)
+        outputs = [] if _current is None else _current.panels.to_save(_current, self._aliases, self._widgets)
         return {"application/json": outputs, "text/plain": f"{len(outputs)} outputs"}
 
 

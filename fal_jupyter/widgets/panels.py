@@ -17,6 +17,7 @@ class AppPanel(anywidget.AnyWidget):
     Attributes:
         card: what is shown (:class:`fal_jupyter.protocol.feed.CardData`).
         bare: True to skip the search for our Jupyter server in the page; then everything goes through the kernel.
+        metadata: what is added to the metadata of its outputs.
     """
 
     _esm = bundle()
@@ -26,13 +27,14 @@ class AppPanel(anywidget.AnyWidget):
     def __init__(self, card: dict[str, object], relay: CommRelay, picture: dict[str, str], **options: object) -> None:
         super().__init__(card=card, **options)
         self._relay, self._picture = relay, picture
+        self.metadata: dict[str, object] = {}
         self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, object], dict[str, object]]:
         """The widget, with a static form of its last state for front ends that cannot render it."""
         bundle = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {**data, **self._picture}, metadata
+        return {**data, **self._picture}, {**metadata, **self.metadata}
 
     def close(self) -> None:
         """The widget was removed from every page."""

@@ -6,6 +6,7 @@ import { cardPanel } from "../src/shared/card/card.mjs";
 import { CARD, madeApp, madeHost, madeLine, madeRequest } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
+const VIEW_MIME = "application/vnd.jupyter.widget-view+json";
 const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
 const called = (calls) => ({ ...madeApp("hello"), stats: { ...madeApp("hello").stats, calls } });
 
@@ -27,6 +28,16 @@ function listOf(...datas) {
   };
 }
 
+/** The output of a cell that shows a widget, with its card of the time when it was made. */
+function widgetOf(id, calls) {
+  const { [MIME]: card, ...data } = bundle(`${calls} calls`, { source: "", picture: { app: called(calls) } });
+  const shown = { ...data, [VIEW_MIME]: { model_id: id } };
+  card.picture.time = 1; // its app did not change since
+  const output = { data: shown, metadata: { isolated: false, [MIME]: card } };
+  const json = { output_type: "execute_result", execution_count: 1, ...output };
+  return { output: { ...output, toJSON: () => json }, json, fresh: { ...shown, [MIME]: card } };
+}
+
 /** A notebook's context whose kernel answers with `fresh`. */
 function contextOf(fresh, status = "idle") {
   const asked = [];
@@ -38,6 +49,7 @@ function contextOf(fresh, status = "idle") {
   return {
     asked,
     saved,
+    model: { toJSON: () => ({ cells: [] }) },
     sessionContext: { session: { kernel } },
     save: async () => saved.push("save"),
     saveAs: async () => saved.push("saveAs"),
@@ -178,6 +190,53 @@ describe("saving a notebook", () => {
     await context.save();
     expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].front]).toEqual(["new", "config"]);
     stop.abort();
+  });
+
+  it("writes the card of a widget into the file alone, beside its view, and asks for it once", async () => {
+    const [made, newer] = [widgetOf("a", 0), widgetOf("b", 1)];
+    const shown = [made.output, newer.output];
+    const set = () => expect.unreachable("the widget would be drawn anew");
+    const outputs = { length: 2, get: (at) => shown[at], set };
+    const context = contextOf([widgetOf("c", 1).fresh, widgetOf("a", 1).fresh, bundle("a card", { source: "" })]);
+    const notebook = { cells: [{ source: "markdown" }, { outputs: [made.json, { output_type: "stream" }] }] };
+    context.model.toJSON = () => notebook;
+    let view = { ...VIEW, apps: [called(1)] };
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => view,
+    );
+    const file = () => context.model.toJSON().cells[1].outputs;
+    const saved = (calls) => ({ ...made.json, data: widgetOf("a", calls).fresh, metadata: { isolated: false } });
+    expect(file()).toEqual([saved(0), { output_type: "stream" }]); // this is also what is saved without a kernel
+    await context.save();
+    const asked = context.asked.map((one) => one.user_expressions.made);
+    expect(asked).toEqual([expect.stringContaining('(["hello"], ["a"])')]);
+    const first = context.model.toJSON();
+    expect(file()[0]).toEqual(saved(1));
+    expect(notebook.cells[1].outputs[0]).toEqual(widgetOf("a", 0).json);
+    await context.save();
+    expect(context.asked.length).toBe(1);
+    expect(context.model.toJSON()).toEqual(first);
+    view = { link: "off", apps: [], ended: [{ ...called(1), state: "Stopped", ended: 5 }] };
+    await context.save();
+    expect(file()[0].data["text/plain"]).toContain("Stopped: its kernel had ended when this was saved");
+  });
+
+  it("replaces a card by its own, not by a widget's of the same panel, and that of a reopened widget", async () => {
+    const old = { ...widgetOf("a", 0).fresh, "text/html": "reopened" };
+    const card = Object.fromEntries(Object.entries(old).filter(([name]) => name !== VIEW_MIME));
+    const outputs = listOf(card, old);
+    const fresh = [widgetOf("a", 1).fresh, bundle("new", { source: "" })];
+    const context = contextOf(fresh);
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => ({ ...VIEW, apps: [called(1)] }),
+    );
+    await context.save();
+    expect(outputs.all.map((one) => one.data)).toEqual([fresh[1], fresh[0]]);
+    expect(context.model.toJSON()).toEqual({ cells: [] });
   });
 
   it("saves what there is where the kernel answers with an error", async () => {

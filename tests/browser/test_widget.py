@@ -10,15 +10,29 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import nbformat
+from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, expect
 
 from fal_jupyter.client.client import Client
+from fal_jupyter.protocol.feed import MIME
 from fal_jupyter.settings import read
 from fal_jupyter.widgets.bundle import bundle
 from tests.browser.apps import LOAD, STUDIO
 from tests.browser.conftest import Front
 from tests.browser.test_lab import tab
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Saves the notebook, and returns what its kernel is asked meanwhile.
+SAVE = """async () => {
+    const { context } = window.jupyterapp.shell.currentWidget, { kernel } = context.sessionContext.session;
+    const request = kernel.requestExecute;
+    const asked = [];
+    kernel.requestExecute = (...given) => { asked.push(given[0].user_expressions?.made ?? ''); return request.apply(kernel, given); };
+    await context.save();
+    delete kernel.requestExecute;
+    return asked.join();
+}"""
 PAGE = """<!doctype html><meta charset="utf-8"><title>bare</title><body class="vscode-dark"><div id="here"></div>
 <script type="module">
 import widget from "./widget.mjs";
@@ -105,3 +119,47 @@ def over_the_comm(lab: Front) -> None:
     config.get_by_role("button", name="Apply 1 live").click()
     expect(card.locator(".fj-facts")).to_contain_text("2 ready")
     assert not [url for url in asked if "calls" in url]  # all of it went through the kernel
+
+
+def test_a_saved_notebook_has_the_picture_of_a_widget_that_goes_on_in_its_page(lab: Front) -> None:
+    path = lab.write("saved_widget.ipynb", [LOAD, STUDIO, "import fal_jupyter\nfal_jupyter.widget(Studio)"])
+    lab.open(path.name)
+    lab.run_all(3)
+    cell = lab.page.locator(".jp-Cell").nth(2)
+    card = cell.locator(".fj-card")
+    card.scroll_into_view_if_needed()  # a card that nobody sees is not drawn anew
+    card.get_by_label("name").fill("Grace")
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
+    expect(card.locator(".fj-card-notice")).to_contain_text("Last call / began at")
+    card.get_by_label("name").fill("half typ")
+    asked = lab.page.evaluate(SAVE)
+    (output,) = json.loads(path.read_text())["cells"][2]["outputs"]
+    assert output["data"][VIEW]["model_id"] in asked
+    assert (output["metadata"], VIEW in output["data"]) == ({}, True)
+    assert output["data"][MIME]["picture"]["app"]["stats"]["calls"] == 1
+    assert "1 call" in "".join(output["data"]["text/html"])
+    assert "1 call" in "".join(output["data"]["text/plain"])
+    assert output["data"][VIEW]["model_id"] not in lab.page.evaluate(SAVE)
+    assert json.loads(path.read_text())["cells"][2]["outputs"] == [output]
+    expect(card.get_by_label("name")).to_have_value("half typ")
+    book = nbformat.read(path, 4)  # type: ignore[no-untyped-call]
+    book.cells = book.cells[2:]
+    html, _ = HTMLExporter(template_name="classic").from_notebook_node(book)  # type: ignore[no-untyped-call]
+    assert "1 call" in html
+    lab.open(path.name)  # a card of our renderer now, which goes on with the app
+    card.scroll_into_view_if_needed()
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, ')
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(2)
+    lab.page.evaluate(SAVE)
+    (output,) = json.loads(path.read_text())["cells"][2]["outputs"]
+    assert (VIEW in output["data"], output["data"][MIME]["picture"]["app"]["stats"]["calls"]) == (True, 2)
+    kernels = [f"/api/kernels/{one['id']}" for one in lab.server.request("api/kernels").json]
+    lab.expected += ["/api/sessions/", *kernels]  # 404 for JupyterLab, which asks for what it has just ended
+    lab.command("kernelmenu:shutdown")
+    lab.page.wait_for_selector(".fj-status:has-text('fal no apps')")
+    lab.open(path.name, kernel=False)
+    expect(card).to_contain_text("Saved state of")
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(2)
+    expect(cell.get_by_text("Error displaying widget")).to_have_count(0)

@@ -101,10 +101,9 @@ def test_the_picture_follows_later_cells_that_change_something(notebook: Kernel)
 def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook: Kernel) -> None:
     asked = 'getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "OutputsToSave", list)({})'
 
-    def outputs(*aliases: str) -> list[dict[str, Any]]:
-        sent = notebook.client.execute(
-            "", silent=True, store_history=False, user_expressions={"made": asked.format(list(aliases))}
-        )
+    def outputs(*aliases: str, widgets: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        made = asked.format(", ".join(json.dumps(one) for one in (aliases, widgets) if one))
+        sent = notebook.client.execute("", silent=True, store_history=False, user_expressions={"made": made})
         reply = notebook.client.get_shell_msg(timeout=60)
         while reply["parent_header"]["msg_id"] != sent:
             reply = notebook.client.get_shell_msg(timeout=60)
@@ -127,6 +126,15 @@ def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook
     assert (board[MIME]["panel"], "desk" in board["text/html"]) == ("dashboard", True)
     assert int(notebook.run("get_ipython().execution_count").ok().result) == int(count) + 1
     assert not [u for u in notebook.run("1").ok().updates if MIME in u["data"]]  # the kernel knows that the page has it
+    shown = notebook.run("w = fal_jupyter.widget(Desk, 'requests'); other = fal_jupyter.widget(Desk); display(w)").ok()
+    view: Any = card_of(shown)[VIEW]
+    urllib.request.urlopen(asking).read()
+    assert VIEW not in {name for one in outputs("desk") for name in one}  # a page asks only for its own
+    *cards, widget = outputs("desk", widgets=(view["model_id"], "of another kernel"))
+    assert (len(cards), widget[VIEW], "last 2 of 2" in widget["text/html"]) == (2, view, True)
+    assert (widget[MIME]["tab"], widget[MIME]["picture"]["app"]["stats"]["calls"]) == ("requests", 2)
+    notebook.run("w.close(); w = fal_jupyter.widget(Desk)").ok()
+    assert len(outputs("desk", widgets=(view["model_id"],))) == 2
     notebook.run("%fal stop Desk").ok()
     assert outputs("nobody") == []
 

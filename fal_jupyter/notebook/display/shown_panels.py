@@ -79,6 +79,7 @@ class Panels:
     on_demand: dict[tuple[str, str], DisplayedCard] = field(
         default_factory=dict
     )  # panels displayed on demand, by app and tab
+    widgets: dict[str, tuple[Any, DisplayedCard]] = field(default_factory=dict)  # by model_id
     relay: Any = None
     _starting: dict[str, DisplayedCard] = field(default_factory=dict)
     _results: dict[str, SavedResults] = field(default_factory=dict)
@@ -231,21 +232,29 @@ class Panels:
                 displayed.stamp, displayed.snapshot = stamp, snapshot
                 publish(self._bundle(displayed, snapshot, surface), displayed.display_id, update=True)
 
-    def to_save(self, session: PanelSession, aliases: Sequence[str]) -> list[dict[str, object]]:
+    def to_save(
+        self, session: PanelSession, aliases: Sequence[str], widgets: Sequence[str] = ()
+    ) -> list[dict[str, object]]:
         """Return current outputs of the panels of the apps *aliases*, for a page that saves its notebook.
 
-        Stopped apps have none. The dashboard's alias is ``""``.
+        Stopped apps have none. The dashboard's alias is ``""``. Of widgets, the page has those of the model ids *widgets*.
         """
         surface = self.surface(session)
         bundles = [self.dashboard_bundle(session, surface)] if "" in aliases else []
-        displayed = [*self.displayed.values(), *self.on_demand.values()]
+        displayed = [] if surface.widget else [*self.displayed.values(), *self.on_demand.values()]
         for alias in aliases:
             handle = session.handles.get(alias)
-            snapshot = self.snapshot_of(handle) if handle is not None and not surface.widget else None
-            for card in displayed if snapshot is not None else ():
+            snapshot = self.snapshot_of(handle) if handle is not None else None
+            if snapshot is None:
+                continue
+            for card in displayed:
                 if card.data["alias"] == alias:
                     card.stamp, card.snapshot = _stamp(snapshot), snapshot
                     bundles.append(self._bundle(card, snapshot, surface))
+            for widget, card in filter(None, map(self.widgets.get, widgets)):
+                if card.data["alias"] == alias:
+                    view, _ = widget._repr_mimebundle_()
+                    bundles.append({**view, **self._bundle(card, snapshot, surfaces.LIVE)})
         return bundles
 
     @staticmethod
@@ -261,6 +270,20 @@ class Panels:
         return bundle
 
     # --- widgets ------------------------------------------------------------------------------------------------
+    def app_widget(self, session: PanelSession, displayed: DisplayedCard, *, bare: bool) -> Any:
+        """Return a panel of an app as a widget, whose picture a page can ask for when it saves its notebook.
+
+        Raises:
+            UserError: anywidget is not installed.
+        """
+        bundle = self._bundle(displayed, displayed.snapshot, surfaces.STATIC)
+        widget = self.widget(session, displayed.data, bundle, bare=bare)
+        closed = [model_id for model_id, (known, _) in self.widgets.items() if known.comm is None]
+        for model_id in closed:
+            del self.widgets[model_id]
+        self.widgets[widget.model_id] = widget, displayed
+        return widget
+
     def widget(self, session: PanelSession, data: CardData, bundle: dict[str, object], *, bare: bool = False) -> Any:
         """Return a panel as a widget.
 
@@ -277,7 +300,10 @@ class Panels:
         if self.relay is None:
             self.relay = CommRelay(session.client.control)
         plain = {name: value for name, value in bundle.items() if isinstance(value, str)}
-        return AppPanel(dict(data), self.relay, plain, bare=bare)
+        panel = AppPanel(dict(data), self.relay, plain, bare=bare)
+        if self.surface(session) == surfaces.LIVE:  # the extension writes the card into the saved notebook
+            panel.metadata = {MIME: as_a_page_writes({**data})}
+        return panel
 
     def close(self) -> None:
         """Release the panels at the end of the session."""

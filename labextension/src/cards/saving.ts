@@ -10,6 +10,7 @@ import type { AppState, CardData, KnownApp, Picture, View } from "../shared/type
 import { gatewayNow } from "../shared/connection/store.mjs";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
+import { widgetCard, widgetId, writeWidgetCards, type SavedModel, type WrittenCard } from "./widget_cards";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
 const PATIENCE = 3000;
@@ -19,6 +20,7 @@ const PRESENT = 1000;
 
 interface Output {
   data: Record<string, unknown>;
+  metadata?: Record<string, unknown>;
   toJSON(): Record<string, unknown>;
 }
 export interface OutputList {
@@ -35,6 +37,7 @@ export interface Kernel {
 }
 type Save = (...args: unknown[]) => Promise<unknown>;
 export interface SavedContext {
+  model: SavedModel;
   save: Save;
   saveAs: Save;
   sessionContext?: { session?: { kernel?: Kernel | null } | null };
@@ -52,20 +55,31 @@ function lacksNewestCall(picture: Picture, alias: string, view: View): boolean {
   return Boolean(newest && !picture.requests?.some((one) => one.id === newest.id));
 }
 
-function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
-  const all = Array.from({ length: outputs.length }, (_, at) => ({
-    at,
-    card: outputs.get(at).data[CARD_MIME] as CardData | undefined,
-  }));
-  return all.filter((one): one is { at: number; card: CardData } => Boolean(one.card));
+function listOf(outputs: OutputList): Output[] {
+  return Array.from({ length: outputs.length }, (_, at) => outputs.get(at));
+}
+
+/** The cards that are outputs. */
+function cardsOf(outputs: OutputList): WrittenCard[] {
+  return listOf(outputs).flatMap((output, at) => {
+    const { data } = output;
+    const card = data[CARD_MIME] as CardData | undefined;
+    const write = (next: Record<string, unknown>) => outputs.set(at, { ...output.toJSON(), data: next });
+    return card ? [{ card, data, write }] : [];
+  });
+}
+
+/** The cards that a file has: outputs and those of widgets. */
+function savedCardsOf(outputs: OutputList): WrittenCard[] {
+  return [...cardsOf(outputs), ...listOf(outputs).flatMap((output) => widgetCard(output) ?? [])];
 }
 
 /**
- * Apps whose outputs in the notebook are not of now, or older than what is known of them; "" stands for the dashboard, whose output
- * has no stamp.
+ * Cards that are not of now, or older than what is known of their apps; the dashboard's card has no stamp. The card of a
+ * widget says of when it is: it stays while its app does not change.
  */
-export function staleApps(all: OutputList[], view: View): string[] {
-  const isOld = (card: CardData) => {
+function staleCards(all: OutputList[], view: View): WrittenCard[] {
+  const isOld = ({ card, data }: WrittenCard) => {
     const { alias, panel, picture } = card;
     const app = view.apps.find((one) => one.alias === alias);
     if (view.link !== "live" || panel === "dashboard") {
@@ -77,22 +91,26 @@ export function staleApps(all: OutputList[], view: View): string[] {
     if (!app || !picture) {
       return false;
     }
-    const isPast = gatewayNow(view) - picture.time > PRESENT; // its times are told as those of the save
+    const isPast = !widgetId(data) && gatewayNow(view) - picture.time > PRESENT; // its times are told as those of the save
     return isPast || stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view);
   };
-  return [
-    ...new Set(
-      all
-        .flatMap(cardsOf)
-        .filter((one) => isOld(one.card))
-        .map((one) => one.card.alias),
-    ),
-  ];
+  return all.flatMap(savedCardsOf).filter(isOld);
+}
+
+/** Apps whose outputs in the notebook are to be asked for; "" stands for the dashboard. */
+export function staleApps(all: OutputList[], view: View): string[] {
+  return [...new Set(staleCards(all, view).map((one) => one.card.alias))];
+}
+
+/** The widgets of these apps' outputs. */
+function staleWidgets(all: OutputList[], view: View): string[] {
+  return [...new Set(staleCards(all, view).flatMap((one) => widgetId(one.data) || []))];
 }
 
 /** Ask the kernel for the outputs of some apps: nothing of it is seen in the notebook or in the history. */
-async function askKernel(kernel: Kernel, aliases: string[]): Promise<Record<string, unknown>[]> {
-  const made = `getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "OutputsToSave", list)(${JSON.stringify(aliases)})`;
+async function askKernel(kernel: Kernel, aliases: string[], widgets: string[]): Promise<Record<string, unknown>[]> {
+  const asked = [aliases, ...(widgets.length ? [widgets] : [])].map((one) => JSON.stringify(one)).join(", ");
+  const made = `getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "OutputsToSave", list)(${asked})`;
   const future = kernel.requestExecute({
     code: "",
     silent: true,
@@ -115,7 +133,7 @@ function endedLine(app: KnownApp, time: number): { text: string; html: string } 
 /** Mark the outputs of apps that ended while this page was open: only this page still knows. */
 export function markEnded(all: OutputList[], view: View, now: number): void {
   for (const outputs of all) {
-    for (const { at, card } of cardsOf(outputs)) {
+    for (const { card, data: old, write } of savedCardsOf(outputs)) {
       const ended = view.ended.find((app) => app.alias === card.alias);
       const { picture } = card;
       if (!ended || !picture || picture.app.state === "Stopped") {
@@ -123,15 +141,13 @@ export function markEnded(all: OutputList[], view: View, now: number): void {
       }
       const { state, runners, waiting, in_flight } = ended;
       const app = { ...picture.app, state, runners, waiting, in_flight };
-      const output = outputs.get(at);
       const line = endedLine(ended, now);
-      const data = {
-        ...output.data,
-        "text/html": line.html + joined(output.data["text/html"]),
-        "text/plain": `${line.text}\n${joined(output.data["text/plain"])}`,
+      write({
+        ...old,
+        "text/html": line.html + joined(old["text/html"]),
+        "text/plain": `${line.text}\n${joined(old["text/plain"])}`,
         [CARD_MIME]: { ...card, picture: { ...picture, app } },
-      };
-      outputs.set(at, { ...output.toJSON(), data });
+      });
     }
   }
 }
@@ -144,15 +160,14 @@ function joined(text: unknown): string {
 /** Put fresh outputs in the place of those of the same panel of the same app. */
 export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>[]): void {
   for (const outputs of all) {
-    for (const { at, card } of cardsOf(outputs)) {
+    for (const { card, data: old, write } of savedCardsOf(outputs)) {
       const data = fresh.find((one) => {
         const made = one[CARD_MIME] as CardData;
-        return (
-          made.alias === card.alias && made.panel === card.panel && made.tab === card.tab && made.source === card.source
-        );
+        const isSamePanel = made.alias === card.alias && made.panel === card.panel && made.tab === card.tab;
+        return isSamePanel && made.source === card.source && widgetId(one) === widgetId(old);
       });
-      if (data && data["text/html"] !== outputs.get(at).data["text/html"]) {
-        outputs.set(at, { ...outputs.get(at).toJSON(), data });
+      if (data && data["text/html"] !== old["text/html"]) {
+        write(data);
       }
     }
   }
@@ -161,11 +176,10 @@ export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>
 /** Write the tab that is in front of each card: the notebook opens with it. */
 export function markFronts(all: OutputList[]): void {
   for (const outputs of all) {
-    for (const { at, card } of cardsOf(outputs)) {
+    for (const { card, data, write } of cardsOf(outputs)) {
       const front = frontTab(card);
       if (front && front !== card.front) {
-        const output = outputs.get(at);
-        outputs.set(at, { ...output.toJSON(), data: { ...output.data, [CARD_MIME]: { ...card, front } } });
+        write({ ...data, [CARD_MIME]: { ...card, front } });
       }
     }
   }
@@ -177,11 +191,13 @@ export function refreshBeforeSave(context: SavedContext, outputsOf: () => Output
     const kernel = context.sessionContext?.session?.kernel;
     const stale = staleApps(outputsOf(), view());
     if (stale.length && kernel?.status === "idle") {
-      replaceOutputs(outputsOf(), await askKernel(kernel, stale));
+      const widgets = staleWidgets(outputsOf(), view());
+      replaceOutputs(outputsOf(), await askKernel(kernel, stale, widgets));
     }
     markEnded(outputsOf(), view(), Date.now());
   };
   const mark = () => markFronts(outputsOf());
+  writeWidgetCards(context.model, () => outputsOf().flatMap(listOf));
   for (const name of ["save", "saveAs"] as const) {
     const save = context[name].bind(context);
     context[name] = async (...args) => {
