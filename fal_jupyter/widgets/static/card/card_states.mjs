@@ -35,8 +35,9 @@ export function ownerWords(app) {
 
 /**
  * The notebook or program that has the app's name now, "" where that is the one that made the card, or where that is
- * not certain. The gateway knows whom it was taken from, by process. Before it did: a notebook that was renamed has another kernel and another name too: only a host that knows the name of
- * its notebook can tell it from one that took the app over; elsewhere another class must be served.
+ * not certain. The gateway knows whom it was taken from, by process. Before it did: a notebook that was renamed has
+ * another kernel and another name too: only a host that knows the name of its notebook can tell it from one that took
+ * the app over; elsewhere another class must be served.
  * @param {import("../types.d.ts").CardData} card
  * @param {AppState} now
  * @param {string} [notebook] the name of the card's notebook
