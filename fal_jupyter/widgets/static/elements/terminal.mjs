@@ -24,7 +24,7 @@ export function newPen() {
 }
 
 /** The nearest of the eight colours. @param {number} red @param {number} green @param {number} blue */
-function nearest(red, green, blue) {
+function nearestColour(red, green, blue) {
   const most = Math.max(red, green, blue);
   if (most < 50) return COLOURS[0];
   const half = most * 0.6;
@@ -38,12 +38,12 @@ function nearest(red, green, blue) {
  * @returns {[string, number]}
  */
 function extended(numbers, at) {
-  if (numbers[at] === 2) return [nearest(numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0), 4];
+  if (numbers[at] === 2) return [nearestColour(numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0), 4];
   const index = numbers[at + 1] ?? 0;
   if (index < 16) return [COLOURS[index % 8], 2];
   if (index > 231) return [index < 244 ? COLOURS[0] : COLOURS[7], 2];
   const cube = index - 16;
-  return [nearest(Math.floor(cube / 36) * 51, (Math.floor(cube / 6) % 6) * 51, (cube % 6) * 51), 2];
+  return [nearestColour(Math.floor(cube / 36) * 51, (Math.floor(cube / 6) % 6) * 51, (cube % 6) * 51), 2];
 }
 
 /** @param {Pen} pen @param {string} parameters of SGR */
