@@ -94,14 +94,6 @@ describe("saving a notebook", () => {
     expect(staleApps([outputs], { ...VIEW, apps: [taken] })).toEqual([]);
   });
 
-  it("asks after an app that did not change, too: what a card says is as of the save", () => {
-    const now = Date.now();
-    const at = (time) => [listOf(bundle("", { picture: { app: madeApp("hello"), time } }))];
-    const view = { ...VIEW, skew: -5000 };
-    expect(staleApps(at(now - 5000 - 60_000), view)).toEqual(["hello"]);
-    expect(staleApps(at(now - 5000), view)).toEqual([]);
-  });
-
   it("asks nobody where nothing changed, the app is gone, the kernel is busy, or there is none", async () => {
     const outputs = listOf(bundle("old"));
     expect(staleApps([outputs], VIEW)).toEqual([]);

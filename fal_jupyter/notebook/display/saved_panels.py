@@ -214,7 +214,7 @@ def _timeline(snapshot: Picture) -> tuple[str, str, str]:
         for a, b in rows
     ]
     body = element("table", element("tbody", *cells), style=f"{WIDE}; padding: 4px 0")
-    return "Scaling", span(now - start), body + _legend(lanes) + _decisions(snapshot) + _changes(lanes, now)
+    return "Scaling", span(now - start, now), body + _legend(lanes) + _decisions(snapshot) + _changes(lanes, now)
 
 
 def _left_out(snapshot: Picture) -> str:

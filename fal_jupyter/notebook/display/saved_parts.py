@@ -94,6 +94,6 @@ def day_and_time(wall_ms: float) -> str:
     return f"{moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}"
 
 
-def span(ms: float) -> str:
-    """Format the time that a snapshot covers."""
-    return f"{milliseconds(ms)} before saving"
+def span(ms: float, end: float) -> str:
+    """Format the time that a snapshot covers: *ms* milliseconds up to *end*, milliseconds since the epoch."""
+    return f"{milliseconds(ms)} up to {clock(end)}"

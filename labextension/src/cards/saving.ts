@@ -1,22 +1,17 @@
 /**
  * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card
- * makes come later. So before a notebook is saved, the outputs of its apps are asked of the kernel: the
- * times in them count from the save.
+ * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
  * Nothing is done between two saves: an untouched notebook stays unmodified.
  */
 import { frontTab } from "../shared/card/card.mjs";
 import { ownerWords, takenOverBy } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
-import { gatewayNow } from "../shared/connection/store.mjs";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
 import { widgetCard, widgetId, writeWidgetCards, type SavedModel, type WrittenCard } from "./widget_cards";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
 const PATIENCE = 3000;
-
-/** Milliseconds for which a picture is of the present. */
-const PRESENT = 1000;
 
 interface Output {
   data: Record<string, unknown>;
@@ -75,11 +70,11 @@ function savedCardsOf(outputs: OutputList): WrittenCard[] {
 }
 
 /**
- * Cards that are not of now, or older than what is known of their apps; the dashboard's card has no stamp. The card of a
- * widget says of when it is: it stays while its app does not change.
+ * Cards that are older than what is known of their apps; the dashboard's card has no stamp. Each says of when it is, and stays
+ * while its app does not change, so that a save that changes nothing leaves the file alone.
  */
 function staleCards(all: OutputList[], view: View): WrittenCard[] {
-  const isOld = ({ card, data }: WrittenCard) => {
+  const isOld = ({ card }: WrittenCard) => {
     const { alias, panel, picture } = card;
     const app = view.apps.find((one) => one.alias === alias);
     if (view.link !== "live" || panel === "dashboard") {
@@ -88,11 +83,7 @@ function staleCards(all: OutputList[], view: View): WrittenCard[] {
     if (app && takenOverBy(card, app)) {
       return false; // a fresh picture would be of the notebook that has the app now
     }
-    if (!app || !picture) {
-      return false;
-    }
-    const isPast = !widgetId(data) && gatewayNow(view) - picture.time > PRESENT; // its times are told as those of the save
-    return isPast || stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view);
+    return app && picture && (stampOf(app) !== stampOf(picture.app) || lacksNewestCall(picture, alias, view));
   };
   return all.flatMap(savedCardsOf).filter(isOld);
 }
