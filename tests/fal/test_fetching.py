@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
+from fal_jupyter.fal.toolkit import download_file
 from fal_jupyter.fal.toolkit.utils.fetching import FetchError, TooLarge, fetch, local_bytes
 from tests.support.raw_web_server import stranger
 
@@ -87,3 +90,12 @@ def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fal_jupyter.fal.toolkit.utils.fetching.READ_TIMEOUT", 0.3)
     with stranger(lambda connection, line: time.sleep(30)) as base, pytest.raises(OSError, match="timed out"):
         fetch(base, io.BytesIO())
+
+
+def test_a_download_does_not_print_the_bytes_of_a_data_uri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = base64.b64encode(b"a,b\n1,2\n" * 1000).decode()
+    path = download_file(f"data:text/csv;base64,{data}", tmp_path)
+    assert Path(path).read_bytes() == b"a,b\n1,2\n" * 1000
+    printed = capsys.readouterr().out
+    assert printed.startswith("Downloading data:text/csv;base64,… (")
+    assert len(printed) < 300

@@ -88,22 +88,27 @@ def download_file(
         if target.exists() and target.stat().st_size == fetched.size and not force:
             return target
         action = "File already exists. Forcing download of" if force else "Downloading"
-        print(f"{action} {url} to {target}")
+        print(f"{action} {_shown(url)} to {target}")
         os.replace(beside, target)
         return target
     except DownloadError:
         raise
     except FetchStatus as error:
-        raise DownloadError(f"Failed to get remote file properties for {url}") from error
+        raise DownloadError(f"Failed to get remote file properties for {_shown(url)}") from error
     except TooLarge as error:
-        raise DownloadError(f"Failed to download {url} to {target}") from error
+        raise DownloadError(f"Failed to download {_shown(url)} to {target}") from error
     except FetchError as error:
         raise DownloadError(str(error)) from error
     except Exception as error:
-        raise DownloadError(f"Failed to download {url} to {target}") from error
+        raise DownloadError(f"Failed to download {_shown(url)} to {target}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
+
+
+def _shown(url: str) -> str:
+    """An address as messages have it: a data URI without its bytes, which may be megabytes."""
+    return f"{url[: url.find(',') + 1]}… ({len(url)} characters)" if url.startswith("data:") and len(url) > 100 else url
 
 
 def download_model_weights(url: str, force: bool = False, request_headers: dict[str, str] | None = None) -> Path:
