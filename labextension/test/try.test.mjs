@@ -299,6 +299,10 @@ describe("running", () => {
     });
     expect(progressIn("\r100%|█| 10/10 [00:02<00:00]")).toMatchObject({ label: "", percent: 100 });
     expect(progressIn("50% of all 3/4 [x]")).toBeNull();
+    const long = "QUJD1234".repeat(40_000); // a search over all of it froze the page for minutes
+    expect(progressIn(`${long}\n${text}`)).toEqual(progressIn(text));
+    expect(progressIn(`data:text/csv;base64,${long}\n`)).toBeNull();
+    expect(lastLines([long])).toEqual([`${long.slice(0, 1000)} …`]);
     expect(lastLines(["one", "two\rthree", text, `${HOSTILE}`])).toEqual([
       "one",
       "three",

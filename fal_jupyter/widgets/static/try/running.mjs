@@ -14,7 +14,14 @@ const TICK = 100; // milliseconds between two looks at the clock …
 const LISTEN = 400; // … and between two at what was printed
 const TAIL = 3;
 const WAITED = 100; // milliseconds of waiting that are worth a word
-const TQDM = /(?:([^\r\n|]*?):?\s*)?(\d{1,3})%\|[^|]*\|\s*([\d.,]+[kMGTP]?)\/([\d.,]+[kMGTP]?)\s*\[([^\]\r\n]*)\]/g;
+const LONGEST_BAR = 1000; // characters: the time of the search grows with the square of a text
+const LONGEST_LINE = 1000; // characters that are shown of one
+const TQDM = /([^\r\n|]*?):?\s*(\d{1,3})%\|[^|]*\|\s*([\d.,]+[kMGTP]?)\/([\d.,]+[kMGTP]?)\s*\[([^\]\r\n]*)\]/g;
+
+/** The last progress bar of a line. @param {string} line */
+function barIn(line) {
+  return line.includes("%|") ? [...line.slice(-LONGEST_BAR).matchAll(TQDM)].at(-1) : undefined;
+}
 
 /**
  * The last progress bar in printed text, as tqdm writes it: its label, percent, and counts.
@@ -22,7 +29,11 @@ const TQDM = /(?:([^\r\n|]*?):?\s*)?(\d{1,3})%\|[^|]*\|\s*([\d.,]+[kMGTP]?)\/([\
  * @returns {{label: string, percent: number, counts: string, times: string} | null}
  */
 export function progressIn(text) {
-  const bar = [...plainText(text.replaceAll("\r", "\n")).matchAll(TQDM)].at(-1);
+  const bar = plainText(text.replaceAll("\r", "\n"))
+    .split("\n")
+    .map(barIn)
+    .filter((found) => found !== undefined)
+    .at(-1);
   if (!bar) return null;
   const [, label = "", percent, done, total, times] = bar;
   return {
@@ -41,8 +52,9 @@ export function progressIn(text) {
 export function lastLines(texts) {
   return texts
     .map((text) => plainText(text.replace(/\r+$/, "").split("\r").at(-1) ?? "").trimEnd())
-    .filter((text) => text && !new RegExp(TQDM.source).test(text))
-    .slice(-TAIL);
+    .filter((text) => text && !barIn(text))
+    .slice(-TAIL)
+    .map((text) => (text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)} …` : text));
 }
 
 /** @param {number} place */
