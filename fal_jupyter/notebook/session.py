@@ -65,7 +65,7 @@ class NotebookSession:
         return "a notebook" if self.is_kernel else "IPython"
 
     def rename(self, notebook: str) -> None:
-        """The notebook is called so now; this process was told its name when it started."""
+        """Set the notebook's name after a rename; at its start the process got the name of then."""
         self._notebook = notebook
         if self._client is not None:
             self._client.rename(self.name)

@@ -3,7 +3,7 @@ import { newestFailed, setupPassed, startingRunner } from "../shared/card/card_s
 import { h, replace } from "../shared/elements/dom.mjs";
 import { glyph } from "../shared/elements/glyphs.mjs";
 import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
-import { shortName } from "../shared/text/plain.mjs";
+import { shortText } from "../shared/text/plain.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
 import { sourceHash } from "./source";
 
@@ -69,7 +69,7 @@ export function chipLook(
   }
   if (owner) {
     const title = `The app is of ${owner} now. To have it back, add --take-over to this cell and run it`;
-    return { shape: "stopped", tone: "fj-pending", text: `taken over by ${shortName(owner, 24).textContent}`, title };
+    return { shape: "stopped", tone: "fj-pending", text: `taken over by ${shortText(owner, 24)}`, title };
   }
   const edited = sourceHash(source) !== card.source;
   return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway), otherCell);

@@ -6,11 +6,11 @@
 
 const REACHED = "button, a[href], input, select, textarea, summary, [tabindex='0']";
 
-/** @type {WeakMap<Element, () => (HTMLElement | null | undefined)[]>} who has the focus of an element that is gone */
+/** @type {WeakMap<Element, () => (HTMLElement | null | undefined)[]>} the elements that take over the focus of one that is gone */
 const HEIRS = new WeakMap();
 
 /**
- * Say who has the focus after an element: the first that can have it.
+ * Register the elements that take over the focus of another: the first of them that can have it does.
  * @template {Element} E
  * @param {E} element
  * @param {() => (HTMLElement | null | undefined)[]} heirs

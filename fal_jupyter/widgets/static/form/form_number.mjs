@@ -31,7 +31,7 @@ export function numberKind(schema, name) {
   return (whole || schema.multipleOf ? steps <= NARROW_STEPS : high - low <= NARROW_SPAN) ? "slider" : "box";
 }
 
-/** A bound as a double, for a roll within 32 bits. @param {Schema} schema @param {"Min" | "Max"} side */
+/** The lowest or highest number that is allowed; 0 or 32 bits where there is no bound. @param {Schema} schema @param {"Min" | "Max"} side */
 function boundOf(schema, side) {
   const [bound, beyond] = [schema[`${side.toLowerCase()}imum`], schema[`exclusive${side}imum`]];
   if (bound !== undefined) return bound;

@@ -161,7 +161,7 @@ class InspectorPanel {
     return this.host.store.view.requests.find((one) => one.id === this.id);
   }
 
-  /** As it was told last: a request on its way is lost where its app has gone. */
+  /** The request in its last known state. One that was running is lost if its app is gone. */
   request() {
     const [told, known] = [this.detail?.request, this.known()];
     if (!told || told.state === "done") return told ?? known;

@@ -29,12 +29,16 @@ export function withoutControls(text) {
 
 const NAME_LENGTH = 32;
 
-/** A long name with its beginning and its end, whole in its title. @param {string} name @param {number} [most] */
-export function shortName(name, most = NAME_LENGTH) {
+/** A long name as its beginning and its end. @param {string} name @param {number} [most] */
+export function shortText(name, most = NAME_LENGTH) {
   const [text, half] = [plainText(name), Math.floor((most - 1) / 2)];
-  return text.length > most
-    ? h("span", { title: text }, `${text.slice(0, most - 1 - half)}…${text.slice(-half)}`)
-    : h("span", null, text);
+  return text.length > most ? `${text.slice(0, most - 1 - half)}…${text.slice(-half)}` : text;
+}
+
+/** As `shortText`, with the whole name in the title of a shortened one. @param {string} name @param {number} [most] */
+export function shortName(name, most = NAME_LENGTH) {
+  const [whole, text] = [plainText(name), shortText(name, most)];
+  return h("span", text === whole ? null : { title: whole }, text);
 }
 
 /** The type without its parameters. @param {string} type */
