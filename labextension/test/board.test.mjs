@@ -13,18 +13,19 @@ import { usagePanel } from "../../fal_jupyter/widgets/static/scaling/usage.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 import { sentenceView } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 
-let stop = new AbortController();
+let stop = new AbortController(); // ends all that a test shows
 function shown(panel, host, options = {}, place = document.body) {
   const root = document.createElement("div");
   place.append(root);
-  stop = new AbortController();
   panel(root, host, options, stop.signal);
   return root;
 }
-afterEach(() => {
+function endAll() {
   stop.abort();
+  stop = new AbortController();
   document.body.replaceChildren();
-});
+}
+afterEach(endAll);
 const named = (root, label) =>
   [...root.querySelectorAll("button")].find((one) =>
     (one.getAttribute("aria-label") ?? one.textContent).includes(label),
@@ -295,8 +296,7 @@ describe("the sidebar", () => {
     event.dataTransfer = { setData: (type, value) => data.set(type, value) };
     shown(treePanel, host).querySelector('[data-key="app:hello"]').dispatchEvent(event);
     expect(JSON.parse(data.get("application/vnd.jupyter.cells"))[0].source).toBe(data.get("text/plain"));
-    stop.abort();
-    document.body.replaceChildren();
+    endAll();
     const drags = [];
     const row = shown(treePanel, Object.assign(host, { dragCell: (...given) => drags.push(given) })).querySelector(
       '[data-key="app:hello"]',

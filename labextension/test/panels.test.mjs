@@ -17,18 +17,19 @@ import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/sidebar/t
 import { phaseWords } from "../../fal_jupyter/widgets/static/elements/phases.mjs";
 import { HOSTILE, RULES, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
-let stop = new AbortController();
+let stop = new AbortController(); // ends all that a test shows
 function shown(panel, host, options = {}) {
   const root = document.createElement("div");
   document.body.append(root);
-  stop = new AbortController();
   panel(root, host, options, stop.signal);
   return root;
 }
-afterEach(() => {
+function endAll() {
   stop.abort();
+  stop = new AbortController();
   document.body.replaceChildren();
-});
+}
+afterEach(endAll);
 const press = (element, key, more = {}) =>
   element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
 const named = (root, label) =>

@@ -1,5 +1,5 @@
 import { PluginRegistry, Token } from "@lumino/coreutils";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 vi.mock("@jupyterlab/application", async () => ({ ILayoutRestorer: new (await token())("ILayoutRestorer") }));
 vi.mock("@jupyterlab/launcher", async () => ({ ILauncher: new (await token())("ILauncher") }));
@@ -79,8 +79,10 @@ async function activated(disabled = []) {
 
 describe("the plugins", () => {
   beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }); // what plugins begin lives as long as the page
     vi.spyOn(console, "error").mockImplementation(() => undefined);
   });
+  afterEach(() => vi.useRealTimers());
 
   it("have ids by JupyterLab's convention, a description, and start by themselves", () => {
     expect(new Set(idsOf(plugins)).size).toBe(plugins.length);
