@@ -7,7 +7,6 @@ Frames are numbered, so a listener that joins later, or was too slow, gets its o
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
 from fal_jupyter.protocol.feed import BEAT_EVERY, FeedLine
 from fal_jupyter.server.upstream import NO_GATEWAY, ConnectionLost, Upstream, get
@@ -252,7 +252,7 @@ def head_of(line: bytes) -> tuple[str, int]:
 
 def encode(line: FeedLine) -> bytes:
     """Return a line of the server itself."""
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    return encode_json(line) + b"\n"
 
 
 def now() -> float:

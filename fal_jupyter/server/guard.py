@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from http.client import responses
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async, origin_matches_pat
 from tornado.web import HTTPError
 
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.server.headers import SANDBOX
 
 RESOURCE: Final = "fal"
@@ -120,4 +120,4 @@ def explain(error: HTTPError) -> tuple[str, str]:
 
 def error_body(error_type: str, detail: str) -> bytes:
     """Return the body of an error."""
-    return json.dumps({"detail": detail, "error_type": error_type}).encode()
+    return encode_json({"detail": detail, "error_type": error_type})

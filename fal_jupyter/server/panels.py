@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 
 from tornado.iostream import StreamClosedError
@@ -11,6 +10,7 @@ from tornado.web import authenticated
 
 from fal_jupyter.client.connection.connect import ensure_gateway
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, GatewayUnreachable
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.protocol.api import A_HELLO, Hello
 from fal_jupyter.server.feed import FeedRelay, FeedSubscriber
 from fal_jupyter.server.guard import AccessDenied, GuardedHandler
@@ -52,7 +52,7 @@ class ExtensionHelloHandler(PanelHandler):
             answer: dict[str, object] = {"running": True, **await self._hello()}
         except GatewayUnreachable as error:
             answer = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
-        self.finish(json.dumps(answer))
+        self.finish(encode_json(answer))
 
 
 class StartHandler(PanelHandler):
@@ -74,7 +74,7 @@ class StartHandler(PanelHandler):
             raise AccessDenied(503, "no_gateway", detail) from None
         self._relay.wake()
         reap(hello["pid"])
-        self.finish(json.dumps({"running": True, **hello}))
+        self.finish(encode_json({"running": True, **hello}))
 
 
 class FeedHandler(PanelHandler):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from fal_jupyter.domain.text.json_forms import as_a_page_writes, json_form, whole_text
+from fal_jupyter.domain.text.json_forms import as_a_page_writes, encode_json, json_form, whole_text
 
 
 def _kind(module: str, *methods: str) -> type:
@@ -37,3 +39,23 @@ def test_whole_floats_become_integers_as_in_a_page() -> None:
 
 def test_half_a_character_is_replaced_and_two_halves_become_one() -> None:
     assert whole_text("a\ud800b é \ud83d\ude00 😀 \udc00") == "a\ufffdb é 😀 😀 \ufffd"
+
+
+def test_what_a_notebook_saves_has_no_half_character() -> None:
+    assert as_a_page_writes({"\ud800": ["a\udfff", "é"]}) == {"\ufffd": ["a\ufffd", "é"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "decoded"),
+    [
+        ("half \ud800 of one", "half \ufffd of one"),
+        ("\ud83d\ude00 and \U0001f600", "\U0001f600 and \U0001f600"),
+        (r"a path \ud800", r"a path \ud800"),
+        ([{"msg": "\udfff", "loc": ["\ud800"]}], [{"msg": "\ufffd", "loc": ["\ufffd"]}]),
+        ({"\ud800": 1, "é": None}, {"\ufffd": 1, "é": None}),
+    ],
+)
+def test_encoded_json_is_ascii_without_half_characters(value: object, decoded: object) -> None:
+    data = encode_json(value)
+    assert json.loads(data) == decoded
+    assert data.isascii()

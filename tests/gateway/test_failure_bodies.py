@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from fal_jupyter.gateway.http.event_stream import EventStream
-from fal_jupyter.gateway.http.response_writer import failure, failure_body, sound_json
+from fal_jupyter.gateway.http.response_writer import failure, failure_body
+from fal_jupyter.gateway.record_json import encode_record
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,7 @@ def test_strict_parsers_read_a_failure(detail: Any, read: Any) -> None:
     body = failure_body("id", "bad", detail)
 
     assert msgspec.json.decode(body) == {"detail": read, "request_id": "id", "error_type": "bad"}  # refuses halves
-    assert body.isascii()
-    assert json.loads(sound_json({"detail": detail})) == {"detail": read}
+    assert body.isascii()  # some clients split events at line separators beyond ASCII
 
 
 def test_so_do_they_the_error_of_a_stream_and_of_a_refusal() -> None:
@@ -34,3 +33,12 @@ def test_so_do_they_the_error_of_a_stream_and_of_a_refusal() -> None:
 
     assert msgspec.json.decode(event.partition("data: ")[2])["detail"] == "\ufffd"
     assert msgspec.json.decode(failure(500, "", "\ud800")[1])["detail"] == "\ufffd"
+
+
+class Record(msgspec.Struct):
+    path: str
+
+
+def test_records_of_answers_and_of_the_feed_have_no_half_character() -> None:
+    assert msgspec.json.decode(encode_record({"apps": [Record("caf\udce9")]})) == {"apps": [{"path": "caf\ufffd"}]}
+    assert msgspec.json.decode(encode_record({"apps": [Record("café")]})) == {"apps": [{"path": "café"}]}

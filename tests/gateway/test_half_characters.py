@@ -89,3 +89,9 @@ def test_every_record_of_a_request_can_be_read(halves: Served, state: Path, kind
 
 def test_runners_start_without_a_variable_that_is_not_utf8(halves: Served) -> None:
     assert halves.request("/", {}).json == {"odd": None, "even": "é"}
+
+
+def test_an_input_that_is_refused_is_quoted_with_a_replacement_character(halves: Served) -> None:
+    key = {"authorization": f"Key {halves.ready['key']}", "content-type": "application/json"}
+    refused = httpx.post(halves.ready["url"], content=json.dumps({"name": ["\ud800"]}), headers=key)
+    assert (refused.status_code, refused.json()["detail"][0]["input"]) == (422, ["\ufffd"])

@@ -74,9 +74,9 @@ def test_a_failure_that_names_a_path_with_bytes_that_are_not_utf_8_can_be_decode
     status, body = asyncio.run(ask(ending=False, path="/unnamed"))
 
     assert status == 409
-    assert body["detail"] == "there is no folder /caf?"
-    assert body["hint"] == "create /caf? or /café"
+    assert body["detail"] == "there is no folder /caf\ufffd"
+    assert body["hint"] == "create /caf\ufffd or /café"
 
 
 def test_an_answer_with_the_name_of_a_folder_that_is_not_utf8_can_be_read() -> None:
-    assert asyncio.run(ask(ending=False, path="/placed")) == (200, {"state": "/home/caf?", "owner": "é"})
+    assert asyncio.run(ask(ending=False, path="/placed")) == (200, {"state": "/home/caf\ufffd", "owner": "é"})

@@ -316,24 +316,17 @@ def test_twenty_concurrent_sessions(talk: Served) -> None:
     asyncio.run(main())
 
 
-def test_a_close_of_the_app_has_its_code_and_reason(talk: Served) -> None:
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("close", "enough"), ("close oddly", "\ufffd" + "é" * 60)],  # cut to what a close frame holds, and valid
+)
+def test_a_close_of_the_app_has_its_code_and_reason(talk: Served, message: str, reason: str) -> None:
     async def main() -> None:
         async with client(talk, "/echo") as ws:
-            await ws.send("close")
+            await ws.send(message)
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
-            assert (ws.close_code, ws.close_reason) == (4001, "enough")
-
-    asyncio.run(main())
-
-
-def test_a_reason_is_cut_to_what_a_close_frame_holds_and_valid(talk: Served) -> None:
-    async def main() -> None:
-        async with client(talk, "/echo") as ws:
-            await ws.send("close oddly")
-            with pytest.raises(ConnectionClosed):
-                await ws.recv()
-            assert (ws.close_code, ws.close_reason) == (4001, "?" + "é" * 61)
+            assert (ws.close_code, ws.close_reason) == (4001, reason)
 
     asyncio.run(main())
 

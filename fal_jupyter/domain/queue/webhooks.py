@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from fal_jupyter.domain.text.json_forms import whole_text
+from fal_jupyter.domain.text.json_forms import encode_json
 
 ATTEMPTS = 11  # the first one and ten more
 FIRST_WAIT = 5.0  # seconds
@@ -42,4 +42,4 @@ def delivery(request_id: str, status: int, content_type: str, body: bytes) -> by
     except ValueError:
         message["payload_error"] = f"the answer is {content_type or 'of no stated type'}, not JSON"
     message["payload"] = payload
-    return whole_text(json.dumps(message, ensure_ascii=False, separators=(",", ":"))).encode()
+    return encode_json(message)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
 PICTURE: Final = "fal.toolkit.Image.from_pil(picture)"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
 _EXACT: Final = 2**53  # beyond it JavaScript's numbers are inexact
+_HALF_ESCAPED: Final = "\\ud"  # of a lone surrogate, and of each half of a pair
 
 
 def json_form(kind: type) -> str:
@@ -22,11 +24,16 @@ def json_form(kind: type) -> str:
 
 
 def as_a_page_writes(value: object) -> object:
-    """Return plain data with integral floats as integers, as JavaScript writes them, so that a saved notebook does not change."""
+    """Return plain data as it can be saved in a notebook, and as a page saves it again unchanged.
+
+    Integral floats become integers, as JavaScript writes them, and text has no lone surrogates (:func:`whole_text`).
+    """
+    if isinstance(value, str):
+        return whole_text(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     if isinstance(value, Mapping):
-        return {key: as_a_page_writes(item) for key, item in value.items()}
+        return {as_a_page_writes(key): as_a_page_writes(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_a_page_writes(item) for item in value]
     return value
@@ -34,4 +41,14 @@ def as_a_page_writes(value: object) -> object:
 
 def whole_text(text: str) -> str:
     """Return text without lone surrogates, which UTF-8 cannot hold: U+FFFD stands in their place; pairs become one character."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def encode_json(value: object) -> bytes:
+    """Encode plain data as ASCII JSON that every parser reads: strict ones refuse a lone surrogate (:func:`whole_text`)."""
+    text = json.dumps(value, separators=(",", ":"))
+    if _HALF_ESCAPED in text:
+        text = json.dumps(json.loads(whole_text(json.dumps(value, ensure_ascii=False))), separators=(",", ":"))
+    return text.encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, TypedDict
 
 import msgspec
@@ -12,6 +11,7 @@ from tornado.web import Application
 
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api import panels
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.services import GatewayServices
@@ -101,7 +101,7 @@ class LeasesHandler(Handler):
             gateway_pid=self.gateway.hello()["pid"],
         )
         self.set_header("content-type", "application/x-ndjson")
-        self.write(json.dumps(granted) + "\n")
+        self.write(encode_json(granted) + b"\n")
         try:
             await self.flush()
             await lease.ended.wait()
@@ -272,7 +272,7 @@ class EventsHandler(Handler):
                 unsent = revision.event_count - sent  # discarded events are omitted, never the final one
                 sent = revision.event_count
                 for event in events[max(0, len(events) - unsent) :]:
-                    self.write(json.dumps(event) + "\n")
+                    self.write(encode_json(event) + b"\n")
                 await self.flush()
                 if revision.over and sent == revision.event_count:  # more may have arrived while writing
                     return

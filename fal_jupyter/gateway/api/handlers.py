@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,9 +10,11 @@ import msgspec
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from fal_jupyter.domain.access.key_grants import Right
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.http.response_writer import FAILED, failure_body, is_number, new_id
 from fal_jupyter.gateway.http.tornado_bridge import RespondingHandler
+from fal_jupyter.gateway.record_json import encode_record
 from fal_jupyter.gateway.requests.data_plane import is_own_host, limit_sentence
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.addresses import is_hostile
@@ -34,14 +35,6 @@ class BadQuery(HTTPError):
     def __init__(self, detail: str) -> None:
         super().__init__(400)
         self.detail = detail
-
-
-def json_of(value: object) -> bytes:
-    """Encode an answer; a path may have bytes that are not UTF-8, which JSON cannot hold: ``?`` stands for each."""
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def raised_in(kwargs: Mapping[str, object]) -> BaseException | None:
@@ -68,8 +61,7 @@ class Handler(RequestHandler):
         """Respond with an error of the gateway."""
         self.set_status(status)
         self.set_header(H_ERROR_TYPE, error_type)
-        text = json.dumps({"detail": detail, "error_type": error_type, **more}, ensure_ascii=False)
-        self.finish(text.encode("utf-8", "replace"))  # a path may have bytes that are not UTF-8
+        self.finish(encode_json({"detail": detail, "error_type": error_type, **more}))
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         error = raised_in(kwargs)
@@ -114,7 +106,7 @@ class Handler(RequestHandler):
 
     def reply(self, value: object) -> None:
         """Answer with JSON."""
-        self.finish(json_of(value))
+        self.finish(encode_record(value))
 
 
 SMALL_BODY = 64 * 1024
@@ -232,4 +224,4 @@ class PublicHandler(RequestHandler):
     def reply(self, value: object, status: int = 200) -> None:
         """Answer with JSON."""
         self.set_status(status)
-        self.finish(json_of(value))
+        self.finish(encode_record(value))

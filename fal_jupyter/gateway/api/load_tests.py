@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from bisect import insort
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -11,6 +10,7 @@ from typing import TypedDict
 
 from tornado.iostream import StreamClosedError
 
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api.handlers import Handler
 from fal_jupyter.gateway.engine.request_history import quantile
 from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, BufferedCall, BufferedCalls, target_of
@@ -135,7 +135,7 @@ class LoadTestHandler(Handler):
         reports = run.follow()
         try:
             async for report in reports:
-                self.write(json.dumps(report) + "\n")
+                self.write(encode_json(report) + b"\n")
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
             return  # the panel disconnected, which ends the load

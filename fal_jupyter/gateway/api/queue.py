@@ -10,9 +10,10 @@ from tornado.iostream import StreamClosedError
 
 from fal_jupyter.domain.queue.jobs import JobState
 from fal_jupyter.domain.queue.retries import budgets_of_header, flag
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.http.cors import foreign_sentence, is_foreign, without_foreign_cookies
-from fal_jupyter.gateway.http.response_writer import is_number, sound_json
+from fal_jupyter.gateway.http.response_writer import is_number
 from fal_jupyter.gateway.queue.queue import QueuedCall, Submission, answer_of
 from fal_jupyter.gateway.requests.data_plane import absent_sentence, hint_of, start_limit, token_of, without_token
 from fal_jupyter.protocol.addresses import AppAddress, JobAddress, app_address, is_of_request, job_address
@@ -278,7 +279,7 @@ class QueueHandler(PublicHandler):
                     self.write(": ping\n\n")
                 else:
                     lines, sent = call.job.lines_from(sent)
-                    event = sound_json(call.job.view(self.gateway.queue.position(call), urls, lines if logs else None))
+                    event = encode_json(call.job.view(self.gateway.queue.position(call), urls, lines if logs else None))
                     if event == last and not lines:
                         continue
                     last = event

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.gateway.devices.resource_usage import ResourceMeter, ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import state_of, wall_ms
 from fal_jupyter.gateway.feed.snapshot import app_state, device_states, host_state, options
 from fal_jupyter.gateway.feed.timelines import Timelines
+from fal_jupyter.gateway.record_json import encode_record
 from fal_jupyter.protocol.feed import (
     BEAT_EVERY,
     FRAME_REQUESTS,
@@ -46,7 +45,6 @@ PICTURED_LINES = 20
 PICTURED_LINE = 2000  # characters of each
 SOON = 0.02  # seconds; changes within them share a frame
 SETTLE = 5.0  # seconds after which time-dependent figures are sent again
-_encode = msgspec.json.encode
 
 
 class NextLine(Enum):
@@ -144,7 +142,7 @@ class Feed:
         self._seq += 1
         line = self._line("frame", [*(recorded.state() for recorded in ended), *running], news)
         line["skipped"] = skipped
-        data = _encode(line) + b"\n"
+        data = encode_record(line) + b"\n"
         for listener in list(self._listeners):
             self._send(listener, data)
         self._wait_for_beat()
@@ -163,7 +161,7 @@ class Feed:
 
     def _beat(self) -> None:
         self._cancel_timer()
-        data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
+        data = encode_record(FeedLine(kind="beat", time=self._time())) + b"\n"
         for listener in list(self._listeners):
             if listener.behind:
                 self._send(listener, b"")  # otherwise it would miss data until the next change
@@ -248,7 +246,7 @@ class Feed:
         whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in aliases}
         line = self._line("snapshot", requests, whole)
         line["options"] = options()
-        return _encode(line) + b"\n"
+        return encode_record(line) + b"\n"
 
     def picture(self, alias: str) -> Picture:
         """One published app's state, reduced for a saved notebook."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
-from fal_jupyter.domain.text.json_forms import whole_text
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
 
 Headers = Sequence[tuple[str, str]]
@@ -20,7 +19,6 @@ _COMMON = frozenset(
 )
 FAILED = "the gateway failed at this request; the traceback is in its gateway.log"
 MOST_DIGITS = 18
-_HALF_ESCAPED = b"\\ud"  # of half a character, and of each half of one that UTF-16 has as two
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, 5.5
 
 
@@ -65,15 +63,7 @@ def can_be_sent(headers: Headers) -> bool:
 def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) -> bytes:
     """Return the body of a failure in fal's shape; *error_type* is ``""`` if fal has no name for it."""
     body = {"detail": detail, "request_id": request_id, **more}
-    return sound_json(body | {"error_type": error_type} if error_type else body)
-
-
-def sound_json(value: object) -> bytes:
-    """Return *value* as ASCII JSON that every parser reads: strict ones refuse half a character."""
-    data = json.dumps(value).encode()
-    if _HALF_ESCAPED not in data:
-        return data
-    return json.dumps(json.loads(whole_text(json.dumps(value, ensure_ascii=False)))).encode()
+    return encode_json(body | {"error_type": error_type} if error_type else body)
 
 
 def is_number(text: str) -> bool:

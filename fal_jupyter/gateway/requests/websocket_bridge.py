@@ -20,9 +20,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.messages import RequestHeaders
-from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id, sound_json
+from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
 from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, absent_sentence, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
@@ -267,7 +268,7 @@ class WebSocketBridge(DataPlaneRequest):
     def send_notice(self, kind: str, request_id: str, **more: Any) -> None:
         """Send a start or an end message."""
         if not self._over:
-            self._protocol.send_text(sound_json({"type": kind, "request_id": request_id, **more}))
+            self._protocol.send_text(encode_json({"type": kind, "request_id": request_id, **more}))
             self._flush()
 
     def send(self, data: bytes, *, text: bool) -> asyncio.Future[None] | None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.protocol.api import LogRecord
 
 MAX_LINES = 2000
@@ -121,7 +122,7 @@ class Log:
     def _append(self, records: list[LogRecord]) -> None:
         if not records:
             return
-        data = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(errors="replace")
+        data = whole_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)).encode()
         try:
             if self._size + len(data) > FILE_BOUND:
                 os.replace(self._path, self._path.with_suffix(".old.log"))

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.fal.exceptions import AppException, FieldException, GPUException, RequestCancelledException
 from fal_jupyter.fal.exceptions.gpu import as_gpu_exception
 
@@ -74,7 +75,7 @@ _IN_WORDS: dict[Any, Any] = {
     bytes: _size,
     bytearray: _size,
     memoryview: _size,
-    str: lambda text: text.encode("utf-8", "replace").decode("utf-8"),
+    str: whole_text,
     float: lambda number: number if math.isfinite(number) else str(number),
     BaseException: str,
 }

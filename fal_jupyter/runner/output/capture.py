@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.domain.text.token_bucket import TokenBucket
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Kind
@@ -124,7 +125,7 @@ class OutputCapture:
                 self._put(stream, STDOUT, f"{text} [fal_jupyter: not shown, {why_not}]\n")
             else:
                 self._shown[stream] = shown + 1
-                head = msgspec.json.encode({"type": kind, "text": text.encode("utf-8", "replace").decode()})
+                head = msgspec.json.encode({"type": kind, "text": whole_text(text)})
                 self._channel.send(frames.encode_message(Kind.DISPLAY, stream, head, data, end=True))
         return True
 

@@ -18,6 +18,7 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.domain.transitions import transition_table
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Kind
@@ -279,5 +280,5 @@ class WebSocketStream(Stream):
 
 
 def _short_reason(reason: str) -> str:
-    """Return as much of a reason as a close frame holds, which counts bytes; half a character becomes "?"."""
-    return reason.encode("utf-8", "replace")[:MOST_REASON].decode("utf-8", "ignore")
+    """Return as much of a reason as a close frame holds, which counts bytes; without lone surrogates."""
+    return whole_text(reason).encode()[:MOST_REASON].decode("utf-8", "ignore")
