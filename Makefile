@@ -42,6 +42,7 @@ READY_FAL := $(VENV_FAL)/.ready
 READY_FLOORS := $(VENV_FLOORS)/.ready
 FRONT := labextension
 FRONT_READY := $(FRONT)/node_modules/.ready
+FRONT_CHECKS_READY := $(FRONT)/node_modules/.ready-checks
 FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
 CLIENTS := tests/clients
 CLIENTS_READY := $(CLIENTS)/node_modules/.ready
@@ -85,7 +86,7 @@ dev: $(READY_DEV)  ## install what contributors need: fast tests, linters, the p
 	@if [ -d .git ] && [ -z "$$(git config core.hooksPath)" ]; then $(BIN)/pre-commit install > /dev/null && echo "dev: git runs the checks of .pre-commit-config.yaml before each commit"; fi
 	@echo "dev: ready in $(VENV); next: make test-fast, make lint"
 
-setup-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## install what the tests need besides (make test does it too)
+setup-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## install what the tests need besides (make test does it too)
 	@echo "setup-test: ready in $(VENV)"
 
 browser:  ## find the Chromium that the browser tests drive, or install it (Debian)
@@ -114,7 +115,7 @@ test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or b
 	@$(BIN)/python -m pytest -q -m "not long" -n 2 --dist worksteal $(FAST)
 	@echo "test-fast: all passed"
 
-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 # Beside them pytest compiles all tests, which each of its workers would do otherwise.
 	@echo "test 1/3 and 2/3, side by side: the front end's modules; domain/, with branch coverage"
@@ -128,7 +129,7 @@ test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  
 	@echo "test: all passed"
 
 # Property tests are those that use Hypothesis; its plugin marks them. tests/support/examples.py has both numbers of examples.
-test-long: $(READY_TEST) $(READY_FAL) $(READY6) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx docs  ## what takes longer: tests marked long, property tests with many examples, the notebook tests under ipykernel 6, the documentation
+test-long: $(READY_TEST) $(READY_FAL) $(READY6) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx docs  ## what takes longer: tests marked long, property tests with many examples, the notebook tests under ipykernel 6, the documentation
 	@echo "test-long 1/2: tests marked long, and property tests with many new examples"
 	@TEST_EXAMPLES=many $(BIN)/python -m pytest -m "long or hypothesis" --timeout 900
 	@echo "test-long 2/2: ipykernel 6"
@@ -141,7 +142,7 @@ test-long: $(READY_TEST) $(READY_FAL) $(READY6) $(FRONT_BUILT) $(CLIENTS_READY) 
 NEWER ?= python3.12 python3.13
 NEWEST = $(lastword $(NEWER))
 test-newer: TESTS ?= tests
-test-newer: $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite on a newer Python (the last of NEWER), without torch
+test-newer: $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## the whole test suite on a newer Python (the last of NEWER), without torch
 	@command -v $(NEWEST) > /dev/null || { echo "test-newer: there is no '$(NEWEST)' here; install it, or say make test-newer NEWER=python3.12" >&2; exit 1; }
 	@$(MAKE) --no-print-directory .venv-$(NEWEST)/.ready $(VENV_FAL)-$(NEWEST)/.ready
 	@rm -rf .venv-$(NEWEST)/$(LINKED) && mkdir -p .venv-$(NEWEST)/$(dir $(LINKED)) && ln -s $(CURDIR)/fal_jupyter/labextension .venv-$(NEWEST)/$(LINKED)
@@ -182,13 +183,13 @@ lint: $(READY_DEV)  ## ruff (rules and format) and mypy strict; biome and tsc to
 	@if [ -n "$$($(FRONT_CHANGED))" ]; then $(MAKE) --no-print-directory lint-front; else echo "lint: no front-end file has changed, so biome and tsc were not run (make lint-front runs them)"; fi
 	@echo "lint: clean"
 
-lint-front: $(FRONT_READY)  ## biome and tsc for the front end (needs Node)
+lint-front: $(FRONT_CHECKS_READY)  ## biome and tsc for the front end (needs Node)
 	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
 
 # Subprocesses are measured too: gateways, templates, and runners that end by themselves. Killed processes leave no figures. A gateway
 # does not inherit variables that it does not know, so a hook in .venv starts the measurement in every process, for this run only.
 coverage: TESTS ?= tests
-coverage: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## line and branch coverage of the whole package with its subprocesses, written to htmlcov/ (TESTS=… for a part)
+coverage: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## line and branch coverage of the whole package with its subprocesses, written to htmlcov/ (TESTS=… for a part)
 	@rm -rf .coverage-all && mkdir .coverage-all
 	@hook=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_coverage_all.pth; trap 'rm -f "$$hook"' EXIT; \
 	  echo "import os; os.environ.setdefault('COVERAGE_ALL_DATA', '$(CURDIR)/.coverage-all/data'); os.environ.setdefault('COVERAGE_PROCESS_START', '$(CURDIR)/tests/coverage.toml'); import coverage; coverage.process_startup()" > "$$hook"; \
@@ -248,6 +249,12 @@ $(READY_DOCS): pyproject.toml
 $(FRONT_READY): $(FRONT)/package.json $(FRONT)/yarn.lock $(READY)
 	@command -v node > /dev/null || { echo "setup: there is no Node.js here, which builds the JupyterLab extension; install Node.js 20 or newer (on Debian: nodejs)" >&2; exit 1; }
 	@echo "setup: installing what builds the front end in $(FRONT)/node_modules (half a minute to some minutes)"
+	@command=$$($(BIN)/python -c 'import pathlib, hatch_build; print(*hatch_build.installation(pathlib.Path("$(FRONT)")))'); \
+	  cd $(FRONT) && $(JLPM) $$command 2>&1 | tee node_modules.log | $(YARN_STEPS) || { cat node_modules.log >&2; exit 1; }
+	@rm -f $(FRONT)/node_modules.log && touch $@
+
+$(FRONT_CHECKS_READY): $(FRONT_READY)
+	@echo "setup: installing what checks and tests the front end in $(FRONT)/node_modules"
 	@cd $(FRONT) && $(JLPM) install --immutable 2>&1 | tee node_modules.log | $(YARN_STEPS) || { cat node_modules.log >&2; exit 1; }
 	@rm -f $(FRONT)/node_modules.log && touch $@
 

@@ -43,6 +43,13 @@ def source_hash(root: Path) -> str:
     return digest.hexdigest()
 
 
+def installation(front: Path) -> tuple[str, ...]:
+    """Return the command of jlpm that installs what a build needs; linters and tests only where they are installed already."""
+    if (front / "node_modules" / "vitest").is_dir():
+        return ("install", "--immutable")
+    return ("workspaces", "focus", "--production", "fal-jupyter", "fal-jupyter-builder")
+
+
 def build(root: Path) -> None:
     """Build the extension into ``fal_jupyter/labextension``.
 
@@ -54,8 +61,9 @@ def build(root: Path) -> None:
         raise FileNotFoundError("Node.js was not found; install Node.js 20 or newer")
     front = root / "labextension"
     here = Path(sys.executable).parent  # jupyter-builder brings jlpm, which calls itself and jupyter-builder by name
-    env = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-    for arguments in (("install", "--immutable"), ("build:prod",)):
+    tools = front / "node_modules" / ".bin"  # tsc, which jlpm does not offer as long as it is not installed for linting
+    env = os.environ | {"PATH": os.pathsep.join((str(here), str(tools), os.environ.get("PATH", os.defpath)))}
+    for arguments in (installation(front), ("build:prod",)):
         subprocess.run([shutil.which("jlpm", path=env["PATH"]) or "jlpm", *arguments], cwd=front, check=True, env=env)
     (root / "fal_jupyter" / "labextension" / MARK).write_text(source_hash(root))
 

@@ -173,3 +173,27 @@ def test_the_hash_of_the_sources_covers_the_shared_modules_too(tmp_path: Path) -
         assert hatch_build.source_hash(tmp_path) != before, name
         changed.write_bytes(kept)
     assert hatch_build.source_hash(tmp_path) == before
+
+
+def test_a_build_installs_neither_linters_nor_tests(tmp_path: Path) -> None:
+    """Where they are installed already they stay, for a build must not take a developer's tools away."""
+    builder = json.loads((FRONT / "builder" / "package.json").read_text())
+    needed = builder["dependencies"]
+    assert needed == {name: PACKAGE["devDependencies"][name] for name in needed}
+    assert not needed.keys() & {"@biomejs/biome", "vitest", "jsdom", "axe-core"}
+    command = hatch_build.installation(tmp_path)
+    assert command[:3] == ("workspaces", "focus", "--production")
+    assert set(command[3:]) == {PACKAGE["name"], builder["name"]}
+    (tmp_path / "node_modules" / "vitest").mkdir(parents=True)
+    assert hatch_build.installation(tmp_path) == ("install", "--immutable")
+
+
+def test_making_the_lab_does_not_ask_for_the_linters() -> None:
+    make = ["make", "-n", "-B", "--no-print-directory"]
+    steps = {
+        target: subprocess.run([*make, target], cwd=TOP, capture_output=True, text=True, timeout=30, check=True).stdout
+        for target in ("lab", "lint-front")
+    }
+    assert "hatch_build.installation" in steps["lab"]
+    assert "install --immutable" not in steps["lab"]
+    assert "install --immutable" in steps["lint-front"]
