@@ -373,6 +373,13 @@ class Build(TypedDict):
     error: str
 
 
+class WrittenCell(TypedDict):
+    """What *Write to cell* made of an app's cell since its run: the hash of its text, and the values in it by their names."""
+
+    source: str
+    values: dict[str, Number]
+
+
 class CardData(TypedDict):
     """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
     :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown;
@@ -389,6 +396,7 @@ class CardData(TypedDict):
     revision: int
     cell: str
     source: str
+    written: NotRequired[WrittenCell]  # set by the page that saves
     prints: int
     fields: int
     captures: list[str]

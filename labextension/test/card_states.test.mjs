@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { cardPanel, frontTab } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { backWords } from "../../fal_jupyter/widgets/static/card/owner_guard.mjs";
 import { takenOverBy } from "../../fal_jupyter/widgets/static/card/card_states.mjs";
 import { keepingLast } from "../../fal_jupyter/widgets/static/connection/kept_host.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
@@ -359,6 +360,51 @@ test("the card of an app that another notebook took over is grey, and asks by it
   root.querySelector('[aria-label="Restart the runners, one after another"]').click();
   (await until(() => named("Restart"))).click();
   await until(() => acts().length);
+});
+
+test("calls and changes from the card of an app that another notebook took over are asked for once", async () => {
+  const card = { ...CARD, picture: { app: app({ owner_pid: 1, owner_name: "made.ipynb" }) } };
+  const now = app({ owner_pid: 2, owner_name: "two.ipynb", class_name: "Other" });
+  const host = drawn(madeLine({ apps: [now] }), card);
+  const acts = () => host.asked.filter(([method]) => method !== "GET").map(([, path]) => path);
+  const answer = async (word) => {
+    const question = await until(() => root.querySelector('[role="alertdialog"]'));
+    expect(question.getAttribute("aria-label")).toBe("Send this to hello of two.ipynb?");
+    named(word).click();
+    await until(() => !root.querySelector('[role="alertdialog"]'));
+  };
+  root.querySelector('[data-tab="config"]').click();
+  const box = await until(() => root.querySelector('[data-option="keep_alive"]'));
+  box.value = "60";
+  box.dispatchEvent(new Event("input"));
+  const [apply] = [...root.querySelectorAll("button.fj-primary")].filter((one) => one.textContent.startsWith("Apply"));
+  apply.click();
+  await answer("Cancel");
+  expect(acts()).toEqual([]);
+  apply.click();
+  await answer("Send");
+  await until(() => acts().length === 1);
+  root.querySelector('[data-tab="try"]').click();
+  const run = await until(() => root.querySelector(".fj-run-button"));
+  expect(run.classList.contains("fj-primary")).toBe(false);
+  expect(run.title).toContain("two.ipynb");
+  root.querySelector(".fj-load summary").click();
+  named("Start load").click();
+  await until(() => root.querySelector(".fj-load-report").textContent); // agreed already: no question
+  expect(root.querySelector('[role="alertdialog"]')).toBeNull();
+});
+
+test("what brings an app back is said by the text of its cell", () => {
+  const [magic, served] = ["%%fal_app --keep-alive 5\nclass A: ...", "fal_jupyter.serve(A, wait=False)"];
+  expect(backWords("cell [2]")).toBe("To have it back, add --take-over to cell [2] and run it.");
+  expect(backWords("cell [2]", magic)).toBe("To have it back, add --take-over to cell [2] and run it.");
+  expect(backWords("cell [2]", magic.replace("--keep", "--take-over --keep"))).toBe(
+    "To have it back, run cell [2] again.",
+  );
+  expect(backWords("its cell", served)).toBe("To have it back, add take_over=True to serve(…) in its cell and run it.");
+  expect(backWords("its cell", served.replace("wait=False", "take_over=True"))).toBe(
+    "To have it back, run its cell again.",
+  );
 });
 
 test("a card opens with the tab that was in front when its notebook was saved", async () => {

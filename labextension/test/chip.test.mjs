@@ -3,6 +3,7 @@ import { CARD_MIME, isLive } from "../src/cards/card_data.ts";
 import { otherMaker } from "../src/notebooks/notebook_panel.ts";
 import { chipLook, isAppCell, makeChip, updateChip } from "../src/cards/chip.ts";
 import { sourceHash } from "../src/cards/source.ts";
+import { isEdited, noteWritten, writtenOf } from "../src/cards/written.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
 
 const CELL = "%%fal_app\nclass Hello(fal.App):\n    pass\n";
@@ -54,6 +55,42 @@ describe("the cell that made the app since", () => {
   });
 });
 
+describe("a cell into which values were written", () => {
+  const app = (scaling) => madeApp("hello", { scaling: { ...madeApp("hello").scaling, ...scaling } });
+  const [first, second] = [`${CELL}    keep_alive = 60\n`, `${CELL}    keep_alive = 60\n    max_concurrency = 2\n`];
+
+  it("is in force while its app runs with them", () => {
+    const made = card({ app: "me/first" });
+    noteWritten(made, CELL, first, { keep_alive: 60 });
+    expect(isEdited(first, made, app({ keep_alive: 60 }))).toBe(false);
+    expect(chipLook(first, made, { ...app({ keep_alive: 60 }), runners: [madeRunner("hello-1")] }).text).toBe(
+      "r1 · 1 ready",
+    );
+    expect(isEdited(first, made, app({ keep_alive: 10 }))).toBe(true); // not applied, or changed since
+    expect(isEdited(`${first}    x = 1\n`, made, app({ keep_alive: 60 }))).toBe(true);
+    noteWritten(made, first, second, { max_concurrency: 2 });
+    expect(isEdited(second, made, app({ keep_alive: 60, max_concurrency: 2 }))).toBe(false);
+    expect(isEdited(second, made, app({ keep_alive: 10, max_concurrency: 2 }))).toBe(true);
+    expect(isEdited(CELL, made, app({ keep_alive: 60 }))).toBe(false); // undone: the text that was run
+  });
+
+  it("stays edited where something else was changed, too", () => {
+    const made = card({ app: "me/second" });
+    const [before, after] = [`${CELL}    x = 1\n`, `${CELL}    x = 1\n    keep_alive = 60\n`];
+    noteWritten(made, before, after, { keep_alive: 60 });
+    expect(writtenOf(made)).toBeUndefined();
+    expect(isEdited(after, made, app({ keep_alive: 60 }))).toBe(true);
+  });
+
+  it("is known again from a saved card", () => {
+    const saved = card({ app: "me/third", written: { source: sourceHash(first), values: { keep_alive: 60 } } });
+    expect(isEdited(first, saved, app({ keep_alive: 60 }))).toBe(false);
+    const { written, ...anew } = saved; // as the kernel sends it next
+    expect(isEdited(first, anew, app({ keep_alive: 60 }))).toBe(false);
+    expect(written.source).toBe(sourceHash(first));
+  });
+});
+
 describe("the chip", () => {
   it("says how cell and app stand", () => {
     const app = madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP")] });
@@ -63,6 +100,7 @@ describe("the chip", () => {
     expect(chipLook(CELL, card(), app, null, false, 0, 0, "two.ipynb")).toMatchObject({
       text: "taken over by two.ipynb",
       tone: "fj-pending",
+      title: "The app is of two.ipynb now. To have it back, add --take-over to this cell and run it.",
     });
     expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves · edited");
     expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");

@@ -1,6 +1,8 @@
 // A notebook is saved with its cards as they stand, and a save that changes nothing asks nobody.
 import { describe, expect, it } from "vitest";
 import { markEnded, refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
+import { sourceHash } from "../src/cards/source.ts";
+import { noteWritten } from "../src/cards/written.ts";
 import { createStore } from "../src/shared/connection/store.mjs";
 import { cardPanel } from "../src/shared/card/card.mjs";
 import { CARD, madeApp, madeHost, madeLine, madeRequest } from "./made.mjs";
@@ -182,6 +184,28 @@ describe("saving a notebook", () => {
     await context.save();
     expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].front]).toEqual(["new", "config"]);
     stop.abort();
+  });
+
+  it("writes what was written to a card's cell, also into a fresh output, and nothing twice", async () => {
+    const outputs = listOf(bundle("old", { app: "me/hello" }));
+    const [{ [MIME]: card }, sets, { set }] = [outputs.all[0].data, [], outputs];
+    outputs.set = (at, value) => (sets.push(at), set(at, JSON.parse(JSON.stringify(value))));
+    card.source = sourceHash("before");
+    noteWritten(card, "before", "after", { keep_alive: 60 });
+    const context = contextOf([bundle("new", { ...card, picture: { app: called(1) } })]);
+    let view = VIEW;
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => view,
+    );
+    const written = { source: sourceHash("after"), values: { keep_alive: 60 } };
+    await context.save();
+    await context.save();
+    expect([sets, outputs.all[0].data[MIME].written]).toEqual([[0], written]);
+    view = { ...VIEW, apps: [called(1)] };
+    await context.save();
+    expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].written]).toEqual(["new", written]);
   });
 
   it("writes the card of a widget into the file alone, beside its view, and asks for it once", async () => {

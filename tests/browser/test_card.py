@@ -164,7 +164,9 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     expect(crash.locator(".fj-config-message")).to_contain_text("Written to the cell: max_concurrency = 3")
     source = page.evaluate(f"{ACTIVE}.widgets[3].model.sharedModel.getSource()")
     assert "class Broken(fal.App):\n    max_concurrency = 3\n" in source
-    expect(broken.locator(".fj-cell-chip")).to_contain_text("r2 serves · edited")
+    expect(crash.locator(".fj-config-message")).to_contain_text("Applied in")
+    expect(broken.locator(".fj-cell-chip")).to_contain_text("r2 · 1 ready")  # what is written is what runs
+    lab.picture("card-written-light")
 
     # after its owner's end a saved card is a grey picture; its button runs its cell
     lab.command("docmanager:save")

@@ -267,6 +267,12 @@ export interface Build {
   lines: string[];
   error: string;
 }
+/** What "Write to cell" made of the cell since its run: the hash of its text, and the values in it by their names. */
+export interface WrittenCell {
+  source: string;
+  values: Record<string, number>;
+}
+
 export interface CardData {
   version: number;
   panel: string;
@@ -279,6 +285,7 @@ export interface CardData {
   revision: number;
   cell: string;
   source: string;
+  written?: WrittenCell;
   prints: number;
   fields: number;
   captures: string[];
@@ -363,6 +370,12 @@ export interface Host {
   cellRuns?(): boolean;
   /** The file name of the notebook that the panel is in, "" where it is not known. */
   notebookName?(): string;
+  /** The text of the cell that the panel is an output of, "" where it is not known. */
+  cellSource?(): string;
+  /** The notebook whose app it is now, where that is not the panel's own; "" else. */
+  otherOwner?(): string;
+  /** Ask before a call or a change goes to the app of another notebook; true at once where it is the panel's own. */
+  agrees?(): boolean | Promise<boolean>;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
   runCell?(alias: string): void;
   /** Put the cursor at a line of the cell that made an app, or of the cell that has `text` there. */

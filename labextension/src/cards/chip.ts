@@ -1,11 +1,12 @@
 /** The chip at an app cell: what it says, and what it offers. */
 import { newestFailed, setupPassed, startingRunner } from "../shared/card/card_states.mjs";
+import { backWords } from "../shared/card/owner_guard.mjs";
 import { h, replace } from "../shared/elements/dom.mjs";
 import { glyph } from "../shared/elements/glyphs.mjs";
 import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
 import { shortText } from "../shared/text/plain.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
-import { sourceHash } from "./source";
+import { isEdited } from "./written";
 
 export interface ChipLook {
   shape: string;
@@ -68,10 +69,10 @@ export function chipLook(
     return { ...NOT_RUNNING, title: "Its app was stopped, or its kernel is new: run the cell" };
   }
   if (owner) {
-    const title = `The app is of ${owner} now. To have it back, add --take-over to this cell and run it`;
+    const title = `The app is of ${owner} now. ${backWords("this cell", source)}`;
     return { shape: "stopped", tone: "fj-pending", text: `taken over by ${shortText(owner, 24)}`, title };
   }
-  const edited = sourceHash(source) !== card.source;
+  const edited = isEdited(source, card, app);
   return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway), otherCell);
 }
 

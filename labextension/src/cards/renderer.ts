@@ -9,6 +9,7 @@ import { drawPanel } from "../shared/widget.mjs";
 import type { CardData } from "../shared/types";
 import { CARD_MIME, cellRuns, isLive } from "./card_data";
 import type { LabHost } from "../connection/host";
+import type { Cell } from "../notebooks/notebook_panel";
 
 /** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;
@@ -37,13 +38,13 @@ function keepHeight(outputs: HTMLElement | null): void {
   }, 250);
 }
 
-/** The file name of the notebook that an output is in, as it is called now. */
-function notebookName(output: Widget): string {
+/** The nearest widget of a class that an output is in. */
+function within(output: Widget, kind: string): Widget | null {
   let widget: Widget | null = output;
-  while (widget && !widget.hasClass("jp-NotebookPanel")) {
+  while (widget && !widget.hasClass(kind)) {
     widget = widget.parent;
   }
-  return widget?.title.label ?? "";
+  return widget;
 }
 
 export class CardRenderer extends Widget implements IRenderMime.IRenderer {
@@ -116,7 +117,8 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     return {
       ...this.host,
       cellRuns: () => cellRuns(this.node.closest(".jp-Cell")),
-      notebookName: () => notebookName(this),
+      notebookName: () => within(this, "jp-NotebookPanel")?.title.label ?? "", // as it is called now
+      cellSource: () => (within(this, "jp-CodeCell") as Cell | null)?.model.sharedModel.getSource() ?? "",
     };
   }
 

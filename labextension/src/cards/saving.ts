@@ -8,6 +8,7 @@ import { ownerWords, takenOverBy } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
+import { writtenOf } from "./written";
 import { widgetCard, widgetId, writeWidgetCards, type SavedModel, type WrittenCard } from "./widget_cards";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
@@ -164,13 +165,13 @@ export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>
   }
 }
 
-/** Write the tab that is in front of each card: the notebook opens with it. */
-export function markFronts(all: OutputList[]): void {
+/** Write what only the page knows of each card: the tab in front, with which it opens, and what was written to its cell. */
+export function markCards(all: OutputList[]): void {
   for (const outputs of all) {
     for (const { card, data, write } of cardsOf(outputs)) {
-      const front = frontTab(card);
-      if (front && front !== card.front) {
-        write({ ...data, [CARD_MIME]: { ...card, front } });
+      const [front, written] = [frontTab(card) ?? card.front, writtenOf(card)];
+      if (front !== card.front || JSON.stringify(written) !== JSON.stringify(card.written)) {
+        write({ ...data, [CARD_MIME]: { ...card, ...(front && { front }), ...(written && { written }) } });
       }
     }
   }
@@ -187,7 +188,7 @@ export function refreshBeforeSave(context: SavedContext, outputsOf: () => Output
     }
     markEnded(outputsOf(), view(), Date.now());
   };
-  const mark = () => markFronts(outputsOf());
+  const mark = () => markCards(outputsOf());
   writeWidgetCards(context.model, () => outputsOf().flatMap(listOf));
   for (const name of ["save", "saveAs"] as const) {
     const save = context[name].bind(context);

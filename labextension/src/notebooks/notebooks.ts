@@ -4,6 +4,7 @@ import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
 import type { Widget } from "@lumino/widgets";
 
 import { isAppCell } from "../cards/chip";
+import { noteWritten } from "../cards/written";
 import { withOptions } from "./cell_source";
 import { loadExtension } from "./kernel";
 import {
@@ -191,7 +192,11 @@ export class Notebooks {
     if (!location) {
       throw new Error(`No open notebook has the cell of ${alias}.`);
     }
-    const source = withOptions(sourceOf(location.cell), className, values);
+    const [before, card] = [sourceOf(location.cell), cardOf(location.cell.model)];
+    const source = withOptions(before, className, values);
+    if (card) {
+      noteWritten(card, before, source, values);
+    }
     location.cell.model.sharedModel.setSource(source);
   }
 

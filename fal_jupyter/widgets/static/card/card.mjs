@@ -14,6 +14,7 @@ import { loadPanel } from "../try/load.mjs";
 import { logsPanel } from "../logs/logs.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { requestsPanel } from "../requests/requests.mjs";
+import { askingBeforeOthers } from "./owner_guard.mjs";
 import { plainText } from "../text/plain.mjs";
 import { snippetsPanel } from "../snippets/snippets.mjs";
 import { ensureStyle } from "../style/style.mjs";
@@ -218,11 +219,11 @@ class CardPanel {
    * @param {AbortSignal} signal
    */
   constructor(root, host, card, signal) {
-    this.host = host;
     this.card = card;
     this.signal = signal;
     ensureStyle(root);
     this.alias = this.card.alias;
+    this.host = askingBeforeOthers(host, this.alias, () => this.other(), this.confirm);
     this.kept = keepingLast(this.host, this.card, this.signal);
     this.tab = firstTab(this.card.front || this.card.tab, this.host.kind);
     this.states = cardStates(
@@ -358,11 +359,14 @@ class CardPanel {
     return now ? takenOverBy(this.card, now, this.host.notebookName?.()) : "";
   }
 
+  /** The page's question, or one in this card. @type {Confirm} */
+  confirm = (...question) => (this.host.confirm ?? askWithin(this.message))(...question);
+
   act(/** @type {"start" | "stop" | "restart" | "unload"} */ action) {
     return async () => {
       replace(this.message);
       try {
-        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.message), this.other());
+        await actOnApp(this.host, this.alias, action, this.confirm, this.other());
       } catch (error) {
         replace(
           this.message,

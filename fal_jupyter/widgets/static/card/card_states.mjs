@@ -10,6 +10,7 @@ import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { gatewayNow } from "../connection/store.mjs";
 import { hasFailed, wasCancelled } from "../elements/phases.mjs";
+import { backWords } from "./owner_guard.mjs";
 import { plainText, shortName } from "../text/plain.mjs";
 
 /** @typedef {import("../types.d.ts").AppState} AppState */
@@ -262,7 +263,7 @@ class CardStates {
         glyph("warning", "fj-setup"),
         h("strong", null, "This app is of ", shortName(other), " now"),
         ", which took its name over: calls and changes from here go to that one. ",
-        `To have it back, add --take-over to ${this.card.cell || "its cell"} and run it.`,
+        backWords(this.card.cell || "its cell", this.host.cellSource?.()),
       );
     if (now.state === "Stopped")
       return this.banner(

@@ -353,6 +353,7 @@ class InspectorPanel {
     const edits = Boolean(this.host.goToCell || this.root.closest(".fj-card")) && programs;
     const press = async () => {
       try {
+        if ((await this.host.agrees?.()) === false) return;
         const data = input.base64 ? bodyBytes(input) : input.text;
         const path = this.detail?.query ? `${request.path}?${this.detail.query}` : request.path;
         const headers = { "Content-Type": input.content_type || "application/json" };

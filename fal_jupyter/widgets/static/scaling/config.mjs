@@ -279,7 +279,7 @@ class ConfigPanel {
 
   async writeToCell() {
     const state = this.app();
-    if (!state || !this.host.writeToCell) return;
+    if (!state || !this.host.writeToCell || (await this.host.agrees?.()) === false) return;
     const values = { ...state.overrides, ...this.edited() };
     try {
       await this.host.writeToCell(this.alias, state.class_name, values);
@@ -538,6 +538,8 @@ class ConfigPanel {
 
   async send(/** @type {Record<string, number> | null} */ values, written = "") {
     if (this.awaited || (values && !Object.keys(values).length)) return;
+    const agrees = this.host.agrees?.() ?? true;
+    if (agrees !== true && (!(await agrees) || this.awaited)) return;
     this.awaited = { values, asked: Date.now(), written };
     update(this.banner);
     this.draw();

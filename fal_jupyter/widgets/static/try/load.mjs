@@ -136,6 +136,8 @@ class LoadPanel {
     const problem = this.problem() || (what ? "" : "The form is not ready.");
     setText(this.state, problem);
     if (problem || !what || this.going) return;
+    const agrees = this.host.agrees?.() ?? true;
+    if (agrees !== true && (!(await agrees) || this.going || this.asking)) return;
     if (Number(this.calls.value) <= UNASKED || this.isAgreed(what)) {
       this.run(what);
       return;

@@ -421,6 +421,8 @@ class TryPanel {
       this.showProblem();
       return;
     }
+    const agrees = this.host.agrees?.() ?? true;
+    if (agrees !== true && (!(await agrees) || this.running)) return;
     /** @type {Input} */
     const input = { path: this.path, value: this.form.read(), query: this.query?.read() ?? {} };
     const { path: filled, asked } = filledPath(this.path, input.query);
@@ -556,11 +558,15 @@ class TryPanel {
     const isGone = !state && (link === "live" || link === "off");
     const stopped = isGone || state?.state === "Stopped";
     setUsable(this.run, this.running === null && !stopped);
+    const other = this.host.otherOwner?.() ?? "";
+    this.run.classList.toggle("fj-primary", !other);
     this.run.title = isGone
       ? "The app is gone: run its cell first"
       : stopped
         ? "The app is stopped: start it first"
-        : "Ctrl Enter";
+        : other
+          ? `Ctrl Enter: calls the app of ${other}`
+          : "Ctrl Enter";
   }
 
   /**
