@@ -23,6 +23,7 @@ from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.access.key_grants import SCOPES, Grant
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.domain.text.json_forms import whole_text
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -106,6 +107,13 @@ class SecretStore:
 def is_secret_name(name: str) -> bool:
     """True for the name of a variable of the environment that is not one of ours."""
     return bool(_NAME.fullmatch(name)) and not name.startswith("FAL_JUPYTER_")
+
+
+def fault_of_value(value: str) -> str:
+    """Why a value cannot be that of a variable of the environment; ``""`` if it can."""
+    if "\0" in value:
+        return "contains a null byte"
+    return "" if whole_text(value) == value else "is not UTF-8 text"
 
 
 class _StoredKey(msgspec.Struct):

@@ -13,7 +13,7 @@ import sys
 from fal_jupyter.commands.definitions import Front
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.secret_store import SecretStore, is_secret_name
+from fal_jupyter.secret_store import SecretStore, fault_of_value, is_secret_name
 
 SEEN_BY = "Runners that start from now on have it; restart running apps in their panel."
 
@@ -49,8 +49,8 @@ def _set(words: list[str], secret_store: SecretStore, front: Front) -> tuple[obj
     if prompted := [word for word in words if "=" not in word]:
         values |= _prompt_for(prompted, front)
     for name, value in values.items():
-        if not value or "\0" in value:
-            raise BadSetting(f"the secret {name} is empty or contains a null byte", where="secrets")
+        if fault := fault_of_value(value) if value else "is empty":
+            raise BadSetting(f"the secret {name} {fault}", where="secrets")
     secret_store.set_secrets(values)
     return {"set": sorted(values)}, f"{', '.join(sorted(values))}: set. {SEEN_BY}"
 
@@ -59,7 +59,10 @@ def _prompt_for(names: list[str], front: Front) -> dict[str, str]:
     """Read values: in a notebook and a terminal by a prompt without echo, else from standard input (for one secret: all of it)."""
     if front == "notebook" or sys.stdin.isatty():
         return {name: getpass.getpass(f"{name}: ") for name in names}
-    text = sys.stdin.read()
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError:
+        raise BadSetting(f"the secret {' or '.join(names)} is not UTF-8 text", where="secrets") from None
     if len(names) == 1:
         return {names[0]: text.removesuffix("\n")}
     lines = text.splitlines()

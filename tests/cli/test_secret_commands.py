@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.clients.waiting import until
-from tests.support.serve import Served, command, served
+from tests.support.serve import COMMAND, Served, command, served
 from tests.support.state import state_directory
 
 APP = """
@@ -98,6 +100,26 @@ def test_a_class_gets_the_secrets_that_it_names_and_missing_ones_are_reported(st
         app.process.terminate()
         _, errors = app.process.communicate(timeout=30)
     assert "the secret NOT_THERE is not set; type: fal-jupyter secrets set NOT_THERE" in errors
+
+
+@pytest.mark.parametrize(("stdin", "errors"), [(None, "strict"), (b"a\xffb\n", "strict"), (b"\xff", "surrogateescape")])
+def test_a_secret_that_no_environment_can_have_is_refused(state: Path, stdin: bytes | None, errors: str) -> None:
+    words = [*COMMAND, "secrets", "set", b"TOKEN=a\xffb" if stdin is None else "TOKEN"]
+    env = {**os.environ, "FAL_JUPYTER_STATE": str(state), "PYTHONIOENCODING": f"utf-8:{errors}"}
+    done = subprocess.run(words, input=stdin, env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"the secret TOKEN is not UTF-8 text" in done.stderr
+    assert run(state, "secrets", "list", "--json") == "[]\n"
+
+
+def test_a_stored_secret_that_no_environment_can_have_is_left_out_with_a_remark(state: Path, file: str) -> None:
+    (state / "secrets.json").write_text(json.dumps({"ODD": "a\udcff", "NULL": "a\0b", "MY_WORD": "tiger lily"}))
+    with served(state, f"{file}::Holder") as app:
+        values = [app.request("/", {"name": name}).json["value"] for name in ("ODD", "NULL", "MY_WORD")]
+        logged = run(state, "logs", "holder")
+    assert values == [None, None, "tiger lily"]
+    assert "the secret ODD is not UTF-8 text: the runner starts without it; set it again" in logged
+    assert "the secret NULL contains a null byte: the runner starts without it" in logged
 
 
 @pytest.mark.parametrize(

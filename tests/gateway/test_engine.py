@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import msgspec
 import pytest
 
 from fal_jupyter import settings
+from fal_jupyter.domain import events as m
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.changes import Changes
-from fal_jupyter.gateway.engine.engine import Engine
+from fal_jupyter.gateway.engine.engine import DRAIN_PATIENCE, Engine
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCall, BufferedCalls
 from fal_jupyter.gateway.runners.live_runner import (
     LIFE,
@@ -81,6 +83,8 @@ class Launcher:
 
     def release(self, wanted: object) -> None: ...
 
+    async def close(self) -> None: ...
+
     def frame(self, runner_id: str, kind: Kind, payload: bytes = b"") -> None:
         self.events.runner_frame(runner_id, Frame(kind, 0, payload))
 
@@ -92,8 +96,8 @@ class Launcher:
 class World:
     """An engine with one app, ``a``, and its pretend machine."""
 
-    def __init__(self, engine: Engine, launcher: Launcher, loop: VirtualLoop, log: list[str]) -> None:
-        self.engine, self.launcher, self.loop, self.log = engine, launcher, loop, log
+    def __init__(self, engine: Engine, launcher: Launcher, loop: VirtualLoop, log: list[str], loads: Any) -> None:
+        self.engine, self.launcher, self.loop, self.log, self.loads = engine, launcher, loop, log, loads
         self.calls = BufferedCalls(engine.requests)
 
     def publish(self) -> None:
@@ -131,7 +135,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         changes = Changes()
         engine = Engine(config, loads, make_launcher, changes, lambda: log.append("idle"))
         changes.subscribe(lambda: log.append("changed"))
-        yield World(engine, launchers[0], loop, log)
+        yield World(engine, launchers[0], loop, log, loads)
 
 
 def test_every_life_of_a_runner_ends_and_an_illegal_move_changes_nothing(world: World) -> None:
@@ -237,6 +241,90 @@ def test_an_error_of_setup_is_the_answer_to_what_waited_for_it(world: World) -> 
     assert answer.status == 503
     app = world.engine.deployments.published["a"]
     assert (app.last_error, app.newest.failed) == (error, True)
+
+
+def test_a_start_that_raises_is_refused_and_the_next_one_is_made(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(app: object, command: m.StartRunner) -> None:
+        raise UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed")
+
+    world.loads.make = raising
+    world.publish()
+    world.loop.advance()
+    app = world.engine.deployments.published["a"]
+    (failed,) = [event for event in app.newest.events if event["event"] == "failed"]
+    assert failed["detail"].startswith(
+        "the gateway failed at its start: UnicodeEncodeError: 'utf-8' codec can't encode"
+    )
+    assert world.engine.runners.get("a-1") is None
+    assert "Traceback" in caplog.text
+    world.loads.make = lambda app, command: None
+    world.publish()
+    _, answer = world.call()
+    (runner_id,) = world.launcher.channels
+    world.ready(runner_id)
+    world.launcher.channels[runner_id].answer(b"later")
+    assert answer.body() == b"later"
+
+
+def test_an_engine_whose_starts_raise_ends_at_once(world: World) -> None:
+    world.loads.make = lambda app, command: 1 / 0
+    world.publish()
+    world.loop.advance()
+    ending = asyncio.ensure_future(world.engine.close(), loop=world.loop)
+    world.loop.advance()
+    assert ending.done()
+
+
+def test_an_engine_ends_although_a_runner_does_not(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.publish()
+    world.ready("a-1")
+    ending = asyncio.ensure_future(world.engine.close(), loop=world.loop)
+    world.loop.advance(DRAIN_PATIENCE - 1)
+    assert not ending.done()
+    world.loop.advance(1)
+    assert ending.done()
+    assert "did not end within 45 s" in caplog.text
+
+
+def test_a_command_that_raises_does_not_drop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    waiting = [world.call()[1] for _ in range(3)]
+    ended, failures = world.engine.history.ended, [OSError(28, "No space left on device")]
+
+    def record(request: Any) -> None:
+        if failures:
+            raise failures.pop()
+        ended(request)
+
+    monkeypatch.setattr(world.engine.history, "ended", record)
+    world.engine.deployments.stop("a", kill=True)
+    assert [answer.status for answer in waiting] == [503, 503, 503]
+    assert world.launcher.killed == list(world.launcher.channels)
+    assert "FailRequest failed" in caplog.text
+
+
+def test_a_request_that_cannot_be_sent_fails_and_frees_its_runner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    world.ready("a-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.launcher.channels["a-1"], "send", lambda data, payload=b"": 1 / 0)
+        _, answer = world.call()
+    assert answer.status == 500
+    world.loop.advance()
+    app = world.engine.fleet_app("a")
+    assert app is not None
+    assert not app.in_flight
+    _, answer = world.call()
+    world.launcher.exit("a-1")
+    world.ready("a-2")
+    world.launcher.channels["a-2"].answer(b"of another runner")
+    assert answer.body() == b"of another runner"
 
 
 def test_changes_call_their_subscribers_and_wake_who_waits_once() -> None:

@@ -43,6 +43,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers.append(timer)
         return timer
 
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_later(when - self.now, callback, *args, context=context)
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         if handle in self._timers:  # it has not run yet
             self._timers.remove(handle)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.storage.logs import Log
 from fal_jupyter.gateway.storage.redaction import redactor
 from fal_jupyter.protocol.api import Environment, ErrorDescription, Event, ModuleSource
 from fal_jupyter.protocol.feed import Failure
-from fal_jupyter.secret_store import SecretStore, SecretStoreDamaged
+from fal_jupyter.secret_store import SecretStore, SecretStoreDamaged, fault_of_value
 
 MAX_EVENTS = 2000
 
@@ -88,6 +89,9 @@ class Deployment:
         except (OSError, SecretStoreDamaged) as error:
             self.log.remark("", f"no secrets: {error}")
             secrets = {}
+        for name in [name for name, value in secrets.items() if fault_of_value(name + value)]:
+            fault = fault_of_value(name + secrets.pop(name))
+            self.log.remark("", f"the secret {whole_text(name)} {fault}: the runner starts without it; set it again")
         self._secrets |= set(secrets.items())
         self.log.redact = redactor(revision.environment["env"], self._secrets)
         return {**revision.environment, "env": {**revision.environment["env"], **secrets}}

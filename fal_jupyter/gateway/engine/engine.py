@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ from fal_jupyter.gateway.runners.load_messages import LoadMessages
 from fal_jupyter.gateway.runners.runner_process import RunnerEvents
 from fal_jupyter.protocol.api import RUN
 from fal_jupyter.settings import Settings
+
+log = logging.getLogger("fal_jupyter.engine")
+DRAIN_PATIENCE = 45.0  # seconds: the longest grace period is 30 s
 
 
 class FleetTimer:
@@ -122,7 +126,10 @@ class Engine:
         if self._recorder is not None:
             self._recorder.record(now, event, commands)
         for command in commands:
-            self._execute[type(command)](command)
+            try:
+                self._execute[type(command)](command)
+            except Exception:  # the other commands concern other apps, runners and callers
+                log.exception("%s failed", type(command).__name__)
         self._changes.notify()
         if (wake_at := self._fleet.wake_at) is not None and wake_at < self._timer.latest:
             self._timer.wake_by(wake_at)
@@ -132,10 +139,14 @@ class Engine:
         self.requests.cookies.pop(alias, None)
 
     async def close(self) -> None:
-        """Stop every app, wait for the runners' ends, end the templates."""
+        """Stop every app, wait for the runners' ends, end the templates, and with them what did not end in time."""
         for alias in list(self.deployments.published):
             self.deployments.stop(alias, kill=False)
-        await self._app_executor.wait_until_all_ended()
+        try:
+            async with asyncio.timeout(DRAIN_PATIENCE):
+                await self._app_executor.wait_until_all_ended()
+        except TimeoutError:
+            log.error("the apps did not end within %g s", DRAIN_PATIENCE)
         await self._runner_executor.launcher.close()
 
     # --- used by handlers ---------------------------------------------------------------------------------------

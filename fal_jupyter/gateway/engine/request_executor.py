@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from fal_jupyter.domain import events as m
@@ -12,12 +14,14 @@ from fal_jupyter.domain.requests.failures import Ending, failure_to_send, is_cau
 from fal_jupyter.domain.runners.hints import hints_of
 from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.engine.request_history import RequestHistory
+from fal_jupyter.gateway.http.response_writer import FAILED
 from fal_jupyter.gateway.requests.cancel_signals import CancelSignals
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners, RunnerLife
 from fal_jupyter.protocol.api import ENDING, ENDING_SENTENCE, H_CHECK, H_HINTS, H_TIMEOUT_TYPE
 from fal_jupyter.protocol.feed import FRAME_REQUESTS
 
+log = logging.getLogger("fal_jupyter.engine")
 MOST_COOKIES = 200  # names stored per app
 
 _STARTING = RunnerLife.STARTING  # a name of this module: looking a member up in its enum costs ten times as much
@@ -77,7 +81,12 @@ class RequestExecutor:
             request.not_delivered()  # the runner's end will be reported next
             return
         starting_since = runner.start_began if runner.life is _STARTING else 0.0
-        request.dispatch(channel, runner.id, runner.revision, starting_since)
+        try:
+            request.dispatch(channel, runner.id, runner.revision, starting_since)
+        except Exception:  # the fleet would count it as running until its time limit
+            log.exception("%s could not be sent to %s", request.id, runner.id)
+            request.fail(500, "internal_error", FAILED)
+            self._loop.call_soon(partial(self.request_finished, request, replace=True))
 
     def _fail(self, command: m.FailRequest) -> None:
         request = self.live.get(command.request_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,17 @@ class RunnerExecutor:
     def _start(self, command: m.StartRunner) -> None:
         if not self._lock_devices(command):
             return
+        try:
+            self._launch(command)
+        except Exception as error:  # the fleet would wait for ever for a runner without a process
+            log.exception("%s could not be started", command.runner_id)
+            reason = "".join(traceback.format_exception_only(error)).strip()
+            self._remove(command.runner_id)
+            self._device_locks.release(command.devices)
+            refused = m.StartRefused(command.runner_id, f"the gateway failed at its start: {reason}")
+            self._loop.call_soon(self._report, refused)
+
+    def _launch(self, command: m.StartRunner) -> None:
         app = self._deployments.published.get(command.alias) or self._deployments.leaving[command.alias]
         runner = LiveRunner(command.runner_id, app, command.revision, command.devices, time.monotonic())
         self._runners.add(runner)

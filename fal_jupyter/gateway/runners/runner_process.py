@@ -121,7 +121,7 @@ class RunnerProcess:
         order = ForkOrder(runner_id, load.environment["preload"], load.machine["memory"])
         try:
             template.order(order, (runner_end.fileno(), write))
-        except OSError:
+        except Exception:
             self.close()
             raise
         finally:
