@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fal_jupyter.local_modules import loaded
 from fal_jupyter.notebook.calls import call_lines
+from fal_jupyter.notebook.calls.open_line import open_line
 from fal_jupyter.notebook.calls.pictures import Pictures
 from fal_jupyter.notebook.calls.progress import DisplayLine
 from fal_jupyter.notebook.calls.timing import CellTiming
@@ -74,6 +75,7 @@ class NotebookSession:
         """End the lease, which stops the apps of this process."""
         client, self._client = self._client, None
         self.panels.close()
+        open_line.end()
         self.handles.clear()
         if client is not None:
             client.close()
@@ -100,6 +102,7 @@ class NotebookSession:
             self.timing.begin()
             self.pictures.begin()
             self._lines.clear()
+            open_line.begin(one_screen=not self.is_kernel)
             if self.shell is not None:
                 self._set_calling_cell(_cell_address(info, len(self.shell.history_manager.input_hist_raw)))
 
@@ -111,6 +114,7 @@ class NotebookSession:
             print(hint, file=sys.stderr)
         if not self._cells:
             self._set_calling_cell("")
+            open_line.end()
             self.look_at_modules()
         if not self._cells and self.is_kernel:
             self.pictures.add_cell_result(result.result)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from fal_jupyter.notebook.calls.open_line import OpenLine
 from tests.support.kernel import Cell, Kernel
 from tests.support.serve import command
 
@@ -85,6 +87,14 @@ class Desk(fal.App):
             sys.stderr.flush()
         sys.stderr.write("\\n")
         return "done"
+
+    @fal.endpoint("/dots")
+    def dots(self, count: int = 3) -> int:
+        for _ in range(count):
+            print(".", end="", flush=True)
+            time.sleep(0.05)
+        print()
+        return count
 
     @fal.endpoint("/flood")
     def flood(self, lines: int) -> float:
@@ -317,6 +327,45 @@ def test_all_output_of_a_request_appears_in_its_cell(desk: Kernel) -> None:
 
 def test_a_bar_is_drawn_while_it_grows(desk: Kernel) -> None:
     assert "\r1/3\r2/3\r3/3\n" in desk.run("Desk.bar()").ok().text
+
+
+def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk: Kernel) -> None:
+    """Also long after the cell left its line open; a line that the runner leaves open goes on."""
+    cell = desk.run(
+        "import time\n"
+        "print('counting', end='', flush=True); time.sleep(0.3)\n"
+        "Desk.dots()\n"
+        "print('whole line')\n"
+        "Desk.dots(count=2)\n"
+        "import sys\n"
+        "print('another stream', end='', file=sys.stderr)\n"
+        "Desk.dots(count=1);"
+    ).ok()
+    by_name = {
+        name: "".join(o["text"] for o in cell.outputs if o["output_type"] == "stream" and o["name"] == name)
+        for name in ("stdout", "stderr")
+    }
+    assert by_name == {"stdout": "counting\n...\nwhole line\n..\n.\n", "stderr": "another stream"}
+    left = desk.run("print('left open', end=''); sys.stdout.write.__class__.__name__").ok()
+    assert (left.text, left.result) == ("left open", "'_WatchedWrite'")
+    assert desk.run("Desk.dots(count=1);").ok().text == ".\n"  # another cell's line
+
+
+def test_in_a_terminal_both_streams_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    line = OpenLine()
+    for one_screen, expected in ((True, "\nfrom a runner"), (False, "from a runner")):
+        line.begin(one_screen=one_screen)
+        print("left open", end="", file=err)
+        line.write_for_runner(out, "from a runner")
+        line.write_for_runner(out, " and on\n")
+        line.end()
+        assert out.getvalue() == f"{expected} and on\n"
+        assert "write" not in vars(out)
+        out.seek(0)
+        out.truncate()
 
 
 def test_output_of_setup_appears_under_the_defining_cell(notebook: Kernel) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, SetupFailed, UserError
 from fal_jupyter.domain.text.nearest import hint_for
+from fal_jupyter.notebook.calls.open_line import open_line
 from fal_jupyter.notebook.calls.progress import MapProgress, TerminalLine
 from fal_jupyter.notebook.cells import cells
 from fal_jupyter.notebook.cells.environment_build import BuildCard
@@ -323,7 +324,7 @@ def write_output(stream: int, text: str) -> None:
         _show_picture(text)
         return
     target = sys.stderr if stream == 2 else sys.stdout
-    target.write(text)
+    open_line.write_for_runner(target, text)
     target.flush()
 
 
@@ -331,6 +332,7 @@ def _show_picture(picture: Any) -> None:
     from IPython.display import publish_display_data  # start-up
 
     sys.stdout.flush()
+    open_line.close()
     data = base64.b64encode(picture.data).decode()
     publish_display_data({picture.kind: data, "text/plain": picture.rstrip("\n")})  # type: ignore[no-untyped-call]
 
