@@ -141,8 +141,8 @@ class NotebookSession:
     def _show_pictures(self) -> None:
         from IPython.display import publish_display_data  # start-up
 
-        for bundle in self.pictures.bundles():
-            publish_display_data(bundle)  # type: ignore[no-untyped-call]
+        for bundle, metadata in self.pictures.bundles():
+            publish_display_data(bundle, metadata)  # type: ignore[no-untyped-call]
 
     def draw_line(self) -> DisplayLine:
         """Create a progress line under the running cell that can be redrawn."""

@@ -96,6 +96,8 @@ def test_a_figure_is_shown_between_what_is_printed(shows: Kernel) -> None:
 
     assert pictures(cell.outputs) == [("image/png", b"\x89PNG")]
     assert "<Figure size 640x480 with 1 Axes>" in cell.shown
+    (figure,) = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert "<Figure size 640x480 with 1 Axes>" in figure["metadata"]["image/png"]["alt"]
     kinds = [o["output_type"] if o["output_type"] == "display_data" else o["text"] for o in cell.outputs]
     at = kinds.index("display_data")
     assert "before" in "".join(kinds[:at])

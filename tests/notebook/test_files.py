@@ -95,6 +95,7 @@ def test_a_picture_shows_under_the_cell_and_is_a_url_for_everybody_else(pictures
     assert Pillow.open(io.BytesIO(fetched(url))).size == (8, 4)
     (result,) = [output for output in cell.outputs if output["output_type"] == "execute_result"]
     assert Pillow.open(io.BytesIO(base64.b64decode(result["data"]["image/png"]))).size == (8, 4)
+    assert result["metadata"] == {"image/png": {"alt": "picture, 8 × 4"}}  # nbconvert's classic template reads it
 
 
 def test_pictures_in_a_plain_answer_show_as_well(pictures: Kernel) -> None:
@@ -104,7 +105,9 @@ def test_pictures_in_a_plain_answer_show_as_well(pictures: Kernel) -> None:
 
 
 def shown_pictures(cell: Cell) -> list[tuple[int, int]]:
-    bundles = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    shown = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert all(output["metadata"]["image/png"]["alt"].startswith("picture") for output in shown)
+    bundles = [output["data"] for output in shown]
     return [Pillow.open(io.BytesIO(base64.b64decode(data["image/png"]))).size for data in bundles]
 
 

@@ -266,6 +266,18 @@ def test_what_was_changed_by_hand_is_marked(seen: Picture) -> None:
     assert f"by hand; the class: {seen['app']['by_class']['keep_alive']:g}" in told
 
 
+def test_what_was_written_to_the_class_is_not_by_hand_any_more(seen: Picture) -> None:
+    """The gateway may keep a value that the class says as well by now."""
+    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+
+    equal: Any = {**seen["app"], "overrides": {"keep_alive": seen["app"]["by_class"]["keep_alive"]}}
+    picture: Picture = {**seen, "app": equal}
+    assert _with_state_of(CARD, picture).options == ()
+    shown = Page(page(CARD, picture, "config")).text
+    assert "by hand" not in shown
+    assert "edited" not in shown
+
+
 def test_only_the_latest_requests_are_drawn(seen: Picture) -> None:
     html = activity_html(with_requests(seen, *({"path": f"/p{number}"} for number in range(MAX_ROWS + 5))))
     assert f"/p{MAX_ROWS - 1}<" in html

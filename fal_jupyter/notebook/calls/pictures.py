@@ -35,6 +35,11 @@ def media_in(value: object, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]
             yield from media_in(member, depth - 1)
 
 
+def alternative(media_type: str, words: str) -> dict[str, object]:
+    """Return the metadata of an image output whose alternative text is *words*, where pages made by nbconvert look for it."""
+    return {media_type: {"alt": words}}
+
+
 class Pictures:
     """Collects the media in the results of the running cell's calls."""
 
@@ -62,26 +67,30 @@ class Pictures:
             new_media = (medium for medium in media_in(images) if medium not in collected)
             self._media += itertools.islice(new_media, MAX_SHOWN - len(self._media))
 
-    def bundles(self) -> list[dict[str, str]]:
-        """Return the MIME bundles to display: images as base64, players for audio and video."""
+    def bundles(self) -> list[tuple[dict[str, str], dict[str, object]]]:
+        """Return what to display as MIME bundles and their metadata: images as base64, players for audio and video."""
         from fal_jupyter.fal.toolkit.image.image import MAX_SHOWN_BYTES  # start-up
         from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
 
-        bundles = []
+        bundles: list[tuple[dict[str, str], dict[str, object]]] = []
         for media_type, url in self._media:
             data = local_bytes(url, MAX_SHOWN_BYTES)
             if data:
                 encoded, player = base64.b64encode(data).decode(), PLAYED.get(media_type)
                 label = url if len(url) < 200 else f"a file of type {media_type}"
                 if player is None:
-                    bundles.append({media_type: encoded, "text/plain": label})
+                    bundles.append(
+                        (
+                            {media_type: encoded, "text/plain": label},
+                            alternative(media_type, "picture that a call returned"),
+                        )
+                    )
                 else:
                     src = f"data:{media_type};base64,{encoded}"
-                    html = f'<{player} controls style="max-width: 100%; max-height: 360px" src="{src}"></{player}>'
-                    bundles.append({"text/html": html, "text/plain": label})
+                    html = f'<{player} controls aria-label="{player} that a call returned" style="max-width: 100%; max-height: 360px" src="{src}"></{player}>'
+                    bundles.append(({"text/html": html, "text/plain": label}, {}))
         if bundles and self._excess_types:
             noun = "picture" if IMAGES.issuperset(self._excess_types) else "file"
-            bundles.append(
-                {"text/plain": f"and {plural(len(self._excess_types), noun)} more in what the calls answered"}
-            )
+            more = f"and {plural(len(self._excess_types), noun)} more in what the calls answered"
+            bundles.append(({"text/plain": more}, {}))
         return bundles

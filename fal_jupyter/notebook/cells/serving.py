@@ -18,6 +18,7 @@ from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, SetupFailed, UserError
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.calls.open_line import open_line
+from fal_jupyter.notebook.calls.pictures import alternative
 from fal_jupyter.notebook.calls.progress import MapProgress, TerminalLine
 from fal_jupyter.notebook.cells import cells
 from fal_jupyter.notebook.cells.environment_build import BuildCard
@@ -333,8 +334,9 @@ def _show_picture(picture: Any) -> None:
 
     sys.stdout.flush()
     open_line.close()
-    data = base64.b64encode(picture.data).decode()
-    publish_display_data({picture.kind: data, "text/plain": picture.rstrip("\n")})  # type: ignore[no-untyped-call]
+    data, words = base64.b64encode(picture.data).decode(), picture.rstrip("\n")
+    metadata = alternative(picture.kind, words)
+    publish_display_data({picture.kind: data, "text/plain": words}, metadata)  # type: ignore[no-untyped-call]
 
 
 def _write_line(line: str) -> None:

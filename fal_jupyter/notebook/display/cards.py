@@ -6,6 +6,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from types import UnionType
 from typing import TYPE_CHECKING, Final, Union, get_args, get_origin, get_type_hints
 
@@ -51,16 +52,22 @@ def of_app(handle: AppHandle, *, cell: str) -> StaticCard:
         url=handle.url,
         cell=cell,
         captures=captures_of(shipment.captures) if shipment is not None else (),
-        options=changes_of(handle.spec.class_name, published["overrides"]),
+        options=changes_of(handle.spec.class_name, published["overrides"], asdict(handle.spec.scaling)),
         warnings=tuple(shipment.warnings) if shipment is not None else (),
     )
 
 
-def changes_of(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]:
+def set_by_hand(overrides: Mapping[str, float], by_class: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of *overrides* that the class does not say itself: after *Write to cell* both say the same."""
+    return {name: value for name, value in overrides.items() if value != by_class.get(name)}
+
+
+def changes_of(class_name: str, overrides: Mapping[str, float], by_class: Mapping[str, float]) -> tuple[str, ...]:
     """Describe manual scaling, which as in fal stays in effect when the cell is run again."""
-    if not overrides:
+    changed = set_by_hand(overrides, by_class)
+    if not changed:
         return ()
-    revision_text = ", ".join(f"{name} {value:g}" for name, value in overrides.items())
+    revision_text = ", ".join(f"{name} {value:g}" for name, value in changed.items())
     return (f"scaled by hand: {revision_text} (back to the class: %fal scale {class_name} --reset)",)
 
 

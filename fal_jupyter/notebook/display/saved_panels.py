@@ -299,12 +299,11 @@ def _lane_words(lanes: Sequence[Lane], now: float) -> list[str]:
 
 
 def _config(snapshot: Picture) -> tuple[str, str, str]:
-    app = snapshot["app"]
+    settings = _settings(snapshot["app"])
     rows = [
-        [code(name), element("b" if name in app["overrides"] else "span", text(value)), text(remark)]
-        for name, value, remark in _settings(app)
+        [code(name), element("b" if remark else "span", text(value)), text(remark)] for name, value, remark in settings
     ]
-    edited = len(app["overrides"])
+    edited = sum(bool(remark) for _, _, remark in settings)
     note = f"{len(rows)} values" + (f", {edited} edited" if edited else "")
     return (
         "Config",
@@ -314,12 +313,11 @@ def _config(snapshot: Picture) -> tuple[str, str, str]:
 
 
 def _settings(app: AppState) -> list[tuple[str, str, str]]:
+    from fal_jupyter.notebook.display.cards import set_by_hand  # start-up
+
+    by_hand, by_class = set_by_hand(app["overrides"], app["by_class"]), app["by_class"]
     return [
-        (
-            name,
-            f"{value:g}",
-            f"by hand; the class: {app['by_class'].get(name, value):g}" if name in app["overrides"] else "",
-        )
+        (name, f"{value:g}", f"by hand; the class: {by_class.get(name, value):g}" if name in by_hand else "")
         for name, value in app["scaling"].items()
     ]
 

@@ -326,7 +326,7 @@ def _with_state_of(card: StaticCard, snapshot: Picture) -> StaticCard:
         runners=runners_of(runner["state"] for runner in app["runners"]),
         revision=_revision(card, app),
         setup_ms=app["setup_ms"] or card.setup_ms,
-        options=changes_of(card.class_name, app["overrides"]),
+        options=changes_of(card.class_name, app["overrides"], app["by_class"]),
         failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
     )
 

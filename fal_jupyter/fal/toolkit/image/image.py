@@ -133,13 +133,17 @@ class Image(File):
             fallback_save_kwargs,
         )  # fmt: skip
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Show the picture under a cell, where its bytes are here."""
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> dict[str, Any] | tuple[dict[str, Any], dict[str, Any]]:
+        """Show the picture under a cell, where its bytes are here, with its alternative text for pages that are made of it."""
         data = self.file_data if self.file_data is not None else local_bytes(self.url, MAX_SHOWN_BYTES)
         bundle: dict[str, Any] = {"text/plain": self._short_repr()}
         kind = media_type(self.content_type, data[:16]) if data else ""
         if data and len(data) <= MAX_SHOWN_BYTES and kind in _SHOWABLE:
             bundle[kind] = base64.b64encode(data).decode()
+            size = f", {self.width} × {self.height}" if self.width and self.height else ""
+            return bundle, {kind: {"alt": f"picture{size}"}}
         return bundle
 
     def to_pil(self, mode: str = "RGB") -> PILImage:
