@@ -74,7 +74,13 @@ class UserError(FalJupyterError):
 
 
 class AppRuleBroken(UserError, ValueError):
-    """The class breaks a rule of ``fal.App``; a ``ValueError`` too, since the real package raises that."""
+    """The class breaks a rule of ``fal.App``; a ``ValueError`` too, since the real package raises that.
+
+    Attributes:
+        definition: the function of the user that breaks it, for the line that is shown, or None.
+    """
+
+    definition: Callable[..., object] | None = None
 
 
 class BadSetting(UserError, ValueError):

@@ -5,7 +5,7 @@ import { ago, bytes, count, duration, percent, plural, rate } from "../../fal_ju
 import { csvRows } from "../../fal_jupyter/widgets/static/elements/json_view.mjs";
 import { plainText } from "../../fal_jupyter/widgets/static/text/plain.mjs";
 import { jsonView, resultView } from "../../fal_jupyter/widgets/static/outputs/result.mjs";
-import { HOSTILE } from "./made.mjs";
+import { HOSTILE, madeHost } from "./made.mjs";
 
 const stop = new AbortController().signal;
 const encode = (text) => new TextEncoder().encode(text);
@@ -102,15 +102,39 @@ describe("results", () => {
 
   test("an error begins with the user's own line", () => {
     const frame = (filename, line) => ({ filename, lineno: 3, function: "f", line });
-    const view = errorView({
-      type: "ValueError",
-      message: HOSTILE,
-      text: "all of it",
-      phase: "setup",
-      frames: [frame("/home/me/work.py", "mine()"), frame("/x/site-packages/lib.py", "theirs()")],
-    });
+    const view = errorView(
+      {
+        type: "ValueError",
+        message: HOSTILE,
+        text: "all of it",
+        phase: "setup",
+        frames: [frame("/home/me/work.py", "mine()"), frame("/x/site-packages/lib.py", "theirs()")],
+      },
+      madeHost(null),
+      "hello",
+    );
     expect(view.querySelector(".fj-here").textContent).toContain("mine()");
     expect(view.textContent).toContain("setup() raised ValueError");
     expect(view.querySelector("img")).toBeNull();
+  });
+
+  test("an error leads to the line of its cell, and its traceback can be copied, everywhere it is shown", () => {
+    const ran = [];
+    const host = Object.assign(madeHost(null), {
+      goToLine: (...all) => ran.push(all),
+      copy: (text) => (ran.push([text]), Promise.resolve()),
+    });
+    const error = {
+      type: "ValueError",
+      message: "no",
+      text: "all of it",
+      phase: "request",
+      frames: [{ filename: "/tmp/ipykernel_7/12.py", lineno: 9, function: "f", line: "mine()" }],
+    };
+    const buttons = [...errorView(error, host, "hello").querySelectorAll("button")];
+    for (const one of buttons) one.click();
+    expect(buttons.map((one) => one.textContent)).toEqual(["Go to line 9", "Copy traceback"]);
+    expect(ran).toEqual([["hello", 9, "mine()"], ["all of it"]]);
+    expect(errorView(error, Object.assign(host, { kind: "saved" }), "hello").querySelector("button")).toBeNull();
   });
 });

@@ -251,6 +251,7 @@ describe("the end of an answer", () => {
         { error: { type: "ZeroDivisionError", message: "division by zero", text: "all", frames: [], phase: "run" } },
         { status: 500 },
       ),
+      madeHost(null),
     );
     expect(failed.firstElementChild.textContent).toContain("division by zero");
     expect([failed.querySelector("details.fj-fold").open, failed.querySelector("details.fj-fold").textContent]).toEqual(
@@ -272,6 +273,7 @@ describe("the end of an answer", () => {
         { output: { content_type: "application/json", size: 9, text, base64: "", truncated: false } },
         { status: 422 },
       ),
+      madeHost(null),
     );
     expect(refused.firstElementChild.textContent).toContain("The input was refusedprompt: Field required");
     expect(refused.querySelector("img")).toBeNull();
@@ -286,6 +288,7 @@ describe("the end of an answer", () => {
         displays: [{ content_type: "image/png", base64: "AA==", text: "<Figure>" }],
         logs: [line("before"), line("<Figure>"), line("50%\r100%", 2), line("note", 0)],
       }),
+      madeHost(null),
     );
     expect(shown.querySelector("img")).not.toBeNull();
     expect(shown.querySelector("details pre").textContent).toBe("before\n100%");

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Query
+from pydantic import Field
 
 from fal_jupyter import fal
 from fal_jupyter.fal.app import describe
-from fal_jupyter.fal.classes.notes import NO_LOCAL_EFFECT, NoLocalEffect, UglyName
+from fal_jupyter.fal.classes.notes import NO_LOCAL_EFFECT, DroppedDefault, NoLocalEffect, UglyName
 from fal_jupyter.fal.classes.options import OPTIONS
 
 
@@ -62,6 +64,22 @@ def test_an_ugly_name_gets_a_hint(name: str, better: str) -> None:
     (note,) = notes_of(made(name))
     assert note.category is UglyName
     assert f'app_name = "{better}"' in str(note.message)
+
+
+def test_a_default_inside_of_an_annotation_that_fastapi_does_not_read_is_named() -> None:
+    def chart(
+        self: Any,
+        image: dict[str, int],
+        width: Annotated[int, Field(40, ge=8)],
+        kept: Annotated[int, Field(ge=8)] = 4,
+        free: Annotated[int, Field(ge=8)] = Field(5),
+        query: Annotated[int, Query()] = 3,
+    ) -> int: ...
+
+    (note,) = notes_of(made(chart=fal.endpoint("/chart")(chart)))
+    assert note.category is DroppedDefault
+    assert "the default 40 in the Field of 'width' has no effect, as on fal" in str(note.message)
+    assert "write width: Annotated[…, Field(…)] = 40" in str(note.message)
 
 
 @pytest.mark.parametrize("name", ["Hello", "MyApp", "Flux2Pro", "A"])

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
+import fal_jupyter.fal as fal
+from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.protocol import frames
-from fal_jupyter.runner.application import failures
+from fal_jupyter.runner.application import endpoints, failures
 from tests.support.examples import examples
 
 
@@ -200,3 +203,17 @@ def test_describing_works_in_any_thread() -> None:
     thread.join()
 
     assert described[0]["message"] == "x"
+
+
+def test_a_broken_rule_is_shown_at_the_function_that_breaks_it() -> None:
+    def chart(self: Any, image: dict[str, int], width: int = Field(40, ge=8)) -> Any: ...
+
+    app = type("A", (fal.App,), {"chart": fal.endpoint("/")(chart), "__module__": __name__})
+    with pytest.raises(AppRuleBroken) as raised:
+        endpoints.build(app(_allow_init=True))
+    described = failures.describe(raised.value, "load")
+    assert [(frame["function"], frame["line"].strip()[:10]) for frame in described["frames"]] == [
+        ("chart", "def chart(")
+    ]
+    assert described["type"] == "AppRuleBroken"
+    assert "contextlib" not in described["text"]

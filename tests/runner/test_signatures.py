@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import fastapi
 import pytest
+from pydantic import Field
 
 import fal_jupyter.fal as fal
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -68,7 +69,14 @@ def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() 
 
     with pytest.raises(AppRuleBroken, match="the default of 'image_url' is a pydantic field") as told:
         built({"image_url": str}, go)
-    assert "write image_url: Annotated[str, Field(…)]" in told.value.hint
+    assert "write image_url: Annotated[str, Field(…)] = 'x'" in told.value.hint
+    assert getattr(told.value.definition, "__name__", "") == "go"
+
+    def several(self: Any, image: dict[str, int], width: int = Field(40, ge=8), seed: int = Field(ge=0)) -> Any: ...
+
+    with pytest.raises(AppRuleBroken, match="the defaults of 'width' and 'seed' are pydantic fields") as told:
+        built({"image": dict[str, int], "width": int, "seed": int}, several)
+    assert "write width: Annotated[int, Field(…)] = 40, seed: Annotated[int, Field(…)]: the field" in told.value.hint
 
     def plain(self: Any, image_url: str) -> Any: ...
 

@@ -5,9 +5,13 @@ Nothing of it stops the class: it is kept as it is, for fal.ai.
 
 from __future__ import annotations
 
+import inspect
 import re
+import reprlib
+import typing
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from fal_jupyter.domain.spec import derive_app_name
@@ -63,6 +67,32 @@ def better_name(cls: type[Any]) -> str:
     return "" if better == name else better
 
 
+class DroppedDefault(AppWarning):
+    """A default in the ``Field`` of an annotation, which FastAPI does not read."""
+
+
+def dropped_defaults(function: Callable[..., Any]) -> dict[str, object]:
+    """Return the parameters of an endpoint whose default stands in the ``Field`` of their annotation, where it has no effect."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception:  # what it is made of is reported elsewhere
+        return {}
+    return {
+        parameter.name: data.default
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        for data in getattr(hints.get(parameter.name), "__metadata__", ())
+        if _is_field(type(data)) and not data.is_required() and data.default_factory is None
+    }
+
+
+def _is_field(kind: type) -> bool:
+    """True for pydantic's ``Field`` and fal's; FastAPI refuses its own (``Query``, ``Body``) by itself. Imports neither."""
+    bases = [(base.__module__, base.__name__) for base in kind.__mro__]
+    return ("pydantic.fields", "FieldInfo") in bases and all(module != "fastapi.params" for module, _ in bases)
+
+
 def note_once(cls: type[Any]) -> None:
     """Warn at the class's own source, once for each class."""
     if cls in _notified:
@@ -76,6 +106,14 @@ def note_once(cls: type[Any]) -> None:
             f'{cls.__name__} is called {cls.app_name!r}, as on fal; app_name = "{better}" in the class reads better',
             UglyName,
         )
+    for name, marked in endpoints_of(cls).items():
+        for parameter, default in dropped_defaults(marked.__wrapped__).items():
+            _warn(
+                cls,
+                f"{cls.__name__}.{name}(): the default {reprlib.repr(default)} in the Field of {parameter!r} has no effect, as on fal; "
+                f"write {parameter}: Annotated[…, Field(…)] = {reprlib.repr(default)}",
+                DroppedDefault,
+            )
 
 
 def _warn(cls: type[Any], message: str, category: type[Warning]) -> None:

@@ -27,6 +27,7 @@ import starlette
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import ResponseValidationError
 
+from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.text.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
@@ -40,6 +41,7 @@ _PLUMBING = (
     os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
     "uvloop" + os.sep,  # compiled: its frames name files of the build machine
 )
+_OUR_ERRORS = AppRuleBroken.__module__  # named as users import them, without the module that defines them
 MAX_FRAMES = 60  # in ErrorDescription.frames
 MAX_CHAIN = 20  # exceptions of one __cause__ or __context__ chain that are shown: the first and the last ones
 MAX_GROUP = 15  # exceptions of one group, as in the traceback module
@@ -86,6 +88,16 @@ def describe(error: BaseException, phase: str, endpoint: object = None) -> Error
     )
 
 
+def _definition_of(error: BaseException) -> object:
+    """Return the user's function that breaks a rule, or None."""
+    try:
+        if issubclass(type(error), AppRuleBroken):  # not isinstance: a user's class may have a __class__ that raises
+            return AppRuleBroken.__getattribute__(error, "definition")
+    except BaseException:
+        pass
+    return None
+
+
 def encode(error: ErrorDescription) -> bytes:
     """Return *error* as JSON that fits into one frame: its texts are truncated, never the JSON."""
     return _encode(
@@ -123,7 +135,7 @@ def name_of(error: BaseException) -> str:
         kind = type(error)
         name = type.__dict__["__qualname__"].__get__(kind)
         module = type.__dict__["__module__"].__get__(kind)
-        if isinstance(module, str) and module not in ("builtins", "__main__"):
+        if isinstance(module, str) and module not in ("builtins", "__main__", _OUR_ERRORS):
             name = f"{module}.{name}"
         return plain(name, _MAX_NAME)
     except BaseException:
@@ -263,18 +275,26 @@ def _section(error: BaseException, endpoint: object, depth: int, seen: set[int],
 
 
 def _stack_of(error: BaseException, endpoint: object) -> traceback.StackSummary:
-    """The user's frames of *error*, or the definition of *endpoint* if there are none."""
+    """The definition that *error* is about; else the user's frames, or the definition of *endpoint* if there are none."""
+    if (definition := _definition_of(error)) is not None:
+        return _place_of(definition)
     try:
         stack = _users(traceback.StackSummary.extract(iter(_frames(_own(error, "__traceback__")))))
     except BaseException:  # for example, a module's __loader__ whose get_source() fails
         return traceback.StackSummary()
     if not any(not frame.filename.startswith(_PLUMBING) for frame in stack):
-        code = getattr(getattr(endpoint, "__func__", endpoint), "__code__", None)
-        if code is not None:
-            return traceback.StackSummary.from_list(
-                [traceback.FrameSummary(code.co_filename, _line_of_def(code), code.co_name)]
-            )
+        return _place_of(endpoint) or stack
     return stack
+
+
+def _place_of(function: object) -> traceback.StackSummary:
+    """The line where a function or method is defined; empty if it has no code."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if not isinstance(code, CodeType):
+        return traceback.StackSummary()
+    return traceback.StackSummary.from_list(
+        [traceback.FrameSummary(code.co_filename, _line_of_def(code), code.co_name)]
+    )
 
 
 def _line_of_def(code: CodeType) -> int:
@@ -293,7 +313,7 @@ def _frames(tb: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
 
 
 def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
-    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(_PLUMBING)), 0)
+    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(_PLUMBING)), len(stack))
     return traceback.StackSummary.from_list(
         [
             frame

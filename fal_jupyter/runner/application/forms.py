@@ -6,6 +6,7 @@ import collections.abc
 import contextlib
 import inspect
 import logging
+import reprlib
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,35 +32,51 @@ def signature_named(method: Callable[..., object]) -> Iterator[None]:
     except Exception as error:
         name = getattr(method, "__qualname__", repr(method))
         if _NEEDED not in str(error):
-            raise _unreadable(name, method, error) from None
+            raise _about(method, _unreadable(name, method, error)) from None
         hints = getattr(method, "__annotations__", {})
         bare = [parameter for parameter, hint in hints.items() if parameter != "return" and _is_bare(hint)]
         if bare and hasattr(hints[bare[0]], "_fields"):
             message = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI treats as a form"
-            raise AppRuleBroken(message, hint="make it a pydantic model or a dataclass, or take a list of it") from None
+            rule = AppRuleBroken(message, hint="make it a pydantic model or a dataclass, or take a list of it")
+            raise _about(method, rule) from None
         if bare:
             message = (
                 f"{name}(): the annotation of {bare[0]!r} has no type for its items, so FastAPI treats it as a form"
             )
-            raise AppRuleBroken(message, hint=f"write {bare[0]}: list[str], or another type of items") from None
+            rule = AppRuleBroken(message, hint=f"write {bare[0]}: list[str], or another type of items")
+            raise _about(method, rule) from None
         message = (
             f"{name}() takes a form or a file, which FastAPI reads with the package {_NEEDED}, and it is not installed"
         )
-        raise AppRuleBroken(message, hint=f"pip install {_NEEDED}, or add it to requirements") from None
+        rule = AppRuleBroken(message, hint=f"pip install {_NEEDED}, or add it to requirements")
+        raise _about(method, rule) from None
     finally:
         logger.disabled = was
+
+
+def _about(method: Callable[..., object], error: AppRuleBroken) -> AppRuleBroken:
+    error.definition = method
+    return error
 
 
 def _unreadable(name: str, method: Callable[..., object], error: Exception) -> AppRuleBroken:
     """Name the annotation that FastAPI cannot read: the one that pydantic rejects, or that FastAPI's message names."""
     reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
     kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
-    if field := _field_default(method):
-        message = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI accepts only in an annotation ({reason})"
-        written = _written(hints[field]) if field in hints else "str"
-        return AppRuleBroken(
-            message, hint=f"write {field}: Annotated[{written}, Field(…)], with the field that is its default now"
+    if fields := _field_defaults(method):
+        listed = " and ".join(filter(None, [", ".join(map(repr, list(fields)[:-1])), repr(list(fields)[-1])]))
+        subject = (
+            f"the default of {listed} is a pydantic field"
+            if len(fields) == 1
+            else f"the defaults of {listed} are pydantic fields"
         )
+        message = f"{name}(): {subject}, which FastAPI accepts only in an annotation ({reason})"
+        rewritten = [
+            f"{field}: Annotated[{_written(hints[field]) if field in hints else 'str'}, Field(…)]{default}"
+            for field, default in fields.items()
+        ]
+        behind = ", with the default behind it" if any(fields.values()) else ""
+        return AppRuleBroken(message, hint=f"write {', '.join(rewritten)}: the field in the annotation{behind}")
     at = next((parameter for parameter, hint in hints.items() if not _is_readable(hint)), "")
     at = at or next((parameter for parameter in hints if f"'{parameter}'" in reason or f"`{parameter}`" in reason), "")
     if at == "return":
@@ -71,8 +88,8 @@ def _unreadable(name: str, method: Callable[..., object], error: Exception) -> A
     return AppRuleBroken(f"{name}(): FastAPI cannot make a route of it ({kind}: {reason})")
 
 
-def _field_default(method: Callable[..., object]) -> str:
-    """Return the parameter with pydantic's ``Field``, or a subclass from fal, as its default; "" if there is none."""
+def _field_defaults(method: Callable[..., object]) -> dict[str, str]:
+    """Return the parameters with pydantic's ``Field``, or a subclass from fal, as their default: name → how its own default is written."""
     import fastapi.params  # start-up
     from pydantic.fields import FieldInfo  # start-up
 
@@ -80,9 +97,13 @@ def _field_default(method: Callable[..., object]) -> str:
     try:
         parameters = inspect.signature(method).parameters.values()
     except (TypeError, ValueError):
-        return ""
-    fields = [p for p in parameters if isinstance(p.default, FieldInfo) and not isinstance(p.default, special)]
-    return fields[0].name if fields else ""
+        return {}
+    fields = {p.name: p.default for p in parameters if isinstance(p.default, FieldInfo)}
+    return {
+        name: "" if field.is_required() or field.default_factory is not None else f" = {reprlib.repr(field.default)}"
+        for name, field in fields.items()
+        if not isinstance(field, special)
+    }
 
 
 def _written(hint: object) -> str:

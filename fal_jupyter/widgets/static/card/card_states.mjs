@@ -4,7 +4,7 @@
  * runner.
  */
 import { button, h, replace, update } from "../elements/dom.mjs";
-import { errorView, ownFrame } from "../elements/errors.mjs";
+import { errorView } from "../elements/errors.mjs";
 import { ago, clock, dayAndTime, duration, pathText, plural } from "../text/format.mjs";
 import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
@@ -499,21 +499,14 @@ class CardStates {
     const of = failure?.time ?? 0;
     if (this.crash?.of === of) return this.crash.node;
     const error = failure?.error;
-    const frame = error && ownFrame(error);
-    const go =
-      frame && this.host.goToLine && frame.isCell
-        ? button([glyph("link"), `Go to line ${frame.lineno}`], () =>
-            this.host.goToLine?.(this.card.alias, frame.lineno, frame.line),
-          )
-        : null;
-    const copy = error ? button([glyph("copy"), "Copy traceback"], () => this.host.copy(error.text)) : null;
     this.crash = {
       of,
       node: h(
         "div",
         { class: "fj-pane", dataset: { key: `crash ${of}` } },
-        error ? errorView(error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)),
-        go || copy ? h("div", { class: "fj-bar-row fj-card-crash-actions" }, go, copy) : null,
+        error
+          ? errorView(error, this.host, this.card.alias)
+          : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)),
       ),
     };
     return this.crash.node;

@@ -1,6 +1,7 @@
 // @ts-check
 /** An error of the user's code: its message, the line of the user's code, then the whole traceback. */
-import { h } from "./dom.mjs";
+import { button, h } from "./dom.mjs";
+import { glyph } from "./glyphs.mjs";
 import { plural } from "../text/format.mjs";
 import { plainText } from "../text/plain.mjs";
 
@@ -37,9 +38,11 @@ export function ownFrame(error) {
 
 /**
  * @param {import("../types.d.ts").ErrorDescription} error
+ * @param {import("../types.d.ts").Host} host
+ * @param {string} alias of the app whose code raised it
  * @returns {HTMLElement}
  */
-export function errorView(error) {
+export function errorView(error, host, alias) {
   const own = error.frames.filter((frame) => isOwn(frame.filename));
   const frame = own.at(-1) ?? error.frames.at(-1);
   const where =
@@ -76,5 +79,25 @@ export function errorView(error) {
     ),
     where,
     whole,
+    errorActions(error, host, alias),
+  );
+}
+
+/**
+ * The way from an error to the line of its cell, and its traceback for others.
+ * @param {import("../types.d.ts").ErrorDescription} error
+ * @param {import("../types.d.ts").Host} host
+ * @param {string} alias
+ */
+function errorActions(error, host, alias) {
+  if (host.kind === "saved") return null;
+  const frame = ownFrame(error);
+  return h(
+    "div",
+    { class: "fj-bar-row fj-error-actions" },
+    frame && host.goToLine && frame.isCell
+      ? button([glyph("link"), `Go to line ${frame.lineno}`], () => host.goToLine?.(alias, frame.lineno, frame.line))
+      : null,
+    button([glyph("copy"), "Copy traceback"], () => host.copy(error.text)),
   );
 }

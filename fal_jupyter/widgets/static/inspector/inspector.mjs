@@ -291,7 +291,8 @@ class InspectorPanel {
 
   /** Why the request failed: the traceback, what was refused, or a sentence; null for one that did not fail. */
   failurePane(/** @type {import("../types.d.ts").RequestState} */ request) {
-    if (this.detail?.error) return h("div", { class: "fj-pane" }, errorView(this.detail.error));
+    if (this.detail?.error)
+      return h("div", { class: "fj-pane" }, errorView(this.detail.error, this.host, request.alias));
     const refusal = this.detail && refusalView(this.detail);
     if (refusal) return refusal;
     return request.error || hasFailed(request)

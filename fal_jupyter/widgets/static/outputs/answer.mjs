@@ -18,9 +18,10 @@ const HELD_ANSWER = 64 << 20; // protocol/feed.py, MAX_BUFFERED_ANSWER
  * Put what `detail` knows around the body that is in `place`.
  * @param {HTMLElement} place
  * @param {import("../types.d.ts").RequestDetail} detail
+ * @param {import("../types.d.ts").Host} host
  */
-export function completeAnswer(place, detail) {
-  const failed = detail.error ? errorView(detail.error) : refusalView(detail);
+export function completeAnswer(place, detail, host) {
+  const failed = detail.error ? errorView(detail.error, host, detail.request.alias) : refusalView(detail);
   if (failed) {
     const body = [...place.childNodes];
     replace(
@@ -147,7 +148,7 @@ export function brokenAnswer(detail, host, signal, come = { nodes: [], events: 0
     wasCancelled(detail.request) && !isTooLarge
       ? cancelledNote(come.events)
       : h("div", { class: "fj-banner fj-warn", role: "alert" }, sentence),
-    detail.error && !wasCancelled(detail.request) ? errorView(detail.error) : null,
+    detail.error && !wasCancelled(detail.request) ? errorView(detail.error, host, detail.request.alias) : null,
     come.nodes.length ? come.nodes : kept,
   );
 }

@@ -601,8 +601,13 @@ html[theme="light"] .fj,
 }
 .fj .fj-code .fj-here {
   background: var(--fj-tint-failed);
-  box-shadow: inset 3px 0 0 var(--fj-failed);
+  border-left: 3px solid var(--fj-failed);
+  margin-left: -8px;
+  padding-left: 8px;
   display: block;
+}
+.fj .fj-error-view .fj-banner {
+  white-space: pre-line;
 }
 .fj .fj-json {
   font: 12px / 18px var(--jp-code-font-family, monospace);

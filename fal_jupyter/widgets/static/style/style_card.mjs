@@ -231,7 +231,7 @@ export const CARD_STYLE = `
 .fj .fj-card-tail {
   margin: 0 12px 12px;
 }
-.fj .fj-card-crash-actions {
+.fj .fj-error-actions {
   padding: 8px 0 0;
 }
 .fj .fj-away {

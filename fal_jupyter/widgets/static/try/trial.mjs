@@ -241,7 +241,7 @@ class TrialPane {
             : h("p", { class: "fj-muted" }, "The answer was not saved."),
       ),
     );
-    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
+    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail, this.host);
   }
 
   /** What had come of an answer and is shown, of a stream its events. */
@@ -354,7 +354,7 @@ class TrialPane {
     this.showLine(request);
     if (wasCancelled(request))
       this.put(cancelledNote(this.live?.events ?? 0), this.live?.events ? this.live.element : null);
-    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
+    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail, this.host);
     this.live?.finish(request);
   }
 
