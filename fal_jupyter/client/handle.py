@@ -25,7 +25,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
-from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.api import H_REQUEST_ID, Event, LogRecord, Published, RunnerRecord, ScalingRecord
 from fal_jupyter.shipping.packing import Shipment
 
 _batches = itertools.count(1)
@@ -271,6 +271,7 @@ class AppHandle:
             self._talks[name],
             kwargs,
             self._explained,
+            partial(self._refused, name),
             f"{self.spec.class_name}.realtime.{name}",
             on_output,
             lambda answered: self.call_reports.older_revision(answered, self.revision),
@@ -293,6 +294,14 @@ class AppHandle:
         failure = self.client.control.failure_of(error.request_id) if error.request_id else None
         if failure is not None:
             error.error, error.traceback = dict(failure), self.call_reports.hooks.name_places(failure["text"])
+        return error
+
+    def _refused(self, name: str, answer: Answer) -> RequestError:
+        """Return the error of a session that was refused: that of a call with the same answer."""
+        request_id = answer.header(H_REQUEST_ID)
+        answer.error = self.client.control.failure_of(request_id) if request_id else None
+        error = failure(answer, f"{self.spec.class_name}.{name}")
+        error.traceback = self.call_reports.hooks.name_places(error.traceback)
         return error
 
     def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:

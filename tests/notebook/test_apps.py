@@ -27,6 +27,7 @@ def versioned(name: str, word: str, setup: str = "pass", options: str = "") -> s
     return (
         f"%%fal_app {options}\nimport os\nclass {name}(fal.App):\n    def setup(self):\n        {setup}\n"
         f"    @fal.endpoint('/')\n    def hi(self) -> list: return ['{word}', os.getpid()]\n"
+        f"    @fal.realtime('/talk')\n    def talk(self, said: dict) -> dict: return said\n"
     )
 
 
@@ -229,9 +230,10 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
         names = {r["app"] for r in json.loads(command(state, "runners", "--json").stdout)}
         assert {n.split("/")[1] for n in names} >= {"mine", "mine-too"}
     # the taker is gone, and what it took
-    cell = notebook.run("Mine.hi()")
-    assert cell.status == "error"
-    assert "run the cell that defines it again" in cell.traceback
+    for call in ("Mine.hi()", "with Mine.realtime.talk() as ws: pass"):
+        cell = notebook.run(call)
+        assert cell.status == "error"
+        assert "run the cell that defines it again" in cell.traceback
     notebook.run(versioned("Mine", "back")).ok()
     assert notebook.run("Mine.hi()[0]").ok().result == "'back'"
 

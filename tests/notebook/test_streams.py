@@ -207,6 +207,48 @@ def test_a_call_whose_answer_breaks_off_shows_the_users_error_alone(chat: Kernel
     ).ok()
 
 
+REFUSED = """
+errors = []
+try: Brief.hi()
+except Exception as error: errors.append(error)
+try:
+    with Brief.realtime.talk() as ws: pass
+except Exception as error: errors.append(error)
+try:
+    async with Brief.realtime.talk() as ws: pass
+except Exception as error: errors.append(error)
+call, *sessions = [
+    (type(e).__name__, str(e).replace(".talk", ".hi"), e.status, e.error_type, e.hint, e.traceback) for e in errors
+]
+"""
+BRIEF = """%%fal_app
+class Brief(fal.App):
+    def setup(self):
+        {setup}
+
+    @fal.endpoint("/")
+    def hi(self) -> str:
+        return "hi"
+
+    @fal.realtime("/talk")
+    def talk(self, word: dict) -> dict:
+        return word
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "end", "expected"),
+    [
+        ("pass", "%fal stop brief", "Brief.hi answered 404: the app"),
+        ("raise OSError('no weights')", "", "setup() raised OSError: no weights"),
+    ],
+)
+def test_a_session_is_refused_as_a_call_is(chat: Kernel, setup: str, end: str, expected: str) -> None:
+    chat.run(BRIEF.format(setup=setup))
+    chat.run(f"{end}\n{REFUSED}").ok()
+    chat.run(f"assert call[1].startswith({expected!r}), call\nassert sessions == [call, call], (call, sessions)").ok()
+
+
 HEARD = ["heard abc", "heard abc", "heard def", "heard é"]
 
 

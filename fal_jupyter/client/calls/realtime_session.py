@@ -14,14 +14,14 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.interrupts import one_line, show_as
 from fal_jupyter.client.calls.printed import PATIENCE, Printed
-from fal_jupyter.client.connection.answer import OnOutput
+from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop, run, run_async
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
 if TYPE_CHECKING:
-    from websockets.exceptions import ConnectionClosed, InvalidStatus
+    from websockets.exceptions import ConnectionClosed
 
 IDLE = "TIMEOUT"  # fal's name for a normal end of a session
 ORDINARY = (1000, 1001, 1005)  # close codes of a normal end
@@ -46,10 +46,16 @@ class RealtimeSession:
 
     def __init__(
         self, client: CallingClient, app: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
-        query: dict[str, object], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
-        opened: Callable[[int], None],
+        query: dict[str, object], explain: Callable[[RequestError], RequestError], refused: Callable[[Answer], RequestError],
+        where: str, on_output: OnOutput | None, opened: Callable[[int], None],
     ) -> None:  # fmt: skip
-        self._client, self._explain, self._options, self._where = client, explain, options, where
+        self._client, self._explain, self._refused, self._options, self._where = (
+            client,
+            explain,
+            refused,
+            options,
+            where,
+        )
         self._alias, self._on_output, self._opened = app.partition("/")[2], on_output, opened
         self._printed: Printed | None = None
         query_text = f"?{urlencode(query)}" if query else ""
@@ -139,17 +145,6 @@ class RealtimeSession:
         response = self._socket.response
         return int(response.headers.get(H_REVISION, "0")) if response is not None else 0
 
-    def _refused(self, error: InvalidStatus) -> RequestError:
-        response = error.response
-        detail = _json(response.body.decode("utf-8", "replace")) if response.body else ""
-        reason = detail.get("detail", detail) if isinstance(detail, dict) else detail
-        return RequestError(
-            f"{self._name} refused the websocket: {response.status_code} {reason}".rstrip(),
-            status=response.status_code,
-            detail=reason,
-            request_id=response.headers.get(H_REQUEST_ID, ""),
-        )
-
     def _closed(self, closed: ConnectionClosed) -> _Failed | None:
         code = closed.rcvd.code if closed.rcvd is not None else 1006
         if code in ORDINARY:
@@ -202,7 +197,9 @@ class RealtimeSession:
                 connections, self._address, handshake_of, repeatable=self._repeatable
             )
         except InvalidStatus as error:
-            raise self._refused(error) from None
+            response = error.response
+            answer = Answer(response.status_code, list(response.headers.raw_items()), bytes(response.body or b""))
+            raise (yield from in_thread(partial(self._refused, answer))) from None
         self._opened(self._revision())
         self._printed = yield from in_thread(self._follow)
         return self

@@ -186,10 +186,10 @@ class ControlClient:
         return detail
 
     def failure_of(self, request_id: str) -> ErrorDescription | None:
-        """The exception of user code during one of our requests, or None if there is no record of one."""
+        """The exception of user code during one of our requests, or None if there is no record of one, or no gateway any more."""
         try:
             return self.request(request_id)["error"]
-        except NotServed:
+        except (NotServed, GatewayError, OSError):
             return None
 
     def picture(self, alias: str) -> Picture | None:
