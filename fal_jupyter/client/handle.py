@@ -20,12 +20,12 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.concurrent_map import ConcurrentMap
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.ongoing_calls import Calls
-from fal_jupyter.domain.errors import BadArguments, FalJupyterError, NotServed, RequestError, SetupFailed
+from fal_jupyter.domain.errors import BadArguments, FalJupyterError, NotServed, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
-from fal_jupyter.protocol.api import H_REQUEST_ID, Event, LogRecord, Published, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 from fal_jupyter.shipping.packing import Shipment
 
 _batches = itertools.count(1)
@@ -270,8 +270,7 @@ class AppHandle:
             self.methods[name],
             self._talks[name],
             kwargs,
-            self._explained,
-            partial(self._refused, name),
+            self.call_reports.hooks.name_places,
             f"{self.spec.class_name}.realtime.{name}",
             on_output,
             lambda answered: self.call_reports.older_revision(answered, self.revision),
@@ -287,22 +286,6 @@ class AppHandle:
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
         return next((name for name, own_path in self._paths.items() if own_path == path), "")
-
-    def _explained(self, error: RequestError) -> RequestError:
-        """Add the user's own traceback, which the gateway keeps for the owner."""
-        error.message = f"{self.spec.class_name}.{error.message}"
-        failure = self.client.control.failure_of(error.request_id) if error.request_id else None
-        if failure is not None:
-            error.error, error.traceback = dict(failure), self.call_reports.hooks.name_places(failure["text"])
-        return error
-
-    def _refused(self, name: str, answer: Answer) -> RequestError:
-        """Return the error of a session that was refused: that of a call with the same answer."""
-        request_id = answer.header(H_REQUEST_ID)
-        answer.error = self.client.control.failure_of(request_id) if request_id else None
-        error = failure(answer, f"{self.spec.class_name}.{name}")
-        error.traceback = self.call_reports.hooks.name_places(error.traceback)
-        return error
 
     def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         arguments = self._arguments.get(name)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.interrupts import one_line, show_as
 from fal_jupyter.client.calls.printed import PATIENCE, Printed
+from fal_jupyter.client.calls.results import failure
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop, run, run_async
 from fal_jupyter.domain.errors import BadArguments, RequestError
@@ -46,16 +47,11 @@ class RealtimeSession:
 
     def __init__(
         self, client: CallingClient, app: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
-        query: dict[str, object], explain: Callable[[RequestError], RequestError], refused: Callable[[Answer], RequestError],
-        where: str, on_output: OnOutput | None, opened: Callable[[int], None],
+        query: dict[str, object], name_places: Callable[[str], str], where: str, on_output: OnOutput | None,
+        opened: Callable[[int], None],
     ) -> None:  # fmt: skip
-        self._client, self._explain, self._refused, self._options, self._where = (
-            client,
-            explain,
-            refused,
-            options,
-            where,
-        )
+        self._client, self._name_places, self._options, self._where = client, name_places, options, where
+        self._class_name = where.partition(".")[0]
         self._alias, self._on_output, self._opened = app.partition("/")[2], on_output, opened
         self._printed: Printed | None = None
         query_text = f"?{urlencode(query)}" if query else ""
@@ -155,8 +151,21 @@ class RealtimeSession:
         return _Failed(RequestError(message, status=500, detail=reason, request_id=self._id()))
 
     def _explained(self, failed: _Failed) -> RequestError:
-        error = self._explain(failed.error)
+        """Add the user's own traceback, which the gateway keeps for the owner."""
+        error = failed.error
+        error.message = f"{self._class_name}.{error.message}"
+        described = self._client.control.failure_of(error.request_id) if error.request_id else None
+        if described is not None:
+            error.error, error.traceback = dict(described), self._name_places(described["text"])
         self._ending = f"it failed: {error.message}"
+        return error
+
+    def _refused(self, answer: Answer) -> RequestError:
+        """Return the error of a refused handshake: that of a call with the same answer."""
+        request_id = answer.header(H_REQUEST_ID)
+        answer.error = self._client.control.failure_of(request_id) if request_id else None
+        error = failure(answer, f"{self._class_name}.{self._name}")
+        error.traceback = self._name_places(error.traceback)
         return error
 
     def _over(self) -> RequestError:
