@@ -164,8 +164,8 @@ class Listeners:
             self._tcp.close()
             self._tls.close()
             self._tcp_listener.close_idle()
-            for bridge in list(self._tcp_front.bridges):
-                bridge.close_when_idle()
+            for websocket in list(self._tcp_front.websockets):
+                websocket.close_when_idle()
             self._tcp, self._port = None, 0
             self._tcp_front.ports = self.ports
 

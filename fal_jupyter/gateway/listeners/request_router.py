@@ -60,11 +60,11 @@ class RequestRouter:
         if own.startswith(RUN):
             return DataPlaneRequest(front, cycle)
         if own.startswith(SPEAK):
-            from fal_jupyter.gateway.requests.websocket_bridge import (  # start-up
-                WebSocketBridge,  # imports a library that is rarely needed
+            from fal_jupyter.gateway.requests.http_over_websocket import (  # start-up
+                HttpOverWebSocket,  # imports a library that is rarely needed
             )
 
-            return WebSocketBridge(front, cycle)
+            return HttpOverWebSocket(front, cycle)
         if self._admin is not None and own.startswith(ADMIN) and _has_control(cycle.role, head.method, own):
             return TornadoRequest(self._admin, cycle, _PUBLICATION)
         settings = front.settings

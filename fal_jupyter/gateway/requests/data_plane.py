@@ -98,7 +98,7 @@ class DataPlane:
     def __init__(self, apps: Apps, keys: ApiKeys, tokens: AccessTokens, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
-        self.bridges: set[LongConnection] = set()
+        self.websockets: set[LongConnection] = set()
         self.origins: CorsPolicy | None = None  # None until an app allows an origin
         self._last_host: tuple[str, Collection[int]] = ("", ())
 

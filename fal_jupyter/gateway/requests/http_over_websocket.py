@@ -39,11 +39,11 @@ _OF_A_HANDSHAKE = "sec-websocket-"
 _OF_A_BODY = frozenset({"content-type", "content-length"})
 
 
-class BridgedResponse:
+class ResponseOverWebSocket:
     """Sends one request's response (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`): as messages of the WebSocket."""
 
-    def __init__(self, bridge: WebSocketBridge, request_id: str) -> None:
-        self._bridge, self._id = bridge, request_id
+    def __init__(self, websocket: HttpOverWebSocket, request_id: str) -> None:
+        self._websocket, self._id = websocket, request_id
         self._status = 0
         self._began, self._first = time.monotonic(), 0.0
         self._text, self._json = False, False
@@ -56,7 +56,7 @@ class BridgedResponse:
         kind = next((value for name, value in headers if name == "content-type"), "").partition(";")[0].strip().lower()
         self._json = kind == "application/json" or kind.endswith("+json")
         self._text = self._json or kind.startswith("text/")
-        self._bridge.send_notice(
+        self._websocket.send_notice(
             "start", self._id, status=status, headers={name.title(): value for name, value in headers}
         )
         self.write(body)
@@ -70,28 +70,30 @@ class BridgedResponse:
         self._json = False
         piece = b"".join([*self._buffered, data])
         self._buffered.clear()
-        return self._bridge.send(piece, text=self._text)
+        return self._websocket.send(piece, text=self._text)
 
     def backed_up(self) -> bool:
         """True while the caller does not read the data sent."""
-        return self._bridge.cycle.backed_up()
+        return self._websocket.cycle.backed_up()
 
     def finish(self) -> None:
         """Send the end message."""
         if self._buffered:
-            self._bridge.send(b"".join(self._buffered), text=True)
-        self._bridge.send_notice("end", self._id, status=self._status, time_to_first_byte_seconds=round(self._first, 6))
-        self._bridge.answered()
+            self._websocket.send(b"".join(self._buffered), text=True)
+        self._websocket.send_notice(
+            "end", self._id, status=self._status, time_to_first_byte_seconds=round(self._first, 6)
+        )
+        self._websocket.answered()
 
     def drop(self) -> None:
         """The answer was cut off."""
-        self._bridge.close(BROKEN, BROKEN_OFF)
+        self._websocket.close(BROKEN, BROKEN_OFF)
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Nothing to do: the bridge reports the end to the request."""
+        """Nothing to do: the WebSocket reports the end to the request."""
 
 
-class WebSocketBridge(DataPlaneRequest):
+class HttpOverWebSocket(DataPlaneRequest):
     """One such WebSocket. It is opened by the rules of the endpoint; the request for that is the template of the later ones."""
 
     __slots__ = (
@@ -136,7 +138,7 @@ class WebSocketBridge(DataPlaneRequest):
         accepted = accept_key(self.headers.get("sec-websocket-key", ""))
         head = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", accepted)]
         self.cycle.respond(101, head, b"")
-        self.plane.bridges.add(self)
+        self.plane.websockets.add(self)
 
     def close_when_idle(self) -> None:
         """The port closes."""
@@ -194,7 +196,7 @@ class WebSocketBridge(DataPlaneRequest):
         if self._over:
             return
         self._over = True
-        self.plane.bridges.discard(self)
+        self.plane.websockets.discard(self)
         self._waiting.clear()
         self._make_room()
         request, self._current = self._current, None
@@ -224,7 +226,7 @@ class WebSocketBridge(DataPlaneRequest):
         if self._size <= WINDOW:
             self._make_room()
         request_id = new_id()
-        response = BridgedResponse(self, request_id)
+        response = ResponseOverWebSocket(self, request_id)
         if (refusal := self._refusal(pattern.alias)) is not None:
             status, reason = refusal
             response.respond(status, *failure(status, "", reason))
