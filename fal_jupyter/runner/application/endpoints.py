@@ -26,8 +26,8 @@ from fal_jupyter.fal.classes.routes import about_of
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner.application import body_streams, failures, pictures, worker_threads
 from fal_jupyter.runner.application.error_handlers import add_handlers, is_answer, unhandled
-from fal_jupyter.runner.application.forms import signature_named
 from fal_jupyter.runner.application.parameters import BodyRoute, show_body_in_openapi, wraps_bound
+from fal_jupyter.runner.application.signature_errors import signature_named
 from fal_jupyter.runner.application.websocket_routes import add_websocket_routes, describe_websockets
 from fal_jupyter.runner.process import data_mount, limits
 from fal_jupyter.runner.process.children import end_returned_child
