@@ -75,7 +75,7 @@ class Settings:
         cdn: base URL of the local CDN, set for runners; ``""`` elsewhere.
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
         mount_data: runners see the persistent folder at ``/data``; ``auto``: if their code names that path.
-        log_level: minimum level of log messages (:mod:`fal_jupyter.logs`); None: not set.
+        log_level: minimum level of log messages (:mod:`fal_jupyter.process_logging`); None: not set.
         record: directory into which the gateway writes its fleet's events and its runners' frames, for debugging; None: disabled.
         allow_private: callers' URLs (inputs, webhooks) may lead to private networks and this machine.
     """

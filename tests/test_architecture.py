@@ -31,7 +31,7 @@ MAY: dict[str, tuple[str, str]] = {
     "gateway_offer": ("", ""),
     "settings": ("domain", "platformdirs"),
     "state": ("domain", ""),
-    "logs": ("settings", ""),
+    "process_logging": ("settings", ""),
     "filestore": ("domain", ""),
     "data_mount": ("settings", ""),
     "server_record": ("processes atomic_write", "msgspec"),
@@ -45,15 +45,15 @@ MAY: dict[str, tuple[str, str]] = {
     "portability": ("domain fal shipping environments", "cloudpickle fastapi packaging"),
     # F2, processes
     "runner": (
-        "domain protocol fal shipping settings logs installed processes",
+        "domain protocol fal shipping settings process_logging installed processes",
         "fastapi starlette pydantic anyio uvloop msgspec threadpoolctl torch cloudpickle websockets msgpack",
     ),
     "gateway": (
-        "domain protocol settings logs state processes credentials outbound_http filestore secret_store atomic_write installed",
+        "domain protocol settings process_logging state processes credentials outbound_http filestore secret_store atomic_write installed",
         "tornado httptools msgspec psutil pynvml uvloop cryptography websockets",
     ),
     "client": (
-        "domain protocol fal shipping settings logs state processes credentials secret_store environments forks local_modules outbound_http",
+        "domain protocol fal shipping settings process_logging state processes credentials secret_store environments forks local_modules outbound_http",
         "msgspec pydantic pydantic_core psutil websockets msgpack fal_client httpx asyncstdlib",
     ),
     # F3, fronts
@@ -63,7 +63,7 @@ MAY: dict[str, tuple[str, str]] = {
     ),
     "widgets": ("domain protocol client forks", "anywidget traitlets"),
     "server": (
-        "domain protocol settings logs state processes server_record client",
+        "domain protocol settings process_logging state processes server_record client",
         "tornado jupyter_server jupyter_core traitlets httptools msgspec",
     ),
     "cli": ("domain protocol fal settings secret_store local_modules client commands", ""),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from urllib.parse import quote
 
-from fal_jupyter import forks, logs
+from fal_jupyter import forks, process_logging
 from fal_jupyter import settings as settings_module
 from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.calls.sent import Sent
@@ -58,7 +58,7 @@ class Client:
         idle_exit: float = 600.0,
     ) -> None:
         self.settings = settings or settings_module.read()
-        logs.log_to_stderr(self.settings)
+        process_logging.log_to_stderr(self.settings)
         self.kind = kind
         self.secret_store = SecretStore(self.settings.state)
         self.app_files = Folders(self.settings.state / "app_files")

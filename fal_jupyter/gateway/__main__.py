@@ -20,7 +20,7 @@ from io import TextIOWrapper
 # Until the event loop handles SIGINT, it ends the process as SIGTERM does: without the traceback of a KeyboardInterrupt.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from fal_jupyter import logs  # noqa: E402
+from fal_jupyter import process_logging  # noqa: E402
 from fal_jupyter.domain.errors import FalJupyterError, StateRefused  # noqa: E402
 from fal_jupyter.gateway.gateway import Gateway  # noqa: E402
 from fal_jupyter.gateway.storage.state_lock import bind, take_life_lock  # noqa: E402
@@ -42,7 +42,7 @@ class _PrivateHandler(logging.handlers.RotatingFileHandler):
 def _start_log(settings: Settings, *, foreground: bool) -> None:
     settings.logs.mkdir(mode=0o700, exist_ok=True)
     file = _PrivateHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
-    logs.log_of_process(settings, [file, logging.StreamHandler()] if foreground else [file])
+    process_logging.log_of_process(settings, [file, logging.StreamHandler()] if foreground else [file])
     logging.getLogger("tornado.general").setLevel(logging.ERROR)  # malformed heads need no log entry
 
 

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 
-from fal_jupyter import logs, settings
+from fal_jupyter import process_logging, settings
 from fal_jupyter.runner import guard
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     guard.arm(parent)
     guard.close_other_descriptors({channel})
     guard.show_stacks_on_abort()
-    logs.log_to_stderr(settings.read())
+    process_logging.log_to_stderr(settings.read())
     from fal_jupyter.runner import lifecycle  # start-up
 
     os._exit(lifecycle.main(socket.socket(fileno=channel)))

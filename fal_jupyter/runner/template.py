@@ -33,7 +33,7 @@ from dataclasses import asdict
 
 import msgspec
 
-from fal_jupyter import logs, settings
+from fal_jupyter import process_logging, settings
 from fal_jupyter.domain.environments.literal_data import PLACE_VARIABLE
 from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import (
@@ -266,7 +266,7 @@ def main() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # otherwise numpy starts a thread, which a fork would lose
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    logs.log_to_stderr(settings.read())  # inherited by runners
+    process_logging.log_to_stderr(settings.read())  # inherited by runners
     Template(control, environ, why_not).run()
 
 

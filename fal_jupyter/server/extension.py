@@ -13,7 +13,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Float, Integer
 
-from fal_jupyter import logs, settings
+from fal_jupyter import process_logging, settings
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.protocol.api import A_SHUTDOWN
 from fal_jupyter.server.activity import Activity
@@ -44,7 +44,7 @@ class FalJupyterExtension(ExtensionApp):
         """Add the routes; Jupyter prefixes its base URL."""
         server = self._server
         self.upstream = Upstream(settings.read(os.environ))
-        logs.log_to(self.upstream.settings, server.log.handlers)
+        process_logging.log_to(self.upstream.settings, server.log.handlers)
         self.activity = Activity(self._stamp)
         self.origin = Origin(
             Path(server.runtime_dir),
