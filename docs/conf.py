@@ -83,15 +83,15 @@ def relinked(text: str) -> str:
 
 def commands() -> str:
     """The help of each command, as the parser writes it."""
-    from fal_jupyter.commands import grammar
-    from fal_jupyter.commands.definitions import COMMANDS
+    from fal_jupyter.commands import parser
+    from fal_jupyter.commands.grammar import COMMANDS
 
-    parts = [f"## `%%fal_app`\n\n```text\n{grammar.app_parser().format_help().rstrip()}\n```\n"]
+    parts = [f"## `%%fal_app`\n\n```text\n{parser.app_parser().format_help().rstrip()}\n```\n"]
     for command in COMMANDS:
         fronts = [name for name, front in (("%fal", "notebook"), ("fal-jupyter", "shell")) if front in command.fronts]
         front = "shell" if "shell" in command.fronts else "notebook"
         title = " · ".join(f"`{name} {command.name}`" for name in fronts)
-        parts.append(f"## {title}\n\n```text\n{grammar.help_text(front, command.name).rstrip()}\n```\n")
+        parts.append(f"## {title}\n\n```text\n{parser.help_text(front, command.name).rstrip()}\n```\n")
     return "\n".join(parts)
 
 

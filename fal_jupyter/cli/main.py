@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from fal_jupyter.cli.terminal import print_message, sentence
-from fal_jupyter.commands import grammar
+from fal_jupyter.commands import parser
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
 from fal_jupyter.domain.text.terminal_text import safe_text
 
@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Execute one command line and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = grammar.parse_command(words, "shell")
-    except grammar.HelpRequested as request:
+        args = parser.parse_command(words, "shell")
+    except parser.HelpRequested as request:
         print(str(request).rstrip())
         return 0
     except BadSetting as error:

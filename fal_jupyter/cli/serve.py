@@ -19,7 +19,7 @@ from fal_jupyter.cli.terminal import print_message, sentence, show_output
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.commands import grammar
+from fal_jupyter.commands import parser
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.fal.project import app_of_target
 from fal_jupyter.local_modules import LOOK_EVERY
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     name, _, class_name = args.file.partition("::")
-    path, overrides = Path(name), grammar.overrides(args)
+    path, overrides = Path(name), parser.overrides(args)
     project = app_of_target(args.file, working_directory(), command="fal-jupyter serve")
     if project is not None:
         path, class_name = project.path, project.symbol

@@ -10,8 +10,8 @@ from fal_jupyter import settings
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.connection.control_connection import ErrorResponse
 from fal_jupyter.commands import app_doctor, doctor
-from fal_jupyter.commands.definitions import Front
 from fal_jupyter.commands.doctor import DoctorReport
+from fal_jupyter.commands.grammar import Front
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, GatewayError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord

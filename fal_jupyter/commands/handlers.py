@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
-from fal_jupyter.commands import definitions, grammar, key_commands, request_tables, secret_commands
+from fal_jupyter.commands import grammar, key_commands, parser, request_tables, secret_commands
 from fal_jupyter.commands.app_doctor import Report
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
@@ -31,7 +31,7 @@ class CommandBackend(key_commands.GatewayKeys, Protocol):
     """Access of commands to the gateway and the front end. Reading never starts a gateway; without one, lists are empty."""
 
     @property
-    def front(self) -> definitions.Front:
+    def front(self) -> grammar.Front:
         """The front end, which selects the grammar."""
 
     def apps(self) -> list[AppRecord]:
@@ -223,9 +223,7 @@ def _requests(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
 def _scale(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     alias = find_app(args.app, backend.apps())["alias"]
     changes = {
-        o.field: getattr(args, o.dest)
-        for o in definitions.SCALE_OPTIONS
-        if o.field and getattr(args, o.dest) is not None
+        o.field: getattr(args, o.dest) for o in grammar.SCALE_OPTIONS if o.field and getattr(args, o.dest) is not None
     }
     if args.reset and changes:
         raise BadSetting("--reset cannot be combined with changes", hint=f"scale {args.app} --reset", where="scale")
@@ -300,9 +298,9 @@ def find_app(name: str, apps: Sequence[Named]) -> Named:
 
 def _config(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     if args.setting is not None:
-        allowed = definitions.SETTINGS.get(args.setting)
+        allowed = grammar.SETTINGS.get(args.setting)
         if allowed is None:
-            raise BadSetting(f"there is no setting {args.setting!r}", hint=hint_for(args.setting, definitions.SETTINGS))
+            raise BadSetting(f"there is no setting {args.setting!r}", hint=hint_for(args.setting, grammar.SETTINGS))
         if args.value is not None:
             if args.value not in allowed:
                 raise BadSetting(
@@ -359,7 +357,7 @@ def _envs(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
 
 
 def _help(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
-    text = grammar.help_text(backend.front, args.command_name or "")
+    text = parser.help_text(backend.front, args.command_name or "")
     return Outcome(text, text.rstrip())
 
 

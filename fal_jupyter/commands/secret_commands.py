@@ -10,7 +10,7 @@ import argparse
 import getpass
 import sys
 
-from fal_jupyter.commands.definitions import Front
+from fal_jupyter.commands.grammar import Front
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.secret_store import SecretStore, fault_of_value, is_secret_name

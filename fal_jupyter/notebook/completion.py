@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fal_jupyter.commands import definitions
-from fal_jupyter.commands.definitions import CommandOption, Positional
+from fal_jupyter.commands import grammar
+from fal_jupyter.commands.grammar import CommandOption, Positional
 from fal_jupyter.notebook.shell import CompletionContext
 
 
@@ -23,20 +23,20 @@ class Completion:
             return None
         if words[0] == "%%fal_app":
             return _starting_with(
-                self._for_options(words[1:], definitions.options_of(definitions.APP_OPTIONS, "notebook")), fragment
+                self._for_options(words[1:], grammar.options_of(grammar.APP_OPTIONS, "notebook")), fragment
             )
         if words[0].removeprefix("%") == "fal" and words[0] != "%%fal":
             return _starting_with(self._for_command(words[1:]), fragment)
         return None
 
     def _for_command(self, words: list[str]) -> Iterable[str]:
-        commands = {command.name: command for command in definitions.commands_of("notebook")}
+        commands = {command.name: command for command in grammar.commands_of("notebook")}
         if not words:
             return list(commands)
         command = commands.get(words[0])
         if command is None:
             return []
-        options = definitions.options_of(command.options, "notebook")
+        options = grammar.options_of(command.options, "notebook")
         arguments = _positional(words[1:], options)
         next_positional = command.positionals[len(arguments)] if len(arguments) < len(command.positionals) else None
         options_left = self._for_options(words[1:], options)
@@ -52,11 +52,11 @@ class Completion:
             case "target":
                 return [*self._apps(), *self._runners()]
             case "command":
-                return [command.name for command in definitions.commands_of("notebook")]
+                return [command.name for command in grammar.commands_of("notebook")]
             case "setting":
-                return list(definitions.SETTINGS)
+                return list(grammar.SETTINGS)
             case "value":
-                return definitions.SETTINGS.get(arguments[0], ()) if arguments else ()
+                return grammar.SETTINGS.get(arguments[0], ()) if arguments else ()
             case "action":
                 return positional.words
             case "file" | "text":

@@ -6,7 +6,7 @@ import json
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from fal_jupyter.commands import grammar
+from fal_jupyter.commands import parser
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.terminal_text import safe_text
 from fal_jupyter.notebook.cells import serving
@@ -27,11 +27,11 @@ Example::
 
     Hello.hi(name="Ada")        # in a later cell
 
-{grammar.app_parser().format_help()}"""
+{parser.app_parser().format_help()}"""
 
 FAL_HELP = f"""Inspect and manage apps, runners and settings.
 
-{grammar.help_text("notebook")}
+{parser.help_text("notebook")}
 Example::
 
     %fal apps
@@ -47,8 +47,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     def fal_app(self, line: str, cell: str) -> None:
         __tracebackhide__ = True
         try:
-            args = grammar.parse_app_line(line)
-        except grammar.HelpRequested as help_text:
+            args = parser.parse_app_line(line)
+        except parser.HelpRequested as help_text:
             print(help_text)
             return
         serving.serve_cell(current_session(), cell, args)
@@ -56,8 +56,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     def fal_app_line(self, line: str) -> None:
         __tracebackhide__ = True
         try:
-            grammar.parse_app_line(line)
-        except grammar.HelpRequested as help_text:  # IPython refuses the cell magic without a body, and names this one
+            parser.parse_app_line(line)
+        except parser.HelpRequested as help_text:  # IPython refuses the cell magic without a body, and names this one
             print(help_text)
             return
         raise BadSetting("%fal_app runs a whole cell", hint="begin the cell with %%fal_app, with two %")
@@ -65,8 +65,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     def fal(self, line: str) -> None:
         __tracebackhide__ = True
         try:
-            args = grammar.parse_command(grammar.split(line), "notebook")
-        except grammar.HelpRequested as help_text:
+            args = parser.parse_command(parser.split(line), "notebook")
+        except parser.HelpRequested as help_text:
             print(help_text)
             return
         from fal_jupyter.commands import handlers  # start-up

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.commands import definitions, grammar
+from fal_jupyter.commands import grammar, parser
 from fal_jupyter.domain.errors import BadSetting
 from tests.support.serve import command
 
 
 def test_the_options_of_the_magic_have_fals_names() -> None:
     line = "--name hi --auth public --warm 2 --min 1 --max 4 --keep-alive 2.5 --multiplex 8 --no-wait"
-    args = grammar.parse_app_line(line)
+    args = parser.parse_app_line(line)
 
-    assert grammar.overrides(args) == {
+    assert parser.overrides(args) == {
         "name": "hi",
         "auth": "public",
         "warm": 2,
@@ -28,12 +28,12 @@ def test_the_options_of_the_magic_have_fals_names() -> None:
 
 
 def test_an_option_that_may_be_given_again_is_a_list() -> None:
-    args = grammar.parse_app_line("--cors http://localhost:3000 --cors HTTPS://b.example:443")
-    assert grammar.overrides(args) == {"cors": ["http://localhost:3000", "https://b.example"]}
+    args = parser.parse_app_line("--cors http://localhost:3000 --cors HTTPS://b.example:443")
+    assert parser.overrides(args) == {"cors": ["http://localhost:3000", "https://b.example"]}
 
 
 def test_an_option_that_was_not_given_overrides_nothing() -> None:
-    assert grammar.overrides(grammar.parse_app_line("")) == {}
+    assert parser.overrides(parser.parse_app_line("")) == {}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_messages_of_the_command_line_begin_with_its_name_once(
 
 
 def test_whole_seconds_stay_whole() -> None:
-    assert repr(grammar.overrides(grammar.parse_app_line("--keep-alive 5"))["keep_alive"]) == "5"
+    assert repr(parser.overrides(parser.parse_app_line("--keep-alive 5"))["keep_alive"]) == "5"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_mistake_in_the_magic_line_is_one_sentence_and_never_ends_the_process(
     line: str, sentences: list[str]
 ) -> None:
     with pytest.raises(BadSetting) as caught:
-        grammar.parse_app_line(line)
+        parser.parse_app_line(line)
 
     for sentence in sentences:
         assert sentence in str(caught.value)
@@ -90,48 +90,48 @@ def test_a_mistake_in_the_magic_line_is_one_sentence_and_never_ends_the_process(
 
 def test_abbreviated_options_are_refused_so_that_new_ones_are_compatible() -> None:
     with pytest.raises(BadSetting, match="--keep"):
-        grammar.parse_app_line("--keep 5")
+        parser.parse_app_line("--keep 5")
 
 
 def test_a_misspelt_command_is_reported_with_the_nearest_one() -> None:
     with pytest.raises(BadSetting, match="did you mean runners") as caught:
-        grammar.parse_command(["runers"], "notebook")
+        parser.parse_command(["runers"], "notebook")
     assert "serve" not in str(caught.value)
 
 
 def test_serve_is_a_verb_of_the_command_line_only() -> None:
     with pytest.raises(BadSetting):
-        grammar.parse_command(["serve", "x.py"], "notebook")
-    args = grammar.parse_command(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
-    assert (args.file, args.port, args.json, grammar.overrides(args)) == ("x.py::A", 0, True, {"warm": 2})
+        parser.parse_command(["serve", "x.py"], "notebook")
+    args = parser.parse_command(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
+    assert (args.file, args.port, args.json, parser.overrides(args)) == ("x.py::A", 0, True, {"warm": 2})
 
 
-@pytest.mark.parametrize("verb", [v.name for v in definitions.COMMANDS if v.name != "help"])
+@pytest.mark.parametrize("verb", [v.name for v in grammar.COMMANDS if v.name != "help"])
 def test_every_command_except_help_supports_json(verb: str) -> None:
-    assert "--json" in grammar.help_text("shell", verb)
+    assert "--json" in parser.help_text("shell", verb)
 
 
 def test_no_word_at_all_is_a_wish_for_help() -> None:
-    assert grammar.parse_command([], "notebook").command == "help"
+    assert parser.parse_command([], "notebook").command == "help"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["apps", "--help"], ["serve", "-h"]])
 def test_help_is_text_not_an_exit(words: list[str]) -> None:
-    with pytest.raises(grammar.HelpRequested) as caught:
-        grammar.parse_command(words, "shell")
+    with pytest.raises(parser.HelpRequested) as caught:
+        parser.parse_command(words, "shell")
     assert "usage: fal-jupyter" in str(caught.value)
 
 
 def test_places_are_read_by_name() -> None:
-    assert grammar.parse_command(["logs", "Hello", "--lines", "3"], "notebook").app == "Hello"
-    args = grammar.parse_command(["config", "timing", "off"], "notebook")
+    assert parser.parse_command(["logs", "Hello", "--lines", "3"], "notebook").app == "Hello"
+    args = parser.parse_command(["config", "timing", "off"], "notebook")
     assert (args.setting, args.value) == ("timing", "off")
-    assert grammar.parse_command(["help", "runners"], "shell").command_name == "runners"
+    assert parser.parse_command(["help", "runners"], "shell").command_name == "runners"
     with pytest.raises(BadSetting, match="TARGET"):
-        grammar.parse_command(["stop"], "notebook")
+        parser.parse_command(["stop"], "notebook")
 
 
 @pytest.mark.parametrize("front", ["shell", "notebook"])
-def test_the_help_keeps_each_verb_apart_from_what_it_does(front: definitions.Front) -> None:
-    for verb in definitions.commands_of(front):
-        assert f"\n  {verb.name} " in grammar.help_text(front)
+def test_the_help_keeps_each_verb_apart_from_what_it_does(front: grammar.Front) -> None:
+    for verb in grammar.commands_of(front):
+        assert f"\n  {verb.name} " in parser.help_text(front)

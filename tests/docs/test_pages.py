@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.commands import grammar
+from fal_jupyter.commands import parser
 from tests.support.kernel import kernel
 from tests.support.state import state_directory
 
@@ -42,7 +42,7 @@ def test_each_command_that_a_page_names_is_one() -> None:
 
     assert len(named) > 15
     for _, command in sorted(named):
-        grammar.parse_command(shlex.split(command), "shell")
+        parser.parse_command(shlex.split(command), "shell")
 
 
 def test_each_section_of_the_readme_is_on_a_page() -> None:

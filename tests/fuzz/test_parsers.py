@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fal_jupyter import net_guard
 from fal_jupyter import settings as own_settings
-from fal_jupyter.commands import definitions, grammar
+from fal_jupyter.commands import grammar, parser
 from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.environments.lines import installer_lines, masked
@@ -357,12 +357,10 @@ words = st.lists(
 
 
 @given(words, st.sampled_from(["notebook", "shell"]))
-def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(
-    given_words: list[str], front: definitions.Front
-) -> None:
+def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(given_words: list[str], front: grammar.Front) -> None:
     try:
-        grammar.parse_command(given_words, front)
-    except grammar.HelpRequested:
+        parser.parse_command(given_words, front)
+    except parser.HelpRequested:
         pass
     except BadSetting as error:
         assert str(error)  # noqa: PT017
@@ -370,8 +368,8 @@ def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(
 
 @given(plain | words.map(" ".join))
 def test_any_line_of_the_magic_is_options_or_one_sentence(line: str) -> None:
-    with contextlib.suppress(BadSetting, grammar.HelpRequested):
-        grammar.parse_app_line(line)
+    with contextlib.suppress(BadSetting, parser.HelpRequested):
+        parser.parse_app_line(line)
 
 
 VARIABLES = [

@@ -18,7 +18,7 @@ from typing import Any
 
 from fal_jupyter import settings
 from fal_jupyter.client.client import Client
-from fal_jupyter.commands import grammar, handlers
+from fal_jupyter.commands import handlers, parser
 from fal_jupyter.commands.command_backend import ShellBackend
 from tests.support import command_server
 from tests.support.state import state_directory
@@ -135,7 +135,7 @@ def _listing(state: Path, verb: str) -> Any:
     """Run a command in this process: a separate one takes half a second, and tests that wait for a change repeat it often."""
     client = Client(settings.read(os.environ | {"FAL_JUPYTER_STATE": str(state)}))
     try:
-        outcome = handlers.execute(grammar.parse_command([verb, "--json"], "shell"), ShellBackend(client))
+        outcome = handlers.execute(parser.parse_command([verb, "--json"], "shell"), ShellBackend(client))
         return json.loads(json.dumps(outcome.data))
     finally:
         client.close()

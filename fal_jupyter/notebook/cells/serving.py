@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from fal_jupyter.commands import grammar
+from fal_jupyter.commands import parser
 from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, SetupFailed, UserError
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.calls.open_line import open_line
@@ -137,7 +137,7 @@ def serve_cell(session: NotebookSession, body: str, args: argparse.Namespace) ->
         raise UserError("%%fal_app needs IPython")
     location = cells.locate_cell(shell, body, session.raw_cell)
     provide_fal(session)
-    overrides, before = grammar.overrides(args), cells.classes_in(session.namespace)
+    overrides, before = parser.overrides(args), cells.classes_in(session.namespace)
     with _rebinding_on_error(session, lambda: apps_among(cells.new_classes(session.namespace, before)), overrides):
         _serve_body(session, shell, body, location, args, overrides)
 
