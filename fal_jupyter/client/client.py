@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fal_jupyter import forks, process_logging
 from fal_jupyter import settings as settings_module
 from fal_jupyter.client.app_files import Folders
-from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.connection import http
 from fal_jupyter.client.connection import lease as leases
 from fal_jupyter.client.connection.answer import Answer, AnswerReader, OnOutput
@@ -181,15 +181,17 @@ class Client:
                 pass  # the gateway has ended, or another process stopped the app
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def request_for(self, app: str, sent: Sent) -> http.Request:
+    def request_for(self, app: str, parts: RequestParts) -> http.Request:
         """Return the request of a call of *app* (``owner/alias``), for :func:`~fal_jupyter.client.connection.framed_call.framed_call`."""
-        query = f"?{sent.query}" if sent.query else ""
-        target = f"{RUN}{app}{quote(sent.path, safe='/')}{query}"
+        query = f"?{parts.query}" if parts.query else ""
+        target = f"{RUN}{app}{quote(parts.path, safe='/')}{query}"
         cell = ((H_CELL, self.cell),) if self.cell else ()
-        content_type = ("content-type", sent.content_type)
-        return http.request("POST", target, sent.body, (*_CALL_HEADERS, content_type, *cell, *sent.headers))
+        content_type = ("content-type", parts.content_type)
+        return http.request("POST", target, parts.body, (*_CALL_HEADERS, content_type, *cell, *parts.headers))
 
-    def call(self, app: str, sent: Sent, *, on_output: OnOutput | None = None, calls: Calls | None = None) -> Answer:
+    def call(
+        self, app: str, parts: RequestParts, *, on_output: OnOutput | None = None, calls: Calls | None = None
+    ) -> Answer:
         """Call an endpoint and wait; the calling thread reads its own connection and passes output on as it arrives.
 
         Args:
@@ -199,12 +201,12 @@ class Client:
             GatewayError: the gateway ended during the call, or none is available.
             KeyboardInterrupt: passed on immediately; the request is dropped or cancelled.
         """
-        request = self.request_for(app, sent)
+        request = self.request_for(app, parts)
         return run(framed_call(self.connections, request, _readers(app, on_output), calls=calls)).finish()
 
-    async def acall(self, app: str, sent: Sent, *, on_output: OnOutput | None = None) -> Answer:
+    async def acall(self, app: str, parts: RequestParts, *, on_output: OnOutput | None = None) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
-        request = self.request_for(app, sent)
+        request = self.request_for(app, parts)
         return (await run_async(framed_call(self.connections, request, _readers(app, on_output)))).finish()
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client.calls.forms import FormField, encoded, parts_of
 from fal_jupyter.client.calls.multipart import FormPart
 from fal_jupyter.client.calls.plain_values import dump, first, is_model, text_of
-from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.json_object import JsonObject
@@ -95,7 +95,7 @@ class _Arguments:
         self._endpoint, self._schema = endpoint, schema
         self._names = _names_in(endpoint.signature)
 
-    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
+    def place(self, args: tuple[object, ...], kwargs: dict[str, object]) -> RequestParts:
         """Fit a call's arguments to the endpoint.
 
         Raises:
@@ -124,16 +124,16 @@ class _Arguments:
         self._check_names(values)
         return self._placed(dict(values)) if form is None else self._placed_form(dict(values), form)
 
-    def _placed_form(self, values: dict[str, object], form: dict[str, FormField]) -> Sent:
+    def _placed_form(self, values: dict[str, object], form: dict[str, FormField]) -> RequestParts:
         """Put the arguments that are not in the path, the query or a header into a form; *form* are its known fields."""
         places = self._places()
         parts: list[FormPart] = []
         for key in [key for key in values if key not in places]:
             field = form.get(key) or FormField.unknown(key, values[key])
             parts += parts_of(field, values.pop(key), f"{self._endpoint.name}(): argument {key!r}")
-        sent = self._placed({key: first(value, f"argument {key!r}") for key, value in values.items()})
+        request = self._placed({key: first(value, f"argument {key!r}") for key, value in values.items()})
         body, content_type = encoded(parts)
-        return replace(sent, body=body, content_type=content_type)
+        return replace(request, body=body, content_type=content_type)
 
     def _form(self) -> dict[str, FormField] | None:
         """The fields of the form that the endpoint takes; None if it takes JSON."""
@@ -160,7 +160,7 @@ class _Arguments:
                     hint=f"did you mean {near}?\nit takes {self._endpoint.name}{self._endpoint.signature}",
                 )
 
-    def _placed(self, values: dict[str, object]) -> Sent:
+    def _placed(self, values: dict[str, object]) -> RequestParts:
         """Put each argument where the endpoint reads it: into the path, the query, a header, or otherwise the body."""
         path, query, headers = self._endpoint.path, {}, []
         places = self._places() if len(self._names) > 1 or "{" in path else {}
@@ -183,7 +183,7 @@ class _Arguments:
                 )
         if missing := re.search(r"{(\w+)", path):
             raise BadArguments(f"{self._endpoint.name}(): missing a required argument: {missing[1]!r}")
-        return Sent(path, urlencode(query, doseq=True), dump(values) if values else b"", tuple(headers))
+        return RequestParts(path, urlencode(query, doseq=True), dump(values) if values else b"", tuple(headers))
 
     def _places(self) -> dict[str, str]:
         """Where each argument outside the body is sent: ``path``, ``query``, ``header`` or ``cookie``."""

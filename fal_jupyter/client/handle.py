@@ -12,8 +12,8 @@ from fal_jupyter.client.call_reports import CallReports, map_item
 from fal_jupyter.client.calls.arguments.arguments import Arguments
 from fal_jupyter.client.calls.interrupts import one_line, shorten
 from fal_jupyter.client.calls.realtime_session import RealtimeSession
+from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.calls.results import Results, failure
-from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.client.calls.streaming import Streamed
 from fal_jupyter.client.calls.submitted import QueuedRequest, Submit, SubmitOptions, submit
 from fal_jupyter.client.client import Client
@@ -34,7 +34,7 @@ _batches = itertools.count(1)
 class TakesArguments(Protocol):
     """Builds a request from a call's arguments."""
 
-    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
+    def place(self, args: tuple[object, ...], kwargs: dict[str, object]) -> RequestParts:
         """Fit them to the endpoint."""
 
 
@@ -199,10 +199,10 @@ class AppHandle:
             RequestError: the call failed; the user's own traceback is in it.
         """
         __tracebackhide__ = True
-        sent = self._send(name, args, kwargs)
+        parts = self._parts(name, args, kwargs)
         try:
             on_output = self._output_with_notices()  # first: it may publish the app again
-            answer = self.client.call(self.app, sent, on_output=on_output, calls=calls)
+            answer = self.client.call(self.app, parts, on_output=on_output, calls=calls)
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}()")
             raise
@@ -210,10 +210,10 @@ class AppHandle:
 
     async def acall(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         """The same, to be awaited."""
-        sent = self._send(name, args, kwargs)
+        parts = self._parts(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
             on_output = self._output_with_notices()
-            answer = await self.client.acall(self.app, sent, on_output=on_output)
+            answer = await self.client.acall(self.app, parts, on_output=on_output)
         return self.value_of(name, answer)
 
     def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
@@ -248,9 +248,9 @@ class AppHandle:
             raise
 
     def _stream(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Streamed:
-        sent = self._send(name, args, kwargs)
+        parts = self._parts(name, args, kwargs)
         on_output = self._output_with_notices()
-        request = self.client.request_for(self.app, sent)
+        request = self.client.request_for(self.app, parts)
 
         def finished(answer: Answer) -> None:
             self.call_reports.finished(name, answer, self.revision)
@@ -281,20 +281,20 @@ class AppHandle:
     ) -> QueuedRequest:
         __tracebackhide__ = True
         self.call_reports.edited_modules()
-        return submit(self, name, self._send(name, args, kwargs), options)
+        return submit(self, name, self._parts(name, args, kwargs), options)
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
         return next((name for name, own_path in self._paths.items() if own_path == path), "")
 
-    def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
+    def _parts(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> RequestParts:
         arguments = self._arguments.get(name)
         if name in self._talks:
             how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"
             raise BadArguments(f"{name} is a WebSocket endpoint; open a session instead", hint=how)
         if arguments is None:
             raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}", hint=hint_for(name, self.methods))
-        return arguments.send(args, kwargs)
+        return arguments.place(args, kwargs)
 
     def _output_with_notices(self) -> OnOutput | None:
         self.client.ensure()

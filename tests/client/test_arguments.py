@@ -304,7 +304,7 @@ APP = endpoints.build(Table(_allow_init=True))
 
 def sent(name: str, /, *args: Any, **kwargs: Any) -> Any:
     marked = Table.__dict__[name]
-    return Arguments(name, marked.route_signature.path, marked.__wrapped__).send(args, kwargs)
+    return Arguments(name, marked.route_signature.path, marked.__wrapped__).place(args, kwargs)
 
 
 def call(name: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -621,7 +621,7 @@ def test_of_several_arguments_the_bad_one_is_named() -> None:
 def test_an_endpoint_with_an_annotation_that_cannot_be_found_still_takes_its_others() -> None:
     def hi(self: Any, given: In, other: NotThere = None) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    found = Arguments("hi", "/", hi).send((In(text="Ada"),), {})
+    found = Arguments("hi", "/", hi).place((In(text="Ada"),), {})
 
     assert json.loads(found.body) == ADA
 
@@ -657,7 +657,7 @@ def test_a_part_of_the_path_arrives_or_is_refused(text: str, number: int) -> Non
 def test_literals_of_a_signature_are_plain_parameters() -> None:
     def hi(self: Any, kind: Literal["a"], colour: Colour, when: datetime.datetime) -> None: ...
 
-    found = Arguments("hi", "/", hi).send(("a", Colour.RED, datetime.datetime(2026, 1, 1)), {})
+    found = Arguments("hi", "/", hi).place(("a", Colour.RED, datetime.datetime(2026, 1, 1)), {})
 
     assert json.loads(found.body) == {"kind": "a", "colour": "r", "when": "2026-01-01T00:00:00"}
 
@@ -683,11 +683,11 @@ def test_what_stars_would_collect_is_refused_by_name() -> None:
 
     arguments = Arguments("hi", "/", hi)
 
-    assert json.loads(arguments.send((), {"a": 2, "others": 3}).body) == {"a": 2, "others": 3}  # as FastAPI takes it
+    assert json.loads(arguments.place((), {"a": 2, "others": 3}).body) == {"a": 2, "others": 3}  # as FastAPI takes it
     with pytest.raises(BadArguments, match=re.escape("hi() is given 'b', 'c' for **others")):
-        arguments.send((), {"b": 2, "c": 3})
+        arguments.place((), {"b": 2, "c": 3})
     with pytest.raises(BadArguments, match=re.escape("hi() is given more than the named arguments (2) for *more")):
-        arguments.send((1, 2, 3), {})
+        arguments.place((1, 2, 3), {})
 
 
 def test_a_file_that_is_missing_is_named_as_the_parameter_not_by_its_fields() -> None:
@@ -696,10 +696,10 @@ def test_a_file_that_is_missing_is_named_as_the_parameter_not_by_its_fields() ->
     def describe(self: Any, given: In, seed: int = 1) -> None: ...
 
     with pytest.raises(BadArguments, match=re.escape("tint(): missing a required argument: 'image'")):
-        Arguments("tint", "/", tint).send((), {"seed": 3})
-    assert Arguments("tint", "/", tint).send((), {"url": "data:,a", "seed": 3}).body == b'{"url":"data:,a"}'
+        Arguments("tint", "/", tint).place((), {"seed": 3})
+    assert Arguments("tint", "/", tint).place((), {"url": "data:,a", "seed": 3}).body == b'{"url":"data:,a"}'
     assert (
-        Arguments("describe", "/", describe).send((), {"seed": 3}).body == b"{}"
+        Arguments("describe", "/", describe).place((), {"seed": 3}).body == b"{}"
     )  # its runner names the model's fields
 
 
@@ -717,7 +717,7 @@ def test_a_form_is_known_without_the_package_that_reads_it(monkeypatch: pytest.M
 
     for name in ("python_multipart", "multipart"):
         monkeypatch.setitem(sys.modules, name, None)  # only the runner's environment may have it
-    found = Arguments("hi", "/", hi).send((1, b"abc"), {"more": [b"d"]})
+    found = Arguments("hi", "/", hi).place((1, b"abc"), {"more": [b"d"]})
     body = b"".join(found.body)
 
     assert len(found.body) == len(body)

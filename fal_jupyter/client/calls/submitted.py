@@ -38,7 +38,7 @@ from fal_jupyter.protocol.api import (
 )
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.calls.sent import Sent
+    from fal_jupyter.client.calls.request_parts import RequestParts
     from fal_jupyter.domain.spec import AppSpec
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -448,18 +448,18 @@ class SubmitOptions:
     webhook_url: str | None = None
 
 
-def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions) -> QueuedRequest:
+def submit(handle: SubmittingApp, name: str, parts: RequestParts, options: SubmitOptions) -> QueuedRequest:
     """Put a request into the queue; it is queued when this returns.
 
     Raises:
         RequestError: it was refused: an option is invalid, or its app does not exist.
     """
-    query = [sent.query] if sent.query else []
+    query = [parts.query] if parts.query else []
     query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
-    target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
-    headers = (("content-type", sent.content_type), *options.headers, *sent.headers)
+    target = f"{QUEUE}{handle.app}{quote(parts.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
+    headers = (("content-type", parts.content_type), *options.headers, *parts.headers)
     try:
-        response = handle.client.connections.open("POST", target, headers, sent.body)
+        response = handle.client.connections.open("POST", target, headers, parts.body)
         answer = Answer(status=response.status, headers=list(response.headers.items()), body=response.read())
     except (OSError, GatewayError) as error:
         raise _lost(error) from None

@@ -13,7 +13,7 @@ from fal_jupyter.client.calls.arguments.binding import Binding
 from fal_jupyter.client.calls.arguments.parameters import Parameters
 from fal_jupyter.client.calls.multipart import FormPart
 from fal_jupyter.client.calls.plain_values import dump, first, is_array, plain, text_of
-from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.calls.type_aliases import unaliased
 from fal_jupyter.domain.errors import BadArguments
 
@@ -44,7 +44,7 @@ class Arguments:
         self._parameters = Parameters(path, function)
         self._binding = Binding(name, self._parameters)
 
-    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
+    def place(self, args: tuple[object, ...], kwargs: dict[str, object]) -> RequestParts:
         """Fit a call's arguments to the endpoint.
 
         Raises:
@@ -53,18 +53,18 @@ class Arguments:
         self._parameters.settle()
         bound = self._binding.bind(args, kwargs)
         if self._parameters.form:
-            return self._sent_form(bound)
+            return self._form_parts(bound)
         for name, value in bound.items():
             if is_array(value):
                 self._check_array(name, value)
         try:
-            return self._sent({name: first(value, f"argument {name!r}") for name, value in bound.items()})
+            return self._parts({name: first(value, f"argument {name!r}") for name, value in bound.items()})
         except (ValueError, RecursionError):
             for name, value in bound.items():
                 _check_alone(value, f"argument {name!r}")
             raise
 
-    def _sent_form(self, bound: dict[str, object]) -> Sent:
+    def _form_parts(self, bound: dict[str, object]) -> RequestParts:
         rest = {n: first(value, f"argument {n!r}") for n, value in bound.items() if n not in self._parameters.form}
         parts: list[FormPart] = []
         for name in [n for n in bound if n in self._parameters.form]:
@@ -74,7 +74,7 @@ class Arguments:
             elif bound[name] is not None:
                 parts += forms.parts_of_model(how, bound[name], where)
         body, content_type = forms.encoded(parts)
-        return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
+        return dataclasses.replace(self._parts(rest), body=body, content_type=content_type)
 
     def _check_array(self, name: str, value: object) -> None:
         """Refuse an array, which becomes a list, if the endpoint takes something else: the runner's own error would be less clear."""
@@ -88,7 +88,7 @@ class Arguments:
                 hint=meant,
             )
 
-    def _sent(self, values: dict[str, object]) -> Sent:
+    def _parts(self, values: dict[str, object]) -> RequestParts:
         path = self.path
         for name, kind in self._parameters.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
@@ -101,16 +101,16 @@ class Arguments:
             fields = {key: item for model in spread.values() for key, item in model.items()}
             fields |= {self._parameters.aliases.get(n, n): v for n, v in values.items() if n in self._parameters.plain}
             query = {n: self._query_value(n, v) for n, v in fields.items()}
-            return Sent(path, _encoded(query | beside), self._body(values), headers)
+            return RequestParts(path, _encoded(query | beside), self._body(values), headers)
         if not self._parameters.models and not self._parameters.form:
             named = {self._parameters.aliases.get(n, n): v for n, v in values.items()}
-            return Sent(path, _encoded(beside), dump(named) if named else b"", headers)
+            return RequestParts(path, _encoded(beside), dump(named) if named else b"", headers)
         query = {
             self._parameters.aliases.get(n, n): self._query_value(n, values[n])
             for n in self._parameters.plain
             if n in values
         }
-        return Sent(path, _encoded(query | beside), self._body(values), headers)
+        return RequestParts(path, _encoded(query | beside), self._body(values), headers)
 
     def _head(self, values: dict[str, object]) -> tuple[tuple[tuple[str, str], ...], dict[str, object]]:
         """Return the values that are sent as headers, and those that are sent in the query."""

@@ -10,7 +10,7 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class RequestParts:
     """Path parameters filled in, query string, body, headers that carry parameters, and the body's content type."""
 
     path: str
