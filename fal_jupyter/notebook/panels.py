@@ -8,7 +8,7 @@ from typing import Any
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.display import cards, surfaces
-from fal_jupyter.notebook.display.shown_panels import PANELS, DisplayedCard, card_data, dashboard_data, publish
+from fal_jupyter.notebook.display.panel_outputs import PANELS, DisplayedCard, card_data, dashboard_data, publish
 from fal_jupyter.notebook.session import current_session
 
 

@@ -17,7 +17,7 @@ from fal_jupyter.notebook.calls.open_line import open_line
 from fal_jupyter.notebook.calls.pictures import Pictures
 from fal_jupyter.notebook.calls.progress import DisplayLine
 from fal_jupyter.notebook.calls.timing import CellTiming
-from fal_jupyter.notebook.display.shown_panels import Panels
+from fal_jupyter.notebook.display.panel_outputs import Panels
 from fal_jupyter.notebook.namespace.history import CellHistory
 from fal_jupyter.notebook.namespace.near_misses import near_miss_hint
 from fal_jupyter.notebook.shell import CellInfo, CellResult, Shell, running_shell

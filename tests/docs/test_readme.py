@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.notebook.display.shown_panels import PANELS
+from fal_jupyter.notebook.display.panel_outputs import PANELS
 from tests.support.kernel import kernel
 from tests.support.serve import served
 from tests.support.state import state_directory

@@ -496,7 +496,7 @@ def test_the_newest_result_has_the_arguments_of_its_query(seen: Picture) -> None
 
 
 def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) -> None:
-    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+    from fal_jupyter.notebook.display.panel_outputs import _with_state_of
 
     card = replace(CARD, revision="r4, rebuilt: class Desk changed")
     now: Picture = {**seen, "app": {**seen["app"], "revision": 4, "told": "class Desk changed"}}
@@ -535,7 +535,7 @@ def test_waiting_is_a_dashed_outline_in_bars_and_legend(seen: Picture) -> None:
 
 
 def test_a_card_has_the_setup_time_and_the_scaling_of_its_picture(seen: Picture) -> None:
-    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+    from fal_jupyter.notebook.display.panel_outputs import _with_state_of
 
     now: Picture = {**seen, "app": {**seen["app"], "setup_ms": 510.0, "overrides": {"keep_alive": 5.0}}}
     card = _with_state_of(replace(CARD, setup_ms=504.0), now)

@@ -1,4 +1,4 @@
-"""Displays panels in the form that the front end supports, and updates the static form of displayed cards for saved notebooks."""
+"""The outputs that panels are in a notebook: in the forms that the front end supports, with the static form that is saved, kept up to date."""
 
 from __future__ import annotations
 
