@@ -16,7 +16,7 @@ from fal_jupyter.domain.environments.isolation import check_mode, choose
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.text.json_forms import whole_text
-from fal_jupyter.environments import search_path, store
+from fal_jupyter.environments import builder, search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
 from fal_jupyter.settings import working_directory
@@ -65,7 +65,7 @@ def find_environment(
     environment = environment_here(preload)
     if chosen == "isolated":
         context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
-        request = store.EnvironmentRequest(spec.requirements, python or version_here(), context, spec.class_name)
+        request = builder.EnvironmentRequest(spec.requirements, python or version_here(), context, spec.class_name)
         isolated, users = store.provide(client.settings.environments, request, report)
         client.hold_environment(spec.alias, users)
         _move(environment, isolated, preload)
@@ -132,7 +132,7 @@ def _unsendable() -> list[str]:
     return [name for name, value in os.environ.items() if whole_text(name + value) != name + value]
 
 
-def _move(environment: Environment, isolated: store.Isolated, preload: list[str]) -> None:
+def _move(environment: Environment, isolated: builder.Isolated, preload: list[str]) -> None:
     """Set the isolated environment."""
     environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
     environment["sys_path"] = search_path.users_own(environment["sys_path"])

@@ -19,7 +19,7 @@ import pytest
 from fal_jupyter.commands import envs_command
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.environments import installers, store
+from fal_jupyter.environments import builder, installers, store
 from fal_jupyter.environments.interpreters import find_python, version_here
 from fal_jupyter.processes import children_of
 from tests.environments.wheels import make_wheel
@@ -27,16 +27,16 @@ from tests.environments.wheels import make_wheel
 ASK = """
 import json, sys
 from pathlib import Path
-from fal_jupyter.environments import store
+from fal_jupyter.environments import builder, store
 root, base, *lines = sys.argv[1:]
-wanted = store.EnvironmentRequest(lines, "{here}", Path(base), "Hello")
+wanted = builder.EnvironmentRequest(lines, "{here}", Path(base), "Hello")
 made, _ = store.provide(Path(root), wanted, lambda line: print(line, flush=True))
 print(json.dumps([made.name, made.interpreter]), flush=True)
 """.replace("{here}", version_here())
 
 
-def wanted(base: Path, *lines: str, python: str = "") -> store.EnvironmentRequest:
-    return store.EnvironmentRequest(lines, python or version_here(), base, "Hello")
+def wanted(base: Path, *lines: str, python: str = "") -> builder.EnvironmentRequest:
+    return builder.EnvironmentRequest(lines, python or version_here(), base, "Hello")
 
 
 def ask(root: Path, base: Path, *lines: str) -> subprocess.Popen[str]:
@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Environments with one of the twenty packages that runners need, where a test is not about them."""
-    monkeypatch.setattr(store, "_of_runners", lambda: ["cloudpickle"])
+    monkeypatch.setattr(builder, "of_runners", lambda: ["cloudpickle"])
 
 
 TINY = "./tiny-1.0-py3-none-any.whl"
@@ -156,7 +156,7 @@ def test_who_is_interrupted_or_killed_leaves_no_process_and_nothing_that_is_used
 @pytest.mark.usefixtures("bare")
 def test_a_half_made_one_is_made_anew(root: Path, wheels: Path) -> None:
     name = store.provide(root, wanted(wheels, TINY), lambda line: None)[0].name
-    (root / name / store.RECORD).unlink()
+    (root / name / builder.RECORD).unlink()
     (root / name / "rubbish").write_text("x")
 
     assert store.provide(root, wanted(wheels, TINY), lambda line: None)[0].name == name

@@ -1,4 +1,4 @@
-"""The outputs that panels are in a notebook: in the forms that the front end supports, with the static form that is saved, kept up to date."""
+"""The outputs of panels in a notebook: displayed in the form that the front end supports, saved with their static form."""
 
 from __future__ import annotations
 
