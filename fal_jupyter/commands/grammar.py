@@ -12,6 +12,7 @@ from typing import Literal
 from fal_jupyter.commands.option_values import age, origin, seconds, whole
 from fal_jupyter.domain.access.key_grants import PERMISSIONS, PRESETS
 from fal_jupyter.domain.environments.isolation import MODES
+from fal_jupyter.protocol.feed import TABS
 
 Front = Literal["notebook", "shell"]
 AUTH_MODES = ("private", "shared", "public")
@@ -236,8 +237,8 @@ COMMANDS = (
                 flag="--tab",
                 metavar="TAB",
                 read=str,
-                choices=("try", "outputs", "requests", "timeline", "config", "logs", "snippets"),
-                help="try, outputs, requests, timeline, config, logs or snippets",
+                choices=TABS,
+                help=f"{', '.join(TABS[:-1])} or {TABS[-1]}",
             ),
             JSON,
         ),

@@ -116,7 +116,7 @@ def execute(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     Raises:
         FalJupyterError: the command failed; the message says why and what to type.
     """
-    return _HANDLERS[args.command](args, backend)
+    return HANDLERS[args.command](args, backend)
 
 
 def _apps(_: argparse.Namespace, backend: CommandBackend) -> Outcome:
@@ -361,7 +361,7 @@ def _help(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     return Outcome(text, text.rstrip())
 
 
-_HANDLERS: dict[str, Callable[[argparse.Namespace, CommandBackend], Outcome]] = {
+HANDLERS: dict[str, Callable[[argparse.Namespace, CommandBackend], Outcome]] = {
     "apps": _apps,
     "dashboard": _dashboard,
     "panel": _panel,

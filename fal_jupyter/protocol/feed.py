@@ -28,6 +28,15 @@ MAX_BUFFERED_ANSWER: Final = 64 << 20  # of an answer that is held for a panel
 NAMED_PHASE_MS: Final = 0.05  # a shorter part of a request's time is not shown
 CANCELLED: Final = 499  # status of a request that its caller took back, as nginx and fal have it
 MIME: Final = "application/vnd.fal-jupyter.card+json"
+TABS: Final = (
+    "try",
+    "outputs",
+    "requests",
+    "timeline",
+    "config",
+    "logs",
+    "snippets",
+)  # of a card, as `card/card.mjs` has them
 
 STREAMED_TYPES: Final = frozenset(
     {

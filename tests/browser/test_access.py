@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
+from fal_jupyter.protocol.feed import TABS
 from tests.browser.apps import STUDIO
 from tests.browser.conftest import VIEWPORT, Front
 from tests.browser.test_lab import card_of, open_sidebar, opened, tab
@@ -63,7 +64,6 @@ class Broken(fal.App):
 """
 CELLS = ["%load_ext fal_jupyter", STUDIO, FORMS, BROKEN, 'Studio.hi(name="Ada")', 'Forms.draw(prompt="a fox")']
 TALL: ViewportSize = {"width": 1500, "height": 6000}  # axe-core does not judge the contrast of what is not in view
-TABS = ("try", "outputs", "requests", "timeline", "config", "logs", "snippets")
 
 
 def complaints(page: Page, where: str, selector: str = ".fj") -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from fal_jupyter.protocol.feed import TABS
 from tests.browser.apps import LOAD
 from tests.browser.conftest import Front
 from tests.browser.test_card import idle, run
@@ -66,7 +67,6 @@ WATCH = """() => {
 }"""
 
 
-TABS = ("outputs", "requests", "timeline", "config", "logs", "snippets", "try")
 STOPPED = {
     "outputs": "No call gave a picture", "requests": "1 call", "timeline": "Decisions", "config": "The app is stopped. Start it to change it.",
     "logs": "making a fox", "snippets": "Large.make(", "try": "negative_prompt",
@@ -101,7 +101,7 @@ def shifts(lab: Front) -> list[int]:
 
 
 def walk(card: Locator, told: dict[str, str]) -> None:
-    for name in TABS:
+    for name in sorted(TABS, key=lambda name: name == "try"):  # the last stays in front
         card.locator(f'[data-tab="{name}"]').click()
         expect(card.locator(f'[data-panel="{name}"]')).to_contain_text(told[name])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.commands import grammar, parser
+from fal_jupyter.commands import grammar, handlers, parser
 from fal_jupyter.domain.errors import BadSetting
 from tests.support.serve import command
 
@@ -109,6 +109,11 @@ def test_serve_is_a_verb_of_the_command_line_only() -> None:
 @pytest.mark.parametrize("verb", [v.name for v in grammar.COMMANDS if v.name != "help"])
 def test_every_command_except_help_supports_json(verb: str) -> None:
     assert "--json" in parser.help_text("shell", verb)
+
+
+def test_every_command_has_a_handler_and_every_handler_a_command() -> None:
+    in_the_foreground = {"serve", "run", "gateway"}  # modules of their own: fal_jupyter.cli.main
+    assert {command.name for command in grammar.COMMANDS} - in_the_foreground == set(handlers.HANDLERS)
 
 
 def test_no_word_at_all_is_a_wish_for_help() -> None:

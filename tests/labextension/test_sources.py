@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import hatch_build
-from fal_jupyter.protocol.feed import source_hash
+from fal_jupyter.notebook import panels
+from fal_jupyter.notebook.display import saved_panels
+from fal_jupyter.protocol.feed import TABS, source_hash
 
 TOP = Path(__file__).parent.parent.parent
 FRONT = TOP / "labextension"
@@ -105,6 +107,13 @@ def test_every_shared_name_is_exported_where_it_is_taken_from() -> None:
             rf"^export (?:async )?(?:function|const|let|class) {name}\b", (SHARED / module).read_text(), re.M
         )
         assert exported, f"{file} takes {name} from {module}, which has no such export"
+
+
+def test_each_tab_of_a_card_is_drawn_saved_and_documented() -> None:
+    drawn = (SHARED / "card" / "card.mjs").read_text().partition("export const TABS = [")[2].partition("\n];")[0]
+    assert re.findall(r'^ +(?:\{ )?name: "(\w+)"', drawn, re.M) == list(TABS)
+    assert list(saved_panels._PANELS) == list(TABS)
+    assert re.findall(r"``(\w+)``", panels.panel.__doc__ or "") == list(TABS)
 
 
 def test_every_schema_is_of_a_plugin() -> None:

@@ -17,6 +17,7 @@ from fal_jupyter.notebook.display.saved_results import SavedResults
 from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text, capture_texts
 from fal_jupyter.protocol.feed import (
     MIME,
+    TABS,
     AppState,
     Build,
     CardData,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
     from fal_jupyter.domain.spec import AppSpec
 
-PANELS: Final = ("card", "try", "outputs", "requests", "timeline", "config", "logs", "snippets")
+PANELS: Final = ("card", *TABS)
 WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
 VERSION: Final = 1
 INSTALL_WIDGETS: Final = "pip install 'fal_jupyter[widgets]', then restart the kernel"

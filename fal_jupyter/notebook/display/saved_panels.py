@@ -10,6 +10,7 @@ import ast
 import json
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from fal_jupyter.commands import request_tables
@@ -74,7 +75,7 @@ def sections(snapshot: Picture) -> str:
     parts = [
         fold(title, note, body, is_open=name in _OPEN)
         for name, (title, note, body) in (
-            (name, render(without_outputs if name == "try" else snapshot)) for name, render in _PANELS.items()
+            (name, saved.html(without_outputs if name == "try" else snapshot)) for name, saved in _PANELS.items()
         )
         if body
     ]
@@ -85,11 +86,11 @@ def page(card: StaticCard, snapshot: Picture, panel: str) -> str:
     """Render one panel below the app's name and its state at that time; ``""`` if *panel* has no static form."""
     if panel not in _PANELS:
         return ""
-    title, note, body = _PANELS[panel](snapshot)
+    title, note, body = _PANELS[panel].html(snapshot)
     state = element("b", text(f"{card.state}{as_of(snapshot)}"), style=MUTED)
     name = element("b", isolated(card.app))
     head = element("div", state, " &nbsp;", name, style="padding: 6px 10px")
-    empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
+    empty = element("div", text(_PANELS[panel].empty), style=f"{BAND}; {MUTED}")
     return element("div", head, fold(title, note, body, is_open=True) if body else empty, style=FRAME)
 
 
@@ -388,33 +389,12 @@ def _required_parameters(signature: str) -> dict[str, str]:
     return {name: kind.rpartition(".")[2] for name, kind in kinds.items()}
 
 
-_PANELS: Final[dict[str, Callable[[Picture], tuple[str, str, str]]]] = {
-    "try": saved_results_html.tried,
-    "outputs": saved_results_html.outputs,
-    "requests": _requests,
-    "timeline": _timeline,
-    "config": _config,
-    "logs": saved_results_html.logs,
-    "snippets": _snippets,
-}
-_OPEN: Final = ("outputs", "requests", "timeline")  # expanded in a complete card
-_EMPTY: Final = {
-    "try": "Nothing had been called.",
-    "outputs": "No call had given a picture, a sound or a film.",
-    "logs": "Nothing had been printed.",
-    "requests": "No request had been made.",
-    "timeline": "No runner had been started.",
-    "config": "Nothing was known of its settings.",
-    "snippets": "It had no endpoint that is called over HTTP.",
-}
-
-
 # --- text -------------------------------------------------------------------------------------------------------------
 def page_text(card: StaticCard, snapshot: Picture, panel: str) -> str:
     """Format the panel of :func:`page` as text, for terminals, diffs and logs."""
     if panel not in _PANELS:
         return ""
-    lines = _TEXTS[panel](snapshot) or [_EMPTY[panel]]
+    lines = _PANELS[panel].lines(snapshot) or [_PANELS[panel].empty]
     head = f"{card.app}: {panel}, {card.state.lower()}{as_of(snapshot)}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
@@ -445,12 +425,24 @@ def _snippets_text(snapshot: Picture) -> list[str]:
     return [line for title, program in programs(app, endpoint) for line in (f"# {title}", *program.splitlines())]
 
 
-_TEXTS: Final[dict[str, Callable[[Picture], list[str]]]] = {
-    "try": saved_results_html.tried_text,
-    "outputs": saved_results_html.outputs_text,
-    "logs": saved_results_html.logs_text,
-    "requests": _requests_text,
-    "timeline": _timeline_text,
-    "config": _config_text,
-    "snippets": _snippets_text,
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """How a panel is saved: title, note and body as HTML, its lines as text, and the sentence where there is nothing."""
+
+    html: Callable[[Picture], tuple[str, str, str]]
+    lines: Callable[[Picture], list[str]]
+    empty: str
+
+
+_PANELS: Final = {
+    "try": _Saved(saved_results_html.tried, saved_results_html.tried_text, "Nothing had been called."),
+    "outputs": _Saved(
+        saved_results_html.outputs, saved_results_html.outputs_text, "No call had given a picture, a sound or a film."
+    ),
+    "requests": _Saved(_requests, _requests_text, "No request had been made."),
+    "timeline": _Saved(_timeline, _timeline_text, "No runner had been started."),
+    "config": _Saved(_config, _config_text, "Nothing was known of its settings."),
+    "logs": _Saved(saved_results_html.logs, saved_results_html.logs_text, "Nothing had been printed."),
+    "snippets": _Saved(_snippets, _snippets_text, "It had no endpoint that is called over HTTP."),
 }
+_OPEN: Final = ("outputs", "requests", "timeline")  # expanded in a complete card

@@ -23,14 +23,35 @@ import { onEditRequest, tryPanel } from "../try/tryit.mjs";
 
 /** @typedef {import("../types.d.ts").AppState} AppState */
 
+/**
+ * The tabs of a card, `TABS` of `protocol/feed.py`: each with its word, and how it is drawn.
+ * @type {{name: string, label: string, draw: (place: HTMLElement, card: CardPanel) => void}[]}
+ */
 export const TABS = [
-  { name: "try", label: "Try" },
-  { name: "outputs", label: "Outputs" },
-  { name: "requests", label: "Requests" },
-  { name: "timeline", label: "Scaling" },
-  { name: "config", label: "Config" },
-  { name: "logs", label: "Logs" },
-  { name: "snippets", label: "Snippets" },
+  { name: "try", label: "Try", draw: (place, card) => card.buildTry(place) },
+  {
+    name: "outputs",
+    label: "Outputs",
+    draw: (place, { kept, alias, signal }) => galleryPanel(place, kept, { alias }, signal),
+  },
+  {
+    name: "requests",
+    label: "Requests",
+    draw: (place, { kept, alias, signal }) => requestsPanel(place, kept, { alias }, signal),
+  },
+  {
+    name: "timeline",
+    label: "Scaling",
+    draw: (place, { kept, alias, signal }) => timelinePanel(place, kept, { alias }, signal),
+  },
+  { name: "config", label: "Config", draw: (place, card) => card.buildConfig(place) },
+  { name: "logs", label: "Logs", draw: (place, { kept, alias, signal }) => logsPanel(place, kept, { alias }, signal) },
+  {
+    name: "snippets",
+    label: "Snippets",
+    draw: (place, card) =>
+      snippetsPanel(place, card.kept, { alias: card.alias, call: (path) => card.trying.call(path) }, card.signal),
+  },
 ];
 
 /** What publishing the revision did. @param {AppState} app */
@@ -413,27 +434,19 @@ class CardPanel {
 
   build(/** @type {string} */ name) {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
-    if (name === "try")
-      (this.trying = tryPanel(place, this.host, { alias: this.alias }, this.signal)),
-        loadPanel(
-          place,
-          this.host,
-          { alias: this.alias, call: () => this.trying.call(), confirmIn: askWithin },
-          this.signal,
-        );
-    else if (name === "outputs") galleryPanel(place, this.kept, { alias: this.alias }, this.signal);
-    else if (name === "requests") requestsPanel(place, this.kept, { alias: this.alias }, this.signal);
-    else if (name === "timeline") timelinePanel(place, this.kept, { alias: this.alias }, this.signal);
-    else if (name === "config")
-      configPanel(
-        place,
-        this.kept,
-        { alias: this.alias, onEdited: (number) => this.tabs.count("config", number ? `${number} edited` : "") },
-        this.signal,
-      );
-    else if (name === "logs") logsPanel(place, this.kept, { alias: this.alias }, this.signal);
-    else snippetsPanel(place, this.kept, { alias: this.alias, call: (path) => this.trying.call(path) }, this.signal);
+    TABS.find((one) => one.name === name)?.draw(place, this);
     return place;
+  }
+
+  buildTry(/** @type {HTMLElement} */ place) {
+    const { host, alias, signal } = this;
+    this.trying = tryPanel(place, host, { alias }, signal);
+    loadPanel(place, host, { alias, call: () => this.trying.call(), confirmIn: askWithin }, signal);
+  }
+
+  buildConfig(/** @type {HTMLElement} */ place) {
+    const onEdited = (/** @type {number} */ number) => this.tabs.count("config", number ? `${number} edited` : "");
+    configPanel(place, this.kept, { alias: this.alias, onEdited }, this.signal);
   }
 
   /** The stage takes the place of the form where there is none to use, and is not seen beside other tabs. */
