@@ -268,7 +268,7 @@ def test_what_was_changed_by_hand_is_marked(seen: Picture) -> None:
 
 def test_what_was_written_to_the_class_is_not_by_hand_any_more(seen: Picture) -> None:
     """The gateway may keep a value that the class says as well by now."""
-    from fal_jupyter.notebook.display.shown_panels import _with_state_of
+    from fal_jupyter.notebook.display.panel_outputs import _with_state_of
 
     equal: Any = {**seen["app"], "overrides": {"keep_alive": seen["app"]["by_class"]["keep_alive"]}}
     picture: Picture = {**seen, "app": equal}
