@@ -115,17 +115,25 @@ test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or b
 	@$(BIN)/python -m pytest -q -m "not long" -n 2 --dist worksteal $(FAST)
 	@echo "test-fast: all passed"
 
+# The front end's tests and those of domain/ take what the others leave idle while they wait: nice, and told of at the end. Before a first
+# run pytest compiles all tests, which each of its workers would do otherwise.
 test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
-# Beside them pytest compiles all tests, which each of its workers would do otherwise.
-	@echo "test 1/3 and 2/3, side by side: the front end's modules; domain/, with branch coverage"
-	@mkdir -p .make; { cd $(FRONT) && $(JLPM) test; } > .make/front.log 2>&1 & front=$$!; \
-	$(BIN)/python -m pytest -q --collect-only --ignore=tests/domain > /dev/null 2>&1 & \
-	$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain && domain=0 || domain=$$?; \
-	wait $$front && front=0 || front=$$?; cat .make/front.log; [ $$front = 0 ] && [ $$domain = 0 ]
+	@mkdir -p .make
+	@echo "test 1/3 and 2/3, beside 3/3: the front end's modules; domain/, with branch coverage (their output comes at the end)"
+	@(cd $(FRONT) && exec nice -n 5 env $(JLPM) test) > .make/front.log 2>&1 & front=$$!; \
+	nice -n 5 $(BIN)/python -m coverage run -m pytest -m "not long" tests/domain > .make/domain.log 2>&1 & domain=$$!; \
+	trap 'kill $$front $$domain 2> /dev/null; exit 130' INT TERM; \
+	ls tests/__pycache__/*-pytest-* > /dev/null 2>&1 || $(BIN)/python -m pytest -q --collect-only --ignore=tests/domain > /dev/null 2>&1 || true; \
+	echo "test 3/3: everything else"; \
+	$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder && rest=0 || rest=$$?; \
+	echo "test 1/3: the front end's modules"; wait $$front && front=0 || front=$$?; cat .make/front.log; \
+	echo "test 2/3: domain/"; wait $$domain && domain=0 || domain=$$?; cat .make/domain.log; \
+	[ $$front = 0 ] || echo "test: the front end's tests failed" >&2; \
+	[ $$domain = 0 ] || echo "test: the tests of domain/ failed" >&2; \
+	[ $$rest = 0 ] || echo "test: tests of 3/3 failed, see above" >&2; \
+	[ $$front = 0 ] && [ $$domain = 0 ] && [ $$rest = 0 ]
 	@$(BIN)/python -m coverage report
-	@echo "test 3/3: everything else"
-	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder  # the long files, of few tests, come first
 	@echo "test: all passed"
 
 # Property tests are those that use Hypothesis; its plugin marks them. tests/support/examples.py has both numbers of examples.
