@@ -116,7 +116,7 @@ test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or b
 	@echo "test-fast: all passed"
 
 # The front end's tests and those of domain/ take what the others leave idle while they wait: nice, and told of at the end. Before a first
-# run pytest compiles all tests, which each of its workers would do otherwise.
+# run pytest compiles all tests and its plugins, which each of its workers would do otherwise.
 test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@mkdir -p .make
@@ -124,7 +124,7 @@ test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_
 	@(cd $(FRONT) && exec nice -n 5 env $(JLPM) test) > .make/front.log 2>&1 & front=$$!; \
 	nice -n 5 $(BIN)/python -m coverage run -m pytest -m "not long" tests/domain > .make/domain.log 2>&1 & domain=$$!; \
 	trap 'kill $$front $$domain 2> /dev/null; exit 130' INT TERM; \
-	ls tests/__pycache__/*-pytest-* > /dev/null 2>&1 || $(BIN)/python -m pytest -q --collect-only --ignore=tests/domain > /dev/null 2>&1 || true; \
+	[ .make/compiled -nt $(READY_TEST) ] || { PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q --collect-only --ignore=tests/domain > /dev/null 2>&1 && touch .make/compiled || true; }; \
 	echo "test 3/3: everything else"; \
 	$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder && rest=0 || rest=$$?; \
 	echo "test 1/3: the front end's modules"; wait $$front && front=0 || front=$$?; cat .make/front.log; \

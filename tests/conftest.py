@@ -11,7 +11,6 @@ import pytest
 
 from tests.support.examples import load_profile
 
-sys.dont_write_bytecode = False  # the assertions of 200 modules are rewritten once, not by each worker of each run
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
 # Tests that share a Jupyter server.
 SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"))

@@ -276,6 +276,12 @@ class Front:
             text = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
             raise AssertionError(f"{count} cells were not done: {prompts}\n{text[-3000:]}") from late
 
+    def pictures(self, name: str) -> None:
+        """Keep what the page looks like in both themes, where the environment has ``PICTURES``."""
+        for theme in ("Dark", "Light") if os.environ.get("PICTURES") else ():  # each change takes half a second
+            self.theme(theme)
+            self.picture(f"{name}-{theme.lower()}")
+
     def picture(self, name: str) -> None:
         """Keep what the page looks like: of a failure, and of whatever is asked for where the environment has ``PICTURES``."""
         if not (name.startswith("failed-") or os.environ.get("PICTURES")):

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from fal_jupyter.protocol.feed import TABS
 from tests.browser.apps import STUDIO
-from tests.browser.conftest import VIEWPORT, Front
+from tests.browser.conftest import EVERY, VIEWPORT, Front
 from tests.browser.test_lab import card_of, open_sidebar, opened, tab
 
 AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
@@ -106,6 +106,7 @@ def set_theme(lab: Front, name: str) -> None:
         "light => { const probe = document.createElement('i'); probe.style.color = 'var(--jp-ui-font-color1)'; document.body.append(probe);"
         " const red = Number(/\\d+/.exec(getComputedStyle(probe).color)[0]); probe.remove(); return light === red < 128; }",
         arg=name == "Light",
+        polling=EVERY,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front, front_page
+from tests.browser.conftest import EVERY, Front, front_page
 from tests.browser.test_lab import call_slow, card_of, notebook_of, tab
 from tests.support.jupyter import Jupyter
 from tests.support.serve import doctor
@@ -63,7 +63,7 @@ def test_two_browsers_have_the_same_card(browser: Browser, lab_server: tuple[Jup
     card = card_of(studio)
     calls = calls_of(card)
     studio.command("docmanager:save")
-    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     studio.expected.append("Comm not found")  # JupyterLab's words for a comm that the other page opened
     with front_page(browser, *lab_server, "lab", "second browser", end=False) as other:
         other.expected.append("Comm not found")

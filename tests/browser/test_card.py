@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SLOW = """%%fal_app
@@ -51,7 +51,8 @@ def run(lab: Front, number: int) -> Locator:
     """Run one cell, without waiting for its end."""
     lab.page.wait_for_function(
         "() => { const s = window.jupyterapp.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
-        " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
+        " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }",
+        polling=EVERY,
     )
     lab.page.evaluate(
         "n => { const { shell, commands } = window.jupyterapp; shell.currentWidget.content.activeCellIndex = n;"
@@ -124,6 +125,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
                 " b = cell.querySelector('.jp-cell-toolbar').getBoundingClientRect();"
                 " return a.right <= b.left || a.left >= b.right || a.top >= b.bottom || a.bottom <= b.top; }",
                 arg=first.element_handle(),
+                polling=EVERY,
             )
         inside, outside = box(chip), box(first)
         assert inside["y"] >= outside["y"]
@@ -141,13 +143,11 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     expect(crash.get_by_role("button", name="Retry now")).to_be_visible()
     expect(broken.locator(".fj-cell-chip")).to_contain_text("r1 failed: FileNotFoundError")
     crash.scroll_into_view_if_needed()
-    lab.picture("card-crash-light")
-    lab.theme("Dark")
-    lab.picture("card-crash-dark")
-    lab.theme("Light")
+    lab.pictures("card-crash")
     crash.get_by_role("button", name="Go to line 4").click()
     page.wait_for_function(
-        f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3"
+        f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3",
+        polling=EVERY,
     )
 
     # mended
@@ -170,7 +170,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
 
     # after its owner's end a saved card is a grey picture; its button runs its cell
     lab.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     for kernel in lab.server.request("api/kernels").json:
         lab.server.request(f"api/kernels/{kernel['id']}", method="DELETE")
     lab.open(name)
@@ -193,7 +193,7 @@ def test_opening_the_tour_leaves_it_unmodified(lab: Front) -> None:
     card = lab.page.locator(".fj-card").first
     card.scroll_into_view_if_needed()
     expect(card).to_be_visible()
-    lab.page.wait_for_function(f"() => {MODEL}.getMetadata('language_info').version")
+    lab.page.wait_for_function(f"() => {MODEL}.getMetadata('language_info').version", polling=EVERY)
 
     opened = json.loads(lab.page.evaluate(f"JSON.stringify({MODEL}.toJSON())"))
     stored = nbformat.read(NOTEBOOKS / "tour.ipynb", as_version=4)
@@ -212,7 +212,8 @@ def restarted(lab: Front) -> None:
         "async () => { const s = window.jupyterapp.shell.currentWidget.context.sessionContext; await s.restartKernel(); await s.ready; }"
     )
     lab.page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'"
+        "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'",
+        polling=EVERY,
     )
 
 
@@ -359,10 +360,11 @@ def test_keys_of_the_card_and_of_the_page(lab: Front) -> None:
     expect(card.locator('[role="tab"][aria-selected="true"]')).to_be_focused()
     page.keyboard.press("Escape")
     page.wait_for_function(
-        f"() => {ACTIVE}.activeCellIndex === 1 && {ACTIVE}.mode === 'command' && document.activeElement === {ACTIVE}.activeCell.node"
+        f"() => {ACTIVE}.activeCellIndex === 1 && {ACTIVE}.mode === 'command' && document.activeElement === {ACTIVE}.activeCell.node",
+        polling=EVERY,
     )
     page.keyboard.press("ArrowDown")  # the notebook's keys work from there
-    page.wait_for_function(f"() => {ACTIVE}.activeCellIndex === 2")
+    page.wait_for_function(f"() => {ACTIVE}.activeCellIndex === 2", polling=EVERY)
 
     # the chip is before the card in the order of Tab, and clear of the toolbar of the active cell
     assert made.evaluate(
@@ -377,6 +379,7 @@ def test_keys_of_the_card_and_of_the_page(lab: Front) -> None:
         "cell => { const a = cell.querySelector('.fj-cell-chip').getBoundingClientRect(),"
         " b = cell.querySelector('.jp-cell-toolbar').getBoundingClientRect(); return b.width > 0 && a.right <= b.left; }",
         arg=made.element_handle(),
+        polling=EVERY,
     )
 
     # no tab moves its neighbours, and each has the height that it needs

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 from fal_jupyter.protocol.feed import TABS
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 from tests.browser.test_card import idle, run
 from tests.environments.wheels import make_wheel
 from tests.support.serve import doctor
@@ -184,7 +184,7 @@ def test_without_a_gateway_and_as_saved_each_tab_says_what_it_has(lab: Front, tm
     card.get_by_role("button", name="Run", exact=True).click()
     expect(card.locator(".fj-answer")).to_contain_text("28")
     lab.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     os.kill(doctor(lab.state)["gateway"]["pid"], signal.SIGKILL)
     expect(card).to_contain_text("No gateway is running")
     walk(card, OFF)

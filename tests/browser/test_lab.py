@@ -191,7 +191,7 @@ def test_a_page_that_is_opened_again_gets_the_result_of_its_call(studio: Front, 
     call_slow(card, gate)
     expect(card.locator(".fj-trials")).to_contain_text("running")
     studio.command("docmanager:save")
-    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    studio.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
 
     studio.load(notebook_of(studio))
     card = studio.page.locator(".fj-card").first
@@ -324,7 +324,7 @@ def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> Non
     card = opened(lab)
     lab.command("docmanager:save")
     before = saved_cards(lab, lambda now: bool(now and now[0]["picture"]["app"]["stats"]["calls"] == 26))
-    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     card.locator(".fj-run-button").click()  # no cell runs: the kernel hears nothing of this call
     expect(card.locator(".fj-answer")).to_contain_text("Hello")
     expect(card.locator('[data-tab="requests"]')).to_contain_text("27")  # the page has heard of it
@@ -332,7 +332,7 @@ def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> Non
     lab.command("docmanager:save")
     after = saved_cards(lab, lambda now: now not in ([], before))
     assert after[0]["picture"]["app"]["stats"]["calls"] == before[0]["picture"]["app"]["stats"]["calls"] + 1
-    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     kernels = [f"/api/kernels/{one['id']}" for one in lab.server.request("api/kernels").json]
     # 404 for JupyterLab, which asks for what it has just ended, its debugger too
     lab.expected += ["/api/sessions/", *kernels, "Canceled future for debug_request"]

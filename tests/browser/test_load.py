@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 from tests.browser.test_lab import notebook_of
 
 APP = """%%fal_app --keep-alive 60
@@ -62,5 +62,5 @@ def test_a_load_swells_neither_the_page_nor_the_notebook(lab: Front) -> None:
     assert nodes_after < nodes * 1.5 + 2000
     page.locator(".lm-TabBar-tab", has_text="l.ipynb").click()
     lab.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     assert (lab.server.directory / "root" / notebook_of(lab)).stat().st_size < 256 * 1024

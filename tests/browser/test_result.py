@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 
 MAKER = r"""%%fal_app
 import io
@@ -144,7 +144,7 @@ def test_answers_are_shown_by_what_they_are(lab: Front) -> None:
 
     # a sound plays
     answer = run(card, "/sound")
-    page.wait_for_function("one => one.duration > 0.4", arg=answer.locator("audio").element_handle())
+    page.wait_for_function("one => one.duration > 0.4", arg=answer.locator("audio").element_handle(), polling=EVERY)
 
     # a stream: its text joined, its first event's time, and how much is listed
     answer = run(card, "/stream")
@@ -182,7 +182,9 @@ def test_answers_are_shown_by_what_they_are(lab: Front) -> None:
     card.locator('[data-tab="logs"]').click()
     expect(logs.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
     page.wait_for_function(
-        "e => e.scrollTop + e.clientHeight >= e.scrollHeight - 8", arg=logs.locator(".fj-log").element_handle()
+        "e => e.scrollTop + e.clientHeight >= e.scrollHeight - 8",
+        arg=logs.locator(".fj-log").element_handle(),
+        polling=EVERY,
     )
 
     # a deep answer

@@ -8,7 +8,7 @@ import re
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 
 NAME = "A" + "verylongname" * 9
 LONG = f"""%%fal_app
@@ -72,22 +72,22 @@ def test_a_long_notice_is_whole_settings_keep_their_rows_and_the_tab_in_front_is
     card.locator('[data-tab="config"]').click()
     config = card.locator(".fj-config")
     keep_alive = config.locator('[data-option="keep_alive"]')
-    for width in WIDTHS[:2]:
+    for width, theme in zip(WIDTHS, ("Dark", "Light"), strict=False):
         page.set_viewport_size({"width": width, "height": 900})
         before = heights(config)
         keep_alive.fill("77")
         expect(config.get_by_role("button", name="Undo keep_alive")).to_be_visible()
-        for theme in ("Dark", "Light"):
-            lab.theme(theme)
-            lab.picture(f"surface-{width}-{theme.lower()}")
+        lab.theme(theme)
+        lab.picture(f"surface-{width}-{theme.lower()}")
         assert heights(config) == before, width
         config.get_by_role("button", name="Undo keep_alive").click()
     page.set_viewport_size(normal)
     lab.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     page.wait_for_function(
         'async a => JSON.stringify(await (await fetch(a)).json()).includes(\'"front":"config"\')',
         arg=f"{lab.base}api/contents/surface.ipynb",
+        polling=EVERY,
     )
     lab.load("surface.ipynb")
     expect(page.locator('.fj-card [data-tab="config"]')).to_have_attribute("aria-selected", "true")
@@ -106,8 +106,6 @@ def test_a_refused_input_is_marked_at_its_fields(lab: Front) -> None:
     expect(first).to_be_focused()
     expect(first).to_have_attribute("aria-invalid", "true")
     expect(card.locator(".fj-answer")).to_contain_text("size.width")
-    for theme in ("Dark", "Light"):
-        lab.theme(theme)
-        lab.picture(f"refused-{theme.lower()}")
+    lab.pictures("refused")
     first.fill("9")
     expect(errors).to_have_text([re.compile("no such word")])

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from tests.browser.apps import LOAD
-from tests.browser.conftest import Front
+from tests.browser.conftest import EVERY, Front
 from tests.browser.test_lab import open_sidebar, opened, tab
 from tests.support.serve import runners
 
@@ -79,6 +79,7 @@ def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     page.wait_for_function(
         "([end, svg]) => Math.max(...[...document.querySelectorAll(svg)].map(one => Number(one.dataset.to))) > end",
         arg=[spans[-1][1] + 2 * PAUSE, 'svg[aria-roledescription="timeline"] rect[data-state]'],
+        polling=EVERY,
     )
     lane = chart.evaluate(LANE)
     for began, until in spans:

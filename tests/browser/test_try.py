@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
-from tests.browser.conftest import VIEWPORT, Front
+from tests.browser.conftest import EVERY, VIEWPORT, Front
 from tests.browser.test_lab import notebook_of, tab
 
 PAINTER = '''%%fal_app
@@ -220,7 +220,7 @@ def test_a_page_that_is_opened_again_has_the_endpoint_the_input_and_the_result(l
     run(card)
     expect(answer).to_contain_text('prompt: "edited"')
     lab.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", polling=EVERY)
     choose(card, "/alpha")
     lab.load(notebook_of(lab))
     card.scroll_into_view_if_needed()

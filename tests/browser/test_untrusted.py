@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from fal_jupyter.protocol.feed import MIME
-from tests.browser.conftest import Front, front_page, front_server
+from tests.browser.conftest import EVERY, Front, front_page, front_server
 from tests.support.base_environment import base_environment
 from tests.support.jupyter import TOKEN
 
@@ -163,7 +163,7 @@ def test_with_anywidget_the_same_notebook_is_effective_as_documented_in_security
         front_page(browser, server, state, app, f"untrusted-anywidget-{app}") as front,
     ):
         opened(front, "stranger.ipynb")
-        front.page.wait_for_function("() => globalThis.__ran?.includes('anywidget')")
+        front.page.wait_for_function("() => globalThis.__ran?.includes('anywidget')", polling=EVERY)
         ran += front.page.evaluate("() => globalThis.__ran")
         file = server.directory / "root" / "written.txt"
         front.page.wait_for_function(

@@ -1,7 +1,8 @@
-"""Commands of ``fal-jupyter`` without the time of their imports: each runs in a fork of a process that has imported them.
+"""Commands of ``fal-jupyter``, and kernels, without the time of their imports: each runs in a fork of a process that has imported them.
 
-A process of its own spends a third of a second of CPU on imports; a fork, a few milliseconds. The process that forks starts with
-the first command and ends with the tests' process.
+A process of its own spends a third of a second of CPU on imports; a fork, a few milliseconds. A process that forks starts with
+the first command, another with the first kernel; they end with the tests' process. That for kernels has nothing of ``fal_jupyter``,
+which a kernel imports when it loads the extension.
 """
 
 from __future__ import annotations
@@ -24,34 +25,47 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, cast
 
-from fal_jupyter.cli.main import main
-
-PRELOADED = (  # what commands import when they run
-    "fal_jupyter.cli.gateway",
-    "fal_jupyter.cli.serve",
-    "fal_jupyter.commands.command_backend",
-    "fal_jupyter.commands.handlers",
-    "fal_jupyter.portability.examine",
-    "pydantic",
-)
+PRELOADED = {
+    "command": (  # what commands import when they run
+        "fal_jupyter.cli.main",
+        "fal_jupyter.cli.gateway",
+        "fal_jupyter.cli.serve",
+        "fal_jupyter.commands.command_backend",
+        "fal_jupyter.commands.handlers",
+        "fal_jupyter.portability.examine",
+        "pydantic",
+    ),
+    "kernel": (  # what a kernel imports until it is ready
+        "ipykernel.kernelapp",
+        "ipykernel.debugger",
+        "IPython.core.completerlib",
+        "IPython.core.logger",
+        "IPython.core.oinspect",
+        "IPython.extensions.storemagic",
+        "sqlite3",
+        "tornado.platform.asyncio",
+        "tornado.queues",
+    ),
+}
+PR_SET_PDEATHSIG = 1
 REQUEST_LIMIT = 1 << 17  # bytes: arguments and environment
 FD_COUNT = 4  # the connection of the command, and its three standard streams
 
 
 class CommandServer:
-    """The process that forks, seen from the tests' process."""
+    """The process that forks, seen from the tests' process; *kind* is what its forks become, ``command`` or ``kernel``."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str, env: Mapping[str, str]) -> None:
         self._connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.command_server", str(other.fileno())],
+                [sys.executable, "-m", "tests.support.command_server", str(other.fileno()), kind],
                 pass_fds=[other.fileno()],
                 cwd=Path(__file__).parent.parent.parent,
-                env={n: value for n, value in os.environ.items() if not n.startswith("FAL_")} | {"ROOM": "x" * 500},
+                env={n: value for n, value in env.items() if not n.startswith("FAL_")} | {"ROOM": "x" * 500},
                 stdin=subprocess.DEVNULL,
             )
-        self._python = _of_python(os.environ)
+        self._python = _of_python(env)
         atexit.register(self._close)
 
     def run(
@@ -93,6 +107,15 @@ class CommandServer:
                 os.close(fd)
         return Forked(list(arguments), answering, open(out), open(err))
 
+    def start_kernel(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> Forked:
+        """Start a kernel, with our own standard streams, in a session of its own.
+
+        Raises:
+            ValueError: as for :meth:`run`.
+        """
+        with open(os.devnull) as nothing:
+            return Forked(list(arguments), self._fork(arguments, env, cwd, [nothing.fileno(), 1, 2]))
+
     def heeds(self, env: Mapping[str, str]) -> bool:
         """True unless a variable of Python itself is not as it was when the server started, which a fork would not heed."""
         return not self._differing(env)
@@ -119,7 +142,11 @@ class CommandServer:
 class Forked:
     """A command that runs, as far as :class:`subprocess.Popen` has it."""
 
-    def __init__(self, args: list[str], answering: socket.socket, stdout: IO[str], stderr: IO[str]) -> None:
+    stdin = None
+
+    def __init__(
+        self, args: list[str], answering: socket.socket, stdout: IO[str] | None = None, stderr: IO[str] | None = None
+    ) -> None:
         self.args = args
         self.stdout, self.stderr = stdout, stderr
         self.returncode: int | None = None
@@ -155,7 +182,7 @@ class Forked:
             subprocess.TimeoutExpired: it has not ended in time; the next call returns all the same.
         """
         if not self._readers:
-            self._readers = [_Reader(self.stdout), _Reader(self.stderr)]
+            self._readers = [_Reader(stream) for stream in (self.stdout, self.stderr) if stream]
         for reader in self._readers:
             reader.join(timeout)
             if reader.is_alive():
@@ -172,6 +199,10 @@ class Forked:
     def terminate(self) -> None:
         """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
 
 class _Reader(threading.Thread):
@@ -213,11 +244,17 @@ class _MemoryFile:
 
 @functools.cache
 def server() -> CommandServer:
-    """Return the server of this process."""
-    return CommandServer()
+    """Return this process's server of commands."""
+    return CommandServer("command", os.environ)
 
 
-def _serve(connection: socket.socket) -> list[str]:
+@functools.cache
+def kernel_server() -> CommandServer:
+    """Return this process's server of kernels, which write no byte code, as :class:`tests.support.kernel.Kernel` has it."""
+    return CommandServer("kernel", os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _serve(connection: socket.socket, kernels: bool) -> list[str]:
     """Fork for each request until the other end closes; return in a fork with the arguments of its command."""
     while True:
         message, fds, _, _ = socket.recv_fds(connection, REQUEST_LIMIT, FD_COUNT)
@@ -233,13 +270,17 @@ def _serve(connection: socket.socket) -> list[str]:
         connection.close()
         answer, *streams = fds
         arguments, env, directory = json.loads(message)
+        answering = socket.socket(fileno=answer)
         if pid := os.fork():
-            with socket.socket(fileno=answer) as answering:
-                answering.send(str(pid).encode())
-                _, status = os.waitpid(pid, 0)
-                answering.send(str(os.waitstatus_to_exitcode(status)).encode())
+            if kernels:  # it hears that its parent has ended, and ends
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            answering.send(str(os.waitstatus_to_exitcode(status)).encode())
             os._exit(0)
-        os.close(answer)
+        if kernels:
+            os.setsid()  # before it is told of: its whole group will get signals
+        with answering:
+            answering.send(str(os.getpid()).encode())
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
             os.close(fd)
@@ -263,8 +304,22 @@ def _show_state(state: str) -> None:
         ctypes.memmove(start, shown.ljust(end - start, b"\0"), end - start)
 
 
+def _become_kernel(arguments: list[str]) -> None:
+    """Go on as ``python -m ipykernel_launcher`` does."""
+    del sys.path[0]  # the working directory, which IPython puts there again
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    sys.argv = [cast(str, importlib.import_module("ipykernel_launcher").__file__), *arguments]
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # ipykernel read the variable for it at its import
+    importlib.import_module("ipykernel.kernelapp").launch_new_instance([*arguments, parent])
+
+
 if __name__ == "__main__":
-    for module in PRELOADED:
+    for module in PRELOADED[kind := sys.argv[2]]:
         importlib.import_module(module)
     gc.freeze()
-    sys.exit(main(_serve(socket.socket(fileno=int(sys.argv[1])))))
+    given = _serve(socket.socket(fileno=int(sys.argv[1])), kind == "kernel")
+    if kind == "kernel":
+        _become_kernel(given)
+    else:
+        sys.exit(importlib.import_module("fal_jupyter.cli.main").main(given))
