@@ -12,8 +12,8 @@ import pytest
 from tests.support.examples import load_profile
 
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
-# Tests that share a Jupyter server.
-SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"))
+# Tests that share a Jupyter server, or the apps that clients call.
+SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"), re.compile(r"tests/clients/"))
 load_profile()
 
 
@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
-    """With ``--dist loadfile``, files whose tests share a server go to one worker: it starts once."""
+    """With ``--dist loadfile``, files whose tests share what they call go to one worker: it starts once."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling

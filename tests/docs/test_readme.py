@@ -9,13 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fal_jupyter.notebook.display.panel_outputs import PANELS
 from tests.support.kernel import kernel
-from tests.support.serve import served
+from tests.support.serve import kept_state, served
 from tests.support.state import state_directory
 
 TOP = Path(__file__).parent.parent.parent
@@ -29,10 +30,17 @@ def block(kind: str, beginning: str) -> str:
     return found
 
 
-def test_cells_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A state directory whose gateway stays: it starts once, with its template."""
+    with kept_state() as path:
+        yield path
+
+
+def test_cells_of_the_readme_print_what_it_shows(state: Path, tmp_path: Path) -> None:
     compared = 0
     shutil.copy(TOP / "notebooks/card.png", tmp_path / "sun.png")
-    with state_directory() as state, kernel(state, tmp_path) as notebook:
+    with kernel(state, tmp_path) as notebook:
         for cell in CELLS:
             ran = notebook.run(cell).ok()
             if promise := re.search(r"# → (.*)$", cell):
@@ -41,11 +49,13 @@ def test_cells_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
     assert compared >= 3
 
 
-def test_an_app_is_served_by_its_name_in_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_is_served_by_its_name_in_pyproject(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "pyproject.toml").write_text(block("toml", "[tool.fal.apps"))
     (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
     monkeypatch.chdir(tmp_path)
-    with state_directory() as state, served(state, "hello") as app:
+    with served(state, "hello") as app:
         assert app.ready["app"].endswith("/hello")
         assert app.request("/", {"name": "Ada"}).json == {"text": "Hello, Ada"}
 
@@ -67,8 +77,8 @@ def test_each_command_of_the_shell_is_one() -> None:
             assert subprocess.run(asked, env=place, capture_output=True, timeout=60).returncode == 0, verb
 
 
-def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:
-    with state_directory() as state, kernel(state, tmp_path) as notebook:
+def test_the_verbs_that_the_readme_names_work(state: Path, tmp_path: Path) -> None:
+    with kernel(state, tmp_path) as notebook:
         for cell in CELLS[:3]:
             notebook.run(cell).ok()
         for verb in re.findall(r"`(%fal \w+(?: Hello)?)`", README):
@@ -77,8 +87,8 @@ def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:
         assert "--warm" in notebook.run("%fal_app --help").text
 
 
-def test_running_the_cell_changed_replaces_the_app_and_unchanged_does_nothing(tmp_path: Path) -> None:
-    with state_directory() as state, kernel(state, tmp_path) as notebook:
+def test_running_the_cell_changed_replaces_the_app_and_unchanged_does_nothing(state: Path, tmp_path: Path) -> None:
+    with kernel(state, tmp_path) as notebook:
         load, define, call = CELLS[:3]
         notebook.run(load).ok()
         notebook.run(define).ok()
@@ -92,11 +102,11 @@ def test_running_the_cell_changed_replaces_the_app_and_unchanged_does_nothing(tm
     assert ast.literal_eval(changed.result) == {"text": "Servus, Ada"}
 
 
-def test_the_file_is_served_and_curl_gets_the_answer_shown(tmp_path: Path) -> None:
+def test_the_file_is_served_and_curl_gets_the_answer_shown(state: Path, tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
     command = block("sh", "fal-jupyter serve").split()
     assert command == ["fal-jupyter", "serve", "hello.py::Hello", "--json"]
-    with state_directory() as state, served(state, str(tmp_path / "hello.py::Hello")) as app:
+    with served(state, str(tmp_path / "hello.py::Hello")) as app:
         answer = subprocess.run(
             ["bash", "-euc", block("sh", "curl")],
             env=dict(os.environ, URL=app.ready["url"], KEY=app.ready["key"]),
@@ -121,11 +131,11 @@ def test_the_doctor_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert told.stdout == block("text", "Hello in the cloud"), told.stderr
 
 
-def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(tmp_path: Path) -> None:
+def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(state: Path, tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
     scripts = [text for kind, text in BLOCKS if kind == "js"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with state_directory() as state, served(state, str(tmp_path / "hello.py::Hello")) as app:
+    with served(state, str(tmp_path / "hello.py::Hello")) as app:
         place = dict(os.environ, APP=app.ready["app"], FAL_JUPYTER_STATE=str(state), PATH=path)
         python = ["bash", "-euc", block("sh", "eval $(fal-jupyter env)")]
         ran = subprocess.run(python, env=place, capture_output=True, text=True, timeout=60)
