@@ -45,7 +45,16 @@ class Refusing(fal.App):
         return "made"
 """
 CUT = "node => [node, ...node.querySelectorAll('*')].some(e => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== 'visible')"
-ROWS = "node => [...node.children].map(e => Math.round(e.getBoundingClientRect().height * 10) / 10)"
+# The heights of all rows, once they have been the same for ten frames: JupyterLab lays a page of another size out bit by bit.
+ROWS = """async node => {
+    const now = () => JSON.stringify([...node.children].map(e => Math.round(e.getBoundingClientRect().height * 10) / 10));
+    let before = now();
+    for (let same = 0; same < 10; same++) {
+        await new Promise(requestAnimationFrame);
+        if (now() !== before) [before, same] = [now(), -1];
+    }
+    return JSON.parse(before);
+}"""
 WIDTHS = (1440, 1100, 800)
 
 
