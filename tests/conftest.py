@@ -24,6 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(Path(__file__).parent.parent / "fal_jupyter", quiet=2)
 
 
+def pytest_sessionfinish() -> None:
+    """Write what `make coverage` has measured in this process: a worker of pytest-xdist may end without its exit handlers."""
+    coverage = sys.modules.get("coverage")
+    if coverage is not None and (current := coverage.Coverage.current()) is not None:
+        current.save()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
     """With ``--dist loadfile``, files whose tests share what they call go to one worker: it starts once."""
