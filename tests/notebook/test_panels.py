@@ -133,6 +133,11 @@ def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook
     *cards, widget = outputs("desk", widgets=(view["model_id"], "of another kernel"))
     assert (len(cards), widget[VIEW], "last 2 of 2" in widget["text/html"]) == (2, view, True)
     assert (widget[MIME]["tab"], widget[MIME]["picture"]["app"]["stats"]["calls"]) == ("requests", 2)
+    # a widget within a box has no output of its own: a notebook has the state of its traits
+    calls = "other.card['picture']['app']['stats']['calls']"
+    assert notebook.run(calls).ok().result == "2"
+    notebook.run("Desk.hi()").ok()
+    assert notebook.run(calls).ok().result == "3"
     notebook.run("w.close(); w = fal_jupyter.widget(Desk)").ok()
     assert len(outputs("desk", widgets=(view["model_id"],))) == 2
     notebook.run("%fal stop Desk").ok()

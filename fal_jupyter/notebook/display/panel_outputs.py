@@ -232,6 +232,7 @@ class Panels:
             if snapshot is not None and stamp != displayed.stamp:
                 displayed.stamp, displayed.snapshot = stamp, snapshot
                 publish(self._bundle(displayed, snapshot, surface), displayed.display_id, update=True)
+                self._update_widgets(alias, snapshot)
 
     def to_save(
         self, session: PanelSession, aliases: Sequence[str], widgets: Sequence[str] = ()
@@ -248,6 +249,7 @@ class Panels:
             snapshot = self.snapshot_of(handle) if handle is not None else None
             if snapshot is None:
                 continue
+            self._update_widgets(alias, snapshot)
             for card in displayed:
                 if card.data["alias"] == alias:
                     card.stamp, card.snapshot = _stamp(snapshot), snapshot
@@ -257,6 +259,12 @@ class Panels:
                     view, _ = widget._repr_mimebundle_()
                     bundles.append({**view, **self._bundle(card, snapshot, surfaces.LIVE)})
         return bundles
+
+    def _update_widgets(self, alias: str, snapshot: Picture) -> None:
+        """Give the widgets of an app its last state: one within a box of ipywidgets is saved by its traits alone."""
+        for widget, card in self.widgets.values():
+            if card.data["alias"] == alias and widget.comm is not None:
+                widget.card = as_a_page_writes({**card.data, "picture": snapshot})
 
     @staticmethod
     def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, object]:
