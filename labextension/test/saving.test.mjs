@@ -9,7 +9,7 @@ import { CARD, madeApp, madeHost, madeLine, madeRequest } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
 const VIEW_MIME = "application/vnd.jupyter.widget-view+json";
-const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
+const VIEW = { link: "live", apps: [madeApp("hello")], ended: [], requests: [], timelines: new Map() };
 const called = (calls) => ({ ...madeApp("hello"), stats: { ...madeApp("hello").stats, calls } });
 
 function bundle(html, more = {}) {
@@ -253,6 +253,50 @@ describe("saving a notebook", () => {
     await context.save();
     expect(outputs.all.map((one) => one.data)).toEqual([fresh[1], fresh[0]]);
     expect(context.model.toJSON()).toEqual({ cells: [] });
+  });
+
+  it("writes the cards by the feed while the kernel is busy, and asks for their static form when it is idle", async () => {
+    const old = {
+      app: called(0),
+      requests: [],
+      timeline: { points: [], lanes: [], usage: [] },
+      logs: ["kept"],
+      time: 1,
+    };
+    const outputs = listOf(bundle("old", { picture: old }));
+    const fresh = { ...old, app: called(1), requests: [{ id: "newest" }] };
+    const context = contextOf([bundle("new", { picture: fresh })], "busy");
+    const requests = [
+      madeRequest("newest", { state: "done", path: `/${"x".repeat(5000)}` }),
+      madeRequest("running", { state: "running" }),
+      madeRequest("other", { alias: "other" }),
+    ];
+    const points = Array.from({ length: 1000 }, (_, at) => [at, 1]);
+    const lanes = Array.from({ length: 10 }, (_, at) => ({
+      id: `hello-${at}`,
+      moves: at ? [[at, "GONE"]] : [[1, "IDLE"]],
+    }));
+    const timelines = new Map([["hello", { points, lanes, usage: [], decisions: [] }]]);
+    const view = { ...VIEW, apps: [called(1)], requests, timelines, time: 77 };
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => view,
+    );
+    await context.save();
+    const { picture } = outputs.all[0].data[MIME];
+    expect(context.asked).toEqual([]);
+    expect([picture.time, picture.app.stats.calls, picture.logs]).toEqual([77, 1, ["kept"]]);
+    expect(picture.requests.map((one) => [one.id, one.path.length])).toEqual([["newest", 300]]);
+    expect([picture.timeline.points.length, picture.timeline.points.at(-1)]).toEqual([167, [999, 1]]);
+    expect(picture.timeline.lanes.map((one) => one.id)).toEqual(["0", 3, 4, 5, 6, 7, 8, 9].map((at) => `hello-${at}`));
+    expect(picture.timeline.older_runners).toBe(2);
+    expect(outputs.all[0].data["text/html"]).toBe("old");
+    context.sessionContext.session.kernel.status = "idle";
+    await context.save();
+    expect(outputs.all[0].data["text/html"]).toBe("new");
+    await context.save();
+    expect(context.asked.length).toBe(1);
   });
 
   it("saves what there is where the kernel answers with an error", async () => {

@@ -8,10 +8,11 @@ import { ownerWords, takenOverBy } from "../shared/card/card_states.mjs";
 import type { AppState, CardData, KnownApp, Picture, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
+import { feedPicture } from "./feed_picture";
 import { writtenOf } from "./written";
 import { widgetCard, widgetId, writeWidgetCards, type SavedModel, type WrittenCard } from "./widget_cards";
 
-/** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
+/** Milliseconds that a save waits for the kernel; while one is busy, the cards are written by the feed. */
 const PATIENCE = 3000;
 
 interface Output {
@@ -177,14 +178,34 @@ export function markCards(all: OutputList[]): void {
   }
 }
 
+/** Give stale cards the state that the page knows, for their kernel is busy; their static form stays one of its own time. */
+function drawByFeed(all: OutputList[], view: View): WrittenCard[] {
+  return staleCards(all, view).filter(({ card, data, write }) => {
+    const app = view.apps.find((one) => one.alias === card.alias);
+    if (app && card.picture) {
+      write({ ...data, [CARD_MIME]: { ...card, picture: feedPicture(app, card.picture, view) } });
+    }
+    return app && card.picture;
+  });
+}
+
 /** Let a notebook's outputs be fresh whenever it is saved. */
 export function refreshBeforeSave(context: SavedContext, outputsOf: () => OutputList[], view: () => View): void {
+  const drawnHere = { aliases: new Set<string>(), widgets: new Set<string>() }; // whose static form is older than they are
   const refresh = async () => {
     const kernel = context.sessionContext?.session?.kernel;
-    const stale = staleApps(outputsOf(), view());
+    const stale = [...new Set([...staleApps(outputsOf(), view()), ...drawnHere.aliases])];
     if (stale.length && kernel?.status === "idle") {
-      const widgets = staleWidgets(outputsOf(), view());
+      const widgets = [...new Set([...staleWidgets(outputsOf(), view()), ...drawnHere.widgets])];
       replaceOutputs(outputsOf(), await askKernel(kernel, stale, widgets));
+      drawnHere.aliases.clear();
+      drawnHere.widgets.clear();
+    } else if (kernel?.status === "busy") {
+      for (const card of drawByFeed(outputsOf(), view())) {
+        drawnHere.aliases.add(card.card.alias);
+        drawnHere.widgets.add(widgetId(card.data));
+      }
+      drawnHere.widgets.delete("");
     }
     markEnded(outputsOf(), view(), Date.now());
   };
