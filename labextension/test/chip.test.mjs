@@ -15,7 +15,7 @@ const card = (more = {}) => ({
   source: sourceHash(CELL),
   ...more,
 });
-const words = (...given) => chipLook(...given).text;
+const words = (cell) => chipLook(cell).text;
 afterEach(() => document.body.replaceChildren());
 
 describe("the hash of a cell", () => {
@@ -94,40 +94,40 @@ describe("a cell into which values were written", () => {
 describe("the chip", () => {
   it("says how cell and app stand", () => {
     const app = madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP")] });
-    expect(words(CELL, null, undefined)).toBe("not running");
-    expect(words(CELL, card(), undefined)).toBe("not running");
-    expect(words(CELL, card(), app)).toBe("r1 · 1 ready");
-    expect(chipLook(CELL, card(), app, null, false, 0, 0, "two.ipynb")).toMatchObject({
+    expect(words({ source: CELL, card: null, app: undefined })).toBe("not running");
+    expect(words({ source: CELL, card: card(), app: undefined })).toBe("not running");
+    expect(words({ source: CELL, card: card(), app })).toBe("r1 · 1 ready");
+    expect(chipLook({ source: CELL, card: card(), app, owner: "two.ipynb" })).toMatchObject({
       text: "taken over by two.ipynb",
       tone: "fj-pending",
       title: "The app is of two.ipynb now. To have it back, add --take-over to this cell and run it.",
     });
-    expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves · edited");
-    expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
+    expect(words({ source: `${CELL}    x = 1\n`, card: card(), app })).toBe("r1 serves · edited");
+    expect(words({ source: `${CELL}\n\n`, card: card(), app })).toBe("r1 · 1 ready");
     expect(
-      words(
-        CELL,
-        card(),
-        madeApp("hello", {
+      words({
+        source: CELL,
+        card: card(),
+        app: madeApp("hello", {
           revision: 2,
           serving: 1,
           runners: [madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 6200 })],
         }),
-      ),
+      }),
     ).toBe("r1 serves · r2 setup 6 s");
     expect(
-      words(
-        CELL,
-        card(),
-        madeApp("hello", {
+      words({
+        source: CELL,
+        card: card(),
+        app: madeApp("hello", {
           state: "Starting",
           serving: 0,
           runners: [madeRunner("hello-1", "SETUP", { since: Date.now() - 72000 })],
         }),
-      ),
+      }),
     ).toBe("r1 setup 1 m 12 s");
     const begun = madeApp("hello", { state: "Starting", serving: 0, runners: [madeRunner("hello-1", "SETUP")] });
-    expect(words(CELL, card(), begun, null, false, 4300)).toBe("r1 setup 4 s"); // by the gateway's clock
+    expect(words({ source: CELL, card: card(), app: begun, now: 4300 })).toBe("r1 setup 4 s"); // by the gateway's clock
     const failure = {
       time: 5,
       revision: 2,
@@ -136,38 +136,58 @@ describe("the chip", () => {
       retry_at: 0,
     };
     expect(
-      words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] })),
+      words({
+        source: CELL,
+        card: card(),
+        app: madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }),
+      }),
     ).toBe("r2 failed · r1 serves");
     const mended = `${CELL}    x = 1\n`;
     expect(
-      chipLook(
-        mended,
-        card(),
-        madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }),
-      ),
+      chipLook({
+        source: mended,
+        card: card(),
+        app: madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }),
+      }),
     ).toMatchObject({
       text: "r2 failed · r1 serves · edited",
       tone: "fj-failed fj-dashed",
       title: "boom. The cell was edited since: run it.",
     });
-    expect(words(mended, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe(
-      "r2 failed: OSError · edited",
+    expect(
+      words({
+        source: mended,
+        card: card(),
+        app: madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }),
+      }),
+    ).toBe("r2 failed: OSError · edited");
+    expect(words({ source: mended, card: card(), app: madeApp("hello", { state: "Stopped" }) })).toBe(
+      "stopped · edited",
     );
-    expect(words(mended, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped · edited");
-    expect(words(mended, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting · edited");
-    expect(words(CELL, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe(
-      "r2 failed: OSError",
+    expect(words({ source: mended, card: card(), app: madeApp("hello", { state: "Starting", serving: 0 }) })).toBe(
+      "r1 starting · edited",
     );
-    expect(words(CELL, card(), madeApp("hello", { state: "Zero" }))).toBe("r1 · scaled to zero");
+    expect(
+      words({
+        source: CELL,
+        card: card(),
+        app: madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }),
+      }),
+    ).toBe("r2 failed: OSError");
+    expect(words({ source: CELL, card: card(), app: madeApp("hello", { state: "Zero" }) })).toBe("r1 · scaled to zero");
     const later = madeApp("hello", { revision: 3, serving: 3, verdict: "rebuild", runners: [madeRunner("hello-9")] });
-    expect(words(CELL, card(), later)).toBe("r3 is from elsewhere");
-    expect(words(CELL, card(), later, null, false, 0, 3)).toBe("r3 is by cell 3");
-    expect(words(CELL, card(), { ...later, verdict: "restart" })).toBe("r3 · 1 ready");
-    expect(words(CELL, card(), app, { started: 2 })).toBe("r1 is from elsewhere");
-    expect(words(CELL, card(), app, { started: 1 })).toBe("r1 · 1 ready");
-    expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting");
-    expect(words(CELL, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped");
-    expect(words(CELL, card(), madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }))).toBe("r3 failed");
+    expect(words({ source: CELL, card: card(), app: later })).toBe("r3 is from elsewhere");
+    expect(words({ source: CELL, card: card(), app: later, otherCell: 3 })).toBe("r3 is by cell 3");
+    expect(words({ source: CELL, card: card(), app: { ...later, verdict: "restart" } })).toBe("r3 · 1 ready");
+    expect(words({ source: CELL, card: card(), app, gateway: { started: 2 } })).toBe("r1 is from elsewhere");
+    expect(words({ source: CELL, card: card(), app, gateway: { started: 1 } })).toBe("r1 · 1 ready");
+    expect(words({ source: CELL, card: card(), app: madeApp("hello", { state: "Starting", serving: 0 }) })).toBe(
+      "r1 starting",
+    );
+    expect(words({ source: CELL, card: card(), app: madeApp("hello", { state: "Stopped" }) })).toBe("stopped");
+    expect(
+      words({ source: CELL, card: card(), app: madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }) }),
+    ).toBe("r3 failed");
   });
 
   it("has a menu for mouse and keys, closes it on Escape, and shows hostile text as text", () => {

@@ -46,10 +46,18 @@ export class CellChips {
     }
     const { view } = this.connection.host.store;
     const chip = present ?? makeChip(() => this.actionsOf(location));
-    const [card, runs] = [cardOf(cell.model), cellRuns(cell.node)];
     const app = this.appOf(cell);
-    const [maker, owner] = [otherMaker(location, app, view.gateway), this.otherOf(location)];
-    updateChip(chip, chipLook(source, card, app, view.gateway, runs, gatewayNow(view), maker, owner));
+    const look = chipLook({
+      source,
+      card: cardOf(cell.model),
+      app,
+      gateway: view.gateway,
+      runs: cellRuns(cell.node),
+      now: gatewayNow(view),
+      otherCell: otherMaker(location, app, view.gateway),
+      owner: this.otherOf(location),
+    });
+    updateChip(chip, look);
     if (!present) {
       ensureStyle(chip);
       cell.node.append(chip);

@@ -43,17 +43,26 @@ function isStale(card: CardData, app: AppState, gateway: GatewayState | null): b
 
 const NOT_RUNNING = { shape: "stopped", tone: "fj-pending", text: "not running" };
 
-/** What the chip of an app cell says; `otherCell` is the number of the notebook's cell that made the app since, or 0. */
-export function chipLook(
-  source: string,
-  card: CardData | null,
-  app: AppState | undefined,
-  gateway: GatewayState | null = null,
-  runs = false,
-  now = Date.now(),
-  otherCell = 0,
-  owner = "",
-): ChipLook {
+/** What is known of an app cell. */
+export interface CellState {
+  source: string;
+  /** The card below it; null before its first run. */
+  card: CardData | null;
+  app: AppState | undefined;
+  gateway?: GatewayState | null;
+  /** The cell runs now. */
+  runs?: boolean;
+  /** The gateway's clock, milliseconds since 1970. */
+  now?: number;
+  /** The number of the notebook's cell that made the app since, 0 for none. */
+  otherCell?: number;
+  /** The notebook that took the app over, "" where none did. */
+  owner?: string;
+}
+
+/** What the chip of an app cell says. */
+export function chipLook(cell: CellState): ChipLook {
+  const { source, card, app, gateway = null, runs = false, now = Date.now(), otherCell = 0, owner = "" } = cell;
   if (!card) {
     return { ...NOT_RUNNING, title: "Run the cell to have its app" };
   }
