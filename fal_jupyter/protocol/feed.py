@@ -106,8 +106,8 @@ class Waiting(TypedDict):
 
 class Stats(TypedDict):
     """``cancelled`` are calls that their caller took back (status 499), which count as no failure; ``cold`` are calls
-    that waited for the start of a runner, ``cold_starts`` are the starts that a call waited for; ``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
-    ``sample``; ``spark`` has the calls of the last 60 spans of five seconds, the latest of which began at ``spark_time``."""
+    that waited for the start of a runner, ``cold_starts`` are the starts that a call waited for; ``rate`` is calls a second over the last ten;
+    percentiles and ``max_ms`` are of the last 512 calls that succeeded, of which there are ``sample``; ``spark`` has the calls of the last 60 spans of five seconds, the latest of which began at ``spark_time``."""
 
     calls: int
     failed: int

@@ -12,7 +12,14 @@ from fal_jupyter.domain.runners.runner import Runner, State
 from fal_jupyter.domain.spec import AppSpec, Scaling
 from fal_jupyter.domain.timeline.lanes import GONE
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
-from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
+from fal_jupyter.gateway.engine.request_history import (
+    BODIES_BOUND,
+    AppHistory,
+    RecordedRequest,
+    RequestHistory,
+    body_of,
+    displays_of,
+)
 from fal_jupyter.gateway.feed.timelines import AppTimeline
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
@@ -124,32 +131,29 @@ def test_figures_of_time_are_of_the_last_spans_only() -> None:
 def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> None:
     app = AppHistory()
     for path, status, took in (("/a", 200, 0.01), ("/b", 500, 0.2), ("/b", 499, 0.4), ("/no", 404, 0.01)):
-        app.count(
-            SimpleNamespace(
-                description=SimpleNamespace(path=path),
-                status=status,
-                cold=False,
-                timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took),
-            ),
-            1000,
-        )  # type: ignore[arg-type]
+        app.count(ended_kept(path=path, status=status, took=took), 1000)
     found = app.by_endpoint(1000)
     assert [(one["path"], one["calls"], one["failed"], one["cancelled"], one["p50_ms"], one["max_ms"]) for one in found] == [
-        ("/a", 1, 0, 0, 10.0, 10.0), ("/b", 2, 1, 1, 200.0, 400.0),
+        ("/a", 1, 0, 0, 10.0, 10.0), ("/b", 2, 1, 1, 0.0, 0.0),
     ]  # fmt: skip
     assert [one["spark"][-1] for one in found] == [1, 2]
     assert app.stats(1000)["calls"] == 4
     for number in range(100):
-        app.count(
-            SimpleNamespace(
-                description=SimpleNamespace(path=f"/{number}"),
-                status=200,
-                cold=False,
-                timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1),
-            ),
-            1000,
-        )  # type: ignore[arg-type]
+        app.count(ended_kept(path=f"/{number}", took=1), 1000)
     assert len(app.by_endpoint(1000)) == MAX_ENDPOINTS
+
+
+def test_times_are_of_the_calls_that_succeeded_for_the_app_and_for_its_endpoints() -> None:
+    app = AppHistory()
+    for took in (0.01, 0.02, 0.03):
+        app.count(ended_kept(took=took), 1000)
+    for _ in range(10):  # refused at once
+        app.count(ended_kept(status=422, took=0.001), 1000)
+    app.count(ended_kept(status=499, took=9), 1000)
+    app.count(ended_kept(detail="the runner ended", took=9), 1000)  # a stream that broke off
+    for figures in (app.stats(1000), *app.by_endpoint(1000)):
+        assert [figures[name] for name in ("calls", "failed", "cancelled", "sample")] == [15, 11, 1, 3]  # type: ignore[literal-required]
+        assert [figures[name] for name in ("p50_ms", "p95_ms", "max_ms")] == [20.0, 30.0, 30.0]  # type: ignore[literal-required]
 
 
 def test_usage_of_runners_is_summed_and_stored_for_half_an_hour() -> None:
@@ -174,13 +178,13 @@ def test_usage_of_runners_is_summed_and_stored_for_half_an_hour() -> None:
     assert len(timeline.thin(1003)["usage"]) <= 67
 
 
-def ended_kept() -> Any:
-    return SimpleNamespace(
-        description=SimpleNamespace(path="/"),
-        status=200,
-        cold=False,
-        timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02),
-    )
+def ended_kept(*, path: str = "/", status: int = 200, took: float = 0.02, detail: str = "") -> Any:
+    description: Any = SimpleNamespace(path=path)
+    return RecordedRequest(
+        "id", "hello", description, RequestTimestamps(0, 0, 0, 0, False, 0, 0, took), cold=False, status=status,
+        revision=1, runner="", bytes_in=0, bytes_out=0, content_type="", error=None, detail=detail, request_body=b"", response_body=b"",
+        displays=[], size=0,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,18 @@ def test_the_requested_number_of_calls_runs_concurrently(busy: Served, client: C
 
 
 def test_failures_are_counted(client: Client) -> None:
-    assert reports(load(client, 5, 20, {"fail": True}))[-1]["failed"] == 5
+    last = reports(load(client, 5, 20, {"fail": True}))[-1]
+    assert (last["done"], last["failed"]) == (5, 5)
+    assert (last["p50_ms"], last["max_ms"]) == (0, 0)  # of calls that succeeded
+
+
+def test_its_times_are_those_of_the_table_of_requests(client: Client) -> None:
+    last = reports(load(client, 5, 1))[-1]
+    snapshot = client.control.snapshot()
+    assert snapshot is not None
+    newest = sorted(snapshot["requests"], key=lambda request: -request["began"])[:5]
+    totals = sorted(request["total_ms"] for request in newest)
+    assert (last["p50_ms"], last["max_ms"]) == (pytest.approx(totals[2], abs=0.1), pytest.approx(totals[4], abs=0.1))
 
 
 def test_a_load_test_without_listeners_ends_with_its_calls(busy: Served, client: Client, tmp_path: Path) -> None:

@@ -172,6 +172,9 @@ def test_percentiles_are_named_only_where_there_are_calls_enough(seen: Picture) 
     many["app"]["stats"]["sample"] = 19
     assert "p95" not in activity_text(many)
     assert "max" in activity_text(many)
+    many["app"]["stats"].update(sample=0, calls=3, failed=3)  # no call succeeded
+    assert "p50" not in activity_text(many)
+    assert "max" not in activity_text(many)
 
 
 def test_the_bars_of_requests_have_one_scale(seen: Picture) -> None:

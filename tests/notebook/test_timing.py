@@ -146,6 +146,12 @@ def test_p95_is_shown_only_where_there_are_twenty_calls() -> None:
     assert "p95" in as_text(tally(*([Call()] * 21)))
 
 
+def test_times_of_the_summary_are_of_the_calls_that_succeeded() -> None:
+    text = as_text(tally(*([Call(total_ms=4.0)] * 10), *([Call(status=500, total_ms=900.0)] * 11)))
+    assert "21 calls · p50 4.0 ms · max 4.0 ms" in text
+    assert "p50" not in as_text(tally(*([Call(status=500)] * 21)))
+
+
 def test_failures_and_cold_starts_are_counted_in_the_summary() -> None:
     text = as_text(tally(*([Call()] * 30), Call(status=503), Call(start_ms=5)))
     assert "1 failed" in text

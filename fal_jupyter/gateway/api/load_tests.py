@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class LoadTestReport(TypedDict):
-    """Progress of a load test: counts, seconds since its start, calls per second, and times of completed calls in milliseconds."""
+    """Progress of a load test: counts, seconds since its start, calls per second, and times of calls that succeeded in milliseconds."""
 
     done: int
     failed: int
@@ -39,6 +39,12 @@ class LoadTestReport(TypedDict):
 class _Measured(BufferedCall):
     """A response of the load test: its status and end are counted, its body is discarded."""
 
+    finished_at = 0.0  # monotonic seconds: when the history of requests takes its time, too
+
+    def finish(self) -> None:
+        self.finished_at = time.monotonic()
+        super().finish()
+
     def _keep(self, data: bytes) -> None:
         self.size += len(data)
         self._changes.notify()
@@ -49,9 +55,9 @@ class LoadTest:
 
     def __init__(self, begin: Callable[[BufferedCall], ProxiedRequest], total: int, at_once: int) -> None:
         self._begin, self.total, self._at_once = begin, total, min(at_once, total)
-        self._times: list[float] = []  # ascending
-        self._started = self._failed = 0
-        self._running: dict[ProxiedRequest, float] = {}
+        self._times: list[float] = []  # of calls that succeeded, ascending
+        self._started = self._done = self._failed = 0
+        self._running: set[ProxiedRequest] = set()
         self._began = time.monotonic()
 
     async def follow(self) -> AsyncIterator[LoadTestReport]:
@@ -72,26 +78,28 @@ class LoadTest:
         while self._started < self.total:
             self._started += 1
             answer = _Measured()
-            began = time.monotonic()
             request = self._begin(answer)
-            self._running[request] = began
+            self._running.add(request)
             try:
                 await answer.ended()
             finally:
-                del self._running[request]
-            insort(self._times, (time.monotonic() - began) * 1000)
-            self._failed += answer.broken or answer.status >= 400
+                self._running.discard(request)
+            self._done += 1
+            if answer.broken or answer.status >= 400:
+                self._failed += 1
+            else:
+                insort(self._times, request.clock.at(answer.finished_at).timing()["total_ms"])
 
     def report(self, *, over: bool) -> LoadTestReport:
         """The current progress."""
         ordered, passed = self._times, max(time.monotonic() - self._began, 1e-6)
         return LoadTestReport(
-            done=len(ordered),
+            done=self._done,
             failed=self._failed,
             running=len(self._running),
             total=self.total,
             seconds=round(passed, 3),
-            rate=len(ordered) / passed,
+            rate=self._done / passed,
             p50_ms=quantile(ordered, 0.5),
             p95_ms=quantile(ordered, 0.95),
             max_ms=quantile(ordered, 1),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fal_jupyter.engine")
 BODIES_BOUND = 32 << 20  # bytes of all recorded bodies
-SAMPLE = 512  # calls for percentiles
+SAMPLE = 512  # calls that succeeded, for percentiles
 SPAN = 5  # seconds per column of the sparkline …
 SPANS = 60  # … and the number of columns
 RATE_OVER = 10  # seconds
@@ -123,6 +123,10 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
             len(request_body) + len(response_body) + record.displays_size,
         )
 
+    def has_failed(self) -> bool:
+        """Whether it failed: a status of 400 or more, or an answer that broke off; a cancelled request has not."""
+        return self.status != CANCELLED and (self.status >= 400 or self.error is not None or bool(self.detail))
+
     def state(self) -> RequestState:
         """The record for panels."""
         description, timing = self.description, self.timestamps.timing()
@@ -197,7 +201,8 @@ def _text(data: bytes, truncated: bool) -> str:
 
 
 class _CallStatistics:
-    """Calls, failures and times, of an app or of one of its endpoints."""
+    """Calls, failures and times, of an app or of one of its endpoints. Only calls that succeeded have a time: how long a
+    failure took says nothing about the endpoint."""
 
     def __init__(self) -> None:
         self.calls = self.failed = self.cancelled = self.cold = 0
@@ -210,12 +215,13 @@ class _CallStatistics:
         self.calls += 1
         if recorded.status == CANCELLED:
             self.cancelled += 1
-        elif recorded.status >= 400:
+        elif recorded.has_failed():
             self.failed += 1
+        else:
+            self._totals.append(total_ms)
+            self._sorted = None
         if recorded.cold:
             self.cold += 1
-        self._totals.append(total_ms)
-        self._sorted = None
         if self._last[0] == second:
             self._last[1] += 1
         else:
@@ -227,7 +233,7 @@ class _CallStatistics:
 
     @property
     def totals(self) -> list[float]:
-        """Milliseconds of the last calls, ascending; sorted again only after a call."""
+        """Milliseconds of the last calls that succeeded, ascending; sorted again only after a call."""
         if self._sorted is None:
             self._sorted = sorted(self._totals)
         return self._sorted

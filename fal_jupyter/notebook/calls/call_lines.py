@@ -60,11 +60,14 @@ def _name(group: Group) -> str:
 
 
 def _facts(group: Group) -> str:
-    totals = list(group.totals)
-    parts = [plural(len(totals), "call"), f"p50 {milliseconds(percentile(totals, 0.5))}"]
+    totals, parts = list(group.succeeded), [plural(len(group.totals), "call")]
+    if totals:
+        parts.append(f"p50 {milliseconds(percentile(totals, 0.5))}")
     if len(totals) >= 20:  # a 95th percentile of fewer is meaningless
         parts.append(f"p95 {milliseconds(percentile(totals, 0.95))}")
-    parts += [f"max {milliseconds(max(totals))}", rate(group.per_second)]
+    if totals:
+        parts.append(f"max {milliseconds(max(totals))}")
+    parts.append(rate(group.per_second))
     if group.cold:
         parts.append(f"{count(group.cold)} cold")
     if group.failed:

@@ -82,13 +82,13 @@ class Group:
 
     Attributes:
         is_map: whether they are the items of one ``map``.
-        totals: milliseconds of each call. waited, worked: total milliseconds in the queue and in a runner.
+        totals: milliseconds of each call. succeeded: those of the calls that succeeded. waited, worked: total milliseconds in the queue and in a runner.
         endpoints: number of calls by endpoint. revisions: the revisions that responded.
     """
 
     def __init__(self, *, is_map: bool = False) -> None:
         self.is_map = is_map
-        self.totals = array("d")
+        self.totals, self.succeeded = array("d"), array("d")
         self.failed = self.cold = 0
         self.waited = self.worked = 0.0
         self.endpoints: dict[str, int] = {}
@@ -101,7 +101,10 @@ class Group:
         """Add *call*, which ended at *ended* (monotonic seconds)."""
         number, started = call.item if self.is_map else len(self.totals), ended - call.total_ms / 1000
         self.totals.append(call.total_ms)
-        self.failed += has_failed(call)
+        if has_failed(call):
+            self.failed += 1
+        else:
+            self.succeeded.append(call.total_ms)
         self.cold += call.start_ms > 0
         self.waited += call.queue_ms
         self.worked += call.run_ms + call.stream_ms

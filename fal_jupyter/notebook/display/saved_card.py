@@ -70,10 +70,12 @@ def activity_html(snapshot: Picture) -> str:
 
 def _figures(app: AppState) -> str:
     stats = app["stats"]
-    parts = [plural(stats["calls"], "call"), f"p50 {milliseconds(stats['p50_ms'])}"]
-    parts.append(
-        f"p95 {milliseconds(stats['p95_ms'])}" if stats["sample"] >= 20 else f"max {milliseconds(stats['max_ms'])}"
-    )
+    parts = [plural(stats["calls"], "call")]
+    if stats["sample"]:
+        parts.append(f"p50 {milliseconds(stats['p50_ms'])}")
+        parts.append(
+            f"p95 {milliseconds(stats['p95_ms'])}" if stats["sample"] >= 20 else f"max {milliseconds(stats['max_ms'])}"
+        )
     if stats["failed"]:
         parts.append(f"{count(stats['failed'])} failed")
     if stats["cold"]:

@@ -1,7 +1,7 @@
 // @ts-check
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
 import { h, joinedTexts, replace, scheduler, update } from "../elements/dom.mjs";
-import { percentileWords, sparkLine } from "../requests/endpoint_figures.mjs";
+import { ENOUGH, percentileWords, sparkLine, TOO_FEW } from "../requests/endpoint_figures.mjs";
 import { bytes, count, duration, percent, plural, rate } from "../text/format.mjs";
 import { iconButton, stateGlyph } from "../elements/glyphs.mjs";
 import { actOnApp, runnerWords } from "../card/card.mjs";
@@ -102,7 +102,9 @@ export function figuresOf(view) {
   const cold = view.apps.reduce((sum, app) => sum + app.stats.cold, 0);
   const perSecond = view.apps.reduce((sum, app) => sum + app.stats.rate, 0);
   const endedCalls = view.ended.reduce((sum, app) => sum + app.stats.calls, 0);
-  const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
+  const [slowest] = view.apps
+    .filter((app) => app.stats.sample >= ENOUGH)
+    .sort((a, b) => b.stats.p95_ms - a.stats.p95_ms);
   return [
     [
       "Apps",
@@ -132,11 +134,7 @@ export function figuresOf(view) {
             ? `${count(endedCalls)} of ended apps`
             : "",
     ],
-    [
-      "p95",
-      slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–",
-      slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls",
-    ],
+    ["p95", slowest ? duration(slowest.stats.p95_ms) : "–", slowest ? slowest.alias : TOO_FEW],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
     [
       "Cold starts",
@@ -316,8 +314,8 @@ class DashboardPanel {
       h("td", { class: "fj-number fj-mid" }, stats.sample ? duration(stats.p50_ms) : "–"),
       h(
         "td",
-        { class: "fj-number fj-mid", title: stats.sample >= 20 ? null : "needs 20 calls" },
-        stats.sample >= 20 ? duration(stats.p95_ms) : "–",
+        { class: "fj-number fj-mid", title: stats.sample >= ENOUGH ? null : TOO_FEW },
+        stats.sample >= ENOUGH ? duration(stats.p95_ms) : "–",
       ),
       h("td", { class: "fj-number fj-roomy" }, failed),
       h("td", { class: "fj-number fj-roomy" }, memory),

@@ -5,7 +5,7 @@ import { refusalView } from "../outputs/answer.mjs";
 import { button, h, replace, scheduler } from "../elements/dom.mjs";
 import { editRequest } from "./edit_request.mjs";
 import { errorView } from "../elements/errors.mjs";
-import { bytes, clock, duration, pathText } from "../text/format.mjs";
+import { bytes, clock, duration, pathText, plural } from "../text/format.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { endedRequest } from "../connection/kept_host.mjs";
@@ -272,7 +272,7 @@ class InspectorPanel {
         usual?.sample
           ? h(
               "span",
-              { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` },
+              { class: "fj-muted", title: `The median of the last ${plural(usual.sample, "call")} of this endpoint that succeeded` },
               `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`,
             )
           : null,

@@ -22,13 +22,20 @@ export function sparkLine(values) {
   );
 }
 
+/** Calls that succeeded, below which a 95th percentile says nothing. */
+export const ENOUGH = 20;
+export const TOO_FEW = `needs ${ENOUGH} successful calls`;
+export const OF_SUCCEEDED = "of the calls that succeeded";
+
 /**
- * The median and the highest time, or p95 from 20 calls on.
+ * The median and the highest time of the calls that succeeded, or p95 where there are enough of them.
  * @param {{sample: number, p50_ms: number, p95_ms: number, max_ms: number}} figures
+ * @param {string} [of] what the median is of
  */
-export function percentileWords(figures) {
+export function percentileWords(figures, of = "") {
   if (!figures.sample) return "";
-  return `p50 ${duration(figures.p50_ms)} · ${figures.sample >= 20 ? `p95 ${duration(figures.p95_ms)}` : `max ${duration(figures.max_ms)}`}`;
+  const upper = figures.sample >= ENOUGH ? `p95 ${duration(figures.p95_ms)}` : `max ${duration(figures.max_ms)}`;
+  return `p50 ${of}${duration(figures.p50_ms)} · ${upper}`;
 }
 
 /**
@@ -55,7 +62,9 @@ export function endpointTable(endpoints, choose) {
       h(
         "tr",
         null,
-        heads.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)),
+        heads.map(([name, kind]) =>
+          h("th", { scope: "col", class: kind, title: /^(p\d|Max)/.test(name) ? OF_SUCCEEDED : null }, name),
+        ),
       ),
     ),
     h(
@@ -85,8 +94,8 @@ export function endpointTable(endpoints, choose) {
           h("td", { class: "fj-number" }, one.sample ? duration(one.p50_ms) : "–"),
           h(
             "td",
-            { class: "fj-number", title: one.sample >= 20 ? null : "needs 20 calls" },
-            one.sample >= 20 ? duration(one.p95_ms) : "–",
+            { class: "fj-number", title: one.sample >= ENOUGH ? null : TOO_FEW },
+            one.sample >= ENOUGH ? duration(one.p95_ms) : "–",
           ),
           h("td", { class: "fj-number fj-roomy" }, one.sample ? duration(one.max_ms) : "–"),
           h("td", { class: "fj-number" }, percent(one.failed, one.calls)),

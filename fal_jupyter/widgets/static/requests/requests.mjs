@@ -2,7 +2,7 @@
 /** Requests as a table with a waterfall: state, when, where the time went; a click opens the inspector. */
 import { requestsCsv, saveText } from "./csv.mjs";
 import { h, joinedTexts, newId, replace, scheduler, setText, update } from "../elements/dom.mjs";
-import { endpointTable } from "./endpoint_figures.mjs";
+import { endpointTable, percentileWords } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "../text/format.mjs";
 import { roundUp } from "../elements/geometry.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
@@ -576,12 +576,12 @@ class RequestsPanel {
  * @param {boolean} several the figures are of several endpoints together
  */
 function figuresWords(stats, several) {
-  const upper = stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`;
   return [
-    `p50 ${several ? "of all endpoints " : ""}${duration(stats.p50_ms)}`,
-    upper,
+    percentileWords(stats, several ? "of all endpoints " : ""),
     plural(stats.calls, "call"),
     `${count(stats.failed)} failed`,
-    ...(stats.cancelled ? [`${count(stats.cancelled)} cancelled`] : []),
-  ].join(" · ");
+    stats.cancelled ? `${count(stats.cancelled)} cancelled` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }

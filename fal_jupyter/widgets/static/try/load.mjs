@@ -5,11 +5,11 @@ import { setUsable } from "../elements/focus.mjs";
 import { encodedBody } from "../form/form_body.mjs";
 import { count, duration, plural, rate } from "../text/format.mjs";
 import { glyph } from "../elements/glyphs.mjs";
+import { ENOUGH } from "../requests/endpoint_figures.mjs";
 import { filledPath } from "../form/schema.mjs";
 
 const MOST = { calls: 100000, at_once: 256 };
 const UNASKED = 100; // calls that start without a question
-const ENOUGH = 20; // calls below which a 95th percentile says nothing
 
 /**
  * A report of the gateway.
@@ -228,15 +228,15 @@ class LoadPanel {
     this.fill.style.width = `${share}%`;
     const figure = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ more = "") =>
       h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, label), h("strong", { class: more }, value));
-    const enough = report.done >= ENOUGH;
+    const succeeded = report.done - report.failed;
     replace(
       this.figures,
       figure("done", `${count(report.done)} of ${count(report.total)}`),
       figure("failed", count(report.failed), report.failed ? "fj-failed" : ""),
       figure("rate", rate(report.rate)),
-      figure("p50", report.done ? duration(report.p50_ms) : "–"),
-      enough ? figure("p95", duration(report.p95_ms)) : null,
-      figure("max", report.done ? duration(report.max_ms) : "–"),
+      figure("p50", succeeded ? duration(report.p50_ms) : "–"),
+      succeeded >= ENOUGH ? figure("p95", duration(report.p95_ms)) : null,
+      figure("max", succeeded ? duration(report.max_ms) : "–"),
     );
   }
 }
