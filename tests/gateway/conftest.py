@@ -74,6 +74,16 @@ class Wide(fal.App):
 
         return StreamingResponse(parts(), media_type="text/plain")
 
+    @fal.endpoint("/late")
+    async def late(self, first: str, second: str) -> Response:
+        async def events():
+            for number, gate in enumerate((first, second)):
+                while not Path(gate).exists():
+                    await asyncio.sleep(0.01)
+                yield f"data: {number}\\n\\n"
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
     @fal.endpoint("/headers")
     async def headers(self, request: Request) -> dict:
         return {"headers": request.headers.items(), "query": str(request.url.query), "path": request.url.path}

@@ -144,6 +144,27 @@ def test_a_running_request_is_reported_and_so_is_its_end(wide: Served, feed: Fol
     assert max(point[2] for point in points) >= 1  # it was seen running
 
 
+def test_a_stream_is_reported_as_streaming_from_its_first_event_on(
+    wide: Served, client: Client, feed: Follower, tmp_path: Path
+) -> None:
+    gates = [tmp_path / name for name in ("first", "second")]
+    request_id = call(client, "/late", {"first": str(gates[0]), "second": str(gates[1])})
+
+    def is_in(state: str, line: FeedLine) -> bool:
+        return any(r["id"] == request_id and r["state"] == state for r in line.get("requests", ()))
+
+    line = feed.until(lambda line: is_in("running", line))
+    began = next(r["began"] for r in line["requests"] if r["id"] == request_id)
+    feed.until(lambda line: line["time"] > began + 2 * PAUSE)  # nothing else is to be sent by now
+    gates[0].touch()
+    line = feed.until(lambda line: is_in("streaming", line))
+    request = next(r for r in line["requests"] if r["id"] == request_id)
+    assert request["content_type"].startswith("text/event-stream")
+    assert request["stream_ms"] < 2000  # told at once, not with the next beat
+    gates[1].touch()
+    feed.until(lambda line: is_in("done", line))
+
+
 def test_lanes_show_what_the_runners_did(wide: Served, feed: Follower) -> None:
     """Calls with pauses that are drawn, and bursts of a thousand changes a second: each call's begin and end is its own witness."""
     feed.until(lambda line: True)

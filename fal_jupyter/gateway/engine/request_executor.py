@@ -35,7 +35,7 @@ class RequestExecutor:
 
     Args:
         report: sends an event to the fleet.
-        on_output: called when a request prints.
+        on_change: called when a request prints or begins to answer.
         on_idle: called when the last request has ended.
 
     Attributes:
@@ -50,11 +50,11 @@ class RequestExecutor:
         runners: LiveRunners,
         deployments: Deployments,
         report: Callable[[m.FleetEvent], None],
-        on_output: Callable[[], None],
+        on_change: Callable[[], None],
         on_idle: Callable[[], None],
     ) -> None:
         self._fleet, self._runners, self._deployments = fleet, runners, deployments
-        self._report, self._on_output, self._on_idle = report, on_output, on_idle
+        self._report, self._on_change, self._on_idle = report, on_change, on_idle
         self._loop = asyncio.get_running_loop()
         self.live: dict[str, ProxiedRequest] = {}
         self.cookies: dict[str, set[str]] = {}
@@ -148,6 +148,10 @@ class RequestExecutor:
         if not self.live:
             self._on_idle()
 
+    def response_began(self, request: ProxiedRequest) -> None:
+        """Its answer comes in pieces, the first of which is here: panels show it as streaming."""
+        self._on_change()
+
     def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
         """The runner's last byte arrived."""
         if self.live.get(request.id) is request:  # attempts of a queued request share its id
@@ -168,7 +172,7 @@ class RequestExecutor:
         """User code printed during the request."""
         if (app := self._deployments.published.get(request.alias)) is not None:
             app.log.write(request.runner_id, request.id, stream, text)
-            self._on_output()
+            self._on_change()
 
     def cookie_set(self, request: ProxiedRequest, name: str) -> None:
         """Record the name of a cookie that the app set."""

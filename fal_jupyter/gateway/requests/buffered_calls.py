@@ -130,6 +130,9 @@ class InternalCall:
         """The caller no longer waits."""
         request.cancel("force")
 
+    def response_began(self, request: ProxiedRequest) -> None:
+        """Ignored: no panel shows such a request."""
+
     def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
         """The answer is buffered."""
 

@@ -266,8 +266,10 @@ class ProxiedRequest:
                 self.fail(*invalid)
         if end:
             self._end_stream()
-        elif body and self._stream is not None:
+            return
+        if body and self._stream is not None:
             self._stream.return_credit(len(body), None)
+        self._events.response_began(self)
 
     def _note_headers(self, headers: Sequence[tuple[str, str]], head: ResponseHead, head_json: bytes) -> bytes:
         """Process the headers for the gateway; returns the head without those that are for it only."""

@@ -18,6 +18,9 @@ class RequestEvents(Protocol[R_contra]):
     def request_aborted(self, request: R_contra) -> None:
         """The caller disconnected."""
 
+    def response_began(self, request: R_contra) -> None:
+        """The first byte of its answer arrived, and more will come."""
+
     def request_finished(self, request: R_contra, *, replace: bool) -> None:
         """The runner's last byte arrived."""
 
