@@ -27,7 +27,10 @@ _STATUS_WORDS: Final = {
 
 
 def word_of(request: RequestState) -> str:
-    """The outcome or state of a request in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
+    """The outcome or state of a request in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``, and from the
+    first byte of its answer ``streaming``, or ``answering`` where that is no stream."""
+    if request["state"] == "streaming" and not is_streamed(request["content_type"]):
+        return "answering"
     if request["state"] != "done":
         return request["state"]
     if request["status"] == CANCELLED:

@@ -346,7 +346,7 @@ class KeyRecord(TypedDict):
 
 class SavedOutput(TypedDict):
     """What one call gave to look at: ``input`` in a line of words, ``seed`` ``""`` where there was none; ``pictures`` are thumbnails with
-    their own size in words, ``others`` names what has none (sounds, films, pictures that are not kept)."""
+    their own size in words, ``others`` names what has none (sounds, films, pictures that are not kept, other files with type and size)."""
 
     id: str
     path: str

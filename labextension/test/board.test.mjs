@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { csvField, requestsCsv } from "../../fal_jupyter/widgets/static/requests/csv.mjs";
-import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard/dashboard.mjs";
+import { dashboardPanel, figuresOf } from "../../fal_jupyter/widgets/static/dashboard/dashboard.mjs";
 import { endpointTable } from "../../fal_jupyter/widgets/static/requests/endpoint_figures.mjs";
 import { pathText } from "../../fal_jupyter/widgets/static/text/format.mjs";
 import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/elements/geometry.mjs";
@@ -111,6 +111,62 @@ describe("a cancelled request", () => {
   });
   it("and phases of no time are left out", () =>
     expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));
+});
+
+describe("a stream", () => {
+  it("has a sign with a name in the table, and a part of its own in bar and legend", () => {
+    const requests = [
+      madeRequest("s", { content_type: "text/event-stream; charset=utf-8" }),
+      madeRequest("a"),
+      madeRequest("l", { content_type: "text/event-stream", state: "streaming" }),
+      madeRequest("j", { state: "streaming" }),
+    ];
+    const root = shown(requestsPanel, madeHost(madeLine({ requests })), { alias: "hello" });
+    const row = (id) => root.querySelector(`tr[data-request="${id}"]`);
+    expect(["s", "a", "l", "j"].map((id) => row(id).querySelector(".fj-stream-sign")?.textContent.trim())).toEqual([
+      "stream",
+      undefined,
+      "stream",
+      undefined,
+    ]);
+    expect(row("s").querySelector(".fj-stream-sign").title).toContain("in pieces");
+    expect(["s", "a", "l", "j"].map((id) => row(id).querySelector("td").textContent)).toEqual([
+      "succeeded",
+      "succeeded",
+      "streaming",
+      "answering",
+    ]);
+    expect([row("s").querySelector(".fj-phase-stream") !== null, row("s").querySelector(".fj-phase-answer")]).toEqual([
+      true,
+      null,
+    ]);
+    expect([row("a").querySelector(".fj-phase-answer") !== null, row("a").querySelector(".fj-phase-stream")]).toEqual([
+      true,
+      null,
+    ]);
+    const legend = [...root.querySelectorAll(".fj-legend > span")].map((one) => one.textContent);
+    expect(legend.slice(-4)).toEqual(["answer", "stream", "failed", "cancelled"]);
+  });
+});
+
+describe("percentiles", () => {
+  it("are left out where no call succeeded, in every place", () => {
+    const none = { calls: 3, failed: 3, sample: 0 };
+    const app = madeApp("hello");
+    const of = (stats, endpoint) =>
+      madeLine({
+        apps: [{ ...app, stats: { ...app.stats, ...stats }, by_endpoint: [figures("/", endpoint)] }],
+        requests: [madeRequest("a", { status: 500 })],
+      });
+    const root = shown(requestsPanel, madeHost(of(none, none)), { alias: "hello" });
+    expect(root.textContent).toContain("3 calls · 3 failed");
+    expect(root.querySelector(".fj-requests-list").textContent).not.toContain("p50");
+    expect(shown(dashboardPanel, madeHost(of(none, none))).textContent).toContain("needs 20 successful calls");
+    const few = madeApp("few", { stats: { ...app.stats, sample: 3, p95_ms: 9000 } });
+    const many = madeApp("many", { stats: { ...app.stats, sample: 20, p95_ms: 80 } });
+    const p95 = figuresOf({ ...madeHost(madeLine({ apps: [few, many] })).store.view }).find(([name]) => name === "p95");
+    expect(p95).toEqual(["p95", "80 ms", "many"]); // three calls say nothing, however slow they were
+  });
 });
 
 describe("requests as CSV", () => {

@@ -8,6 +8,7 @@ import { backWords } from "../../fal_jupyter/widgets/static/card/owner_guard.mjs
 import { takenOverBy } from "../../fal_jupyter/widgets/static/card/card_states.mjs";
 import { keepingLast } from "../../fal_jupyter/widgets/static/connection/kept_host.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
+import { clock } from "../../fal_jupyter/widgets/static/text/format.mjs";
 import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 const FRAMES = [
@@ -130,6 +131,23 @@ describe("the first start", () => {
       ),
     );
     expect(root.querySelector(".fj-facts").textContent).toContain("1 busy");
+  });
+
+  test("says since when a call does what it does now", async () => {
+    const host = drawn(madeLine({ apps: [app()] }));
+    const clockOf = (time) => clock(time, false);
+    const times = { began: 0, queue_ms: 60_000, start_ms: 60_000, transfer_ms: 60_000, run_ms: 120_000 };
+    for (const [state, type, word, since] of [
+      ["waiting", "", "waiting", 0],
+      ["running", "", "running", 180_000],
+      ["streaming", "text/event-stream", "streaming", 300_000],
+      ["streaming", "application/json", "answering", 300_000],
+    ]) {
+      const request = madeRequest("a", { ...times, state, path: "/talk", content_type: type });
+      host.store.apply(madeLine({ kind: "frame", time: 60_002, apps: [app()], requests: [request] }));
+      const said = `/talk has been ${word} since ${clockOf(since)}.`;
+      await until(() => root.querySelector(".fj-card-notice").textContent === said);
+    }
   });
 
   test("does not say twice what its cell prints", async () => {

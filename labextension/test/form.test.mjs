@@ -166,6 +166,26 @@ test("a slider moves its box", () => {
   expect(slider.value).toBe("0.75");
 });
 
+test("a slider beside an empty box is unset, and set again with a number", () => {
+  const properties = {
+    strength: { anyOf: [{ type: "number", minimum: 0, maximum: 1 }, { type: "null" }], default: null },
+  };
+  const optional = objectForm({ type: "object", properties }, {}, { changed: () => undefined });
+  const [slider, input] = ['input[type="range"]', ".fj-box"].map((one) => optional.element.querySelector(one));
+  const look = () => [slider.classList.contains("fj-unset"), slider.value, slider.getAttribute("aria-valuetext")];
+  expect(look()).toEqual([true, "0", "not set"]);
+  type(input, "0.8");
+  expect(look()).toEqual([false, "0.8", null]);
+  for (const text of ["", "x"]) {
+    type(input, text);
+    expect(look()).toEqual([true, "0", "not set"]);
+    type(slider, "0.5");
+    expect([...look(), input.value]).toEqual([false, "0.5", null, "0.5"]);
+  }
+  optional.write({ strength: null });
+  expect(look()).toEqual([true, "0", "not set"]);
+});
+
 test("a pattern that JavaScript does not know is left to the endpoint", () => {
   expect(problemOf({ type: "string", pattern: "(?P<x>a)" }, "b")).toBe("");
   expect(problemOf({ type: "string", pattern: "^a$" }, "b")).toBe("It must match ^a$.");

@@ -652,6 +652,40 @@ describe("tree", () => {
     await until(() => host.asked.length);
     expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "runners/hello-1"]);
   });
+  it("has a menu that gives the focus back to its row, by Escape, by a choice, and with the Stop dialog", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")] })] }));
+    const root = shown(treePanel, host);
+    const row = root.querySelector('[data-key="app:hello"]');
+    const items = () => [...root.querySelectorAll('[role="menuitem"]')];
+    const opened = () => {
+      press(row, "F10", { shiftKey: true });
+      expect(document.activeElement).toBe(items()[0]);
+    };
+    row.focus();
+    opened();
+    press(document.activeElement, "ArrowDown");
+    expect(document.activeElement).toBe(items()[1]);
+    press(document.activeElement, "Escape");
+    expect([items(), document.activeElement]).toEqual([[], row]);
+    opened();
+    items()
+      .find((one) => one.textContent === "Copy address")
+      .click();
+    expect([items(), document.activeElement, host.copied.length]).toEqual([[], row, 1]);
+    // the dialog takes the focus from the row, and gives it back there
+    let answer;
+    let held;
+    host.confirm = () => ((held = document.activeElement), new Promise((resolve) => (answer = resolve)));
+    opened();
+    items()
+      .find((one) => one.textContent === "Stop app")
+      .click();
+    await until(() => answer);
+    expect(held).toBe(row);
+    answer(false);
+    await until(() => !items().length);
+    expect([document.activeElement, host.asked]).toEqual([row, []]);
+  });
   it("counts down to the next attempt of an app that could not start", async () => {
     const failure = { time: 5, revision: 1, text: "no", error: null, retry_at: 72_000 };
     const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp("hello", { state: "Failing", failure })] })));

@@ -110,17 +110,66 @@ describe("pictures", () => {
     expect(sound.textContent).toContain("This sound cannot be shown");
   });
 
-  test("sounds, films and plain addresses are found; SVG, pages and scripts are not", () => {
+  test("sounds, films and plain addresses are found; SVG, pages and scripts are not shown", () => {
     const found = mediaIn({
       a: { url: "https://e.org/s.wav", content_type: "audio/wav" },
       b: "https://e.org/film.mp4?x=1",
       c: ["data:image/png;base64,AA=="],
       d: "data:image/svg+xml,<svg/>",
-      e: { url: "https://e.org/p.svg", content_type: "image/svg+xml" },
+      e: { url: "https://e.org/p.svg" },
       f: "javascript:x.png",
       g: "no address.png",
     });
     expect(found.map((one) => one.type)).toEqual(["audio/wav", "video/mp4", "image/png"]);
+  });
+
+  test("a file that cannot be shown has a tile with name, type, size and Save, also in lists and models", () => {
+    const file = (name, more = {}) => ({
+      url: FILE.replace("x.png", name),
+      content_type: "text/csv",
+      file_name: name,
+      file_size: 1200,
+      ...more,
+    });
+    const value = {
+      text: "done",
+      url: "https://e.org/page",
+      one: file("a.csv"),
+      many: [file("b.zip", { content_type: "application/zip" }), image(FILE)],
+      inner: { deep: { svg: file("c.svg", { content_type: "image/svg+xml", file_size: null }) } },
+      here: { url: "data:application/octet-stream;base64,AQI=", file_name: `${"0af3".repeat(8)}.bin` },
+      other: { url: "https://e.org/d.bin", content_type: null, file_name: HOSTILE },
+      evil: { url: "javascript:alert(1)", file_name: "e.js" },
+    };
+    const view = jsonView(value, own, stop);
+    const tiles = [...view.querySelectorAll(".fj-file-tile")];
+    expect(tiles.map((one) => one.querySelector(".fj-file-words").textContent)).toEqual([
+      "a.csvtext/csv · 1 kB",
+      "b.zipapplication/zip · 1 kB",
+      "c.svgimage/svg+xml",
+      "Fileapplication/octet-stream · 2 B",
+      expect.stringContaining("<img src=x"),
+    ]);
+    const links = tiles.map((one) => one.querySelector("a"));
+    expect(links.map((one) => one.textContent)).toEqual(Array(5).fill("Save"));
+    expect(links[0].getAttribute("href")).toBe(`/lab/fal/cdn/files/${"a".repeat(32)}/a.csv`);
+    expect(links[0].getAttribute("aria-label")).toBe("Save a.csv");
+    expect(links.map((one) => one.getAttribute("target"))).toEqual([null, null, null, null, "_blank"]);
+    expect(view.querySelectorAll("img")).toHaveLength(1);
+    expect(view.querySelector("details.fj-fold").open).toBe(false);
+    const alone = jsonView({ text: "done", one: file("a.csv") }, own, stop); // a tile shows nothing of the rest
+    expect(alone.querySelector("details.fj-fold").open).toBe(true);
+    expect(alone.textContent).toContain('"done"');
+  });
+
+  test("a file of the kernel's host is loaded by a press only", async () => {
+    const host = { ...own, kind: "kernel", store: { view: { gateway: { base: BASE } } }, loaded: [] };
+    host.media = async (address) => (host.loaded.push(address), "blob:made");
+    const view = jsonView({ url: FILE, content_type: "text/csv", file_name: "a.csv" }, host, stop);
+    expect([view.querySelector(".fj-file-tile a"), host.loaded]).toEqual([null, []]);
+    pressed(view, "Load").click();
+    await until(() => view.querySelector('a[href="blob:made"]'));
+    expect(host.loaded).toEqual([FILE]);
   });
 
   test("a picture is enlarged by a press, and what an endpoint displayed is shown", () => {
@@ -130,6 +179,7 @@ describe("pictures", () => {
       { content_type: "text/html", base64: "AA==", text: HOSTILE },
     ]);
     expect(view.querySelectorAll("img")).toHaveLength(1);
+    expect(view.querySelector("figcaption").textContent).toContain("1 B"); // padding is none of it
     expect(view.textContent).toContain("2 pictures not kept");
     const button = view.querySelector("button");
     button.click();
@@ -492,7 +542,7 @@ describe("logs", () => {
 describe("outputs", () => {
   test("inputs are told in a line, texts first; a stream's result is its last event", () => {
     expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe(
-      "a fox \u00b7 steps 4 \u00b7 image_url an image of 3 B",
+      "a fox \u00b7 steps 4 \u00b7 image_url an image of 1 B",
     );
     const big = {
       image: { url: `data:image/PNG;base64,${"A".repeat(4000)}`, file_name: "" },
@@ -536,11 +586,13 @@ describe("outputs", () => {
     const outputs = {
       a: { images: [image(FILE), image(FILE.replace("x.png", "z.png"))], seed: 42 },
       b: { text: "no picture" },
+      f: { report: { url: FILE, content_type: "text/csv", file_name: "x.csv", file_size: 3 } },
       c: { url: "data:image/png;base64,AA==" },
     };
     const requests = [
       madeRequest("a", { revision: 3 }),
       madeRequest("b"),
+      madeRequest("f"),
       madeRequest("c"),
       madeRequest("d", { status: 500 }),
       madeRequest("e", { alias: "other" }),
@@ -561,8 +613,12 @@ describe("outputs", () => {
     const root = document.createElement("div");
     const panel = new AbortController();
     galleryPanel(root, host, { alias: "hello" }, panel.signal);
-    await until(() => root.querySelectorAll(".fj-output-card").length === 2);
-    expect(host.asked.map(([, path]) => path).sort()).toEqual(["requests/a", "requests/b", "requests/c"]);
+    await until(() => root.querySelectorAll(".fj-output-card").length === 3);
+    expect(host.asked.map(([, path]) => path).sort()).toEqual(["requests/a", "requests/b", "requests/c", "requests/f"]);
+    expect(root.querySelector('[data-request="f"] .fj-file-tile').textContent).toContain("x.csvtext/csv · 3 B");
+    // beside the words, not among them: its place does not depend on how many there are
+    const feet = [...root.querySelectorAll(".fj-output-foot")];
+    expect(feet.map((one) => one.lastElementChild.textContent)).toEqual(["Reuse", "Reuse", "Reuse"]);
     const first = root.querySelector('[data-request="a"]');
     expect([
       first.querySelectorAll("img").length,

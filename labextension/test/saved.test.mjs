@@ -70,7 +70,7 @@ describe("a saved card", () => {
       `data:image/gif;base64,${DOT}`,
     ]);
     expect(root.textContent).toContain("seed 7");
-    expect(root.textContent).toContain("a.wav");
+    expect(root.querySelector(".fj-file-tile").textContent).toContain("a.wav");
     expect(root.textContent).toContain("no picture");
     expect(root.querySelector("button[aria-label^=Reuse]")).toBeNull();
     expect(root.textContent).not.toContain("\u202e");

@@ -92,6 +92,7 @@ const choose = (input, ...files) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 };
 const photo = () => new File([new Uint8Array([1, 2, 3])], "fox.png", { type: "image/png" });
+const button = (name) => [...document.querySelectorAll("button")].find((one) => one.textContent.trim() === name);
 const pressed = (name, root = document.body) =>
   [...root.querySelectorAll("button")]
     .find((one) => one.textContent === name || one.getAttribute("aria-label") === name)
@@ -650,10 +651,11 @@ describe("panel", () => {
       "r2",
     ]);
     expect(root.querySelector(".fj-trial:first-child .fj-trial-changes").textContent).toBe("before: seed 1");
+    expect(button("Compare").title).toBe("Show one result alone");
     expect(root.querySelector(".fj-trial:last-child .fj-trial-changes").textContent).toBe("seed 1 → 2");
     await again("r3", "3");
     expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([
-      "r1",
+      "r2",
       "r3",
     ]);
     pressed("Keep this one");
@@ -706,7 +708,129 @@ describe("panel", () => {
     expect(root.querySelector(".fj-trial-note").hidden).toBe(true);
     select("/nothing");
     await run("r4");
-    expect(answers()).toEqual(["r1", "r4"]); // it is still compared with
+    expect(answers()).toEqual(["r2", "r4"]); // it is still compared
+  });
+
+  test("a call is sent, then what the feed says, and streaming with the first event of its answer", async () => {
+    let open;
+    const first = new Promise((resolve) => (open = resolve));
+    const host = broken([], {}, "text/event-stream");
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      const answer = await plain(method, path, asked);
+      if (!path.endsWith("/answer")) return answer;
+      answer.chunks = async function* () {
+        await first;
+        yield new TextEncoder().encode("data: 1\n\n");
+        await new Promise((_, refuse) => asked.signal.addEventListener("abort", () => refuse(new Error("stopped"))));
+      };
+      return answer;
+    };
+    const endpoints = [{ ...ENDPOINTS.find((one) => one.path === "/nothing"), yields: true }];
+    const told = (state, time, more = {}) =>
+      host.store.apply(
+        madeLine({
+          kind: "frame",
+          time,
+          apps: [app({ endpoints })],
+          requests: [madeRequest("r1", { path: "/nothing", origin: "panel", state, ...more })],
+        }),
+      );
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector("select option"));
+    select("/nothing");
+    pressed("Run");
+    const head = () => root.querySelector(".fj-running-head [role=status]")?.textContent;
+    await until(() => head() === "sent" && !root.querySelector(".fj-running-head button").hidden);
+    told("waiting", 60_001);
+    await until(() => head() === "waiting");
+    told("running", 60_002);
+    await until(() => head() === "running");
+    expect(root.querySelector(".fj-running-where").textContent).toContain("no event yet");
+    open(); // the feed is behind the answer
+    await until(() => head() === "streaming");
+    expect(root.querySelector(".fj-running-where").textContent).not.toContain("no event yet");
+  });
+
+  test("the result before is that of the last call that succeeded", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      const answer = await plain(method, path, asked);
+      if (path !== "requests/r2") return answer;
+      const detail = await answer.json();
+      return { status: 200, json: async () => ({ ...detail, request: { ...detail.request, status: 500 } }) };
+    };
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    select("/nothing");
+    const answers = () => [...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)?.[0]);
+    for (const id of ["r1", "r2", "r3"]) {
+      pressed("Run");
+      await open(id);
+      await until(() => root.textContent.includes(`of: "${id}"`));
+    }
+    pressed("Compare");
+    expect(answers()).toEqual(["r1", "r3"]); // r2 failed
+    pressed("Run");
+    await open("r4");
+    await until(() => root.textContent.includes('of: "r4"'));
+    expect(answers()).toEqual(["r3", "r4"]);
+  });
+
+  test("a result of an earlier revision, which this card has not shown, is offered and fetched", async () => {
+    const made = (id, more) => madeRequest(id, { path: "/nothing", origin: "panel", ...more });
+    const requests = [
+      made("o5", { began: 500, revision: 1, status: 500 }),
+      made("o4", { began: 400, revision: 1, path: "/many" }),
+      made("o3", { began: 300, revision: 1 }),
+      made("o2", { began: 200, revision: 1, origin: "cell" }),
+    ].map((one) => ({ ...one, began: one.began - 1e9 })); // too long ago to be taken up
+    const host = held(madeLine({ apps: [app({ serving: 2, revision: 2 })], requests }), { path: "/nothing" });
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      const id = path.split("/")[1];
+      const request = requests.find((one) => one.id === id) ?? made(id, { revision: 2 });
+      if (!/^requests\/\w+$/.test(path)) return plain(method, path, asked);
+      const output = {
+        content_type: "application/json",
+        size: 12,
+        text: `{"of": "${id}"}`,
+        base64: "",
+        truncated: false,
+      };
+      const detail = { request, input: null, output, error: null, logs: [], displays: [], held: false };
+      return { status: 200, json: async () => detail };
+    };
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    select("/nothing");
+    pressed("Run");
+    await open("r1");
+    await until(() => root.textContent.includes('of: "r1"'));
+    expect(button("Compare").title).toBe("Show the result before (r1) beside it");
+    pressed("Compare");
+    await until(() => root.querySelectorAll(".fj-trial").length === 2);
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/[or]\d/)[0])).toEqual([
+      "o3",
+      "r1",
+    ]);
+    expect([...root.querySelectorAll(".fj-trial-changes")].map((one) => one.textContent)).toEqual([
+      "the result before (r1)",
+      "r1 → r2",
+    ]);
+    pressed("Compare");
+    expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
+  });
+
+  test("what a form holds can be read after the app's end: programs keep its file", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    const before = panel.call("/nothing") ?? panel.call();
+    host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
+    expect(host.store.view.apps).toEqual([]);
+    expect(panel.call(before.path)).toEqual(before);
   });
 
   test("the seed that an endpoint chose is said, not the one that it was given", () => {

@@ -584,6 +584,35 @@ def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:
     assert output_of(detail_of(seen, {"text": "nothing to see"})) is None
 
 
+def test_files_of_which_nothing_can_be_shown_are_saved_by_name_type_and_size(seen: Picture) -> None:
+    def file(name: str, kind: str | None = "text/csv", **more: object) -> dict[str, object]:
+        return {
+            "url": f"http://127.0.0.1:4000/{name}",
+            "content_type": kind,
+            "file_name": name,
+            "file_size": 1200,
+            **more,
+        }
+
+    given = {
+        "url": "http://example.org/page",
+        "report": file("report.csv"),
+        "parts": [file("b.zip", "application/zip"), file("f" * 32 + ".bin", None, file_size=True)],
+        "inner": {"deep": {"here": {"url": "data:application/pdf;base64,AAAA", "file_name": "c.pdf"}}},
+        "no file": {"url": "ftp://example.org/x", "file_name": "x"},
+    }
+    found = output_of(detail_of(seen, given))
+    assert found is not None
+    assert found["pictures"] == []
+    assert found["others"] == [
+        "report.csv, text/csv, 1.2 kB",
+        "b.zip, application/zip, 1.2 kB",
+        "a file",
+        "c.pdf, application/pdf, 3 B",
+    ]
+    assert "report.csv, text/csv, 1.2 kB" in page(CARD, {**seen, "outputs": [found]}, "outputs")
+
+
 def test_saved_outputs_are_bounded(seen: Picture) -> None:
     import base64
 

@@ -28,6 +28,10 @@ MAX_LOG_LINES: Final = 10
 MAX_DEPTH: Final = 6
 FILE_FIELDS: Final = frozenset({"url", "content_type", "file_name", "file_size", "file_data", "width", "height"})
 MAX_VISITED: Final = 5000
+_SHOWN: Final = frozenset({"image", "audio", "video"})
+_FILE_FACTS: Final = frozenset(
+    {"content_type", "file_name", "file_size"}
+)  # one of them makes a record with a URL a file
 
 
 class SavedResults:
@@ -101,14 +105,19 @@ def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lam
 
     pictures: list[Display] = []
     others: list[str] = []
-    for kind, data, name in _media(detail, read_body):
+    for kind, data, name, length in _media(detail, read_body):
         drawing = thumbnail(data) if data is not None and len(pictures) < MAX_IMAGES else None
         if drawing is not None:
             form, small, (width, height) = drawing
             label = f"{name or kind}, {width} × {height}, {size(len(data or b''))}"
             pictures.append(Display(content_type=form, base64=base64.b64encode(small).decode(), text=label))
         else:
-            others.append(f"{name or kind}, {size(len(data))}" if data is not None else name or kind)
+            known = (
+                [name, kind, size(length) if length else ""]
+                if _is_file_only(kind)
+                else [name or kind, size(length) if length else ""]
+            )
+            others.append(", ".join(filter(None, known)) or "a file")
     if not pictures and not others:
         return None
     output_value = value_of(detail["output"])
@@ -149,49 +158,60 @@ def bounded(outputs: list[SavedOutput]) -> list[SavedOutput]:
     return result
 
 
-def _media(detail: RequestDetail, read_body: Callable[[], bytes | None]) -> Iterator[tuple[str, bytes | None, str]]:
-    """Yield media type, bytes (if available) and name of each image, audio and video that a call returned or displayed."""
+def _is_file_only(kind: str) -> bool:
+    """True for a media type of which nothing can be shown."""
+    return kind.partition("/")[0] not in _SHOWN
+
+
+def _media(
+    detail: RequestDetail, read_body: Callable[[], bytes | None]
+) -> Iterator[tuple[str, bytes | None, str, int]]:
+    """Yield media type, bytes (if available), name and size (0: unknown) of each file that a call returned or displayed."""
     for picture in detail["displays"]:
         if picture["content_type"].startswith("image/"):
-            yield (
-                picture["content_type"],
-                base64.b64decode(picture["base64"]) if picture["base64"] else None,
-                "displayed",
-            )
+            shown = base64.b64decode(picture["base64"]) if picture["base64"] else None
+            yield picture["content_type"], shown, "displayed", len(shown or b"")
     kind, body = _base(detail["request"]["content_type"]), detail["output"]
-    if kind.partition("/")[0] in ("image", "audio", "video"):
+    if not _is_file_only(kind):
         data = base64.b64decode(body["base64"]) if body is not None and not body["truncated"] else read_body()
-        yield kind, data if data else None, ""
+        yield kind, data if data else None, "", len(data or b"")
         return
     from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
 
-    for file_type, address, name in itertools.islice(files_in(value_of(body)), 24):
-        yield file_type, local_bytes(address, MAX_IMAGE_BYTES) if file_type in IMAGES else None, name
+    for file_type, address, name, length in itertools.islice(files_in(value_of(body)), 24):
+        content = local_bytes(address, MAX_IMAGE_BYTES) if file_type in IMAGES else None
+        yield file_type, content, name, len(content) if content is not None else length
 
 
-def files_in(value: object) -> Iterator[tuple[str, str, str]]:
-    """Yield media type, URL and name of each image, audio and video in *value*, in document order."""
+def files_in(value: object) -> Iterator[tuple[str, str, str, int]]:
+    """Yield media type (``""``: unknown), URL, name and size (0: unknown) of each image, audio, video and ``File`` in *value*, in document order."""
     visited, urls = 0, set()
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack and (visited := visited + 1) <= MAX_VISITED:
         item, depth = stack.pop()
-        url, kind, name = item, "", None
+        url, kind, name, length, is_file = item, "", None, 0, False
         if isinstance(item, dict):
             url, kind = item.get("url"), _base(str(item.get("content_type") or ""))
-            name = item.get("file_name")
-        if isinstance(url, str):
+            name, given = item.get("file_name"), item.get("file_size")
+            length = given if isinstance(given, int) and not isinstance(given, bool) else 0
+            is_file = not item.keys().isdisjoint(_FILE_FACTS)
+        if isinstance(url, str) and _is_file(url):
             if url[:5].lower() == "data:":
-                kind = _base(url[5:200].partition(",")[0])
-            if (
-                url[:5].lower() in ("data:", "http:", "https")
-                and kind.partition("/")[0] in ("image", "audio", "video")
-                and url not in urls
-            ):
-                urls.add(url)
-                yield kind, url, _chosen_name(name)
-        elif isinstance(item, (dict, list)) and depth < MAX_DEPTH:
+                kind, length = _base(url[5:200].partition(",")[0]) or kind, length or _data_size(url)
+            if is_file or not _is_file_only(kind):
+                if url not in urls:
+                    urls.add(url)
+                    yield kind, url, _chosen_name(name), length
+                continue
+        if isinstance(item, (dict, list)) and depth < MAX_DEPTH:
             parts = list(item.values()) if isinstance(item, dict) else item
             stack += [(part, depth + 1) for part in reversed(parts[:MAX_VISITED])]
+
+
+def _data_size(url: str) -> int:
+    """Return the number of bytes in a ``data:`` URL; 0 unless it has base64."""
+    head, _, text = url.partition(",")
+    return len(text) * 3 // 4 - text[-2:].count("=") if head.lower().endswith(";base64") else 0
 
 
 def _chosen_name(name: object) -> str:

@@ -9,7 +9,7 @@ import { ago, clock, dayAndTime, duration, pathText, plural } from "../text/form
 import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { gatewayNow } from "../connection/store.mjs";
-import { hasFailed, wasCancelled } from "../elements/phases.mjs";
+import { doingOf, hasFailed, wasCancelled } from "../elements/phases.mjs";
 import { backWords } from "./owner_guard.mjs";
 import { plainText, shortName } from "../text/plain.mjs";
 
@@ -340,7 +340,7 @@ class CardStates {
     const going = view.requests.filter((one) => one.alias === this.card.alias && one.state !== "done");
     if (going.length) {
       const first = going[going.length - 1];
-      const does = { waiting: "waiting", streaming: "streaming" }[first.state] ?? "running";
+      const { word, since } = doingOf(first);
       const path = h("span", { class: "fj-mono" }, plainText(pathText(first.path)));
       return going.length > 1
         ? this.banner(
@@ -350,7 +350,7 @@ class CardStates {
             path,
             ` since ${clock(first.began, false)}.`,
           )
-        : this.banner("fj-quiet", null, path, ` has been ${does} since ${clock(first.began, false)}.`);
+        : this.banner("fj-quiet", null, path, ` has been ${word} since ${clock(since, false)}.`);
     }
     const last = view.requests.find((one) => one.alias === this.card.alias && one.state === "done");
     if (!last)

@@ -3,7 +3,7 @@
  * State glyphs and icons, drawn here: one shape a state, so that no meaning hangs on a colour. Always beside a word.
  */
 import { h, svg } from "./dom.mjs";
-import { hasFailed, wasCancelled } from "./phases.mjs";
+import { doingOf, hasFailed, wasCancelled } from "./phases.mjs";
 
 /** @type {Record<string, [string, string][]>} */
 const SHAPES = {
@@ -61,6 +61,8 @@ const SHAPES = {
     ["rect", "x=2.5 y=2.5 width=11 height=11 rx=2 class=fj-line"],
     ["path", "d=M5.5,5.5h.01M10.5,5.5h.01M8,8h.01M5.5,10.5h.01M10.5,10.5h.01 class=fj-dots"],
   ],
+  stream: [["path", "d=M2,5.2q2,-2.6,4,0t4,0t4,0M2,10.8q2,-2.6,4,0t4,0t4,0 class=fj-line"]],
+  file: [["path", "d=M4,1.8h5l3.2,3.2v9.2h-8.2zM9,1.8v3.2h3.2 class=fj-line"]],
   link: [
     [
       "path",
@@ -105,9 +107,11 @@ const STATES = {
   TERMINATING: { shape: "draining", tone: "fj-draining", word: "ending" },
   CRASH_BACKOFF: { shape: "failed", tone: "fj-failed", word: "crash back-off" },
   GONE: { shape: "stopped", tone: "fj-pending", word: "gone" },
+  sent: { shape: "pending", tone: "fj-pending", word: "sent" },
   waiting: { shape: "pending", tone: "fj-pending", word: "waiting" },
   running: { shape: "running", tone: "fj-run", word: "running" },
-  streaming: { shape: "running", tone: "fj-run", word: "streaming" },
+  streaming: { shape: "stream", tone: "fj-run", word: "streaming" },
+  answering: { shape: "running", tone: "fj-run", word: "answering" },
   done: { shape: "done", tone: "fj-ok", word: "succeeded" },
   failed: { shape: "failed", tone: "fj-failed", word: "failed" },
   cancelled: { shape: "close", tone: "fj-pending", word: "cancelled" },
@@ -137,7 +141,7 @@ export function stateMark(state, word) {
 
 /** The state of a request, in the terms of `stateLook`. @param {import("../types.d.ts").RequestState} request */
 export function requestLook(request) {
-  return stateLook(hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : request.state);
+  return stateLook(hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : doingOf(request).word);
 }
 
 /**

@@ -14,9 +14,27 @@ export const PHASES = [
   { key: "stream_ms", name: "stream", word: "stream" },
 ];
 
+/** Whether an answer comes in pieces, as far as its type says; false before it begins. @param {RequestState} request */
+export function isStream({ content_type }) {
+  return /event-stream|jsonl|ndjson|json-?lines|^(audio|video)\//i.test(content_type ?? "");
+}
+
 /** What the part after the first byte is called: an answer that does not stream has one, too. @param {RequestState} request */
-function lastWord({ content_type }) {
-  return /event-stream|jsonl|ndjson|json-?lines|^(audio|video)\//i.test(content_type ?? "") ? "stream" : "answer";
+function lastWord(request) {
+  return isStream(request) ? "stream" : "answer";
+}
+
+/**
+ * What a request on its way does, and since when (milliseconds since 1970): `waiting`, `running`, and from the first byte
+ * of its answer on `streaming`, or `answering` where that is no stream.
+ * @param {RequestState} request
+ */
+export function doingOf(request) {
+  const { state, began } = request;
+  const ran = began + request.queue_ms + request.start_ms + request.transfer_ms;
+  if (state === "streaming")
+    return { word: isStream(request) ? "streaming" : "answering", since: ran + request.run_ms };
+  return { word: state, since: state === "waiting" ? began : ran };
 }
 
 /** Whether its caller took a request back: nginx's 499, as fal has it. @param {RequestState} request */
@@ -61,8 +79,8 @@ export function failureWords({ error, status }) {
  */
 export function phasesOf(request, now) {
   const parts = PHASES.map(({ key, name, word }) => ({
-    name,
-    word: key === "stream_ms" && request.state === "done" ? lastWord(request) : word,
+    name: key === "stream_ms" ? lastWord(request) : name,
+    word: key === "stream_ms" ? lastWord(request) : word,
     ms: Math.max(0, request[key]),
   }));
   if (request.state !== "done" && now !== undefined) {
@@ -98,7 +116,7 @@ export function phaseBar(request, now, whole, offset = 0) {
     .filter((part) => part.ms > 0)
     .map((part) =>
       h("span", {
-        class: `fj-phase-${end && (part.name === "run" || part.name === "stream") ? end : part.name}`,
+        class: `fj-phase-${end && ["run", "stream", "answer"].includes(part.name) ? end : part.name}`,
         style: { width: share(part.ms) },
         title: `${part.word} ${duration(part.ms)}`,
       }),
@@ -204,12 +222,13 @@ export function phaseTable(request, now) {
  * @param {RequestState[]} requests
  */
 export function phaseLegend(requests) {
-  const last = [...new Set(requests.map(lastWord))].sort().join(", ");
+  const last = [...new Set(requests.map(lastWord))].sort();
+  const named = (/** @type {string} */ name) => ({ name, word: name });
   return h(
     "span",
     { class: "fj-legend" },
-    [...PHASES, { name: "failed", word: "failed" }, { name: "cancelled", word: "cancelled" }].map(({ name, word }) =>
-      h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), name === "stream" ? last : word),
+    [...PHASES.slice(0, -1), ...[...last, "failed", "cancelled"].map(named)].map(({ name, word }) =>
+      h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), word),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The picker of a file: chosen, dropped, pasted or given by its address, with a preview, and taken away again. */
 import { button, h, newId, replace, setText } from "../elements/dom.mjs";
-import { dataType } from "../text/data_type.mjs";
+import { dataSize, dataType } from "../text/data_type.mjs";
 import { dataAddress } from "./form_body.mjs";
 import { fieldFrame } from "./form_field.mjs";
 import { bytes } from "../text/format.mjs";
@@ -36,7 +36,7 @@ function typeOf({ url, type = "" }) {
 
 /** @param {Picked} picked */
 function sizeOf({ url, size }) {
-  return size ?? (url.startsWith("data:") ? Math.round((url.length - url.indexOf(",") - 1) * 0.75) : undefined);
+  return size ?? (url.startsWith("data:") ? dataSize(url) : undefined);
 }
 
 /**

@@ -118,7 +118,14 @@ export function numberControl(schema, how) {
   const parts = slider ? [slider, input] : [input, dice];
   const { element, show } = fieldFrame(parts[0], schema, ...parts.slice(1));
   const sync = () => {
-    if (slider && typeof read() === "number" && Number.isFinite(read())) slider.value = String(read());
+    if (!slider) return;
+    const value = read();
+    const isSet = typeof value === "number" && Number.isFinite(value);
+    slider.value = String(isSet ? value : low);
+    slider.classList.toggle("fj-unset", !isSet);
+    slider.title = isSet ? "" : "not set";
+    if (isSet) slider.removeAttribute("aria-valuetext");
+    else slider.setAttribute("aria-valuetext", "not set");
   };
   const read = () => (input.value.trim() === "" ? emptyValue(schema) : numberOf(input.value.trim()));
   const problem = () => {
@@ -127,6 +134,7 @@ export function numberControl(schema, how) {
       return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
     return typeof value === "string" ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
   };
+  sync();
   return {
     element,
     read,

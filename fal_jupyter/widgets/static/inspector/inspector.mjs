@@ -272,7 +272,10 @@ class InspectorPanel {
         usual?.sample
           ? h(
               "span",
-              { class: "fj-muted", title: `The median of the last ${plural(usual.sample, "call")} of this endpoint that succeeded` },
+              {
+                class: "fj-muted",
+                title: `The median of the last ${plural(usual.sample, "call")} of this endpoint that succeeded`,
+              },
               `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`,
             )
           : null,

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The outputs of an app: what its calls gave in pictures, sounds and films, each with the input, seed and revision that
+ * The outputs of an app: what its calls gave in pictures, sounds, films and files, each with the input, seed and revision that
  * made it.
  */
 import { button, h, scheduler, setText } from "../elements/dom.mjs";
@@ -244,8 +244,8 @@ class GalleryPanel {
           : unread.length
             ? "Looking at what the calls gave …"
             : app.state === "Stopped"
-              ? "No call gave a picture, a sound or a film. Start the app and run one in Try."
-              : "Pictures, sounds and films that calls give are collected here. Run one in Try.",
+              ? "No call gave a picture, a sound, a film or a file. Start the app and run one in Try."
+              : "Pictures, sounds, films and files that calls give are collected here. Run one in Try.",
     );
     if (this.host.kind === "saved" || gone || this.host.store.view.link !== "live") return;
     for (const request of unread.slice(0, this.most * 4)) {
@@ -287,10 +287,13 @@ function outputCard(request, view, words, seed, action) {
     ),
     h(
       "div",
-      { class: "fj-bar-row fj-output-facts" },
-      chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)),
-      h("span", { class: "fj-muted" }, `began ${clock(request.began, false)} · ${duration(request.total_ms)}`),
-      h("span", { class: "fj-space" }),
+      { class: "fj-output-foot" },
+      h(
+        "div",
+        { class: "fj-bar-row fj-output-facts" },
+        chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)),
+        h("span", { class: "fj-muted" }, `began ${clock(request.began, false)} · ${duration(request.total_ms)}`),
+      ),
       action ?? null,
     ),
   );

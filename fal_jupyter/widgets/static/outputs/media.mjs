@@ -1,10 +1,12 @@
 // @ts-check
 /**
- * Pictures, sounds and films of an answer. Files of the own CDN are shown at once; a stranger's server is asked after a
- * press only.
+ * Pictures, sounds, films and other files of an answer. Media of the own CDN are shown at once; a stranger's server is
+ * asked after a press only.
  */
 import { button, h, replace } from "../elements/dom.mjs";
-import { dataType } from "../text/data_type.mjs";
+import { ownFile } from "../connection/host.mjs";
+import { glyph } from "../elements/glyphs.mjs";
+import { base64Size, dataSize, dataType } from "../text/data_type.mjs";
 import { bytes, plural } from "../text/format.mjs";
 import { baseType, plainText } from "../text/plain.mjs";
 
@@ -33,7 +35,14 @@ const BY_ENDING = {
   mov: "video/quicktime",
 };
 
-/** @typedef {{address: string, type: string, name: string, size: number}} Medium */
+/** @typedef {{address: string, type: string, name: string, size: number}} Medium `type` is "" where it is not known */
+
+const FILE_FACTS = ["content_type", "file_name", "file_size"];
+
+/** Whether a record with an address is a file, as `fal.toolkit.File` is written. @param {any} record */
+function isFile(record) {
+  return typeof record === "object" && FILE_FACTS.some((key) => key in record);
+}
 
 /** What a type is shown as: "image", "audio", "video", or "" for what is not. @param {string} type */
 export function shownKind(type) {
@@ -56,7 +65,35 @@ function typeAt(address, declared) {
 }
 
 /**
- * The pictures, sounds and films that a value names by an address, in its order.
+ * What lies at an address, null where that is nothing to show or save.
+ * @param {string} address
+ * @param {any} record that has the address, an empty one for a text
+ * @returns {Medium | null}
+ */
+function mediumOf(address, record) {
+  const declared = typeof record.content_type === "string" ? baseType(record.content_type) : "";
+  const type = typeAt(address, declared) || declared;
+  const isAddress = /^(data:|https?:\/\/)/i.test(address);
+  if (!isAddress || !(shownKind(type) || isFile(record))) return null;
+  const given = typeof record.file_name === "string" ? record.file_name : "";
+  // a made-up name says nothing
+  const name = !given || /^[\da-f]{16,}\./i.test(given) ? madeName(type) : given;
+  const isHere = /^data:/i.test(address);
+  return {
+    address,
+    type,
+    name: plainText(name.slice(0, 200)),
+    size: typeof record.file_size === "number" ? record.file_size : isHere ? dataSize(address) : 0,
+  };
+}
+
+/** The name of a file without one of its own. @param {string} type */
+function madeName(type) {
+  return type.includes("/") ? type.replace("/", ".") : "file.bin";
+}
+
+/**
+ * The pictures, sounds, films and files that a value names by an address, in its order.
  * @param {any} value
  * @returns {Medium[]}
  */
@@ -64,26 +101,18 @@ export function mediaIn(value) {
   /** @type {Map<string, Medium>} */
   const media = new Map();
   let looked = 0;
-  const take = (/** @type {string} */ address, /** @type {any} */ file) => {
-    const type = typeAt(address, typeof file.content_type === "string" ? baseType(file.content_type) : "");
-    if (!shownKind(type) || media.has(address)) return;
-    const given = typeof file.file_name === "string" ? file.file_name : "";
-    // a made-up name says nothing
-    const name = !given || /^[\da-f]{16,}\./i.test(given) ? type.replace("/", ".") : given;
-    media.set(address, {
-      address,
-      type,
-      name: plainText(name.slice(0, 200)),
-      size: typeof file.file_size === "number" ? file.file_size : 0,
-    });
+  const take = (/** @type {string} */ address, /** @type {any} */ record) => {
+    const medium = mediumOf(address, record);
+    if (medium && !media.has(address)) media.set(address, medium);
+    return medium !== null;
   };
   const walk = (/** @type {any} */ one, /** @type {number} */ depth) => {
     looked += 1;
     if (looked > MOST_LOOKED_AT || media.size >= MOST_MEDIA) return;
     if (typeof one === "string") take(one, {});
     else if (one !== null && typeof one === "object" && depth < DEEPEST_MEDIA) {
-      if (typeof one.url === "string") take(one.url, one);
-      else for (const key in one) if (looked <= MOST_LOOKED_AT) walk(one[key], depth + 1);
+      if (typeof one.url === "string" && take(one.url, one)) return;
+      for (const key in one) if (looked <= MOST_LOOKED_AT) walk(one[key], depth + 1);
     }
   };
   walk(value, 0);
@@ -100,6 +129,7 @@ export function mediaGallery(media, host, signal) {
   /** @type {Map<string, (() => void)[]>} what waits for a press, by its server */
   const asking = new Map();
   const tiles = media.map((one) => {
+    if (!shownKind(one.type)) return fileTile(one, host, signal);
     const tile = h("figure", { class: "fj-tile" });
     const own = one.address.startsWith("data:") ? one.address : (host?.media?.(one.address, signal) ?? null);
     if (own !== null) loadTile(tile, one, own);
@@ -136,6 +166,42 @@ export function mediaGallery(media, host, signal) {
   );
 }
 
+/**
+ * A file that cannot be shown: its name, type and size, and the way to have it. Nothing is loaded before a press.
+ * @param {Medium} file
+ * @param {import("../types.d.ts").Host | undefined} host
+ * @param {AbortSignal} signal
+ */
+function fileTile(file, host, signal) {
+  const isNamed = file.name !== madeName(file.type);
+  const facts = [file.type || "no type", file.size ? bytes(file.size) : ""].filter(Boolean).join(" · ");
+  const action = h("span", { class: "fj-file-action" });
+  const isKernels = host?.kind === "kernel" && ownFile(file.address, host.store.view.gateway);
+  const load = async () => {
+    replace(action, "Loading …");
+    try {
+      replace(action, saveLink((await host?.media?.(file.address, signal)) ?? file.address, file.name));
+    } catch (error) {
+      replace(action, error instanceof Error ? plainText(error.message) : String(error));
+    }
+  };
+  const source = () =>
+    file.address.startsWith("data:") ? file.address : (host?.media?.(file.address, signal) ?? file.address);
+  replace(action, isKernels ? button("Load", load) : saveLink(/** @type {string} */ (source()), file.name));
+  return h(
+    "figure",
+    { class: "fj-tile fj-file-tile" },
+    glyph("file"),
+    h(
+      "span",
+      { class: "fj-file-words" },
+      h("span", { class: "fj-cut", title: isNamed ? file.name : null }, isNamed ? file.name : "File"),
+      h("span", { class: "fj-muted fj-cut", title: facts }, facts),
+    ),
+    action,
+  );
+}
+
 /** @param {HTMLElement} tile @param {Medium} medium @param {string | Promise<string>} source */
 function loadTile(tile, medium, source) {
   if (typeof source === "string") return fillTile(tile, medium, source);
@@ -152,9 +218,7 @@ function fillTile(tile, medium, source) {
   const caption = h(
     "figcaption",
     null,
-    medium.name === medium.type.replace("/", ".")
-      ? null
-      : h("span", { class: "fj-cut", title: medium.name }, medium.name),
+    medium.name === madeName(medium.type) ? null : h("span", { class: "fj-cut", title: medium.name }, medium.name),
     facts,
     h("span", { class: "fj-space" }),
     saveLink(source, medium.name),
@@ -237,6 +301,11 @@ function brokenMedium(medium, source, reason) {
   );
 }
 
+/** Whether an address is of another server than the page. @param {string} address */
+function isForeign(address) {
+  return /^https?:/i.test(address) && new URL(address).origin !== globalThis.location?.origin;
+}
+
 /** @param {string} address @param {string} name @returns {HTMLElement} */
 export function saveLink(address, name) {
   return h(
@@ -245,6 +314,8 @@ export function saveLink(address, name) {
       href: address,
       download: name.replace(/[^\w.-]+/g, "_"),
       rel: "noopener noreferrer",
+      // a browser opens another server's file instead of saving it: that must not take the place of this page
+      target: isForeign(address) ? "_blank" : null,
       "aria-label": `Save ${name}`,
     },
     "Save",
@@ -290,7 +361,7 @@ export function displaysView(displays) {
         address: "",
         type: one.content_type,
         name: `display-${at + 1}.${ending}`,
-        size: Math.floor((one.base64.length * 3) / 4),
+        size: base64Size(one.base64),
       },
       `data:${one.content_type};base64,${one.base64}`,
     );
@@ -312,6 +383,8 @@ export function displaysView(displays) {
  */
 export function savedMedia(output) {
   const named = (/** @type {string} */ text) => h("div", { class: "fj-tile-ask fj-muted" }, plainText(text));
+  const file = (/** @type {string} */ text) =>
+    h("div", { class: "fj-tile fj-file-tile" }, glyph("file"), h("span", { class: "fj-file-words" }, plainText(text)));
   const tiles = output.pictures.map((one) =>
     one.base64 && shownKind(one.content_type) === "image"
       ? h(
@@ -331,6 +404,6 @@ export function savedMedia(output) {
     "div",
     { class: "fj-media-group" },
     h("div", { class: `fj-gallery${output.pictures.length === 1 ? " fj-alone" : ""}` }, tiles),
-    output.others.map(named),
+    output.others.map(file),
   );
 }

@@ -88,8 +88,8 @@ function largeView(data, read, save) {
 }
 
 /**
- * A value of JSON: the pictures that it names in front and the value folded, a table where it is a list of flat
- * records, else a tree.
+ * A value of JSON: what it names to look at in front and the value folded, a table where it is a list of flat records,
+ * else a tree. Beside files only, which show nothing of themselves, the value stays open.
  * @param {any} value
  * @param {import("../types.d.ts").Host} [host]
  * @param {AbortSignal} [signal]
@@ -98,12 +98,15 @@ function largeView(data, read, save) {
 export function jsonView(value, host, signal = new AbortController().signal) {
   const media = mediaIn(value);
   if (!media.length) return dataView(value);
+  const open = !media.some((one) => shownKind(one.type));
   const folded = h(
     "details",
-    { class: "fj-fold" },
+    { class: "fj-fold", open },
     h("summary", null, "JSON ", h("span", { class: "fj-muted" }, typeof value === "string" ? "" : sizeWords(value))),
   );
-  folded.addEventListener("toggle", () => folded.append(dataView(value)), { once: true });
+  const fill = () => folded.append(dataView(value));
+  if (open) fill();
+  else folded.addEventListener("toggle", fill, { once: true });
   return h("div", null, mediaGallery(media, host, signal), folded);
 }
 

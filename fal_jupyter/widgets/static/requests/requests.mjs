@@ -10,6 +10,7 @@ import { devicesOf, inspectorPanel } from "../inspector/inspector.mjs";
 import {
   failureWords,
   hasFailed,
+  isStream,
   phaseBar,
   phaseLegend,
   phaseWords,
@@ -122,6 +123,16 @@ export function summaryWords(shown, matching, figures, marked) {
       : "No request yet. Each call shows up here, with where its time went.";
   const some = shown < matching ? `${shown} of ${matching} shown` : "";
   return [some, figures || (some ? "" : `${shown} shown`)].filter(Boolean).join(" · ");
+}
+
+/** The sign of an answer that comes in pieces. */
+function streamSign() {
+  return h(
+    "span",
+    { class: "fj-stream-sign", title: "stream: the answer comes in pieces" },
+    glyph("stream", "fj-run"),
+    h("span", { class: "fj-visually-hidden" }, "stream "),
+  );
 }
 
 /** @param {RequestState} one @param {number} now @param {TimeScale | null} scale */
@@ -423,6 +434,7 @@ class RequestsPanel {
       h(
         "td",
         { class: "fj-cut", title: path },
+        isStream(one) ? streamSign() : null,
         h("span", { class: "fj-mono" }, path),
         h("div", { class: "fj-label fj-narrow", title: under.join(" · ") }, joinedTexts(under)),
         h("div", { class: "fj-label fj-tight" }, clock(one.began)),

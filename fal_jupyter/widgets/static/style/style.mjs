@@ -254,13 +254,13 @@ html[theme="light"] .fj,
 }
 .fj .fj-tabs {
   display: flex;
+  flex-wrap: wrap;
   border-bottom: 1px solid var(--fj-border);
   padding: 0 4px;
-  overflow: auto hidden;
 }
 .fj .fj-tab {
   height: 30px;
-  padding: 0 10px;
+  padding: 0 clamp(6px, 1.25cqi, 10px);
   border: 0;
   background: none;
   color: inherit;
@@ -518,6 +518,25 @@ html[theme="light"] .fj,
   accent-color: var(--fj-brand);
   height: 20px;
 }
+.fj input[type="range"].fj-unset {
+  appearance: none;
+  background: linear-gradient(var(--fj-border), var(--fj-border)) center / 100% 4px no-repeat;
+}
+.fj input[type="range"].fj-unset::-webkit-slider-thumb {
+  appearance: none;
+  width: 14px;
+  height: 14px;
+  border: 1px dashed var(--fj-muted);
+  border-radius: 50%;
+  background: var(--fj-surface);
+}
+.fj input[type="range"].fj-unset::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 1px dashed var(--fj-muted);
+  border-radius: 50%;
+  background: var(--fj-surface);
+}
 .fj .fj-error {
   color: var(--fj-failed);
   font-size: 12px;
@@ -667,6 +686,13 @@ html[theme="light"] .fj,
 .fj .fj-phase-stream {
   background: repeating-linear-gradient(90deg, var(--fj-run-fill) 0 4px, var(--fj-idle-fill) 4px 6px);
   border-color: var(--fj-run) !important;
+}
+.fj .fj-phase-answer {
+  background: var(--fj-idle-fill);
+  border-color: var(--fj-run) !important;
+}
+.fj .fj-stream-sign {
+  margin-right: 4px;
 }
 .fj .fj-phase-failed {
   background: repeating-linear-gradient(45deg, var(--fj-failed-fill) 0 4px, var(--fj-tint-failed) 4px 6px);

@@ -92,6 +92,30 @@ export const RESULT_STYLE = `
   text-overflow: ellipsis;
   display: block;
 }
+.fj .fj-file-tile {
+  grid-column: 1 / -1;
+  max-width: 420px;
+  flex-direction: row;
+  align-items: center;
+  gap: 8px;
+  min-height: 44px;
+  padding: 4px 8px;
+}
+.fj .fj-file-tile > .fj-glyph {
+  flex: none;
+  color: var(--fj-muted);
+}
+.fj .fj-file-words {
+  display: flex;
+  flex-direction: column;
+  flex: 1;
+  min-width: 0;
+  overflow-wrap: anywhere;
+}
+.fj .fj-file-action {
+  flex: none;
+  max-width: 50%;
+}
 .fj .fj-error-view .fj-code {
   white-space: pre-wrap;
   overflow-wrap: anywhere;
@@ -210,10 +234,20 @@ export const RESULT_STYLE = `
   unicode-bidi: plaintext;
   min-height: 18px;
 }
+.fj .fj-output-foot {
+  display: flex;
+  align-items: flex-end;
+  justify-content: space-between;
+  gap: 6px;
+}
+.fj .fj-output-foot > .fj-button {
+  flex: none;
+}
 .fj .fj-output-facts {
   padding: 0;
-  gap: 6px;
+  gap: 2px 6px;
   font-size: 11px;
+  min-width: 0;
 }
 .fj .fj-logs-bar {
   gap: 6px;

@@ -39,6 +39,20 @@ export function dataType(address) {
   }
 }
 
+/** The bytes that a text of base64 stands for: its padding is none. @param {string} text */
+export function base64Size(text) {
+  const padding = /=*$/.exec(text.slice(-2))?.[0].length ?? 0;
+  return Math.floor(((text.length - padding) * 3) / 4);
+}
+
+/** The bytes behind a `data:` address. @param {string} address */
+export function dataSize(address) {
+  const comma = address.indexOf(",");
+  const text = address.slice(comma + 1);
+  if (/;base64$/i.test(address.slice(0, comma))) return base64Size(text);
+  return new TextEncoder().encode(text.replace(/%[\da-f]{2}/gi, "-")).length;
+}
+
 /** `input.png` for `image/png`. @param {string} type */
 export function fileNameOf(type) {
   const kind = (type.split("/")[1] ?? "bin").replace(/^x-/, "");

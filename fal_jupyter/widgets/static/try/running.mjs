@@ -8,6 +8,8 @@ import { inherits, setUsable } from "../elements/focus.mjs";
 import { duration, plural, runnerName } from "../text/format.mjs";
 import { glyph, stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
+import { doingOf } from "../elements/phases.mjs";
+import { streams } from "../snippets/snippets.mjs";
 import { plainText } from "../text/plain.mjs";
 
 const TICK = 100; // milliseconds between two looks at the clock …
@@ -112,8 +114,10 @@ class RunningView {
   constructor(host, { alias, path, passed = 0 }, signal) {
     this.host = host;
     this.alias = alias;
+    this.path = path;
     this.signal = signal;
     this.began = performance.now() - passed;
+    this.answers = ""; // what it does since the first byte of its answer
     this.id = "";
     this.printed = "";
     this.ending = false;
@@ -164,32 +168,35 @@ class RunningView {
     this.draw();
   }
 
+  /**
+   * What the call does now, as far as that is known: the feed may be behind the answer, or not have the call yet.
+   * @param {import("../types.d.ts").AppState | undefined} app
+   * @param {import("../types.d.ts").RequestState | undefined} request
+   */
+  phaseOf(app, request) {
+    if (this.answers) return this.answers;
+    if (request) return request.state === "done" ? "answering" : doingOf(request).word;
+    return app?.queue.some((one) => one.id === this.id) ? "waiting" : "sent";
+  }
+
   draw = () => {
     if (this.signal.aborted) return;
     const app = this.host.store.view.apps.find((one) => one.alias === this.alias);
     const request = this.host.store.view.requests.find((one) => one.id === this.id);
-    const phase =
-      request && request.state !== "done"
-        ? request.state
-        : app?.queue.some((one) => one.id === this.id)
-          ? "waiting"
-          : "running";
+    const phase = this.phaseOf(app, request);
     const waited = request && phase !== "waiting" ? request.queue_ms + request.start_ms + request.transfer_ms : 0;
     const time = Math.max(0, performance.now() - this.began - waited);
     setText(this.passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
     update(this.state, stateMark(phase, this.ending ? "cancelling" : undefined));
     const first = app?.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
     const expected = phase === "waiting" && first && app?.setup_ms ? app.setup_ms : 0;
-    setText(
-      this.where,
-      !this.id
-        ? "sent"
-        : phase === "waiting"
-          ? queueWords(app, this.id)
-          : request?.runner
-            ? `on runner ${runnerName(request.runner)}${waited >= WAITED ? ` · after ${duration(waited)} of waiting` : ""}`
-            : "",
-    );
+    const endpoint = app?.endpoints.find((one) => one.path === this.path);
+    const onRunner = [
+      request?.runner ? `on runner ${runnerName(request.runner)}` : "",
+      waited >= WAITED ? `after ${duration(waited)} of waiting` : "",
+      phase === "running" && endpoint && streams(endpoint) ? "no event yet" : "",
+    ];
+    setText(this.where, phase === "waiting" ? queueWords(app, this.id) : onRunner.filter(Boolean).join(" · "));
     const bar = progressIn(this.printed);
     if (bar)
       update(
@@ -253,6 +260,11 @@ class RunningView {
       sent: (request) => {
         this.id = request;
         this.cancel.hidden = false;
+        this.draw();
+      },
+      /** Its answer has begun. @param {boolean} isStream */
+      answering: (isStream) => {
+        this.answers = isStream ? "streaming" : "answering";
         this.draw();
       },
       cancel: () => !this.cancel.hidden && this.cancel.click(),

@@ -167,7 +167,8 @@ class TrialPane {
 
     /** @type {ReturnType<typeof streamView> | null} */
     this.live = null;
-    this.done = false;
+    this.id = ""; // of its request
+    this.succeeded = false;
   }
 
   put = (/** @type {any[]} */ ...nodes) => {
@@ -298,9 +299,10 @@ class TrialPane {
   /**
    * Show the body as it comes.
    * @param {import("../types.d.ts").Answered} answer @param {string} type @param {AbortSignal} stop
+   * @param {() => void} [begins] is called with its first piece
    * @returns {Promise<Uint8Array>}
    */
-  async body(answer, type, stop) {
+  async body(answer, type, stop, begins) {
     /** @type {Uint8Array[]} */
     const pieces = [];
     this.live = isEventStream(type) ? streamView(type, this.host, stop) : null;
@@ -310,6 +312,7 @@ class TrialPane {
     if (this.live) this.put(this.live.element);
     try {
       for await (const piece of answer.chunks()) {
+        if (!pieces.length) begins?.();
         pieces.push(piece);
         this.live?.push(piece);
         if (growing && text.length < GROWING) this.put(textView((text += decoder.decode(piece, { stream: true }))));
@@ -328,8 +331,8 @@ class TrialPane {
    */
   end(detail, data, running) {
     running?.remove();
-    this.done = true;
     const { request } = detail;
+    this.succeeded = !hasFailed(request) && !wasCancelled(request);
     const seed = chosenSeed(data, request.content_type, this.value);
     const chip = wasCancelled(request)
       ? h("span", { class: "fj-chip" }, "cancelled")
@@ -377,12 +380,15 @@ class TrialPane {
   revision = () => this.over?.revision ?? 0;
 
   /**
-   * What this result is beside a newer one: what it was made with, as far as that differs.
-   * @param {{value: any}} newer
+   * What this result is beside a newer one: its revision and what it was made with, as far as that differs.
+   * @param {{value: any, revision: () => number}} newer
    */
   formerWords(newer) {
     const changed = newer.value && this.value ? changedFields(this.value, newer.value) : [];
-    return changed.length ? `before: ${listed(changed.map(([name, one]) => `${name} ${one}`))}` : "the result before";
+    const of = this.revision() && newer.revision() !== this.revision() ? ` (r${this.revision()})` : "";
+    return changed.length
+      ? `before${of}: ${listed(changed.map(([name, one]) => `${name} ${one}`))}`
+      : `the result before${of}`;
   }
 
   /**

@@ -20,6 +20,8 @@ import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, filledPath } from "../form/schema.mjs";
+import { isEventStream } from "../outputs/stream_view.mjs";
+import { callBefore, recordedTrial } from "./before.mjs";
 import { areOfOneEndpoint, trialPane } from "./trial.mjs";
 
 const RECENT = 10 * 60 * 1000;
@@ -111,12 +113,18 @@ class TryPanel {
   /** @type {Trial | null} */
   current = null;
 
-  /** @type {Trial | null} the result before */
+  /** @type {Trial | null} the last result before that succeeded, or the one that was chosen */
   former = null;
   comparing = false;
 
-  /** @type {{current: Trial, former: Trial | null, comparing: boolean}[]} the results of the other endpoints, one entry each */
+  /** the former result was chosen to stay */
+  chosen = false;
+
+  /** @type {{current: Trial, former: Trial | null, comparing: boolean, chosen: boolean}[]} the results of the other endpoints, one entry each */
   others = [];
+
+  /** @type {import("../types.d.ts").AppState | undefined} the app as it was seen last: its form can be read after its end */
+  lastSeen = undefined;
 
   /** the revision by which the results were marked */
   marked = 0;
@@ -469,8 +477,8 @@ class TryPanel {
     this.signal.addEventListener("abort", () => stop.abort(), { once: true });
     const over = new AbortController();
     stop.signal.addEventListener("abort", () => over.abort(), { once: true });
-    if (this.former && !areOfOneEndpoint(this.former, input)) this.comparing = false;
-    if (this.current?.done && !this.comparing) this.former = this.current;
+    if (this.former && !areOfOneEndpoint(this.former, input)) this.comparing = this.chosen = false;
+    if (this.current?.succeeded && !this.chosen) this.former = this.current;
     this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
     this.current = trialPane(this.host, { path: input.path, value: input.unknown ? null : inputFields(input) });
     const view = runningView(this.host, { alias: this.alias, path: input.path, passed }, over.signal);
@@ -496,12 +504,12 @@ class TryPanel {
    * @param {string} path
    */
   takeResultsOf(path) {
-    const { current, former, comparing } = this;
+    const { current, former, comparing, chosen } = this;
     if (!current || areOfOneEndpoint(current, { path })) return false;
     const kept = this.others.find((one) => areOfOneEndpoint(one.current, { path }));
     this.others = this.others.filter((one) => one !== kept && !areOfOneEndpoint(one.current, current));
-    this.others.push({ current, former, comparing });
-    if (kept) ({ current: this.current, former: this.former, comparing: this.comparing } = kept);
+    this.others.push({ current, former, comparing, chosen });
+    if (kept) ({ current: this.current, former: this.former, comparing: this.comparing, chosen: this.chosen } = kept);
     return Boolean(kept);
   }
 
@@ -526,21 +534,55 @@ class TryPanel {
     this.current.compare(two ? this.former : isKept ? "kept: the next result stands beside it" : null);
     replace(
       this.current.tools,
-      this.former && comparable
-        ? button("Compare", () => ((this.comparing = !this.comparing), this.drawTrials(), this.focusTool()), {
-            class: "fj-choice",
-            "aria-pressed": String(this.comparing),
-            title: this.comparing ? "Show one result alone" : "Show the result before beside it",
-          })
-        : null,
+      this.compareButton(comparable ? this.former : null),
       two
-        ? button("Keep this one", () => ((this.former = this.current), this.drawTrials(), this.focusTool()), {
+        ? button("Keep this one", () => this.keepCurrent(), {
             class: "fj-choice",
             title: "Compare the next results with this one",
           })
         : null,
     );
     this.markResults();
+  }
+
+  /** The button that shows the result before: one that is here, or one that the gateway has. @param {Trial | null} former */
+  compareButton(former) {
+    if (!this.current) return null;
+    const before = former ? undefined : callBefore(this.host.store.view.requests, this.alias, this.current);
+    if (!former && !before) return null;
+    const [revision, now] = [former?.revision() ?? before?.revision ?? 0, this.current.revision()];
+    const of = revision && now && revision !== now ? ` (r${revision})` : "";
+    return button("Compare", () => this.compare(before?.id), {
+      class: "fj-choice",
+      "aria-pressed": String(this.comparing),
+      title: this.comparing ? "Show one result alone" : `Show the result before${of} beside it`,
+    });
+  }
+
+  /** Show two results or one. @param {string} [before] the call whose result is fetched first */
+  async compare(before) {
+    const { current } = this;
+    if (before) {
+      const inputOf = (/** @type {import("../types.d.ts").RequestDetail} */ detail) => {
+        const input = this.inputOf(detail);
+        return typeof input === "string" ? null : inputFields(input);
+      };
+      const former = await recordedTrial(this.host, before, inputOf, this.signal).catch(() => null);
+      if (this.current !== current) return; // another call was begun
+      if (!former) return setText(this.hint, "The result before is not kept any more.");
+      this.former = former;
+    }
+    this.comparing = before ? true : !this.comparing;
+    this.chosen &&= this.comparing;
+    this.drawTrials();
+    this.focusTool();
+  }
+
+  keepCurrent() {
+    this.former = this.current;
+    this.chosen = true;
+    this.drawTrials();
+    this.focusTool();
   }
 
   focusTool() {
@@ -577,7 +619,7 @@ class TryPanel {
    */
   async follow(id, view, made = false) {
     const { stop, over, pane, body } = view;
-    this.shown = id;
+    this.shown = pane.id = id;
     this.setBusy(id);
     view.sent(id);
     let isGone = false;
@@ -593,7 +635,7 @@ class TryPanel {
               : `the gateway answered ${answer.status}`,
         );
       const type = answer.headers.get("content-type") ?? "";
-      const data = await pane.body(answer, type, stop.signal);
+      const data = await pane.body(answer, type, stop.signal, () => view.answering(isEventStream(type)));
       over.abort();
       const detail = await askJson(this.host, "GET", `requests/${id}`, { signal: stop.signal });
       pane.end(detail, data, body);
@@ -679,6 +721,7 @@ class TryPanel {
   }
 
   look = () => {
+    this.lastSeen = this.app() ?? this.lastSeen;
     this.drawRun();
     if (this.marked !== (this.app()?.serving ?? 0)) this.markResults();
     this.loadSchema();
@@ -689,7 +732,7 @@ class TryPanel {
   handle() {
     return {
       call: (of = this.path) => {
-        const endpoint = this.app()?.endpoints.find((one) => one.path === of);
+        const endpoint = (this.app() ?? this.lastSeen)?.endpoints.find((one) => one.path === of);
         const made =
           of === this.path ? { takes: this.takes, form: this.form, query: this.query } : this.draft.forms.get(of);
         return endpoint && made
