@@ -247,8 +247,7 @@ class ProxiedRequest:
         clock, record, description, response = self.clock, self.record, self.description, self._response
         clock.ran_from, clock.first_byte = head.began, time.monotonic()
         finished = response.finished
-        if not finished:
-            record.status = head.status
+        record.status = record.status if finished else head.status
         record.begin(body, keep=not description.websocket or head.status != 101)  # WebSocket frames are not stored
         headers = head.sorted()
         if headers.for_gateway:
@@ -261,8 +260,7 @@ class ProxiedRequest:
             response.respond_in_frames(head_json, body, self._end_record() if end else None)
         else:
             added = gateway_headers(head.status, self.id, self.revision, self.runner_id)
-            invalid = response.respond(head.status, headers, len(head_json), added, body, end=end)
-            if invalid is not None:
+            if (invalid := response.respond(head.status, headers, len(head_json), added, body, end=end)) is not None:
                 self.fail(*invalid)
         if end:
             self._end_stream()
