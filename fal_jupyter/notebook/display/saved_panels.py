@@ -437,7 +437,9 @@ class _Saved:
 _PANELS: Final = {
     "try": _Saved(saved_results_html.tried, saved_results_html.tried_text, "Nothing had been called."),
     "outputs": _Saved(
-        saved_results_html.outputs, saved_results_html.outputs_text, "No call had given a picture, a sound, a film or a file."
+        saved_results_html.outputs,
+        saved_results_html.outputs_text,
+        "No call had given a picture, a sound, a film or a file.",
     ),
     "requests": _Saved(_requests, _requests_text, "No request had been made."),
     "timeline": _Saved(_timeline, _timeline_text, "No runner had been started."),
