@@ -125,16 +125,24 @@ class CallReports:
 
     def older_revision(self, answered: int, newest: int) -> None:
         """Report, once per cell, that the answering revision is not the latest definition; and once, that it is another process's."""
-        if answered > newest and answered != self._newer and self.hooks.on_output is not None:
-            self._newer = answered
-            if taker := self.taker():
-                self.notice(
-                    f"{self._class_name} is of {taker} now, which took its name over; {self.hooks.again} with --take-over to have it back"
-                )
+        if self.is_unknown(answered, newest):
+            self.published_by(self.taker(), answered)
         is_older = self.outdated or 0 < answered < newest
         if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell
             self.notice(f"revision {answered} of {self._class_name} is still serving, not its latest definition")
+
+    def is_unknown(self, answered: int, newest: int) -> bool:
+        """True if it must be asked who published the answering revision, which is newer than this process's *newest*."""
+        return answered > newest and answered != self._newer and self.hooks.on_output is not None
+
+    def published_by(self, taker: str, revision: int) -> None:
+        """Report, once, that a newer revision is of *taker*, another process; ``""``: of this one."""
+        if taker and revision != self._newer:
+            self.notice(
+                f"{self._class_name} is of {taker} now, which took its name over; {self.hooks.again} with --take-over to have it back"
+            )
+        self._newer = revision
 
     def stream_hint(self, endpoint: str, answer: Answer, *, has_endpoint_stream: bool) -> str:
         """Report, once per endpoint, how to read its answer as a stream: a plain call returns only when all pieces have arrived."""

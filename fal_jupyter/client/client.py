@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -24,7 +24,17 @@ from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.client.publication import Publications
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, GatewayStopped
 from fal_jupyter.domain.text.json_forms import whole_text
-from fal_jupyter.protocol.api import A_LEASE, H_CELL, H_OWNER, RUN, Event, OwnerName, Published, PublishHead
+from fal_jupyter.protocol.api import (
+    A_LEASE,
+    H_CELL,
+    H_OWNER,
+    RUN,
+    Event,
+    OwnerName,
+    Published,
+    PublishHead,
+    ScalingRecord,
+)
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
 
@@ -156,15 +166,36 @@ class Client:
         """
         return self.publications.events(self.connections, alias, published)
 
-    def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
+    def stop(self, alias: str, *, kill: bool = False, wait: bool = False, own: bool = False) -> None:
         """Stop an app; with *wait*, return when its last runner has ended.
 
+        Args:
+            own: only if this process has it.
+
         Raises:
+            AppTaken: another process has it, with *own*.
             NotServed: there is no gateway, or no such app.
         """
+        lease = self._lease_of(alias) if own else ""
         self.publications.discard(alias)
         self._release_environments(alias)
-        self.control.stop_app(alias, kill=kill, wait=wait)
+        self.control.stop_app(alias, kill=kill, wait=wait, lease=lease)
+
+    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord:
+        """Change the scaling of an app of this process; None takes every change back.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together.
+            AppTaken: another process has it. NotServed: there is no such app.
+        """
+        if alias in self.publications:
+            self.ensure()  # first: it may publish the app again, under another lease
+        return self.control.scale(alias, changes, lease=self._lease_of(alias))
+
+    def _lease_of(self, alias: str) -> str:
+        """The id of the lease under which this process published an app; ``""`` for an app of the parent of a forked child."""
+        lease = self.lease
+        return lease.granted["lease"] if lease is not None and self.publications.is_own(alias) else ""
 
     def stop_all(self) -> None:
         """Stop the apps of this process in order, each within its grace period; one that was already stopped is not an error.
@@ -174,11 +205,11 @@ class Client:
         """
         for alias in self.publications.aliases:
             try:
-                self.stop(alias, wait=True)
+                self.stop(alias, wait=True, own=True)
             except GatewayStopped:
                 raise
             except (OSError, FalJupyterError):
-                pass  # the gateway has ended, or another process stopped the app
+                pass  # the gateway has ended, or another process stopped the app or took it over
 
     # --- calls --------------------------------------------------------------------------------------------------
     def request_for(self, app: str, parts: RequestParts) -> http.Request:

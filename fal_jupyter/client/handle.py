@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -212,8 +213,12 @@ class AppHandle:
         """The same, to be awaited."""
         parts = self._parts(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
+            if not self.client.connections.is_ready:
+                await asyncio.to_thread(self.client.ensure)
             on_output = self._output_with_notices()
             answer = await self.client.acall(self.app, parts, on_output=on_output)
+        if answer.end is not None and self.call_reports.is_unknown(answered := answer.end["revision"], self.revision):
+            self.call_reports.published_by(await asyncio.to_thread(self.call_reports.taker), answered)
         return self.value_of(name, answer)
 
     def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
@@ -280,8 +285,9 @@ class AppHandle:
         self, name: str, args: tuple[object, ...], kwargs: dict[str, object], options: SubmitOptions
     ) -> QueuedRequest:
         __tracebackhide__ = True
-        self.call_reports.edited_modules()
-        return submit(self, name, self._parts(name, args, kwargs), options)
+        parts = self._parts(name, args, kwargs)
+        self._output_with_notices()  # first: it may publish the app again
+        return submit(self, name, parts, options)
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""
@@ -375,16 +381,21 @@ class AppHandle:
 
         Raises:
             AppRuleBroken: an option does not exist, or the values do not go together.
+            AppTaken: another process took the app over.
         """
-        return self.client.control.scale(self.alias, options or None)
+        return self.client.scale(self.alias, options or None)
 
     def scaling(self) -> ScalingRecord:
         """How the app scales now, and its last decisions."""
         return self.client.control.scaling(self.alias)
 
     def stop(self, *, kill: bool = False) -> None:
-        """Stop the app."""
-        self.client.stop(self.alias, kill=kill)
+        """Stop the app.
+
+        Raises:
+            AppTaken: another process took it over. NotServed: it was stopped already.
+        """
+        self.client.stop(self.alias, kill=kill, own=True)
 
 
 def _unknown() -> Any:

@@ -59,6 +59,7 @@ class Publications:
 
     def __init__(self) -> None:
         self._by_alias: dict[str, Publication] = {}
+        self._own: set[str] = set()  # stopped ones too
         self.notices: list[str] = []
 
     @property
@@ -68,6 +69,10 @@ class Publications:
 
     def __contains__(self, alias: object) -> bool:
         return alias in self._by_alias
+
+    def is_own(self, alias: str) -> bool:
+        """True if this very process has published an app of that name, even if it has stopped it since."""
+        return alias in self._own
 
     def publish(self, connector: GatewayConnector, alias: str, head: PublishHead, payload: bytes) -> Published:
         """Publish an app.
@@ -91,6 +96,7 @@ class Publications:
                 elif former is not None:
                     former.former = None
                 self._by_alias[alias] = Publication(head, payload, head["lease"], published, former)
+                self._own.add(alias)
                 return published
             raise AssertionError("unreachable")
 
@@ -187,4 +193,4 @@ class Publications:
 
     def forked(self) -> None:
         """In a forked child: nothing of the parent's is published again."""
-        self._by_alias, self.notices = {}, []
+        self._by_alias, self._own, self.notices = {}, set(), []

@@ -19,7 +19,7 @@ from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
-from fal_jupyter.protocol.api import Event, ModuleSource, PublishHead
+from fal_jupyter.protocol.api import Event, ModuleSource, Published, PublishHead
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings, working_directory
 from fal_jupyter.shipping.files.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
@@ -48,7 +48,7 @@ def serve(
 
     Args:
         env: the environment of its runners: ``kernel``, ``isolated``, or ``auto``, which is the kernel's if that meets its requirements.
-        say: receives the progress of an environment's creation, line by line.
+        report: receives the progress of an environment's creation, line by line.
 
     Raises:
         AppRuleBroken: the class or an option breaks a rule, or no environment has what it requires. NotPicklable: it captures a value that cannot be pickled.
@@ -87,8 +87,7 @@ class Prepared:
             AppTaken: another running owner has the name.
         """
         served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
-        if taken_from := served.get("taken_from"):
-            self.shipment.warnings.append(f"taken over from {taken_from}: calls of it from there come here now")
+        self.shipment.warnings.extend(_taken_over(served))
         handle = AppHandle(
             self.client,
             self.spec,
@@ -100,6 +99,12 @@ class Prepared:
         )
         fal.bind(self.cls, handle)
         return handle
+
+
+def _taken_over(served: Published) -> list[str]:
+    """Report from which process an app was taken."""
+    taken_from = served.get("taken_from")
+    return [f"taken over from {taken_from}: calls of it from there come here now"] if taken_from else []
 
 
 def prepare(
@@ -168,7 +173,7 @@ def serve_file(
     """Publish a class of a Python file; runners read the text as it is now. Does not wait.
 
     Args:
-        class_name: ``""`` where the file has exactly one app. env, say: as of :func:`serve`.
+        class_name: ``""`` where the file has exactly one app. env, report: as of :func:`serve`.
         project: the app's table in ``pyproject.toml``, if it was named as there.
     """
     loaded = load_file(path, class_name, project)
@@ -197,6 +202,8 @@ def serve_file(
     )
     payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": loaded.folders}).encode()
     served = client.publish(spec.alias, head, payload)
+    for message in _taken_over(served):
+        report(f"fal_jupyter: {message}")
     return AppHandle(client, spec, served, methods_of(cls), None, _talks(cls), EditWatch(files))
 
 

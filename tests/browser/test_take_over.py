@@ -91,8 +91,11 @@ def test_a_card_says_who_took_its_app_over_after_a_save_and_a_reload_too(lab: Fr
     expect(page.locator(".fj-dashboard")).to_contain_text("two.ipynb")
     expect(page.locator(".fj-dashboard")).not_to_contain_text("one.ipynb")
 
-    # a save would ask the kernel for a fresh picture, which is of the new owner
+    # the kernel draws its cards again after each cell, and would for a save: a picture of the new owner is of another app
     place = show(lab, "one.ipynb")
+    run(lab, 0)
+    idle(lab)
+    says_who_has_it(lab, place)
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save-all')")
     page.wait_for_function(SAVED, polling=EVERY)
     assert saved_card(first)["owner_name"] == "one.ipynb"

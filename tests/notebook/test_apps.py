@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from fal_jupyter.client.client import Client
+from fal_jupyter.protocol.feed import MIME
 from fal_jupyter.settings import read
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import command
@@ -220,6 +221,12 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
             f"taken over from a notebook (process {notebook.pid}): calls of it from there come here now" in taken.shown
         )
         assert other.run("Mine.hi()[0]").ok().result == "'taken'"
+        # the card in the first notebook keeps the picture by which it is known to be of the former owner
+        saved = "__import__('sys').modules['fal_jupyter.notebook.session'].OutputsToSave(['mine'])._repr_mimebundle_()['application/json']"
+        for code in ("1 + 1", saved):
+            cell = notebook.run(code).ok()
+            assert not [update for update in cell.updates if MIME in update["data"]]
+        assert cell.result == "[]"
         told = f"[fal_jupyter: Mine is of a notebook (process {other.pid}) now, which took its name over; run its cell again with --take-over"
         assert [told in notebook.run("Mine.hi()[0]").ok().text for _ in range(2)] == [True, False]
         assert notebook.run("Mine.hi()[0]").ok().result == "'taken'"

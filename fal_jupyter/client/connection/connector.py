@@ -90,14 +90,25 @@ class GatewayConnector:
 
     @property
     def app_owner(self) -> str:
-        """First half of the apps' ids: the owner of who started the gateway, or the own one before there is a lease."""
-        return self._settings.owner if self.lease is None else self.lease.granted["owner"]
+        """First half of the apps' ids: the owner of who started the gateway, or the own one before it is known."""
+        attached = self.attached
+        return self._settings.owner if attached is None else attached.owner
 
     @property
     def alive(self) -> bool:
         """True while that gateway can be used; does not wait."""
         attached = self.attached
         return attached is not None and attached.alive
+
+    @property
+    def is_ready(self) -> bool:
+        """True if :meth:`ensure` returns at once: nothing needs to be started, and no other thread is at it."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            return self.alive
+        finally:
+            self.lock.release()
 
     def ensure(self) -> leases.Attachment:
         """Hold a lease of a running gateway; if the gateway has ended, start another one and publish again.

@@ -14,7 +14,7 @@ from fal_jupyter.client.connection.control_connection import ErrorResponse, deco
 from fal_jupyter.client.connection.flows import run
 from fal_jupyter.client.connection.response import Response, read_whole, request_next
 from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, silent
-from fal_jupyter.domain.errors import AppRuleBroken, GatewayError, NotServed
+from fal_jupyter.domain.errors import AppRuleBroken, AppTaken, GatewayError, NotServed
 from fal_jupyter.protocol.api import (
     A_APPS,
     A_CLIENT_ENV,
@@ -226,18 +226,21 @@ class ControlClient:
         """
         return self._scaling("GET", alias, b"")
 
-    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
+    def scale(self, alias: str, changes: Mapping[str, object] | None, *, lease: str = "") -> ScalingRecord:
         """Change the scaling of a running app; None takes every change back.
+
+        Args:
+            lease: the id of the lease that must have the app, ``""`` for any.
 
         Raises:
             AppRuleBroken: an option does not exist, or the values do not go together.
-            NotServed: there is no such app.
+            AppTaken: another lease has it. NotServed: there is no such app.
         """
         change = {"reset": True} if changes is None else {"set": dict(changes)}
-        return self._scaling("POST", alias, json.dumps(change).encode())
+        return self._scaling("POST", alias, json.dumps(change).encode(), lease)
 
-    def _scaling(self, method: str, alias: str, body: bytes) -> ScalingRecord:
-        target = f"{A_APPS}/{quote(alias)}/scaling"
+    def _scaling(self, method: str, alias: str, body: bytes, lease: str = "") -> ScalingRecord:
+        target = f"{A_APPS}/{quote(alias)}/scaling" + (f"?lease={lease}" if lease else "")
         try:
             if alias in self._own_apps:
                 record = self._connections.open(method, target, (), body).record(ScalingRecord)
@@ -246,6 +249,7 @@ class ControlClient:
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to scale") from None
         if isinstance(record, ErrorResponse):
+            _refuse_taken(alias, record)
             raise (NotServed if record.status == 404 else AppRuleBroken)(record.detail, hint=record.hint)
         return record
 
@@ -262,13 +266,18 @@ class ControlClient:
         if isinstance(answer, ErrorResponse):
             raise NotServed(answer.detail)
 
-    def stop_app(self, alias: str, *, kill: bool, wait: bool) -> None:
+    def stop_app(self, alias: str, *, kill: bool, wait: bool, lease: str = "") -> None:
         """Stop an app; with *wait*, return when its last runner has ended.
 
+        Args:
+            lease: the id of the lease that must have the app, ``""`` for any.
+
         Raises:
+            AppTaken: another lease has it.
             NotServed: there is no gateway, or no such app.
         """
-        self._delete(f"{A_APPS}/{quote(alias)}?kill={int(kill)}&wait={int(wait)}")
+        own = f"&lease={lease}" if lease else ""
+        _refuse_taken(alias, self._delete(f"{A_APPS}/{quote(alias)}?kill={int(kill)}&wait={int(wait)}{own}"))
 
     def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
         """Stop one runner.
@@ -278,14 +287,24 @@ class ControlClient:
         """
         self._delete(f"{A_RUNNERS}/{quote(runner_id)}?kill={int(kill)}&wait=0")
 
-    def _delete(self, target: str) -> None:
+    def _delete(self, target: str) -> dict[str, object] | ErrorResponse:
         try:
             answer = self.ask_bounded("DELETE", target, dict[str, object])
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to stop") from None
         if isinstance(answer, ErrorResponse) and answer.status == 404:
             raise NotServed(answer.detail)
+        return answer
 
     def shutdown(self) -> None:
         """Make the gateway drain everything and exit."""
         self.ask_bounded("POST", A_SHUTDOWN, dict[str, object])
+
+
+def _refuse_taken(alias: str, answer: object) -> None:
+    """Raise AppTaken if *answer* refuses the change because another process has the app."""
+    if isinstance(answer, ErrorResponse) and answer.holder is not None:
+        raise AppTaken(
+            f"the app {alias!r} belongs to {answer.holder.name} (process {answer.holder.pid}), which took it over",
+            hint="take it back with --take-over",
+        )

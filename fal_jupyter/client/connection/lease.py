@@ -47,10 +47,15 @@ class GatewayEnding(GatewayUnreachable):
 
 
 class Attachment:
-    """A gateway that this process uses. *gateway* is its process, as this process sees it; *base* is ``http://127.0.0.1:PORT``."""
+    """A gateway that this process uses.
 
-    def __init__(self, gateway: int, base: str, pidfd: int) -> None:
-        self.gateway, self.base, self._pidfd = gateway, base, pidfd
+    Attributes:
+        gateway: its process, as this process sees it. base: ``http://127.0.0.1:PORT``.
+        owner: first half of its apps' ids.
+    """
+
+    def __init__(self, gateway: int, base: str, owner: str, pidfd: int) -> None:
+        self.gateway, self.base, self.owner, self._pidfd = gateway, base, owner, pidfd
 
     def wait_for_gateway(self, seconds: float) -> bool:
         """Wait until the gateway's process has ended; False if it still runs. Call it before :meth:`close`."""
@@ -77,7 +82,7 @@ class Lease(Attachment):
 
     def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
         gateway = connect.peer_pid(sock)
-        super().__init__(gateway, granted["base"], _pidfd_of(gateway))
+        super().__init__(gateway, granted["base"], granted["owner"], _pidfd_of(gateway))
         self.socket, self.granted = sock, granted
 
     def ends_within(self, seconds: float) -> bool:
@@ -97,7 +102,7 @@ class Lease(Attachment):
         """Return a reference to the gateway for a forked child, without anything that keeps its parent's apps alive."""
         self.socket.close()
         pidfd, self._pidfd = self._pidfd, -1
-        return Borrowed(self.gateway, self.base, pidfd)
+        return Borrowed(self.gateway, self.base, self.owner, pidfd)
 
 
 class Borrowed(Attachment):
@@ -118,12 +123,12 @@ def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
             hello, published = [run(read_whole(sock, request, PATIENCE))[1] for request in requests]
         if not {*apps} <= {app["alias"] for app in decoded(published, list[AppRecord])}:
             raise GatewayUnreachable(message)
-        port = decoded(hello, Hello)["port"]
+        identity = decoded(hello, Hello)
     except GatewayStopped:
         raise
     except (OSError, ValueError, GatewayError):
         raise GatewayUnreachable(message, hint="call an app in that process: a new gateway is started there") from None
-    return Borrowed(gateway, f"http://127.0.0.1:{port}", _pidfd_of(gateway))
+    return Borrowed(gateway, f"http://127.0.0.1:{identity['port']}", identity["owner"], _pidfd_of(gateway))
 
 
 def _pidfd_of(pid: int) -> int:

@@ -15,7 +15,7 @@ from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api import panels
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.services import GatewayServices
-from fal_jupyter.gateway.auth.leases import OwnerLease, peer_of
+from fal_jupyter.gateway.auth.leases import LeaseHolder, OwnerLease, peer_of
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     A_APPS,
@@ -124,10 +124,11 @@ class LeaseHandler(Handler):
 
     async def patch(self, lease_id: str) -> None:
         name = msgspec.json.decode(self.request.body, type=OwnerName)["name"]
+        former = self.gateway.leases.holder_of(lease_id).name
         if not self.gateway.leases.rename(lease_id, name):
             self.fail(404, "lease_ended", "the lease has ended")
             return
-        await self.gateway.keys.rename(lease_id, name)
+        await self.gateway.keys.rename(lease_id, former, name)
         self.gateway.deployments.owner_renamed(lease_id, name)
         self.reply(OwnerName(name=name))
 
@@ -145,7 +146,23 @@ class AppsHandler(Handler):
         self.reply(self.gateway.app_records())
 
 
-class AppHandler(Handler):
+class OwnedAppHandler(Handler):
+    """Base of the handlers that change an app."""
+
+    def refuse_former_owner(self, alias: str) -> bool:
+        """Refuse (409) a process that acts for its own app under the query's *lease*, if another one has taken the app over."""
+        lease, app = self.get_query_argument("lease", ""), self.gateway.deployments.published.get(alias)
+        if not lease or app is None or app.lease == lease:
+            return False
+        self.refuse_taken(alias, self.gateway.leases.holder_of(app.lease))
+        return True
+
+    def refuse_taken(self, alias: str, holder: LeaseHolder) -> None:
+        """Refuse (409) with the owner of the app."""
+        self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=holder._asdict())
+
+
+class AppHandler(OwnedAppHandler):
     """One app: publish, look, stop."""
 
     def get(self, alias: str) -> None:
@@ -174,8 +191,7 @@ class AppHandler(Handler):
         is_others = present is not None and present.lease != head["lease"]
         holder = self.gateway.leases.living.get(present.lease) if present is not None and is_others else None
         if holder is not None and not head["take_over"]:
-            details = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
-            self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=details)
+            self.refuse_taken(alias, self.gateway.leases.holder_of(holder.id))
             return
         owner = self.gateway.leases.living[head["lease"]].name
         try:
@@ -205,6 +221,8 @@ class AppHandler(Handler):
         )
 
     async def delete(self, alias: str) -> None:
+        if self.refuse_former_owner(alias):
+            return
         app = self.gateway.deployments.published.get(alias)
         if app is not None and self.gateway.deployments.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
             if self.get_query_argument("wait", "0") == "1":
@@ -221,7 +239,7 @@ class _ScalingChange(msgspec.Struct):
     reset: bool = False
 
 
-class ScalingHandler(Handler):
+class ScalingHandler(OwnedAppHandler):
     """An app's scaling, and changes while it runs."""
 
     def get(self, alias: str) -> None:
@@ -238,6 +256,8 @@ class ScalingHandler(Handler):
             change = _ScalingChange()
         if not change.reset and change.set is None:
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
+            return
+        if self.refuse_former_owner(alias):
             return
         try:
             self._reply(alias, self.gateway.deployments.scale(alias, None if change.reset else change.set))

@@ -10,6 +10,7 @@ from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.load_tests import LoadTestHandler
 from fal_jupyter.gateway.api.output_tail import OutputTailHandler
+from fal_jupyter.gateway.auth.api_keys import panel_of
 from fal_jupyter.gateway.engine.request_history import body_of, displays_of, query_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
 from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, internal_call, target_of
@@ -100,8 +101,7 @@ class AppActionHandler(Handler):
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
             return
         key = make_key()
-        holder = f"a panel of {lease.name}"
-        await self.gateway.keys.add(*id_and_hash(key), lease.id, holder)
+        await self.gateway.keys.add(*id_and_hash(key), lease.id, panel_of(lease.name))
         self.reply({"key": key})
 
     def _call(self, alias: str) -> None:

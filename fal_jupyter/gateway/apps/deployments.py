@@ -135,13 +135,13 @@ class Deployments:
         self._report(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
 
     def _open(self, alias: str, lease: str) -> Deployment:
-        """Create the record of an app that is not published; a stopped one keeps its log and its revision numbers."""
+        """Create the record of an app that is not published; a stopped one keeps its log, its revision numbers and its former owners."""
         directory, former = self._settings.app_logs, self.stopped.pop(alias, None)
         if former is None:
             app = Deployment(alias, lease, Log(directory / f"{alias}.log"))
         else:
             former.log.reopen()
-            app = Deployment(alias, lease, former.log, last=former.last)
+            app = Deployment(alias, lease, former.log, last=former.last, taken_from=former.taken_from)
         self.published[alias] = app
         forget_old(directory, self.published)
         return app

@@ -23,6 +23,11 @@ _DUMMY = bytes(32)
 OF_APPS = Grant(preset="API")  # rights of an app's own key
 
 
+def panel_of(name: str) -> str:
+    """The holder of a key that a panel of the owner *name* made."""
+    return f"a panel of {name}"
+
+
 class ApiKeys:
     """The currently valid keys of the data plane."""
 
@@ -65,12 +70,18 @@ class ApiKeys:
         await self._record(work)
         self._live[key_id] = (sha256, lease, holder, time.time())
 
-    async def rename(self, lease: str, holder: str) -> None:
-        """Change the holder's name of the keys of a lease."""
-        for key_id, (sha256, owner, _, created) in list(self._live.items()):
-            if owner == lease:
-                self._live[key_id] = (sha256, owner, holder, created)
-        await self._record(lambda db: db.execute("UPDATE keys SET holder = ? WHERE lease = ?", (holder, lease)))
+    async def rename(self, lease: str, former: str, name: str) -> None:
+        """Change the name of the owner of a lease: that of its own key, and in those of its panels."""
+        renamed = {former: name, panel_of(former): panel_of(name)}
+        for key_id, (sha256, owner, holder, created) in list(self._live.items()):
+            if owner == lease and holder in renamed:
+                self._live[key_id] = (sha256, owner, renamed[holder], created)
+
+        def work(db: sqlite3.Connection) -> None:
+            for before, after in renamed.items():
+                db.execute("UPDATE keys SET holder = ? WHERE lease = ? AND holder = ?", (after, lease, before))
+
+        await self._record(work)
 
     def listed(self) -> list[KeyRecord]:
         """Every valid key, by id; only its holder knows the secret."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -182,7 +183,9 @@ class Panels:
             if not (failed and self.surface(session) == surfaces.TEXT):  # the traceback is enough
                 self.show_card(session, handle, card)
             return
-        displayed.card, displayed.snapshot = card, self.snapshot_of(handle)
+        displayed.card, snapshot = card, self.snapshot_of(handle)
+        if not _is_others(snapshot):
+            displayed.snapshot = snapshot
         displayed.stamp = _stamp(displayed.snapshot)
         publish(self._bundle(displayed, displayed.snapshot, self.surface(session)), displayed.display_id, update=True)
 
@@ -228,6 +231,8 @@ class Panels:
                 snapshot = self.snapshot_of(handle) or _ended(displayed.snapshot)
             except (OSError, FalJupyterError):
                 continue  # the gateway is ending; keep the last snapshot
+            if _is_others(snapshot):
+                continue
             stamp = _stamp(snapshot)
             if snapshot is not None and stamp != displayed.stamp:
                 displayed.stamp, displayed.snapshot = stamp, snapshot
@@ -239,7 +244,7 @@ class Panels:
     ) -> list[dict[str, object]]:
         """Return current outputs of the panels of the apps *aliases*, for a page that saves its notebook.
 
-        Stopped apps have none. The dashboard's alias is ``""``. Of widgets, the page has those of the model ids *widgets*.
+        Stopped apps have none, nor those that another process took over. The dashboard's alias is ``""``. Of widgets, the page has those of the model ids *widgets*.
         """
         surface = self.surface(session)
         bundles = [self.dashboard_bundle(session, surface)] if "" in aliases else []
@@ -247,7 +252,7 @@ class Panels:
         for alias in aliases:
             handle = session.handles.get(alias)
             snapshot = self.snapshot_of(handle) if handle is not None else None
-            if snapshot is None:
+            if snapshot is None or _is_others(snapshot):
                 continue
             self._update_widgets(alias, snapshot)
             for card in displayed:
@@ -369,6 +374,11 @@ def _ended(snapshot: Picture | None) -> Picture | None:
     if snapshot is None:
         return None
     return {**snapshot, "app": {**snapshot["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
+
+
+def _is_others(snapshot: Picture | None) -> bool:
+    """Whether another process has the app: a card says so by the process in its last snapshot, which must stay this one."""
+    return snapshot is not None and snapshot["app"]["owner_pid"] not in (0, os.getpid())
 
 
 def _stamp(snapshot: Picture | None) -> object:
