@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,18 +126,23 @@ class CallReports:
 
     def older_revision(self, answered: int, newest: int) -> None:
         """Report, once per cell, that the answering revision is not the latest definition; and once, that it is another process's."""
-        if self.is_unknown(answered, newest):
-            self.published_by(self.taker(), answered)
+        if self._is_unknown(answered, newest):
+            self._published_by(self.taker(), answered)
         is_older = self.outdated or 0 < answered < newest
         if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell
             self.notice(f"revision {answered} of {self._class_name} is still serving, not its latest definition")
 
-    def is_unknown(self, answered: int, newest: int) -> bool:
+    async def ask_publisher(self, answer: Answer, newest: int) -> None:
+        """Ask in a thread what :meth:`finished` would ask in this one, and report it."""
+        if answer.end is not None and self._is_unknown(revision := answer.end["revision"], newest):
+            self._published_by(await asyncio.to_thread(self.taker), revision)
+
+    def _is_unknown(self, answered: int, newest: int) -> bool:
         """True if it must be asked who published the answering revision, which is newer than this process's *newest*."""
         return answered > newest and answered != self._newer and self.hooks.on_output is not None
 
-    def published_by(self, taker: str, revision: int) -> None:
+    def _published_by(self, taker: str, revision: int) -> None:
         """Report, once, that a newer revision is of *taker*, another process; ``""``: of this one."""
         if taker and revision != self._newer:
             self.notice(

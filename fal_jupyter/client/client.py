@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -118,6 +119,11 @@ class Client:
             GatewayError: no gateway is available.
         """
         return self.connections.ensure()
+
+    async def aensure(self) -> None:
+        """:meth:`ensure` in a thread, unless it returns at once."""
+        if not self.connections.is_ready:
+            await asyncio.to_thread(self.ensure)
 
     def rename(self, name: str) -> None:
         """Name this process otherwise in messages: its notebook was renamed. Without a gateway, the next lease has the name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -213,12 +212,10 @@ class AppHandle:
         """The same, to be awaited."""
         parts = self._parts(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
-            if not self.client.connections.is_ready:
-                await asyncio.to_thread(self.client.ensure)
+            await self.client.aensure()
             on_output = self._output_with_notices()
             answer = await self.client.acall(self.app, parts, on_output=on_output)
-        if answer.end is not None and self.call_reports.is_unknown(answered := answer.end["revision"], self.revision):
-            self.call_reports.published_by(await asyncio.to_thread(self.call_reports.taker), answered)
+        await self.call_reports.ask_publisher(answer, self.revision)
         return self.value_of(name, answer)
 
     def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
