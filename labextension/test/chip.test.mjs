@@ -63,9 +63,9 @@ describe("a cell into which values were written", () => {
     const made = card({ app: "me/first" });
     noteWritten(made, CELL, first, { keep_alive: 60 });
     expect(isEdited(first, made, app({ keep_alive: 60 }))).toBe(false);
-    expect(chipLook(first, made, { ...app({ keep_alive: 60 }), runners: [madeRunner("hello-1")] }).text).toBe(
-      "r1 · 1 ready",
-    );
+    expect(
+      words({ source: first, card: made, app: { ...app({ keep_alive: 60 }), runners: [madeRunner("hello-1")] } }),
+    ).toBe("r1 · 1 ready");
     expect(isEdited(first, made, app({ keep_alive: 10 }))).toBe(true); // not applied, or changed since
     expect(isEdited(`${first}    x = 1\n`, made, app({ keep_alive: 60 }))).toBe(true);
     noteWritten(made, first, second, { max_concurrency: 2 });
