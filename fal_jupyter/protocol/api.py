@@ -166,6 +166,9 @@ A_CALLS: Final = (
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
 A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the buffered answer with its own content-type and x-fal-status, streamed to its end
+A_INPUT: Final = (
+    "/admin/requests/{id}/input"  # GET → the whole body that it was made with, as bytes · 404 once that was dropped
+)
 A_PRINTED: Final = "/admin/requests/{id}/printed"  # GET → OUTPUT frames of what it prints, until it ends · 409 if there is already a follower
 # GET → [feed.KeyRecord] · POST: reload the persistent keys · DELETE /admin/keys/{id} → {"revoked": id}
 A_KEYS: Final = "/admin/keys"

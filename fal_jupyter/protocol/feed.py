@@ -305,14 +305,27 @@ class FeedLine(TypedDict, total=False):
     timelines: dict[str, Timeline]
 
 
+class LeftOut(TypedDict):
+    """A long text that is left out of a body: the ``text`` that stands for it there, and its size in bytes."""
+
+    text: str
+    size: int
+
+
 class Body(TypedDict):
-    """A body as far as it is kept: ``text`` where it is text, else ``base64``; ``size`` is that of the whole."""
+    """A body as far as it is kept: ``text`` where it is text, else ``base64``; ``size`` is that of the whole.
+
+    Where ``left_out`` is there, ``text`` is not the beginning but all of it, with something short in place of each long text.
+    ``whole`` is true while all of it is available at ``…/input``.
+    """
 
     content_type: str
     size: int
     text: str
     base64: str
     truncated: bool
+    left_out: NotRequired[list[LeftOut]]
+    whole: NotRequired[bool]
 
 
 class Display(TypedDict):

@@ -13,7 +13,7 @@ _ALLOWED: Final = tuple(
     (method, re.compile(path, re.ASCII))
     for method, path in (
         ("GET", rf"snapshot|apps|runners|keys|doctor|apps/{_NAME}|apps/{_NAME}/(scaling|logs|schema|events)"),
-        ("GET", rf"requests/{_REQUEST}|requests/{_REQUEST}/answer"),
+        ("GET", rf"requests/{_REQUEST}|requests/{_REQUEST}/(answer|input)"),
         ("POST", rf"apps/{_NAME}/(scaling|start|restart|unload|calls|keys|load)"),
         ("DELETE", rf"apps/{_NAME}|runners/{_NAME}|requests/{_REQUEST}|keys/\w{{1,64}}"),
     )

@@ -25,7 +25,7 @@ _APP = r"apps/[a-z0-9][a-z0-9_.-]*"
 _REQUEST = r"requests/[0-9a-f-]{36}"
 ALLOWED = {
     "GET": re.compile(
-        rf"hello|snapshot|apps|runners|keys|{_APP}(/(scaling|logs|schema|picture))?|{_REQUEST}(/answer)?"
+        rf"hello|snapshot|apps|runners|keys|{_APP}(/(scaling|logs|schema|picture))?|{_REQUEST}(/(answer|input))?"
     ),
     "POST": re.compile(rf"{_APP}/(scaling|start|restart|unload|calls|keys)"),
     "DELETE": re.compile(rf"{_APP}|runners/[a-z0-9][a-z0-9_.-]*|{_REQUEST}|keys/\w+"),

@@ -1036,7 +1036,7 @@ describe("panel", () => {
     const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
     panel.edit("x1");
-    await until(() => root.textContent.includes("The input of that request was too large to be kept."));
+    await until(() => root.textContent.includes("The input of that request is kept in part only."));
     expect(root.querySelector("select").value).toBe("/paint");
   });
 

@@ -29,7 +29,13 @@ EXAMPLES = {
     r"/fal/api/.*": [
         *("fal/api/snapshot", "fal/api/apps", "fal/api/apps/nothing", "fal/api/apps/nothing/scaling"),
         *("fal/api/apps/nothing/calls", "fal/api/apps/nothing/keys", "fal/api/keys", "fal/api/keys/nothing"),
-        *(f"fal/api/requests/{ID}", f"fal/api/requests/{ID}/answer", "fal/api/runners/nothing-1", "fal/api/shutdown"),
+        *(
+            f"fal/api/requests/{ID}",
+            f"fal/api/requests/{ID}/answer",
+            f"fal/api/requests/{ID}/input",
+            "fal/api/runners/nothing-1",
+            "fal/api/shutdown",
+        ),
     ],
     r"/fal(?:/.*)?": ["fal", "fal/", "fal/nothing"],
 }

@@ -11,9 +11,12 @@ from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.load_tests import LoadTestHandler
 from fal_jupyter.gateway.api.output_tail import OutputTailHandler
 from fal_jupyter.gateway.auth.api_keys import panel_of
-from fal_jupyter.gateway.engine.request_history import body_of, displays_of, query_of, state_of
+from fal_jupyter.gateway.engine.request_history import RecordedRequest, displays_of, input_of, query_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
+from fal_jupyter.gateway.requests import kept_inputs
 from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, internal_call, target_of
+from fal_jupyter.gateway.requests.kept_inputs import KeptInput
+from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
@@ -156,9 +159,12 @@ class SchemaHandler(Handler):
 class RequestHandler(Handler):
     """One request: its record, and its cancellation."""
 
-    def get(self, request_id: str) -> None:
+    async def get(self, request_id: str) -> None:
         engine = self.gateway.engine
         live, recorded = engine.live_request(request_id), engine.ended_request(request_id)
+        kept = input_of_request(live, recorded)
+        if kept is not None:
+            await kept.settled()
         if live is None and recorded is None:
             self.fail(404, "not_kept", "that request is not known here, or no longer stored")
             return
@@ -172,7 +178,7 @@ class RequestHandler(Handler):
         else:
             assert live is not None
             request, error = state_of(live), live.record.error
-            sent = body_of(live.body.sample, live.description.content_type, live.body.bytes_received)
+            sent = input_of(live.body.sample, live.description.content_type, live.body.bytes_received, kept)
             received, displays, query = None, live.record.displays, query_of(live.description.head)
         is_buffered = self.gateway.calls.find(request_id) is not None
         self.reply(
@@ -229,6 +235,39 @@ class AnswerHandler(Handler):
             reader.cancel()
 
 
+def input_of_request(live: ProxiedRequest | None, recorded: RecordedRequest | None) -> KeptInput | None:
+    """What is stored of a request's large body."""
+    if recorded is not None:
+        return recorded.kept_input
+    return live.kept_input if live is not None else None
+
+
+class InputHandler(Handler):
+    """The whole body that a request was made with. It is data: a browser must not render it as a page."""
+
+    async def get(self, request_id: str) -> None:
+        engine = self.gateway.engine
+        kept = input_of_request(engine.live_request(request_id), engine.ended_request(request_id))
+        if kept is not None:
+            await kept.settled()
+        pieces = kept.open() if kept is not None else None
+        if pieces is None:
+            self.fail(404, "not_kept", "the input of that request is not stored here as a whole")
+            return
+        try:
+            self.set_header("content-type", "application/octet-stream")
+            self.set_header("content-disposition", "attachment")
+            self.set_header("content-security-policy", "sandbox")
+            self.set_header("x-content-type-options", "nosniff")
+            for data in kept_inputs.read(pieces):
+                self.write(data)
+                await self.flush()
+        except StreamClosedError:
+            return
+        finally:
+            kept_inputs.close(pieces)
+
+
 class KeysHandler(Handler):
     """The currently valid keys of the data plane."""
 
@@ -260,6 +299,7 @@ ROUTES = (
     (f"{A_APPS}/{NAME}/schema", SchemaHandler),
     (f"/admin/requests/{_ID}", RequestHandler),
     (f"/admin/requests/{_ID}/answer", AnswerHandler),
+    (f"/admin/requests/{_ID}/input", InputHandler),
     (f"/admin/requests/{_ID}/printed", OutputTailHandler),
     (A_KEYS, KeysHandler),
     (rf"{A_KEYS}/(\w{{1,64}})", KeyHandler),

@@ -22,6 +22,7 @@ from fal_jupyter.gateway.engine.recorder import FleetRecorder
 from fal_jupyter.gateway.engine.request_executor import RequestExecutor
 from fal_jupyter.gateway.engine.request_history import RecordedRequest
 from fal_jupyter.gateway.engine.runner_executor import RunnerExecutor
+from fal_jupyter.gateway.requests.kept_inputs import KeptInputs
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.launcher import Launcher
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners
@@ -102,8 +103,9 @@ class Engine:
         self._timer = FleetTimer(lambda: self.handle(m.TimerFired()))
         self.runners = LiveRunners()
         self.deployments = Deployments(settings, self._fleet, self.handle, on_idle)
+        self._inputs = KeptInputs(settings.state)
         self.requests = RequestExecutor(
-            self._fleet, self.runners, self.deployments, self.handle, changes.notify, on_idle
+            self._fleet, self.runners, self.deployments, self.handle, changes.notify, on_idle, self._inputs
         )
         self.history = self.requests.history
         locks = DeviceLocks(settings.runtime, settings.state)
@@ -148,6 +150,7 @@ class Engine:
         except TimeoutError:
             log.error("the apps did not end within %g s", DRAIN_PATIENCE)
         await self._runner_executor.launcher.close()
+        self._inputs.close()
 
     # --- used by handlers ---------------------------------------------------------------------------------------
     def url(self, alias: str, base: str) -> str:

@@ -16,10 +16,11 @@ from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.engine.request_history import RequestHistory
 from fal_jupyter.gateway.http.response_writer import FAILED
 from fal_jupyter.gateway.requests.cancel_signals import CancelSignals
+from fal_jupyter.gateway.requests.kept_inputs import KeptInputs
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners, RunnerLife
 from fal_jupyter.protocol.api import ENDING, ENDING_SENTENCE, H_CHECK, H_HINTS, H_TIMEOUT_TYPE
-from fal_jupyter.protocol.feed import FRAME_REQUESTS
+from fal_jupyter.protocol.feed import BODY_BOUND, FRAME_REQUESTS
 
 log = logging.getLogger("fal_jupyter.engine")
 MOST_COOKIES = 200  # names stored per app
@@ -37,6 +38,7 @@ class RequestExecutor:
         report: sends an event to the fleet.
         on_change: called when a request prints or begins to answer.
         on_idle: called when the last request has ended.
+        inputs: stores large bodies.
 
     Attributes:
         live: the requests that have not ended, by id.
@@ -52,7 +54,9 @@ class RequestExecutor:
         report: Callable[[m.FleetEvent], None],
         on_change: Callable[[], None],
         on_idle: Callable[[], None],
+        inputs: KeptInputs,
     ) -> None:
+        self._inputs = inputs
         self._fleet, self._runners, self._deployments = fleet, runners, deployments
         self._report, self._on_change, self._on_idle = report, on_change, on_idle
         self._loop = asyncio.get_running_loop()
@@ -136,6 +140,13 @@ class RequestExecutor:
         app = self._fleet.apps.get(request.alias)
         request.expect_start(cold=app is not None and app.is_cold)
         self._report(request.description.arrival())
+
+    def keep_input(self, request: ProxiedRequest) -> None:
+        """Record a large body beside the request; a load repeats one input, whose long texts would drop those of other calls."""
+        if request.body.bytes_received > BODY_BOUND:
+            description = request.description
+            request.kept_input = self._inputs.begin(description.content_type, texts=description.origin != "load")
+            request.body.copy_to(request.kept_input)
 
     def request_aborted(self, request: ProxiedRequest) -> None:
         """Its caller disconnected, or its owner cancelled it."""

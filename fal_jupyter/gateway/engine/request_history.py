@@ -25,6 +25,7 @@ from fal_jupyter.protocol.feed import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fal_jupyter.gateway.requests.kept_inputs import KeptInput
     from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
     from fal_jupyter.gateway.requests.request_description import RequestDescription
     from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
@@ -96,13 +97,20 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
     request_body: bytes
     response_body: bytes
     displays: list[tuple[str, bytes, str]]
+    kept_input: KeptInput | None
     size: int
 
     @staticmethod
     def of(request: ProxiedRequest, now: float) -> RecordedRequest:
         """Record a request that ended at *now*."""
         record, body, timestamps = request.record, request.body, request.clock.at(now)
-        request_body, response_body = body.sample, record.body()
+        request_body, response_body, kept = body.sample, record.body(), request.kept_input
+        if kept is not None:
+            if not body.is_read:
+                kept.release()  # the rest of its body never came
+                kept = None
+            elif (outline := kept.outline) is not None:
+                request_body = outline  # it says more than the beginning, and is shorter
         return RecordedRequest(
             request.id,
             request.alias,
@@ -120,6 +128,7 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
             request_body,
             response_body,
             record.displays,
+            kept,
             len(request_body) + len(response_body) + record.displays_size,
         )
 
@@ -159,11 +168,17 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
 
     def input(self) -> Body | None:
         """The request's body, or None if it was dropped."""
-        return body_of(self.request_body, self.description.content_type, self.bytes_in)
+        return input_of(self.request_body, self.description.content_type, self.bytes_in, self.kept_input)
 
     def output(self) -> Body | None:
         """The answer's body, or None if it was dropped."""
         return body_of(self.response_body, self.content_type, self.bytes_out)
+
+
+def input_of(sample: bytes, content_type: str, size: int, kept: KeptInput | None) -> Body | None:
+    """Return what is recorded of a request's body: its beginning, or the outline of a large one."""
+    body = body_of(sample, content_type, size)
+    return body if body is None or kept is None else kept.describe(body)
 
 
 def query_of(head: bytes) -> str:
@@ -374,6 +389,9 @@ class RequestHistory:
         if self._bodies.pop(recorded.id, None) is not None:
             self._bytes -= recorded.size
             recorded.request_body = recorded.response_body = b""
+            if recorded.kept_input is not None:
+                recorded.kept_input.release()
+                recorded.kept_input = None
             if recorded.displays:
                 recorded.displays = [(kind, b"", text) for kind, _, text in recorded.displays]
             recorded.size = 0

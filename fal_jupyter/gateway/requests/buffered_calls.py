@@ -126,6 +126,9 @@ class InternalCall:
         """It is complete: dispatch it."""
         request.dispatch(self._channel, self._runner_id, self._revision)
 
+    def keep_input(self, request: ProxiedRequest) -> None:
+        """Ignored: it is not recorded."""
+
     def request_aborted(self, request: ProxiedRequest) -> None:
         """The caller no longer waits."""
         request.cancel("force")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
 import msgspec
 
@@ -15,6 +16,16 @@ from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
 # module names: looking up an enum member costs as much as the rest of a transition
 _RECEIVING, _RECEIVED, _SENT = BodyState.RECEIVING, BodyState.RECEIVED, BodyState.SENT
 _END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
+
+
+class BodyCopy(Protocol):
+    """Receives the bytes of a body beside the runner."""
+
+    def add(self, data: bytes) -> None:
+        """A piece of it."""
+
+    def end(self) -> None:
+        """It is complete."""
 
 
 class RequestBody(msgspec.Struct, eq=False, kw_only=True):
@@ -34,6 +45,7 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     _credit: int = WINDOW
     _stream: RunnerStream | None = None
     _writable: asyncio.Future[None] | None = None
+    _copy: BodyCopy | None = None
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bool:
@@ -42,6 +54,8 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         self._buffered += len(data)
         self.bytes_received += len(data)
         if self._stream is not None:
+            if self._copy is not None:
+                self._copy.add(data)
             self.pump()
         return self._buffered >= WINDOW
 
@@ -54,6 +68,8 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     def end(self) -> None:
         """The last piece has arrived."""
         self._state = BODY[self._state][_END_RECEIVED]
+        if self._copy is not None:
+            self._copy.end()
         if self._stream is not None:
             self.pump()
 
@@ -92,6 +108,14 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         if end:
             self._state = BODY[self._state][_END_SENT]
         return True
+
+    def copy_to(self, copy: BodyCopy) -> None:
+        """Pass on the body, of which :meth:`send_first` has just sent the beginning."""
+        self._copy = copy
+        for piece in (self.sample, *self._pieces):
+            copy.add(piece)
+        if self._state is not _RECEIVING:
+            copy.end()
 
     def grant(self, credit: int) -> None:
         """The runner accepts *credit* more bytes."""

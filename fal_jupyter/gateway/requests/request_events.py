@@ -15,6 +15,9 @@ class RequestEvents(Protocol[R_contra]):
     def request_arrived(self, request: R_contra) -> None:
         """Its head and the first part of its body have arrived."""
 
+    def keep_input(self, request: R_contra) -> None:
+        """A runner has the beginning of its body, which is a large one."""
+
     def request_aborted(self, request: R_contra) -> None:
         """The caller disconnected."""
 

@@ -222,7 +222,7 @@ def _chosen_name(name: object) -> str:
 # --- words ------------------------------------------------------------------------------------------------------------
 def value_of(body: Body | None) -> object:
     """Return the JSON value of a retained body (of an event stream: its last event), or ``None``."""
-    if body is None or body["truncated"] or not body["text"]:
+    if body is None or (body["truncated"] and "left_out" not in body) or not body["text"]:
         return None
     text = body["text"]
     if _base(body["content_type"]) == "text/event-stream":
@@ -311,6 +311,14 @@ def shortened(detail: RequestDetail) -> RequestDetail:
 def _beginning(body: Body | None, most: int) -> Body | None:
     if body is None:
         return None
-    if body["base64"]:
-        return {**body, "base64": "", "truncated": True}
-    return {**body, "text": body["text"][:most], "truncated": body["truncated"] or len(body["text"]) > most}
+    text, is_cut = body["text"][:most], len(body["text"]) > most
+    beginning = Body(
+        content_type=body["content_type"],
+        size=body["size"],
+        text=text,
+        base64="",
+        truncated=body["truncated"] or is_cut or bool(body["base64"]),
+    )
+    if not is_cut and "left_out" in body:  # the text is all of the body, but for these
+        beginning["left_out"] = body["left_out"]
+    return beginning

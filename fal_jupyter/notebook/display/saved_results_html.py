@@ -200,13 +200,14 @@ def body_text(body: Body) -> str:
     if not body["text"]:
         return ""
     text = body["text"]
-    if not body["truncated"] and body["content_type"].split(";")[0].strip().endswith("json"):
+    is_cut = body["truncated"] and "left_out" not in body
+    if not is_cut and body["content_type"].split(";")[0].strip().endswith("json"):
         try:
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             pass
     text = _DATA.sub(lambda match: f"{match[0][:32]}… ({size(len(match[0]))})", text)
-    is_cut = body["truncated"] or len(text) > SHOWN_TEXT
+    is_cut = is_cut or len(text) > SHOWN_TEXT
     return text[:SHOWN_TEXT] + ("\n…" if is_cut else "")
 
 

@@ -213,12 +213,18 @@ export interface LogRecord {
   stream: number;
   text: string;
 }
+export interface LeftOut {
+  text: string;
+  size: number;
+}
 export interface Body {
   content_type: string;
   size: number;
   text: string;
   base64: string;
   truncated: boolean;
+  left_out?: LeftOut[];
+  whole?: boolean;
 }
 export interface Display {
   content_type: string;

@@ -105,13 +105,13 @@ export function endpointForm(schema, path, signature, { changed, former, which =
 
 /**
  * Fill a form with what a call was made with: that stays when the schema changes, also where it is what a field begins
- * with.
+ * with. Without a value the body stays as it begins.
  * @param {EndpointForm} made
  * @param {any} value
  * @param {Record<string, any>} asked
  */
 export function fillForm({ form, query }, value, asked) {
-  form.write(value);
+  if (value !== undefined) form.write(value);
   query?.write(asked);
   for (const row of [...(form.rows?.values() ?? []), ...(query?.rows?.values() ?? [])]) row.start = null;
 }

@@ -345,15 +345,18 @@ export function isFileRecord(value) {
  */
 export function withFilesNamed(value, depth = 0) {
   if (typeof value === "string") return isAddress(value) ? addressName(value) : value;
-  if (value instanceof FileInput) return value.name;
+  if (value instanceof FileInput) return value.words ?? value.name;
   if (value === null || typeof value !== "object" || depth > 6) return value;
   if (Array.isArray(value))
     return keptSame(
       value,
       value.map((one) => withFilesNamed(one, depth + 1)),
     );
-  if (isFileRecord(value) && typeof value.url === "string" && isAddress(value.url))
-    return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
+  if (
+    isFileRecord(value) &&
+    (value.url instanceof FileInput || (typeof value.url === "string" && isAddress(value.url)))
+  )
+    return typeof value.file_name === "string" && value.file_name ? value.file_name : withFilesNamed(value.url);
   const entries = Object.entries(value);
   const named = entries.map(([, one]) => withFilesNamed(one, depth + 1));
   return entries.every(([, one], at) => one === named[at])

@@ -4,6 +4,7 @@ import { waitAdvice } from "./advice.mjs";
 import { refusalView } from "../outputs/answer.mjs";
 import { button, h, replace, scheduler } from "../elements/dom.mjs";
 import { editRequest } from "./edit_request.mjs";
+import { setUsable } from "../elements/focus.mjs";
 import { errorView } from "../elements/errors.mjs";
 import { bytes, clock, duration, pathText, plural } from "../text/format.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
@@ -13,7 +14,8 @@ import { displaysView } from "../outputs/media.mjs";
 import { failureWords, hasFailed, phaseTable, totalOf, wasCancelled } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
 import { recordedPrograms } from "./recorded.mjs";
-import { bodyBytes } from "./recorded_input.mjs";
+import { inputView, sentBytes } from "./input_view.mjs";
+import { hasLongText, hasWholeInput, recordedValue, wholeInput } from "./recorded_input.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { terminalView } from "../elements/terminal.mjs";
 
@@ -142,6 +144,9 @@ class InspectorPanel {
     this.detail = null;
     this.busy = false;
     this.drawn = "";
+
+    /** @type {{of: RequestDetail | null, view: HTMLElement | null}} */
+    this.viewed = { of: null, view: null };
     this.body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${this.id}`, tabIndex: -1 });
     this.root.append(this.body);
     if (this.arrive) setTimeout(() => this.signal.aborted || this.body.focus({ preventScroll: true })); // after the click that opened it
@@ -231,7 +236,7 @@ class InspectorPanel {
       phaseTable(request, Date.now()),
       this.factsPane(request),
       this.failurePane(request),
-      this.bodyPart("Input", this.detail?.input ?? null, request.bytes_in),
+      this.bodyPart("Input", this.detail?.input ?? null, request.bytes_in, this.inputView()),
       live ? null : this.bodyPart("Output", this.detail?.output ?? null, request.bytes_out),
       this.detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(this.detail.displays)) : null,
       this.detail?.logs.length
@@ -303,10 +308,22 @@ class InspectorPanel {
       : null;
   }
 
+  /** The input of what is known now, made once: a large one is fetched for it. */
+  inputView() {
+    const { detail } = this;
+    if (this.viewed.of !== detail)
+      this.viewed = {
+        of: detail,
+        view: detail && (detail.input || detail.query) ? inputView(detail, this.signal, this.host) : null,
+      };
+    return this.viewed.view;
+  }
+
   bodyPart(
     /** @type {string} */ name,
     /** @type {import("../types.d.ts").Body | null} */ one,
     /** @type {number} */ size,
+    /** @type {HTMLElement | null} */ view = null,
   ) {
     return h(
       "div",
@@ -322,66 +339,84 @@ class InspectorPanel {
           `${one?.content_type.split(";")[0] ?? ""} ${bytes(size)}`,
         ),
       ),
-      one
-        ? one.size
-          ? keptBodyView(one, this.signal, this.host)
-          : h("span", { class: "fj-muted" }, "empty")
-        : h(
-            "span",
-            { class: "fj-muted" },
-            this.detail
-              ? this.detail.request.state === "done"
-                ? "not kept any more"
-                : "shown when the request has ended"
-              : "…",
-          ),
+      view,
+      view && (one || !size)
+        ? null
+        : one
+          ? one.size
+            ? keptBodyView(one, this.signal, this.host)
+            : h("span", { class: "fj-muted" }, "empty")
+          : h(
+              "span",
+              { class: "fj-muted" },
+              this.detail
+                ? this.detail.request.state === "done"
+                  ? "not kept any more"
+                  : "shown when the request has ended"
+                : "…",
+            ),
     );
   }
 
+  /** What can be done with a request that is over; what cannot be done says why. */
   again(/** @type {import("../types.d.ts").RequestState} */ request) {
-    const input = this.detail?.input;
-    if (!input || input.truncated || this.host.kind === "saved") return null;
+    const detail = this.detail;
+    if (!detail || this.host.kind === "saved") return null;
     const message = h("span", { class: "fj-muted", "aria-live": "polite" });
     const say = (/** @type {any} */ error) =>
       (message.textContent = error instanceof Error ? error.message : String(error));
-    const copy = (/** @type {string} */ word, /** @type {string} */ text) =>
-      button([glyph("copy"), `Copy as ${word}`], () =>
-        this.host.copy(text).then(() => (message.textContent = `copied as ${word}`), say),
-      );
-    const programs =
-      this.detail &&
-      recordedPrograms(
-        this.host.store.view.apps.find((one) => one.alias === request.alias),
-        this.detail,
-      );
-    const edits = Boolean(this.host.goToCell || this.root.closest(".fj-card")) && programs;
-    const press = async () => {
-      try {
-        if ((await this.host.agrees?.()) === false) return;
-        const data = input.base64 ? bodyBytes(input) : input.text;
-        const path = this.detail?.query ? `${request.path}?${this.detail.query}` : request.path;
-        const headers = { "Content-Type": input.content_type || "application/json" };
-        const made = await askJson(this.host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, {
-          query: { path, method: request.method },
-          headers,
-          body: data,
-        });
-        message.textContent = `called again as ${made.request_id.slice(0, 8)}`;
-      } catch (error) {
-        say(error);
-      }
+    const hasAll = hasWholeInput(detail);
+    const known = recordedValue(detail.input);
+    const gone = detail.input ? "A part of its input is not kept any more" : "Its input is not kept any more";
+    const odd = !known && hasAll && !detail.input?.truncated ? "Its input is neither JSON nor a form" : "";
+    const why = known || hasAll ? odd : gone;
+    const press = (/** @type {any} */ label, /** @type {string} */ reason, /** @type {() => Promise<any>} */ act) => {
+      const made = button(label, () => act().catch(say), { title: reason || null });
+      setUsable(made, !reason);
+      return made;
     };
+    const copy = (/** @type {string} */ word, /** @type {"python" | "curl"} */ language) =>
+      press([glyph("copy"), `Copy as ${word}`], known && !hasAll && hasLongText(known.value) ? gone : why, async () => {
+        await this.host.copy(await this.program(detail, language));
+        message.textContent = `copied as ${word}`;
+      });
     return [
-      edits
-        ? button(
-            [glyph("edited"), "Edit and run again"],
-            () => void editRequest(this.root, this.host, request.alias, request.id).catch(say),
+      this.host.goToCell || this.root.closest(".fj-card")
+        ? press([glyph("edited"), "Edit and run again"], why, () =>
+            editRequest(this.root, this.host, request.alias, request.id),
           )
         : null,
-      button([glyph("restart"), "Call again"], press),
-      programs ? [copy("Python", programs.python), copy("curl", programs.curl)] : null,
+      press([glyph("restart"), "Call again"], hasAll ? "" : gone, async () => {
+        message.textContent = `called again as ${await this.callAgain(detail)}`;
+      }),
+      copy("Python", "python"),
+      copy("curl", "curl"),
       message,
     ];
+  }
+
+  /** Make the same request once more. @param {RequestDetail} detail @returns {Promise<string>} the beginning of its id */
+  async callAgain(detail) {
+    const { request, query } = detail;
+    const input = await wholeInput(this.host, detail, this.signal);
+    if (!input) throw new Error("A part of its input is not kept any more.");
+    const made = await askJson(this.host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, {
+      query: { path: query ? `${request.path}?${query}` : request.path, method: request.method },
+      headers: { "Content-Type": input.content_type || "application/json" },
+      body: sentBytes(input),
+    });
+    return made.request_id.slice(0, 8);
+  }
+
+  /** The request as a program. @param {RequestDetail} detail @param {"python" | "curl"} language */
+  async program(detail, language) {
+    const app = this.host.store.view.apps.find((one) => one.alias === detail.request.alias);
+    const known = recordedValue(detail.input);
+    const isEnough = known && !hasLongText(known.value); // a program reads its files from their folder
+    const input = isEnough ? detail.input : await wholeInput(this.host, detail, this.signal);
+    const programs = input && recordedPrograms(app, { ...detail, input });
+    if (!programs) throw new Error(app ? "Its input cannot be written as a program." : "The app is gone.");
+    return programs[language];
   }
 
   /**

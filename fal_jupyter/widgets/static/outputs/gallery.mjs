@@ -11,6 +11,7 @@ import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
 import { baseType, plainText } from "../text/plain.mjs";
 import { withFilesNamed } from "../form/form_file.mjs";
+import { queryValues } from "../inspector/recorded.mjs";
 import { recordedValue } from "../inspector/recorded_input.mjs";
 import { resultView } from "./result.mjs";
 
@@ -85,6 +86,22 @@ function withoutSeed(input, seed) {
   if (seed === undefined || seedOf(input) !== seed) return input;
   const { seed: _, ...rest } = input;
   return rest;
+}
+
+/**
+ * What a call was made with in a line: its body, and what was asked in its address.
+ * @param {RequestDetail} detail
+ * @param {any} input the body's value, undefined where only its beginning is kept
+ * @param {Record<string, any>} query
+ * @param {any} seed that stands beside it
+ */
+function callWords({ input: body }, input, query, seed) {
+  const words =
+    input === undefined && body?.truncated ? `an input of ${bytes(body.size)}` : inputWords(withoutSeed(input, seed));
+  const asked = Object.entries(query).filter(([name]) => name !== "seed");
+  return plainText(
+    [words, ...asked.map(([name, one]) => `${name} ${[one].flat().join(", ")}`)].filter(Boolean).join(" · "),
+  );
 }
 
 /**
@@ -163,6 +180,7 @@ class GalleryPanel {
     /** @type {RequestDetail} */
     const detail = await askJson(this.host, "GET", `requests/${request.id}`, { signal: this.signal });
     const input = recordedValue(detail.input)?.value;
+    const query = queryValues(detail.query ?? "");
     const output = keptValue(detail.output);
     const type = baseType(request.content_type);
     let view = displaysView(detail.displays ?? []);
@@ -172,12 +190,11 @@ class GalleryPanel {
       if (media.length) view = mediaGallery(media, this.host, this.signal);
     }
     if (!view) return null;
-    const seed = seedOf(output) ?? seedOf(input);
+    const seed = seedOf(output) ?? seedOf(input) ?? seedOf(query);
     return outputCard(
       request,
       view,
-      // of a large one only the beginning is kept
-      detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(withoutSeed(input, seed)),
+      callWords(detail, input, query, seed),
       seed === undefined ? "" : String(seed),
       button([glyph("undo"), "Reuse"], () => this.reuse(request.id, seed), {
         title:

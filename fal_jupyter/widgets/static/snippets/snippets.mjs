@@ -25,7 +25,7 @@ import {
   shellWord,
   written,
 } from "../text/literals.mjs";
-import { recordedValue } from "../inspector/recorded_input.mjs";
+import { hasLongText, recordedValue } from "../inspector/recorded_input.mjs";
 import { endpointSchema, examplesOf, fieldMedia, filledPath, isForm, resolveSchema } from "../form/schema.mjs";
 import { sampleOfSignature } from "./signature_sample.mjs";
 import { FORM_CELL, formCurl, formFiles, formJavascript, formPython } from "./snippets_form.mjs";
@@ -570,10 +570,11 @@ class SnippetsPanel {
     if (!described && one.protocol === "http") {
       const last = this.host.picture?.last; // what a saved notebook has of it
       const known = last && pathText(last.request.path) === one.path ? recordedValue(last.input) : null;
+      const isUsable = known && !hasLongText(known.value);
       return {
         endpoint: one.name,
         path: one.path,
-        ...(known ? { ...known, method: last?.request.method } : sampleOfSignature(one.signature)),
+        ...(isUsable ? { ...known, method: last?.request.method } : sampleOfSignature(one.signature)),
       };
     }
     const query = described

@@ -17,6 +17,8 @@ import {
   written,
 } from "../text/literals.mjs";
 
+const STEP = 8192; // arguments of one call
+
 /** @typedef {import("./call.d.ts").PreparedCall} PreparedCall */
 /**
  * One field: a list's items are fields of the same name.
@@ -152,9 +154,10 @@ export function formCurl(value) {
  * A recorded form as the value that it was made of; null where it is none that can be read whole.
  * @param {Uint8Array} data
  * @param {string} type its content type
+ * @param {boolean} [withBytes] a file as its address with its bytes, as a picker of the form has it
  * @returns {Record<string, any> | null}
  */
-export function formOfBody(data, type) {
+export function formOfBody(data, type, withBytes = false) {
   /** @type {Record<string, any>} */
   const value = {};
   const put = (/** @type {string} */ name, /** @type {any} */ one) =>
@@ -165,7 +168,8 @@ export function formOfBody(data, type) {
   }
   const boundary = /^multipart\/form-data;.*boundary="?([^";]+)/i.exec(type)?.[1];
   if (!boundary) return null;
-  const latin = Array.from(data, (one) => String.fromCharCode(one)).join(""); // a character for each byte
+  let latin = ""; // a character for each byte
+  for (let at = 0; at < data.length; at += STEP) latin += String.fromCharCode(...data.subarray(at, at + STEP));
   const [, ...parts] = `\r\n${latin}`.split(`\r\n--${boundary}`);
   if (!parts.at(-1)?.startsWith("--")) return null;
   const utf8 = (/** @type {string} */ text) => new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0)));
@@ -178,12 +182,9 @@ export function formOfBody(data, type) {
     const filename = word("filename");
     if (at < 0 || name === undefined) return null;
     const kind = /content-type:\s*([^\r\n]*)/i.exec(head)?.[1] ?? "application/octet-stream";
-    put(
-      utf8(name),
-      filename === undefined
-        ? utf8(part.slice(at + 4))
-        : formFiles(`data:${kind.split(";")[0]};name=${encodeURIComponent(utf8(filename))},-`),
-    );
+    const address = `data:${kind.split(";")[0]};name=${encodeURIComponent(utf8(filename ?? ""))}`;
+    if (filename === undefined) put(utf8(name), utf8(part.slice(at + 4)));
+    else put(utf8(name), withBytes ? `${address};base64,${btoa(part.slice(at + 4))}` : formFiles(`${address},-`));
   }
   return value;
 }

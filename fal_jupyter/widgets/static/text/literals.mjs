@@ -3,13 +3,22 @@
 
 const WIDEST = 72; // characters of a line, beyond which a value takes a line for each of its parts
 
-/** A file that the program reads from its folder; `whole` where it is the file itself that is sent, not its address. */
+/**
+ * A file that the program reads from its folder; `whole` where it is the file itself that is sent, not its address.
+ * `words` say it where it is one that was left out of a recorded input, `isText` where it was a long text of no file.
+ */
 export class FileInput {
-  /** @param {string} name @param {string} type @param {boolean} [whole] */
-  constructor(name, type, whole = false) {
+  /** @param {string} name @param {string} type @param {boolean} [whole] @param {string} [words] */
+  constructor(name, type, whole = false, words = undefined) {
     this.name = name;
     this.type = type;
     this.whole = whole;
+    this.words = words;
+  }
+
+  /** A long text of no file: a program has to have all of it. */
+  get isText() {
+    return this.words !== undefined && !this.type;
   }
 
   /** The class of `fal.toolkit` that it is. */

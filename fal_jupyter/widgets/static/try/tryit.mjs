@@ -8,14 +8,15 @@ import { ago, clock, pathText } from "../text/format.mjs";
 import { isOutOfUse, setUsable } from "../elements/focus.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { encodedBody } from "../form/form_body.mjs";
+import { isFileRecord } from "../form/form_file.mjs";
 import { markRefused } from "../form/form_errors.mjs";
 import { endpointForm, fillForm, keepDraft, takeDraft } from "../form/form_endpoint.mjs";
 import { askJson, askSchema } from "../connection/host.mjs";
-import { fileOf } from "../text/literals.mjs";
+import { FileInput, fileOf, isRecord } from "../text/literals.mjs";
 import { parsedJson } from "../text/exact_json.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { queryValues } from "../inspector/recorded.mjs";
-import { recordedValue } from "../inspector/recorded_input.mjs";
+import { recordedValue, wholeInput } from "../inspector/recorded_input.mjs";
 import { plainText } from "../text/plain.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { runningView } from "./running.mjs";
@@ -30,8 +31,10 @@ const LONG_DOC = 400;
 
 /** @typedef {ReturnType<typeof trialPane>} Trial */
 /**
- * What a call was made with; `unknown` where that is not kept; `seed` of its answer, which the form shall have.
- * @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean, seed?: any}} Input
+ * What a call was made with; `unknown` where that is not kept; `seed` of its answer, which the form shall have; `missing`
+ * are the fields whose files are not kept, "" for the body itself.
+ * @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean, seed?: any,
+ *   missing?: string[]}} Input
  */
 
 /**
@@ -316,24 +319,28 @@ class TryPanel {
   /**
    * What a request was made with, by this page or as the gateway has it; a sentence where it is not known.
    * @param {import("../types.d.ts").RequestDetail} detail
-   * @returns {Input | string}
+   * @returns {Promise<Input | string>}
    */
-  inputOf({ request, input, query: asked }) {
+  async inputOf(detail) {
+    const { request, input, query: asked } = detail;
     const made = madeInputs.get(request.id);
     if (made) return made;
-    if (!input) return "The input of that request is not kept any more.";
-    if (input.truncated) return "The input of that request was too large to be kept.";
-    const known = recordedValue(input);
-    return known
-      ? { path: pathText(request.path), value: withoutFiles(known.value), query: queryValues(asked ?? "") }
-      : "The input of that request is neither JSON nor a form.";
+    const query = queryValues(asked ?? "");
+    const path = pathText(request.path);
+    const whole = await wholeInput(this.host, detail, this.signal).catch(() => null);
+    const known = recordedValue(whole ?? input, whole !== null);
+    if (known) return { path, query, value: withoutFiles(known.value), missing: missingFiles(known.value) };
+    if (whole) return "The input of that request is neither JSON nor a form.";
+    return Object.keys(query).length
+      ? { path, query, value: undefined, missing: [""] }
+      : `The input of that request is ${input ? "kept in part only" : "not kept any more"}.`;
   }
 
   /** @param {string} id @param {any} [seed] that of the request's answer, whatever its input said */
   async edit(id, seed) {
     try {
       const detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(id)}`, { signal: this.signal });
-      const input = this.inputOf(detail);
+      const input = await this.inputOf(detail);
       if (typeof input === "string") return setText(this.hint, input);
       this.fill({ ...input, seed });
       this.touched = true;
@@ -342,7 +349,7 @@ class TryPanel {
         this.wanted
           ? "The form is filled when a runner is ready."
           : this.path === input.path
-            ? `Filled from the call of ${clock(detail.request.began, false)}. Change it, then run.`
+            ? `Filled from the call of ${clock(detail.request.began, false)}. ${nextWords(input.missing)}`
             : `The app has no endpoint ${input.path} any more.`,
       );
       /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus();
@@ -676,11 +683,14 @@ class TryPanel {
     /** @type {Input | string} */
     let input = "";
     try {
-      input = this.inputOf(await askJson(this.host, "GET", `requests/${latest.id}`, { signal: this.signal }));
+      input = await this.inputOf(await askJson(this.host, "GET", `requests/${latest.id}`, { signal: this.signal }));
     } catch {
       // its answer says what became of it
     }
-    if (typeof input !== "string" && !this.touched) this.fill(input);
+    if (typeof input !== "string" && !this.touched) {
+      this.fill(input);
+      if (input.missing?.length) setText(this.hint, nextWords(input.missing));
+    }
     const followed = this.follow(
       latest.id,
       this.begin(
@@ -776,8 +786,25 @@ function withSeed(input, schema) {
 
 /** A recorded form without its files, which are chosen again. @param {any} value */
 function withoutFiles(value) {
-  const parts = fileOf(value) ? Object.entries(value).filter(([, one]) => !fileOf(one)) : null;
-  return parts ? Object.fromEntries(parts) : value;
+  if (!fileOf(value)) return value;
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, one]) => !fileOf(one))) : undefined;
+}
+
+/** The fields whose files or long texts are not kept, "" for a value that is one itself. @param {any} value @returns {string[]} */
+function missingFiles(value) {
+  if (value instanceof FileInput || (isRecord(value) && value.url instanceof FileInput && isFileRecord(value)))
+    return [""];
+  if (!isRecord(value)) return fileOf(value) ? [""] : [];
+  return Object.entries(value)
+    .filter(([, one]) => fileOf(one))
+    .map(([name]) => name);
+}
+
+/** What is to be done with a form that was filled. @param {string[]} [missing] */
+function nextWords(missing = []) {
+  if (!missing.length) return "Change it, then run.";
+  const names = missing.filter(Boolean).join(", ");
+  return `${names ? `Not kept, to be chosen again: ${names}.` : "Its file is not kept: choose it again."}`;
 }
 
 /** A query's text as the value that a form has of it. @param {any} schema @param {any} text */
