@@ -16,8 +16,8 @@ from typing import IO
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.gateway.requests import kept_inputs
-from fal_jupyter.gateway.requests.kept_inputs import KeptInput, KeptInputs
+from fal_jupyter.gateway.storage import kept_inputs
+from fal_jupyter.gateway.storage.kept_inputs import KeptInput, KeptInputs
 from fal_jupyter.protocol.feed import BODY_BOUND, Body, RequestState
 from fal_jupyter.settings import read as read_settings
 from tests.support.serve import Served
@@ -68,7 +68,7 @@ def test_the_input_of_a_failed_call_is_kept_too(wide: Served, client: Client) ->
 def test_a_call_of_a_panel_is_kept_like_any_other(wide: Served, client: Client) -> None:
     body = json.dumps({"name": PHOTO}).encode()
     _, made = client.control.ask("POST", "/admin/apps/wide/calls?path=/&method=POST", body)
-    request_id = str(made["request_id"])
+    request_id = json.loads(json.dumps(made))["request_id"]
     b"".join(client.control.open("GET", f"/admin/requests/{request_id}/answer"))
     assert whole(client, request_id) == (200, body)
 

@@ -13,10 +13,10 @@ from fal_jupyter.gateway.api.output_tail import OutputTailHandler
 from fal_jupyter.gateway.auth.api_keys import panel_of
 from fal_jupyter.gateway.engine.request_history import RecordedRequest, displays_of, input_of, query_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
-from fal_jupyter.gateway.requests import kept_inputs
 from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, internal_call, target_of
-from fal_jupyter.gateway.requests.kept_inputs import KeptInput
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.storage import kept_inputs
+from fal_jupyter.gateway.storage.kept_inputs import KeptInput
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
@@ -239,7 +239,7 @@ def input_of_request(live: ProxiedRequest | None, recorded: RecordedRequest | No
     """What is stored of a request's large body."""
     if recorded is not None:
         return recorded.kept_input
-    return live.kept_input if live is not None else None
+    return live.body.kept if live is not None else None
 
 
 class InputHandler(Handler):

@@ -22,12 +22,12 @@ from fal_jupyter.gateway.engine.recorder import FleetRecorder
 from fal_jupyter.gateway.engine.request_executor import RequestExecutor
 from fal_jupyter.gateway.engine.request_history import RecordedRequest
 from fal_jupyter.gateway.engine.runner_executor import RunnerExecutor
-from fal_jupyter.gateway.requests.kept_inputs import KeptInputs
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.launcher import Launcher
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners
 from fal_jupyter.gateway.runners.load_messages import LoadMessages
 from fal_jupyter.gateway.runners.runner_process import RunnerEvents
+from fal_jupyter.gateway.storage.kept_inputs import KeptInputs
 from fal_jupyter.protocol.api import RUN
 from fal_jupyter.settings import Settings
 

@@ -16,9 +16,9 @@ from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.engine.request_history import RequestHistory
 from fal_jupyter.gateway.http.response_writer import FAILED
 from fal_jupyter.gateway.requests.cancel_signals import CancelSignals
-from fal_jupyter.gateway.requests.kept_inputs import KeptInputs
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners, RunnerLife
+from fal_jupyter.gateway.storage.kept_inputs import KeptInputs
 from fal_jupyter.protocol.api import ENDING, ENDING_SENTENCE, H_CHECK, H_HINTS, H_TIMEOUT_TYPE
 from fal_jupyter.protocol.feed import BODY_BOUND, FRAME_REQUESTS
 
@@ -143,10 +143,9 @@ class RequestExecutor:
 
     def keep_input(self, request: ProxiedRequest) -> None:
         """Record a large body beside the request; a load repeats one input, whose long texts would drop those of other calls."""
-        if request.body.bytes_received > BODY_BOUND:
-            description = request.description
-            request.kept_input = self._inputs.begin(description.content_type, texts=description.origin != "load")
-            request.body.copy_to(request.kept_input)
+        description = request.description
+        if request.body.bytes_received > BODY_BOUND and not description.websocket:
+            request.body.keep_in(self._inputs.begin(description.content_type, texts=description.origin != "load"))
 
     def request_aborted(self, request: ProxiedRequest) -> None:
         """Its caller disconnected, or its owner cancelled it."""

@@ -25,10 +25,10 @@ from fal_jupyter.protocol.feed import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fal_jupyter.gateway.requests.kept_inputs import KeptInput
     from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
     from fal_jupyter.gateway.requests.request_description import RequestDescription
     from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
+    from fal_jupyter.gateway.storage.kept_inputs import KeptInput
     from fal_jupyter.protocol.api import ErrorDescription
 
 log = logging.getLogger("fal_jupyter.engine")
@@ -104,7 +104,7 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
     def of(request: ProxiedRequest, now: float) -> RecordedRequest:
         """Record a request that ended at *now*."""
         record, body, timestamps = request.record, request.body, request.clock.at(now)
-        request_body, response_body, kept = body.sample, record.body(), request.kept_input
+        request_body, response_body, kept = body.sample, record.body(), body.kept
         if kept is not None:
             if not body.is_read:
                 kept.release()  # the rest of its body never came

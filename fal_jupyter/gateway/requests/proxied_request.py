@@ -17,7 +17,6 @@ from fal_jupyter.domain.queue.retries import ends_runner
 from fal_jupyter.gateway.http.response_head import ABOUT_RUNNER, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
 from fal_jupyter.gateway.requests.framed_reply import FramedReply
-from fal_jupyter.gateway.requests.kept_inputs import KeptInput
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import ObserverSlot, RequestEvents, RequestObserver
@@ -46,29 +45,13 @@ class ProxiedRequest:
 
     Attributes:
         observer: receives its events, in addition to the caller.
-        kept_input: what is stored of a large body.
         runner_id: id of its runner, ``""`` before the dispatch.
         revision: the app's revision that the runner serves.
     """
 
     __slots__ = (
-        "_abort_requested",
-        "_cancelled_by_owner",
-        "_delivery",
-        "_events",
-        "_response",
-        "_stream",
-        "_user_output",
-        "alias",
-        "body",
-        "clock",
-        "description",
-        "id",
-        "kept_input",
-        "observer",
-        "record",
-        "revision",
-        "runner_id",
+        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_response", "_stream", "_user_output",
+        "alias", "body", "clock", "description", "id", "observer", "record", "revision", "runner_id",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +74,6 @@ class ProxiedRequest:
         self._stream: RunnerStream | None = None
         self._user_output: UserOutput[ProxiedRequest] | None = None
         self._abort_requested = self._cancelled_by_owner = False
-        self.kept_input: KeptInput | None = None
 
     # --- states -------------------------------------------------------------------------------------------------
     @property
@@ -198,8 +180,7 @@ class ProxiedRequest:
         self._stream = stream
         self.observer.dispatched()
         if not self.body.is_sent:
-            if not self.description.websocket:
-                self._events.keep_input(self)
+            self._events.keep_input(self)
             self.body.pump()
 
     def not_delivered(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Protocol
 
 import msgspec
 
 from fal_jupyter.gateway.requests.request_states import BODY, BodyEvent, BodyState
 from fal_jupyter.gateway.requests.runner_stream import RunnerStream
+from fal_jupyter.gateway.storage.kept_inputs import KeptInput
 from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
 
@@ -18,34 +18,25 @@ _RECEIVING, _RECEIVED, _SENT = BodyState.RECEIVING, BodyState.RECEIVED, BodyStat
 _END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
 
 
-class BodyCopy(Protocol):
-    """Receives the bytes of a body beside the runner."""
-
-    def add(self, data: bytes) -> None:
-        """A piece of it."""
-
-    def end(self) -> None:
-        """It is complete."""
-
-
 class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     """Buffers at most about one window of the body.
 
     Attributes:
         unbounded: the body is one direction of a WebSocket and has no end.
         sample: the beginning that was sent first; a short body is complete.
+        kept: what is stored of a large body.
     """
 
     unbounded: bool
     bytes_received: int = 0
     sample: bytes = b""
+    kept: KeptInput | None = None
     _state: BodyState = BodyState.RECEIVING
     _pieces: deque[bytes] = msgspec.field(default_factory=deque)
     _buffered: int = 0
     _credit: int = WINDOW
     _stream: RunnerStream | None = None
     _writable: asyncio.Future[None] | None = None
-    _copy: BodyCopy | None = None
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bool:
@@ -54,8 +45,8 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         self._buffered += len(data)
         self.bytes_received += len(data)
         if self._stream is not None:
-            if self._copy is not None:
-                self._copy.add(data)
+            if self.kept is not None:
+                self.kept.add(data)
             self.pump()
         return self._buffered >= WINDOW
 
@@ -68,8 +59,8 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     def end(self) -> None:
         """The last piece has arrived."""
         self._state = BODY[self._state][_END_RECEIVED]
-        if self._copy is not None:
-            self._copy.end()
+        if self.kept is not None:
+            self.kept.end()
         if self._stream is not None:
             self.pump()
 
@@ -109,13 +100,13 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
             self._state = BODY[self._state][_END_SENT]
         return True
 
-    def copy_to(self, copy: BodyCopy) -> None:
-        """Pass on the body, of which :meth:`send_first` has just sent the beginning."""
-        self._copy = copy
+    def keep_in(self, kept: KeptInput) -> None:
+        """Store the body, of which :meth:`send_first` has just sent the beginning."""
+        self.kept = kept
         for piece in (self.sample, *self._pieces):
-            copy.add(piece)
+            kept.add(piece)
         if self._state is not _RECEIVING:
-            copy.end()
+            kept.end()
 
     def grant(self, credit: int) -> None:
         """The runner accepts *credit* more bytes."""
