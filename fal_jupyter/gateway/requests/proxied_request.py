@@ -176,8 +176,7 @@ class ProxiedRequest:
             self.not_delivered()
             self.observer.taken_back()
             return
-        self._delivery = DELIVERY[self._delivery][_SENT]
-        self._stream = stream
+        self._delivery, self._stream = DELIVERY[self._delivery][_SENT], stream
         self.observer.dispatched()
         if not self.body.is_sent:
             self._events.keep_input(self)
