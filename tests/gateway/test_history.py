@@ -47,7 +47,7 @@ def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **rec
         revision=1,
         runner_id="a-1",
         dispatched=True,
-        body=SimpleNamespace(sample=b"x" * size, bytes_received=size),
+        body=SimpleNamespace(sample=b"x" * size, bytes_received=size, kept=None),
         record=SimpleNamespace(**(kept | record)),
         clock=SimpleNamespace(at=lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now)),
     )

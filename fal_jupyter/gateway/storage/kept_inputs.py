@@ -29,7 +29,7 @@ MOST_BYTES: Final = 512 << 20  # of all long texts
 MOST_TEXTS: Final = 256  # each has an open file
 SHARE_OF_FREE: Final = 10  # all of them take no more than this part of what is free on the disk
 MOST_PENDING: Final = 64 << 20  # bytes that the thread has not read yet
-STEP: Final = 256 * 1024  # bytes between which the thread lets others run
+STEP: Final = 64 * 1024  # bytes between which the thread lets others run
 PATIENCE: Final = 5.0  # seconds
 
 
