@@ -36,14 +36,14 @@ export function callBefore(requests, alias, current) {
  * The result of a call as the gateway has it: its whole answer while that is held, else what is kept of it.
  * @param {import("../types.d.ts").Host} host
  * @param {string} id
- * @param {(detail: import("../types.d.ts").RequestDetail) => Record<string, any> | null} inputOf
+ * @param {(detail: import("../types.d.ts").RequestDetail) => Promise<Record<string, any> | null>} inputOf
  * @param {AbortSignal} signal
  * @returns {Promise<ReturnType<typeof trialPane> | null>} null where its answer is gone
  */
 export async function recordedTrial(host, id, inputOf, signal) {
   /** @type {import("../types.d.ts").RequestDetail} */
   const detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
-  const pane = trialPane(host, { path: pathText(detail.request.path), value: inputOf(detail) });
+  const pane = trialPane(host, { path: pathText(detail.request.path), value: await inputOf(detail) });
   pane.id = id;
   const answer = detail.held ? await host.ask("GET", `requests/${id}/answer`, { signal }) : null;
   if (answer?.status === 200) {

@@ -570,8 +570,8 @@ class TryPanel {
   async compare(before) {
     const { current } = this;
     if (before) {
-      const inputOf = (/** @type {import("../types.d.ts").RequestDetail} */ detail) => {
-        const input = this.inputOf(detail);
+      const inputOf = async (/** @type {import("../types.d.ts").RequestDetail} */ detail) => {
+        const input = await this.inputOf(detail);
         return typeof input === "string" ? null : inputFields(input);
       };
       const former = await recordedTrial(this.host, before, inputOf, this.signal).catch(() => null);
