@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -164,6 +165,9 @@ def test_what_is_signed_are_four_lines() -> None:
     assert signed_message("id", "me", "1700000000", body) == f"id\nme\n1700000000\n{digest}".encode()
 
 
+BEYOND_JSON = {"payload": None, "payload_error": "the answer has NaN, Infinity or a number too large for a double"}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
@@ -171,13 +175,24 @@ def test_what_is_signed_are_four_lines() -> None:
         (422, b'{"detail":[]}', {"status": "ERROR", "error": "Invalid status code: 422", "payload": {"detail": []}}),
         (200, b"", {"status": "OK", "payload": None}),
         (200, b"\x00", {"status": "OK", "payload": None, "payload_error": "the answer is image/png, not JSON"}),
+        (200, b"[" * 100_000 + b"]" * 100_000, {"payload": None, "payload_error": "the answer is nested too deeply"}),
+        *(
+            (200, b'{"x": %b}' % number, BEYOND_JSON)
+            for number in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999")
+        ),
     ],
 )
 def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: bytes, told: dict[str, Any]) -> None:
-    delivered = json.loads(delivery("id", status, "image/png", body))
+    delivered = json.loads(delivery("id", status, "image/png", body), parse_constant=pytest.fail)
     assert told.items() <= delivered.items()
     assert (delivered["request_id"], delivered["gateway_request_id"]) == ("id", "id")
     assert ("payload_error" in delivered) == ("payload_error" in told)
+
+
+def test_a_result_that_can_just_be_read_is_delivered_with_or_without_its_payload() -> None:
+    for depth in range(sys.getrecursionlimit() - 300, sys.getrecursionlimit()):  # some can be read, but not written
+        delivered = delivery("id", 200, "application/json", b"[" * depth + b"]" * depth)
+        assert b'"payload":[[' in delivered or b'"payload_error":"the answer is nested too deeply"' in delivered
 
 
 def test_half_a_character_in_a_result_is_delivered_as_valid_utf8() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fal_jupyter.domain.text.json_forms import as_a_page_writes, encode_json, json_form, whole_text
 
@@ -51,6 +53,8 @@ def test_what_a_notebook_saves_has_no_half_character() -> None:
         ("half \ud800 of one", "half \ufffd of one"),
         ("\ud83d\ude00 and \U0001f600", "\U0001f600 and \U0001f600"),
         (r"a path \ud800", r"a path \ud800"),
+        ("\\ud83d\ude00 \\\ud83d", "\\ud83d\ufffd \\\ufffd"),
+        ("\ud83d\ud83d\ude00\ude00", "\ufffd\U0001f600\ufffd"),
         ([{"msg": "\udfff", "loc": ["\ud800"]}], [{"msg": "\ufffd", "loc": ["\ufffd"]}]),
         ({"\ud800": 1, "é": None}, {"\ufffd": 1, "é": None}),
     ],
@@ -59,3 +63,22 @@ def test_encoded_json_is_ascii_without_half_characters(value: object, decoded: o
     data = encode_json(value)
     assert json.loads(data) == decoded
     assert data.isascii()
+
+
+@given(st.lists(st.sampled_from(["\\", "\ud83d", "\ude00", "ud83d", "ude00", '"', "\n", "é", "\ud55c", "\U0001f600"])))
+def test_half_characters_are_replaced_where_they_are_and_nowhere_else(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert json.loads(encode_json([text, {text: 1}])) == [whole_text(text), {whole_text(text): 1}]
+
+
+@pytest.mark.parametrize("text", ["a", "\ud55c", "\U0001f600", r"\ud800"])
+def test_text_without_half_characters_is_encoded_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = [json.dumps(text)]
+    monkeypatch.setattr(json, "dumps", lambda *_, **__: encoded.pop())
+    assert json.loads(encode_json(text)) == text  # a second dumps would fail
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"x": -float("inf")}])
+def test_numbers_that_json_does_not_have_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode_json(value)

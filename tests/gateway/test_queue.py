@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +17,11 @@ from urllib.parse import quote, urlsplit
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from fal_jupyter import settings
+from fal_jupyter.domain.queue.jobs import Job
 from fal_jupyter.domain.queue.webhooks import signed_message
+from fal_jupyter.gateway.queue.queue import Queue, QueuedCall
+from fal_jupyter.gateway.queue.webhooks import Webhooks
 from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
@@ -84,6 +90,11 @@ class Jobs(fal.App):
     @fal.endpoint("/bytes")
     def octets(self) -> Response:
         return Response(b"\\x00\\x01", media_type="application/octet-stream", headers={"x-own": "1"})
+
+    @fal.endpoint("/written")
+    def written(self, request: Request) -> Response:
+        text = {"NaN": '{"x": NaN}', "1e999": '{"x": 1e999}', "deep": "[" * 5000 + "]" * 5000}[request.query_params["what"]]
+        return Response(text, media_type="application/json")
 """
 
 
@@ -372,6 +383,64 @@ def test_a_result_is_delivered_to_its_webhook_signed(
     public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "=="))
     public.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), signed_message(*parts, body))  # type: ignore[arg-type, call-arg]
     receiver.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [("NaN", "the answer has NaN, "), ("1e999", "or a number too large "), ("deep", "nested too deeply")],
+)
+def test_an_answer_that_not_every_receiver_reads_is_delivered_without_payload(
+    caller: Caller, what: str, reason: str
+) -> None:
+    receiver = Receiver()
+    below = f"/written?what={what}&fal_webhook={quote(receiver.url, safe='')}"
+    _, job, _ = caller.ask("POST", caller.app + below, {})
+    assert receiver.done.wait(20)
+    receiver.close()
+    told = json.loads(receiver.got[0][1], parse_constant=pytest.fail)
+    assert (told["status"], told["payload"]) == ("OK", None)
+    assert reason in told["payload_error"]
+    connection = http.client.HTTPConnection(caller.host, timeout=30)
+    connection.request("GET", urlsplit(job["response_url"]).path, headers={"authorization": f"Key {caller.key}"})
+    assert connection.getresponse().read()[:6] == {"NaN": b'{"x": ', "1e999": b'{"x": ', "deep": b"[[[[[["}[what]
+    connection.close()
+
+
+def test_a_delivery_is_made_once_in_a_thread_for_all_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    class Call(QueuedCall):
+        def body(self) -> bytes:
+            threads.append(threading.get_ident())
+            return super().body()
+
+    freed: list[bool] = []
+
+    def no_wait(attempt: int) -> float | None:
+        freed.append(answer() is None)
+        return 0.0 if attempt < 3 else None
+
+    monkeypatch.setattr(f"{Webhooks.__module__}.wait_after", no_wait)
+    call = Call(Job("id", "a", 0.0), None, Queue(None, settings.read()))  # type: ignore[arg-type]
+    call.respond(200, [("content-type", "application/json")], b'{"text": "\xc3\xa9"}')
+    call.job.end(200, "", "", 0.0, "")
+    answer = weakref.ref(call)
+    receiver = Receiver(failures=2)
+    webhooks = Webhooks(tmp_path / "key", "me", allow_private=False, most_bytes=10_000)
+
+    async def deliver() -> None:
+        nonlocal call
+        webhooks.watch(call, receiver.url)
+        del call
+        await asyncio.gather(*webhooks._tasks)
+
+    asyncio.run(deliver())
+    receiver.close()
+    assert threads
+    assert threading.get_ident() not in threads
+    assert len(threads) == 1
+    assert [json.loads(body)["payload"] for _, body in receiver.got] == [{"text": "é"}] * 3
+    assert freed == [True, True]  # between the attempts only the delivery is in memory
 
 
 @pytest.mark.parametrize(

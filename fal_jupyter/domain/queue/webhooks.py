@@ -28,8 +28,7 @@ def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -
 
 
 def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
-    """Return the body of a delivery: the app's output or the error."""
-    payload: object = None
+    """Return the body of a delivery: the app's output or the error; ``payload_error`` says why it has no payload."""
     message: dict[str, object] = {
         "request_id": request_id,
         "gateway_request_id": request_id,
@@ -38,8 +37,16 @@ def delivery(request_id: str, status: int, content_type: str, body: bytes) -> by
         "payload": None,
     }
     try:
-        payload = json.loads(body) if body else None
+        try:
+            message["payload"] = json.loads(body) if body else None
+        except ValueError:
+            return _without_payload(message, f"the answer is {content_type or 'of no stated type'}, not JSON")
+        return encode_json(message)
     except ValueError:
-        message["payload_error"] = f"the answer is {content_type or 'of no stated type'}, not JSON"
-    message["payload"] = payload
-    return encode_json(message)
+        return _without_payload(message, "the answer has NaN, Infinity or a number too large for a double")
+    except RecursionError:
+        return _without_payload(message, "the answer is nested too deeply")
+
+
+def _without_payload(message: dict[str, object], reason: str) -> bytes:
+    return encode_json({**message, "payload": None, "payload_error": reason})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
 PICTURE: Final = "fal.toolkit.Image.from_pil(picture)"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
 _EXACT: Final = 2**53  # beyond it JavaScript's numbers are inexact
-_HALF_ESCAPED: Final = "\\ud"  # of a lone surrogate, and of each half of a pair
+_HALF_ESCAPED: Final = re.compile(  # a lone surrogate, not one of a pair, in text without escaped backslashes
+    r"\\ud(?:[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\ud)[c-f]..)"
+)
 
 
 def json_form(kind: type) -> str:
@@ -47,8 +50,14 @@ def whole_text(text: str) -> str:
 
 
 def encode_json(value: object) -> bytes:
-    """Encode plain data as ASCII JSON that every parser reads: strict ones refuse a lone surrogate (:func:`whole_text`)."""
-    text = json.dumps(value, separators=(",", ":"))
-    if _HALF_ESCAPED in text:
-        text = json.dumps(json.loads(whole_text(json.dumps(value, ensure_ascii=False))), separators=(",", ":"))
+    """Encode plain data as ASCII JSON that every parser reads: strict ones refuse a lone surrogate (:func:`whole_text`).
+
+    Raises:
+        ValueError: it has NaN or an infinite number.
+        RecursionError: it is nested too deeply.
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if "\\ud" in text and _HALF_ESCAPED.search(text.replace("\\\\", "//")):
+        # an escaped backslash is spelled otherwise, so that what follows it does not look like an escape
+        text = _HALF_ESCAPED.sub(r"\\ufffd", text.replace("\\\\", r"\u005c"))
     return text.encode()

@@ -92,7 +92,7 @@ class Webhooks:
     def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
         self.signer = Signer(key)
         self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
-        self._pending_bytes = 0  # size of results whose delivery is retried
+        self._pending_bytes = 0  # size of deliveries that are retried
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def refusal(self, url: str, *, owner: bool) -> str:
@@ -125,31 +125,33 @@ class Webhooks:
         async for _ in call.changes(3600.0):
             if call.job.state is JobState.COMPLETED:
                 break
+        request_id, data = call.job.id, await asyncio.to_thread(_delivery_of, call)
+        del call  # retries need only the delivery: the queue may free the answer
         address = outbound_http.encoded(url, keep="#")
         client = SimpleAsyncHTTPClient(
             force_instance=True, resolver=_Guarded(loopback=owner, private=self._allow_private), max_clients=1
         )
         try:
-            await self._deliver(client, call, address)
+            await self._deliver(client, request_id, address, data)
         finally:
             client.close()
 
-    async def _deliver(self, client: SimpleAsyncHTTPClient, call: QueuedCall, url: str) -> None:
+    async def _deliver(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> None:
         counted = 0
         try:
             for attempt in itertools.count(1):
-                reason = await self._try(client, call.job.id, url, _delivery_of(call))
+                reason = await self._try(client, request_id, url, data)
                 if not reason:
                     return
-                log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, reason)
+                log.info("webhook of %s, attempt %d: %s", request_id, attempt, reason)
                 wait = wait_after(attempt)
-                if not counted and self._pending_bytes + call.size > self._most_bytes:
-                    log.warning("webhook of %s is not retried: too many deliveries are pending", call.job.id)
+                if not counted and self._pending_bytes + len(data) > self._most_bytes:
+                    log.warning("webhook of %s is not retried: too many deliveries are pending", request_id)
                     return
                 if wait is None:
                     return
-                self._pending_bytes += call.size - counted
-                counted = call.size
+                self._pending_bytes += len(data) - counted
+                counted = len(data)
                 await asyncio.sleep(wait)
         finally:
             self._pending_bytes -= counted
@@ -157,7 +159,9 @@ class Webhooks:
     async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
         """Deliver once; returns ``""``, or an error message."""
         timestamp = str(int(time.time()))  # new each time: receivers refuse timestamps older than five minutes
-        signature = self.signer.sign(signed_message(request_id, self._user_id, timestamp, data))
+        signature = self.signer.sign(
+            await asyncio.to_thread(signed_message, request_id, self._user_id, timestamp, data)  # it hashes all of them
+        )
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "fal_jupyter-webhook",
@@ -190,7 +194,7 @@ class Webhooks:
 
 
 def _delivery_of(call: QueuedCall) -> bytes:
-    """Return the body of a delivery; built for each attempt, so that none stays in memory in between."""
+    """Return the body of a delivery."""
     status, headers, body = answer_of(call)
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)
