@@ -335,4 +335,25 @@ def test_a_start_that_waits_for_an_ending_runner_says_so() -> None:
     assert decide(rules(M=1), seen(at(State.TERMINATING, "a"), pending_first_runner=1)).held == why
     assert decide(rules(M=1), seen(replace(leaving, in_flight=1))).held == ""  # nothing is wanted
     assert decide(rules(M=2), seen(replace(leaving, in_flight=1), w=(99,))).held == ""  # one starts beside it
-    assert decide(rules(M=1), seen(replace(busy("a"), revision=1), revision=2, w=(99,))).held == ""
+    assert decide(rules(M=1), seen(busy("a"), revision=2, pending_first_runner=1)).held == why  # an old one at work
+    killed = replace(at(State.TERMINATING, "a"), killed=True)
+    assert decide(rules(M=1), seen(killed, w=(99,))).held == why
+
+
+@pytest.mark.parametrize(
+    ("most", "leaving", "working", "who"),
+    [
+        (1, "ab", "", "a and b have"),
+        (1, "abc", "", "a, b and c have"),
+        (1, "abcd", "", "4 of 4 runners have"),  # max_concurrency was lowered
+        (2, "abc", "", "2 of a, b, c have"),
+        (2, "b", "a", "b has"),
+        (2, "", "ab", "1 of a, b has"),
+        (1, "b", "a", "a and b have"),
+        (4, "", "abcd", "1 of 4 runners has"),
+    ],
+)
+def test_a_held_start_names_the_runners_that_must_end(most: int, leaving: str, working: str, who: str) -> None:
+    runners = [replace(at(State.DRAINING, name), in_flight=1) for name in leaving] + [busy(name) for name in working]
+    held = decide(rules(M=most), seen(*runners, revision=2, pending_first_runner=1)).held
+    assert held == f"the next runner starts when {who} ended, as max_concurrency is {most}"

@@ -129,7 +129,7 @@ class ScalingDecision:
     """The decision: start up to *desired*, stop down to *keep*, and decide again at *wake_at* (or at the next event).
 
     *short* is how many runners wait for room on the machine; *surplus* is True if there are more than needed.
-    *held* says why the first runner cannot start yet, ``""`` if nothing but the machine holds it.
+    *held* says which runners must end before the first one of the target revision can start, ``""`` if only the machine holds it.
     """
 
     desired: int
@@ -319,9 +319,8 @@ class _DecisionSteps:
         slots = sorted((r for r in self.supply if r.state is State.CRASH_BACKOFF), key=lambda r: r.id)
         missing = max(0, min(desired - len(self.supply), self.scaling.max_concurrency - self.live))
         if not slots and not missing:
-            leaving = [r.id for r in self.runners if r.state in (State.DRAINING, State.TERMINATING)]
-            if desired and not self.supply and leaving:
-                self.held = why_held(self.scaling, leaving[0])
+            if desired and not self.supply:
+                self.held = self._why_held()
             return
         if self.now < self.obs.blocked_until:
             self.wakes.append(self.obs.blocked_until)
@@ -343,6 +342,13 @@ class _DecisionSteps:
         self.actions += [Start(backoff=not (probe and not slots and n == 0)) for n in range(missing)]
         failed = "1 start failed" if self.failures == 1 else f"{self.failures} starts in a row failed"
         self.reasons.append(f"{failed}, so one is tried at a time")
+
+    def _why_held(self) -> str:
+        """Name the runners of which so many must end that one may start: those that are ending, if they are enough."""
+        ends = self.live - self.scaling.max_concurrency + 1
+        runners = sorted(self.obs.runners, key=lambda r: r.id)
+        leaving = [r.id for r in runners if r.killed or r.state in (State.DRAINING, State.TERMINATING)]
+        return why_held(self.scaling, leaving if len(leaving) >= ends else [r.id for r in runners], ends)
 
     def _demand(self) -> Demand:
         volume = self.in_flight + self.mature

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from fal_jupyter.domain.durations import SECOND
 from fal_jupyter.domain.spec import Scaling
 
 _LONG_WAIT = SECOND
+_NAMED = 3  # of more runners, only the number is in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,16 @@ def _without_calls(rules: Scaling, demand: Demand) -> str:
     return f"concurrency_buffer keeps {demand.buffer} ready and {there}"
 
 
-def why_held(rules: Scaling, runner: str) -> str:
-    """Explain why the first runner does not start although one is wanted: *runner* has not ended."""
-    return f"the next runner starts when {runner} has ended, as max_concurrency is {rules.max_concurrency}"
+def why_held(rules: Scaling, runners: Sequence[str], ends: int) -> str:
+    """Explain why the first runner does not start although one is wanted: *ends* of *runners* must end first."""
+    limit = f"as max_concurrency is {rules.max_concurrency}"
+    if len(runners) > _NAMED:
+        who = f"{ends} of {len(runners)} runners"
+    elif ends < len(runners):
+        who = f"{ends} of {', '.join(runners)}"
+    else:
+        who = " and ".join(filter(None, (", ".join(runners[:-1]), runners[-1])))
+    return f"the next runner starts when {who} {'has' if ends == 1 else 'have'} ended, {limit}"
 
 
 def why_idle(rules: Scaling, runner: str) -> str:
