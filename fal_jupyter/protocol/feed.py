@@ -274,7 +274,7 @@ class Lane(TypedDict):
 
 class Timeline(TypedDict):
     """An app's history: ``points`` as in :data:`SERIES`, ``usage`` as in :data:`USAGE`. In a frame: what is new, of lanes too.
-    ``older_runners`` counts the ended ones without a lane in a saved picture."""
+    ``older_runners`` counts the runners without a lane in a saved picture, living ones included."""
 
     points: list[list[Number]]
     decisions: list[Decision]

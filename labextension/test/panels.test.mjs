@@ -448,7 +448,7 @@ describe("timeline", () => {
   });
   it("counts the runners that a saved timeline does not have", () => {
     const host = madeHost(madeLine({ timelines: { hello: { ...timeline, older_runners: 1 } } }));
-    expect(shown(timelinePanel, host, { alias: "hello" }).textContent).toContain("1 older runner not shown");
+    expect(shown(timelinePanel, host, { alias: "hello" }).textContent).toContain("1 runner not shown");
     expect(shown(timelinePanel, made(), { alias: "hello" }).textContent).not.toContain("not shown");
   });
   it("says what will fill it while it is empty", () =>

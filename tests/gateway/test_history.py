@@ -235,6 +235,33 @@ def test_a_saved_timeline_has_the_runners_that_lived_last_and_counts_the_others(
     assert saved["older_runners"] == 4
 
 
+def test_runners_whose_lane_is_dropped_are_counted_until_they_have_one_again() -> None:
+    timeline = AppTimeline()
+    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(MAX_LANES + 20)]
+    for number, runner in enumerate(runners[:-10]):
+        timeline.moved(runner, "IDLE", number)
+        if number >= 5:
+            timeline.moved(runner, GONE, number + 0.5)
+    assert timeline.thin(1000)["older_runners"] == MAX_LANES + 10 - 8
+    for number, runner in enumerate(runners[:5] + runners[-10:]):
+        timeline.moved(runner, "RUNNING", 2000 + number)
+    assert len(timeline.lanes) == MAX_LANES
+    assert timeline.thin(3000)["older_runners"] == MAX_LANES + 20 - 8
+
+
+def test_a_living_runner_without_a_lane_is_counted_once() -> None:
+    timeline = AppTimeline()
+    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(MAX_LANES + 3)]
+    for at in (0, 1000):  # all live, and each gets a lane again when it moves
+        for number, runner in enumerate(runners):
+            timeline.moved(runner, "RUNNING" if at else "IDLE", at + number)
+            assert timeline.thin(5000)["older_runners"] == max(0, (len(runners) if at else number + 1) - 8)
+    for number, runner in enumerate(runners):
+        timeline.moved(runner, GONE, 3000 + number)
+    assert timeline.thin(5000)["older_runners"] == len(runners) - 8
+    assert timeline._living_dropped == set()
+
+
 def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
     app, timeline = (
         FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a", scaling=Scaling(max_multiplexing=9))}),

@@ -67,6 +67,10 @@ class AppTimeline:
         self.lanes: dict[str, _Lane] = {}
         self.usage: deque[list[float]] = deque(maxlen=MAX_USAGE_SAMPLES)
         self._new_decisions = self._new_usage = 0
+        self._dropped = 0  # runners that had a lane
+        self._living_dropped: set[str] = (
+            set()
+        )  # those of them that have not ended: they get a lane again when they move
 
     def measured(self, at: float, used: Sequence[float]) -> None:
         """Record its runners' usage *used* (the columns of ``USAGE`` after the first) at *at* (wall milliseconds). Without runners, one zero is enough."""
@@ -79,16 +83,27 @@ class AppTimeline:
         lane = self.lanes.get(runner.id)
         if lane is None:
             if state == GONE:
+                self._living_dropped.discard(runner.id)
                 self.series.move(runner.id, state, at)
                 return
+            if runner.id in self._living_dropped:
+                self._living_dropped.remove(runner.id)
+                self._dropped -= 1
             while len(self.lanes) >= MAX_LANES:
-                self._count(oldest := self._oldest(), self.lanes.pop(oldest).track.settle(math.inf))
+                self._drop_oldest()
             lane = self.lanes[runner.id] = _Lane(runner.id, runner.devices, runner.revision)
         self._count(runner.id, lane.track.enter(state, at))
 
     def _count(self, runner_id: str, moves: Sequence[Move]) -> None:
         for at, state in moves:
             self.series.move(runner_id, state, at)
+
+    def _drop_oldest(self) -> None:
+        lane = self.lanes.pop(oldest := self._oldest())
+        self._dropped += 1
+        if lane.ended() == math.inf:
+            self._living_dropped.add(oldest)
+        self._count(oldest, lane.track.settle(math.inf))
 
     def _oldest(self) -> str:
         """The lane to drop: that of an ended runner, if there is one."""
@@ -129,7 +144,7 @@ class AppTimeline:
         ]  # those that live or lived last, as in the live picture
         lanes = [lane.thin(now) for lane in self.lanes.values() if lane in lasting]
         usage = list(self.usage)[:: -max(1, len(self.usage) // THIN_USAGE)][::-1]
-        decisions, left_out = list(self.decisions)[-THIN_DECISIONS:], len(self.lanes) - len(lanes)
+        decisions, left_out = list(self.decisions)[-THIN_DECISIONS:], self._dropped + len(self.lanes) - len(lanes)
         return Timeline(points=points, decisions=decisions, lanes=lanes, usage=usage, older_runners=left_out)
 
     def news(self) -> Timeline | None:

@@ -221,7 +221,7 @@ def _timeline(snapshot: Picture) -> tuple[str, str, str]:
 def _left_out(snapshot: Picture) -> str:
     """Say how many runners have no lane in the picture."""
     older = snapshot["timeline"].get("older_runners", 0)
-    return f"{older} older runner{'' if older == 1 else 's'} not shown" if older else ""
+    return f"{older} runner{'' if older == 1 else 's'} not shown" if older else ""
 
 
 def _by_number(lane: Lane) -> tuple[str, int]:

@@ -187,7 +187,7 @@ export function timelinePicture(drawn) {
         { "data-key": "lanes" },
         lanes.map((one, at) => laneGroup(drawn, one, lanesTop + at * LANE, left, x)),
       ),
-      more ? chartText(8, bottom - 3, `${plural(more, "older runner")} not shown`) : null,
+      more ? chartText(8, bottom - 3, `${plural(more, "runner")} not shown`) : null,
       span ? span.map((at) => svg("line", { class: "fj-brush-edge", ...upright(at) })) : null,
       svg("g", { "data-key": "mark lines", class: "fj-mark-lines" }, markLines(drawn, marks, bottom)),
       svg("g", { "data-key": "marks" }, markGroups(drawn, marks, right)),
