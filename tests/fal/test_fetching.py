@@ -92,10 +92,17 @@ def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
         fetch(base, io.BytesIO())
 
 
-def test_a_download_does_not_print_the_bytes_of_a_data_uri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_scheme_of_local_bytes_may_have_capitals() -> None:
+    assert local_bytes("DATA:,hello", 10) == b"hello"
+
+
+@pytest.mark.parametrize("scheme", ["data", "DATA"])
+def test_a_download_does_not_print_the_bytes_of_a_data_uri(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scheme: str
+) -> None:
     data = base64.b64encode(b"a,b\n1,2\n" * 1000).decode()
-    path = download_file(f"data:text/csv;base64,{data}", tmp_path)
+    path = download_file(f"{scheme}:text/csv;base64,{data}", tmp_path)
     assert Path(path).read_bytes() == b"a,b\n1,2\n" * 1000
     printed = capsys.readouterr().out
-    assert printed.startswith("Downloading data:text/csv;base64,… (")
+    assert printed.startswith(f"Downloading {scheme}:text/csv;base64,… (")
     assert len(printed) < 300

@@ -108,7 +108,9 @@ def download_file(
 
 def _shown(url: str) -> str:
     """An address as messages have it: a data URI without its bytes, which may be megabytes."""
-    return f"{url[: url.find(',') + 1]}… ({len(url)} characters)" if url.startswith("data:") and len(url) > 100 else url
+    return (
+        f"{url[: url.find(',') + 1]}… ({len(url)} characters)" if url[:5].lower() == "data:" and len(url) > 100 else url
+    )
 
 
 def download_model_weights(url: str, force: bool = False, request_headers: dict[str, str] | None = None) -> Path:

@@ -129,7 +129,7 @@ def local_bytes(url: str, limit: int) -> bytes | None:
     what has more than *limit* bytes."""
     into = io.BytesIO()
     try:
-        if url.startswith("data:"):
+        if url[:5].lower() == "data:":
             _from_data(url, into, limit)
         elif (own := _own_file(url)) is not None:
             _copied(own, into, limit)
