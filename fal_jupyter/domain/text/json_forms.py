@@ -11,7 +11,7 @@ PICTURE: Final = "fal.toolkit.Image.from_pil(picture)"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
 _EXACT: Final = 2**53  # beyond it JavaScript's numbers are inexact
 _HALF_ESCAPED: Final = re.compile(  # a lone surrogate, not one of a pair, in text without escaped backslashes
-    r"\\ud(?:[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\ud)[c-f]..)"
+    r"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]..)"
 )
 
 
@@ -56,8 +56,13 @@ def encode_json(value: object) -> bytes:
         ValueError: it has NaN or an infinite number.
         RecursionError: it is nested too deeply.
     """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    if "\\ud" in text and _HALF_ESCAPED.search(text.replace("\\\\", "//")):
+    return whole_json(json.dumps(value, separators=(",", ":"), allow_nan=False)).encode()
+
+
+def whole_json(text: str) -> str:
+    """Return JSON text without lone surrogates (:func:`whole_text`), written as characters or as escapes."""
+    text = whole_text(text)
+    if "\\u" in text and _HALF_ESCAPED.search(text.replace("\\\\", "//")):
         # an escaped backslash is spelled otherwise, so that what follows it does not look like an escape
         text = _HALF_ESCAPED.sub(r"\\ufffd", text.replace("\\\\", r"\u005c"))
-    return text.encode()
+    return text
