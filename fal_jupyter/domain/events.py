@@ -52,7 +52,10 @@ class AppScaled:
 
 @dataclass(frozen=True, slots=True)
 class AppAdopted:
-    """Another lease took over the app (``--take-over``, or its own kernel reconnected); runners are unaffected."""
+    """The app has another lease or owner's name; runners are unaffected.
+
+    A lease took it over (``--take-over``), its own kernel reconnected, or the owner was renamed.
+    """
 
     alias: str
     lease: str
