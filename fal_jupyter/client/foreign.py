@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.calls.forms import FormField, encoded, parts_of
 from fal_jupyter.client.calls.multipart import FormPart
-from fal_jupyter.client.calls.plain_values import dump, first, is_model, text_of
+from fal_jupyter.client.calls.plain_values import check_alone, dump, first, is_model, text_of
 from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
@@ -101,6 +101,14 @@ class _Arguments:
         Raises:
             BadArguments: they do not fit, or JSON cannot hold one.
         """
+        try:
+            return self._fitted(args, kwargs)
+        except (ValueError, RecursionError):  # where it is, dumps does not say
+            for key, value in {**dict(zip(self._names, args, strict=False)), **kwargs}.items():
+                check_alone(value, f"argument {key!r}")
+            raise
+
+    def _fitted(self, args: tuple[object, ...], kwargs: dict[str, object]) -> RequestParts:
         name, signature = self._endpoint.name, self._endpoint.signature
         form = self._form() if args or kwargs else None
         if form is not None and len(args) == 1 and not kwargs and isinstance(args[0], Mapping):

@@ -10,12 +10,16 @@ import pytest
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
 
+from fal_jupyter.client.calls.events import decoder_for
 from fal_jupyter.client.calls.results import Results, failure
 from fal_jupyter.client.connection.answer import Answer
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 
 T = TypeVar("T")
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
 class Item(BaseModel):
@@ -142,6 +146,10 @@ def test_other_kinds_of_answers_are_text_or_bytes(kind: str, body: bytes, expect
         (Any, "application/json", b"nothing", "hi answered invalid JSON"),
         (Any, "application/json", b"\xff", "hi answered invalid JSON"),
         (Any, "application/jsonl", b'{"a": 1}\n{"b', "hi answered invalid JSON"),
+        *(
+            (hint, "application/json", DEEP, "hi answered JSON that is nested too deeply")
+            for hint in (Any, Item, Strict)
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_a_request_error(hint: Any, kind: str, body: bytes, told: str) -> None:
@@ -172,6 +180,14 @@ def test_an_answer_that_its_annotation_does_not_take_is_the_plain_value_with_a_n
     assert "pydantic.dev" not in results.notice
 
 
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/jsonl", "application/json"])
+def test_a_streamed_value_that_is_nested_too_deeply_is_its_text(kind: str) -> None:
+    decoder = decoder_for(kind)
+    sent = b"data: " + DEEP + b"\n\n" if kind == "text/event-stream" else DEEP + b"\n"
+    (value,) = [*decoder.feed(sent), *decoder.end()]
+    assert str(value).strip().encode() == DEEP
+
+
 # --- failures -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("body", "told", "detail"),
@@ -183,6 +199,7 @@ def test_an_answer_that_its_annotation_does_not_take_is_the_plain_value_with_a_n
         ({"error": "x"}, 'A.hi answered 404: {"error": "x"}', '{"error": "x"}'),
         ([1], "A.hi answered 404: [1]", "[1]"),
         (b"<html>", "A.hi answered 404: <html>", "<html>"),
+        (DEEP, "A.hi answered 404: [[[[", "[" * 500),
         (b"\xff\xfe", "A.hi answered 404: \ufffd\ufffd", "\ufffd\ufffd"),
         (b"", "A.hi answered 404: ", ""),
         (b"x" * 5000, "A.hi answered 404: " + "x" * 500, "x" * 500),

@@ -58,6 +58,7 @@ def pictures(notebook: Kernel) -> Kernel:
         ),
         ('{"expiration_duration_seconds": -5, "initial_acl": {"default": "secret"}}', UNSAID, "forbid", 403),
         ("{bad", UNSAID, "allow", 200),
+        ("[" * 3000, UNSAID, "allow", 200),
     ],
 )
 def test_a_requested_lifecycle_applies_to_the_files_of_the_answer(

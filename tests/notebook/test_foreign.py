@@ -105,6 +105,8 @@ def test_pieces_come_as_they_are_made_and_coroutines_can_be_awaited(visitor: Ker
         ("fal_jupyter.app(line).hi('a', True, 3)", "too many positional arguments"),
         ("fal_jupyter.app(line).hi('a', name='b')", "multiple values for argument 'name'"),
         ("fal_jupyter.app(line).kinds()", "missing a required argument: 'kind'"),
+        ("loop = []; loop.append(loop)\nfal_jupyter.app(line).hi('Ada', loud=loop)", "argument 'loud' contains itself"),
+        ("fal_jupyter.app(line).hi(name='\\ud800')", "argument 'name' has text with half a character"),
         ("fal_jupyter.app(line).fail()", "ZeroDivisionError: division by zero"),
         ("fal_jupyter.app(line.replace('painter', 'paintr'))", "did you mean"),
         ("fal_jupyter.app('stranger/painter')", "there is no app 'stranger/painter'"),

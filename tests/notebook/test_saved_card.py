@@ -476,6 +476,13 @@ def test_the_words_of_an_input_name_its_files() -> None:
     assert summary_of({"page": scraped}) == 'page {"url": "a file", "prompt": "a cat in the rain", "steps": 20}'
 
 
+def test_a_value_that_is_nested_too_deeply_has_no_words() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert summary_of({"prompt": "a cat", "deep": deep}) == "a cat · deep …"
+
+
 def test_a_lone_file_and_the_query_are_the_words_of_an_output(seen: Picture) -> None:
     from fal_jupyter.notebook.display.saved_results import output_of
 
@@ -549,9 +556,7 @@ def test_a_card_has_the_setup_time_and_the_scaling_of_its_picture(seen: Picture)
     assert _with_state_of(replace(CARD, options=card.options), ended).options == ()
 
 
-@pytest.mark.parametrize(
-    ("older", "words"), [(1, "1 older runner not shown"), (2, "2 older runners not shown"), (0, "")]
-)
+@pytest.mark.parametrize(("older", "words"), [(1, "1 runner not shown"), (2, "2 runners not shown"), (0, "")])
 def test_runners_without_a_lane_are_counted(seen: Picture, older: int, words: str) -> None:
     picture: Picture = {**seen, "timeline": {**seen["timeline"], "older_runners": older}}
     html, plain = page(CARD, picture, "timeline"), page_text(CARD, picture, "timeline")

@@ -20,10 +20,10 @@ def decoder_for(content_type: str) -> EventDecoder:
 
 
 def value_of(text: str) -> object:
-    """Return the JSON value of *text*, or the text itself where it is none."""
+    """Return the JSON value of *text*, or the text itself where it is none or nested too deeply."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

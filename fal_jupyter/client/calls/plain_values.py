@@ -34,6 +34,24 @@ def dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
+def check_alone(value: object, where: str) -> None:
+    """Raise the error of an argument that cannot be serialized.
+
+    Raises:
+        BadArguments: this argument is the cause.
+    """
+    try:
+        dump(plain(value, where))
+    except RecursionError:
+        raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
+    except UnicodeEncodeError:
+        raise BadArguments(
+            f"{where} has text with half a character (a lone surrogate), which is not JSON serializable"
+        ) from None
+    except ValueError as error:
+        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
+
+
 def first(value: object, where: str) -> object:
     """As :func:`plain`, but a model's own dump is not walked again: NaN and infinity are detected when it is serialized."""
     return dump_model(value, where) if is_model(value) else plain(value, where)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from fal_jupyter.client.calls.events import value_of
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.interrupts import one_line, show_as
 from fal_jupyter.client.calls.printed import PATIENCE, Printed
@@ -106,7 +106,7 @@ class RealtimeSession:
         if self._options is None:
             return message
         if isinstance(message, str):
-            decoded = _json(message)
+            decoded = value_of(message)
             if isinstance(decoded, dict) and decoded.get("type") == "x-fal-error":
                 return self._failure_of(decoded)
             return decoded
@@ -362,10 +362,3 @@ def _packs(value: object) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return True
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -35,7 +35,7 @@ class Results:
         """Return the answer's value; the plain value if the annotated type does not accept it.
 
         Raises:
-            RequestError: the body does not match its content type.
+            RequestError: the body does not match its content type, or is nested too deeply.
         """
         kind = answer.header("content-type").split(";")[0].strip().lower()
         if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
@@ -56,6 +56,8 @@ class Results:
         except ValueError as error:
             excerpt = text[:60].decode("utf-8", "replace")
             raise self._unreadable(answer, f"invalid JSON: {excerpt!r} ({error})") from None
+        except RecursionError:
+            raise self._unreadable(answer, "JSON that is nested too deeply to be read") from None
 
     def _model(self, answer: Answer) -> object:
         from pydantic import ValidationError  # start-up
@@ -69,7 +71,7 @@ class Results:
         if len(computed) == len(wrong) and all(_dropped(decoded, location) for location in computed):
             try:
                 return self._validate(json.dumps(decoded))
-            except ValidationError:
+            except (ValidationError, RecursionError):
                 pass  # the first errors are more specific
         if not self.notice:
             wrong_places = _readable([{**error, "loc": ("answer", *error["loc"])} for error in wrong])
@@ -130,7 +132,7 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
     request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
     try:
         detail = _BROKE_OFF if answer.aborted else json.loads(answer.body)["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         detail = answer.body.decode("utf-8", "replace")[:500]
     if answer.error is not None:
         described = answer.error

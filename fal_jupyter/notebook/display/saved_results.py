@@ -265,11 +265,12 @@ def _is_file_record(value: dict[str, Any]) -> bool:
 
 def _word(value: object) -> str:
     without_files = _with_file_names(value)
-    return (
-        without_files[:MAX_SUMMARY_CHARS]
-        if isinstance(without_files, str)
-        else json.dumps(without_files, ensure_ascii=False)[:MAX_SUMMARY_CHARS]
-    )
+    if isinstance(without_files, str):
+        return without_files[:MAX_SUMMARY_CHARS]
+    try:
+        return json.dumps(without_files, ensure_ascii=False)[:MAX_SUMMARY_CHARS]
+    except RecursionError:
+        return "…"
 
 
 def _with_file_names(value: object, depth: int = 0) -> object:

@@ -287,7 +287,7 @@ def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:
     if preference is not None:
         try:
             parsed = msgspec.json.decode(preference)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             print(f"Failed to parse object lifecycle preference: {error}")
     policy = headers.get(POLICY)
     return context.RequestContext(

@@ -12,7 +12,7 @@ from fal_jupyter.client.calls import forms, hints
 from fal_jupyter.client.calls.arguments.binding import Binding
 from fal_jupyter.client.calls.arguments.parameters import Parameters
 from fal_jupyter.client.calls.multipart import FormPart
-from fal_jupyter.client.calls.plain_values import dump, first, is_array, plain, text_of
+from fal_jupyter.client.calls.plain_values import check_alone, dump, first, is_array, text_of
 from fal_jupyter.client.calls.request_parts import RequestParts
 from fal_jupyter.client.calls.type_aliases import unaliased
 from fal_jupyter.domain.errors import BadArguments
@@ -61,7 +61,7 @@ class Arguments:
             return self._parts({name: first(value, f"argument {name!r}") for name, value in bound.items()})
         except (ValueError, RecursionError):
             for name, value in bound.items():
-                _check_alone(value, f"argument {name!r}")
+                check_alone(value, f"argument {name!r}")
             raise
 
     def _form_parts(self, bound: dict[str, object]) -> RequestParts:
@@ -182,21 +182,3 @@ def _path_part(value: object, where: str, *, whole: bool) -> str:
     if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
         raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")
     return str(text)
-
-
-def _check_alone(value: object, where: str) -> None:
-    """Raise the error of an argument that cannot be serialized.
-
-    Raises:
-        BadArguments: this argument is the cause.
-    """
-    try:
-        dump(plain(value, where))
-    except RecursionError:
-        raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
-    except UnicodeEncodeError:
-        raise BadArguments(
-            f"{where} has text with half a character (a lone surrogate), which is not JSON serializable"
-        ) from None
-    except ValueError as error:
-        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None

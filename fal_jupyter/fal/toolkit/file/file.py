@@ -40,7 +40,7 @@ def _preference(request: Any) -> Any:
     if request is not None:
         try:
             return json.loads(request.headers.get(LIFECYCLE) or "null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     app = get_current_app()
     current = app.current_request if app is not None else None
