@@ -300,3 +300,30 @@ def test_new_entries_of_a_timeline_are_reported_once() -> None:
         timeline.observe([app], 10.0 + 300 * at)
     assert MAX_POINTS / 2 < len(timeline.whole()["points"]) <= MAX_POINTS
     assert len(timeline.thin(9000.0)["points"]) <= 180
+
+
+class Kept:
+    """A kept input, as far as the history has to do with it."""
+
+    def __init__(self, outline: bytes | None = None) -> None:
+        self.outline, self.released = outline, 0
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def test_a_kept_input_ends_with_its_record_with_its_app_and_with_an_unfinished_body() -> None:
+    history, oldest, later, broken = RequestHistory(60), Kept(b"{}"), Kept(), Kept(b"{}")
+    for number, kept in enumerate((oldest, later, broken)):
+        request = ended(number, 1000)
+        request.body = SimpleNamespace(sample=b"x" * 1000, bytes_received=1000, kept=kept, is_read=kept is not broken)
+        history.ended(request)
+    assert [oldest.released, later.released, broken.released] == [0, 0, 1]
+    first = history.find("q0")
+    assert first is not None
+    assert (first.request_body, first.size) == (b"{}", 2)  # the outline takes the place of the beginning
+    for number in range(3, MAX_REQUESTS + 1):
+        history.ended(ended(number))
+    assert [oldest.released, later.released, broken.released] == [1, 0, 1]
+    history.forget("a")
+    assert [oldest.released, later.released, broken.released] == [1, 1, 1]

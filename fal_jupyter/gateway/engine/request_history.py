@@ -97,8 +97,8 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
     request_body: bytes
     response_body: bytes
     displays: list[tuple[str, bytes, str]]
-    kept_input: KeptInput | None
     size: int
+    kept_input: KeptInput | None = None
 
     @staticmethod
     def of(request: ProxiedRequest, now: float) -> RecordedRequest:
@@ -128,8 +128,8 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
             request_body,
             response_body,
             record.displays,
-            kept,
             len(request_body) + len(response_body) + record.displays_size,
+            kept,
         )
 
     def has_failed(self) -> bool:
