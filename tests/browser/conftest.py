@@ -129,7 +129,7 @@ class Front:
         self.server, self.state, self.page, self.app = server, state, page, app
         self.complaints: list[str] = []
         self.expected: list[str] = []
-        self.told: list[str] = []
+        self.console: list[str] = []
         self.loaded = False
         self.closing = False  # a notebook is being closed: CLOSED is no complaint
         page.set_default_timeout(PATIENCE)
@@ -145,7 +145,7 @@ class Front:
 
     def _console(self, message: ConsoleMessage) -> None:
         text, address = message.text, message.location.get("url", "")
-        self.told.append(f"{message.type}: {text} ({address})")
+        self.console.append(f"{message.type}: {text} ({address})")
         line = f"{text} ({address})"
         if message.type != "error" or self._of_closing(line) or any(known in line for known in self.expected):
             return
@@ -321,10 +321,10 @@ def new_front(browser: Browser, server: Jupyter, state: Path, app: str) -> Front
     return Front(server, state, context.new_page(), app)
 
 
-def keep_told(front: Front, name: str) -> None:
+def save_console(front: Front, name: str) -> None:
     """Keep what a page wrote to its console."""
     ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / f"{name}.console.txt").write_text("".join(f"{line}\n" for line in front.told))
+    (ARTEFACTS / f"{name}.console.txt").write_text("".join(f"{line}\n" for line in front.console))
 
 
 def end_kernels(server: Jupyter) -> None:
@@ -353,7 +353,7 @@ def front_page(
         raise
     finally:
         front.page.context.close()
-        keep_told(front, name)
+        save_console(front, name)
         if end:
             end_kernels(server)
     assert front.complaints == []
@@ -381,7 +381,7 @@ class SharedPage:
         except BaseException:
             if self.front:
                 self.front.picture(f"failed-{name}")
-                keep_told(self.front, name)
+                save_console(self.front, name)
             self.close()
             raise
         if front.closing:
@@ -394,14 +394,14 @@ class SharedPage:
             if failed:
                 front.picture(f"failed-{name}")
             front.settle()
-            keep_told(front, name)
+            save_console(front, name)
             front.closing = True  # until the next test has it
             if failed or front.complaints:
                 self.close()
             elif not studio:
                 self.restore()
             complaints = [*front.complaints]
-            for kept in (front.complaints, front.expected, front.told):
+            for kept in (front.complaints, front.expected, front.console):
                 kept.clear()
         assert complaints == []
 

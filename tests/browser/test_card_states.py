@@ -100,10 +100,10 @@ def shifts(lab: Front) -> list[int]:
     return [apart for _, _, apart in lab.page.evaluate("window.fjSeen.splice(0)")]
 
 
-def walk(card: Locator, told: dict[str, str]) -> None:
+def walk(card: Locator, expected: dict[str, str]) -> None:
     for name in sorted(TABS, key=lambda name: name == "try"):  # the last stays in front
         card.locator(f'[data-tab="{name}"]').click()
-        expect(card.locator(f'[data-panel="{name}"]')).to_contain_text(told[name])
+        expect(card.locator(f'[data-panel="{name}"]')).to_contain_text(expected[name])
 
 
 @pytest.mark.long  # test_card.py has the states of an app's life, labextension/test/card_states.test.mjs each of them

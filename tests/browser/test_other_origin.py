@@ -42,32 +42,32 @@ class Shown(fal.App):
 CALLS = """async ([base, app, key]) => {
   const headers = {authorization: `Key ${key}`, 'content-type': 'application/json', 'x-fal-queue-priority': 'low'};
   const post = (path, body) => fetch(base + path, {method: 'POST', headers, body: JSON.stringify(body)});
-  const told = {};
+  const responses = {};
   try {
     const run = await post(`/run/${app}/`, {text: 'a'});
-    told.run = [run.status, await run.json(), run.headers.get('x-fal-request-id')?.length];
+    responses.run = [run.status, await run.json(), run.headers.get('x-fal-request-id')?.length];
     const job = await (await post(`/queue/${app}/`, {text: 'b'})).json();
     const follow = await fetch(`${job.status_url}/stream?logs=1`, {headers});
-    told.events = [follow.headers.get('content-type'), (await follow.text()).includes('"COMPLETED"')];
-    told.result = await (await fetch(job.response_url, {headers})).json();
-    told.cancel = (await fetch(job.cancel_url, {method: 'PUT', headers})).status;
-    told.stream = await (await post(`/run/${app}/stream`, {})).text();
-    told.wrong = (await post(`/run/${app}/`, {})).status;
+    responses.events = [follow.headers.get('content-type'), (await follow.text()).includes('"COMPLETED"')];
+    responses.result = await (await fetch(job.response_url, {headers})).json();
+    responses.cancel = (await fetch(job.cancel_url, {method: 'PUT', headers})).status;
+    responses.stream = await (await post(`/run/${app}/stream`, {})).text();
+    responses.wrong = (await post(`/run/${app}/`, {})).status;
     const promised = await (await post('/rest/storage/upload/initiate', {file_name: 'a.txt', content_type: 'text/plain'})).json();
-    told.put = (await fetch(promised.upload_url, {method: 'PUT', body: 'hello', headers: {'content-type': 'text/plain'}})).status;
-    told.file = await (await fetch(promised.file_url, {headers: {range: 'bytes=1-3'}})).text();
-    told.token = (await (await post('/rest/tokens/', {allowed_apps: [app]})).json()).length > 20;
+    responses.put = (await fetch(promised.upload_url, {method: 'PUT', body: 'hello', headers: {'content-type': 'text/plain'}})).status;
+    responses.file = await (await fetch(promised.file_url, {headers: {range: 'bytes=1-3'}})).text();
+    responses.token = (await (await post('/rest/tokens/', {allowed_apps: [app]})).json()).length > 20;
   } catch (error) {
-    told.error = String(error);
+    responses.error = String(error);
   }
-  told.said = await new Promise(done => {
+  responses.said = await new Promise(done => {
     fetch(`${base}/rest/tokens/`, {method: 'POST', headers, body: JSON.stringify({allowed_apps: [app]})}).then(a => a.json()).then(token => {
       const socket = new WebSocket(`${base.replace('http', 'ws')}/run/${app}/talk?fal_jwt_token=${token}`);
       socket.onmessage = message => done(message.data);
       socket.onerror = () => done('refused');
     }).catch(error => done(String(error)));
   });
-  return told;
+  return responses;
 }"""
 
 
@@ -96,15 +96,15 @@ def test_a_page_reads_what_is_open_to_it_and_nothing_else(browser: Browser, page
         given = [app.ready["base"], app.ready["app"], app.ready["key"]]
         page = browser.new_page()
         page.goto(page_server)
-        told = page.evaluate(CALLS, given)
+        responses = page.evaluate(CALLS, given)
         stranger = browser.new_page()
         stranger.goto(page_server.replace("localhost", "127.0.0.1"))
         refused = stranger.evaluate(CALLS, given)
         page.close()
         stranger.close()
 
-    assert told.pop("stream").count("\n") == 2
-    assert told == {
+    assert responses.pop("stream").count("\n") == 2
+    assert responses == {
         "run": [200, {"text": "a"}, 36],
         "events": ["text/event-stream", True],
         "result": {"text": "b"},
@@ -114,5 +114,5 @@ def test_a_page_reads_what_is_open_to_it_and_nothing_else(browser: Browser, page
         "file": "ell",
         "token": True,
         "said": "hello",
-    }, json.dumps(told)
+    }, json.dumps(responses)
     assert refused == {"error": "TypeError: Failed to fetch", "said": "TypeError: Failed to fetch"}

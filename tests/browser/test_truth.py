@@ -122,9 +122,9 @@ def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     lab.command("fal-jupyter:open-ledger")
     block = page.locator(".fj-ledger .fj-mem", has_text="").filter(visible=True).first
     expect(block).to_have_attribute("aria-label", re.compile("witness runner"))
-    told = re.search(r"([\d.]+) (MB|kB|GB)", block.get_attribute("aria-label") or "")
-    assert told
-    held = float(told[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[told[2]]
+    match = re.search(r"([\d.]+) (MB|kB|GB)", block.get_attribute("aria-label") or "")
+    assert match
+    held = float(match[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2]]
     process = psutil.Process(runner["pid"]).memory_full_info()
     assert abs(held - process.pss) < 0.25 * process.pss + 5e6
     assert held < process.rss

@@ -70,11 +70,11 @@ def run(state: Path, *words: str, stdin: str = "", status: int = 0) -> str:
 
 
 def test_secrets_reach_runners_and_are_nowhere_to_be_read(state: Path, file: str) -> None:
-    told = run(state, "secrets", "set", "MY_WORD", stdin="tiger lily\n") + run(
+    output = run(state, "secrets", "set", "MY_WORD", stdin="tiger lily\n") + run(
         state, "secrets", "set", "OTHER=pepper-mill"
     )
-    assert "tiger" not in told
-    assert "pepper" not in told
+    assert "tiger" not in output
+    assert "pepper" not in output
     assert json.loads(run(state, "secrets", "list", "--json")) == ["MY_WORD", "OTHER"]
     assert stat.S_IMODE((state / "secrets.json").stat().st_mode) == 0o600
     with served(state, f"{file}::Holder") as app:
@@ -123,7 +123,7 @@ def test_a_stored_secret_that_no_environment_can_have_is_left_out_with_a_remark(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("secrets", "set", "9LIVES=x"), "'9LIVES' is not a valid name of a secret"),
         (("secrets", "set", "FAL_JUPYTER_STATE=/x"), "is not a valid name of a secret"),
@@ -154,9 +154,9 @@ def test_a_stored_secret_that_no_environment_can_have_is_left_out_with_a_remark(
         (("files", "download", "none", "x"), "files: /data/none: No such file or directory"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(state: Path, words: tuple[str, ...], told: str) -> None:
+def test_what_does_not_fit_is_one_sentence(state: Path, words: tuple[str, ...], message: str) -> None:
     errors = run(state, *words, status=1)
-    assert told in errors
+    assert message in errors
     assert errors.count("\n") <= 2  # the sentence, and below it what to type
     assert "Traceback" not in errors
 
@@ -256,8 +256,8 @@ def test_a_key_has_the_rights_of_its_preset_or_permissions(state: Path, file: st
             [200, 200, 200, 403, 201],
             [403, 403, 200, 200, 403],
         ]
-        told = ask(made("--preset", "READONLY", "--desc", "a monitor"), "POST", parts.path, body)[1]["detail"]
-        assert told == "this key (READONLY) may not call apps; make one with: fal-jupyter keys create --preset API"
+        detail = ask(made("--preset", "READONLY", "--desc", "a monitor"), "POST", parts.path, body)[1]["detail"]
+        assert detail == "this key (READONLY) may not call apps; make one with: fal-jupyter keys create --preset API"
     listed = json.loads(run(state, "keys", "list", "--json"))
     assert listed[-1].items() >= {"preset": "READONLY", "scope": None, "permissions": [], "name": "a monitor"}.items()
     assert "gives no access on this machine" in run(state, "keys", "create", "--preset", "COMPUTE")
@@ -346,9 +346,9 @@ def test_a_folder_that_cannot_be_copied_whole_is_not_there_at_all(state: Path, t
     (up / "in" / "one.txt").write_text("1")
     (up / "broken").symlink_to("/nonexist")
 
-    told = run(state, "files", "upload", str(up), "up2", status=1)
+    output = run(state, "files", "upload", str(up), "up2", status=1)
 
-    assert f"files: {up}/broken: No such file or directory; nothing was copied" in told
+    assert f"files: {up}/broken: No such file or directory; nothing was copied" in output
     assert list(data.iterdir()) == []
     (up / "broken").unlink()
     run(state, "files", "upload", str(up), "/")
@@ -361,8 +361,8 @@ def test_a_folder_that_cannot_be_copied_whole_is_not_there_at_all(state: Path, t
     assert (data / "up" / "in" / "one.txt").read_text() == "2"
     (up / "aaa").write_text("new")
     (up / "kept.txt").mkdir()
-    told = run(state, "files", "upload", str(up), "/", status=1)
-    assert "/data/up/kept.txt: a file cannot be replaced by a folder" in told
+    output = run(state, "files", "upload", str(up), "/", status=1)
+    assert "/data/up/kept.txt: a file cannot be replaced by a folder" in output
     assert not (data / "up" / "aaa").exists()
     assert not list(data.rglob(".*"))
 

@@ -65,11 +65,11 @@ def test_a_flood_of_output_is_cut_and_counted() -> None:
     line = "x" * 99 + "\n"
     _, said = read([output(line * 1000)] * 10 + [response(b""), end()])
 
-    shown, told = "".join(text for _, text in said[:-1]), said[-1]
+    shown, notice = "".join(text for _, text in said[:-1]), said[-1]
     assert shown == (line * 10_000)[:OUTPUT_BOUND]
-    assert told[0] == 2
-    assert f"{10_000 - OUTPUT_BOUND // 100:,} more lines ({1_000_000 - OUTPUT_BOUND:,} characters)" in told[1]
-    assert "the rest is there" in told[1]
+    assert notice[0] == 2
+    assert f"{10_000 - OUTPUT_BOUND // 100:,} more lines ({1_000_000 - OUTPUT_BOUND:,} characters)" in notice[1]
+    assert "the rest is there" in notice[1]
 
 
 @pytest.mark.parametrize("text", ["", "a", "x" * OUTPUT_BOUND])
@@ -77,7 +77,7 @@ def test_output_within_the_limit_is_shown_completely_without_a_notice(text: str)
     _, said = read([output(text), response(b""), end()])
 
     assert "".join(shown for _, shown in said) == text
-    assert [told for _, told in said if "more lines" in told] == []
+    assert [notice for _, notice in said if "more lines" in notice] == []
 
 
 def test_output_that_is_no_text_is_shown_with_marks() -> None:

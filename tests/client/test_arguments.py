@@ -70,9 +70,14 @@ class Kept(BaseModel):
     data: bytes = b""
     price: decimal.Decimal = decimal.Decimal(0)
 
-    def told(self) -> Any:
+    def as_list(self) -> Any:
         own = [self.secret, self.where, self.why, self.chosen, self.token and self.token.get_secret_value()]
-        return [*own, self.data.decode(), str(self.price), [kid.told() for kid in [*self.kids, *self.by_name.values()]]]
+        return [
+            *own,
+            self.data.decode(),
+            str(self.price),
+            [kid.as_list() for kid in [*self.kids, *self.by_name.values()]],
+        ]
 
 
 class Written(BaseModel):
@@ -92,7 +97,7 @@ class Written(BaseModel):
     def twice(self, doubled: int) -> int:
         return 2 * doubled
 
-    def told(self) -> Any:
+    def as_list(self) -> Any:
         return [
             str(self.when),
             self.price,
@@ -236,15 +241,15 @@ class Table(fal.App):
 
     @fal.endpoint("/kept")
     def kept(self, kept: Kept) -> Any:
-        return kept.told()
+        return kept.as_list()
 
     @fal.endpoint("/written")
     def written(self, written: Written) -> Any:
-        return written.told()
+        return written.as_list()
 
     @fal.endpoint("/serialized")
     def serialized(self, whole: Whole) -> Any:
-        return [whole.x, [one.told() for one in whole.inner]]
+        return [whole.x, [one.as_list() for one in whole.inner]]
 
     @fal.endpoint("/file-of")
     def file_of(self, file: File, more: list[Image] = []) -> Any:  # noqa: B006
@@ -372,7 +377,7 @@ ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     (given_to("paged", 1, limit=5), [1, [5, 0, "m"]]),
     (given_to("paged", n=1, limit=5, skip=2, x_mode="z"), [1, [5, 2, "z"]]),
     (given_to("user", In(text="Ada"), name="Bo", limit=3), [ADA, ["Bo", [3, 0, "m"]]]),
-    (given_to("kept", KEPT), KEPT.told()),
+    (given_to("kept", KEPT), KEPT.as_list()),
     (given_to("written", Written(when="2026-01-02", price=3, doubled=4, array=[1, 2])), ["2026-01-02", 3, 4, [1, 2]]),
     (given_to("serialized", Whole(x=3, inner=[Written(when="2026-01-02")])), [3, [["2026-01-02", 1, 1, None]]]),
     (given_to("file_of", FILE, [IMAGE]), [FILE.url, "a.bin", [IMAGE.url]]),
@@ -380,7 +385,7 @@ ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     (given_to("years", first=1, last=2), [1, 2]),
     (given_to("years", **{"from": 1, "until": 2}), [1, 2]),
     (given_to("aliased", size=3, depth=4), [3, 4, []]),
-    (given_to("kept", secret="s", where=4, why=3, choice=5), Kept.model_validate({"secret": "s", "at": [3, {"x": 4}], "choice": 5}).told()),
+    (given_to("kept", secret="s", where=4, why=3, choice=5), Kept.model_validate({"secret": "s", "at": [3, {"x": 4}], "choice": 5}).as_list()),
     (given_to("made"), [[7], 1]),
     (given_to("made", n=2), [[7], 2]),
     (given_to("nothing", {}), "nothing"),
@@ -410,7 +415,7 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "kwargs", "told"),
+    ("name", "args", "kwargs", "message"),
     [
         ("plain", (), {}, "missing a required argument: 'prompt'"),
         ("plain", (1, 2, 3, 4), {}, "too many positional arguments"),
@@ -430,20 +435,20 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
     ],
 )
 def test_invalid_arguments_are_reported_with_a_hint(
-    name: str, args: tuple[Any, ...], kwargs: dict[str, Any], told: str
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadArguments) as caught:
         sent(name, *args, **kwargs)
 
     assert str(caught.value).startswith(f"{name}(): ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.hint.removeprefix("did you mean prompt?\n").startswith(f"it takes {name}(")
     assert "Request" not in caught.value.hint
     assert "self" not in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "told"),
+    ("name", "args", "message"),
     [
         ("item", ("a/b", 1), "argument 'name' is part of the path, so it cannot be 'a/b'"),
         ("item", ("", 1), "argument 'name' is part of the path, so it cannot be ''"),
@@ -467,8 +472,8 @@ def test_invalid_arguments_are_reported_with_a_hint(
         ("beside", (ADA, 1, False, [[1]]), "argument 'many' is sent in the URL"),
     ],
 )
-def test_what_an_address_cannot_hold_is_named(name: str, args: tuple[Any, ...], told: str) -> None:
-    with pytest.raises(BadArguments, match=re.escape(told)):
+def test_what_an_address_cannot_hold_is_named(name: str, args: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(BadArguments, match=re.escape(message)):
         sent(name, *args)
 
 
@@ -551,7 +556,7 @@ def test_a_tensor_becomes_lists(make: Callable[[Any], Any], expected: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda t: t.tensor([1.0, float("nan")]), "argument 'input_data'[1] is nan"),
         (lambda t: t.ones(2, dtype=t.complex64), "argument 'input_data'[0] is a complex"),
@@ -560,10 +565,10 @@ def test_a_tensor_becomes_lists(make: Callable[[Any], Any], expected: Any) -> No
     ],
     ids=range(4),
 )
-def test_a_tensor_that_json_cannot_hold_is_named(make: Callable[[Any], Any], told: str) -> None:
+def test_a_tensor_that_json_cannot_hold_is_named(make: Callable[[Any], Any], message: str) -> None:
     torch = pytest.importorskip("torch")
 
-    with pytest.raises(BadArguments, match=re.escape(told)):
+    with pytest.raises(BadArguments, match=re.escape(message)):
         sent("bare", input_data=make(torch))
 
 
@@ -602,12 +607,12 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_what_json_cannot_hold_is_named_with_its_place(number: int) -> None:
-    make, told = REFUSED[number]
+    make, message = REFUSED[number]
 
     with pytest.raises(BadArguments) as caught:
         sent("bare", input_data=make())
 
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1000
 
 
@@ -663,16 +668,16 @@ def test_literals_of_a_signature_are_plain_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kwargs", "told", "hint"),
+    ("name", "kwargs", "message", "hint"),
     [
         ("model", {"text": "x", "word": 1}, "model(): In has no field 'word'", "it takes model(given: "),
         ("years", {"frist": 1}, "years(): Years has no field 'frist'", "did you mean first?"),
     ],
 )
 def test_a_keyword_that_the_model_would_drop_is_refused_by_name(
-    name: str, kwargs: dict[str, Any], told: str, hint: str
+    name: str, kwargs: dict[str, Any], message: str, hint: str
 ) -> None:
-    with pytest.raises(BadArguments, match=re.escape(told)) as caught:
+    with pytest.raises(BadArguments, match=re.escape(message)) as caught:
         sent(name, **kwargs)
 
     assert caught.value.hint.startswith(hint)

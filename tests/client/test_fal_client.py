@@ -129,20 +129,20 @@ def test_another_build_of_it_is_named_with_the_one_that_was_measured(tmp_path: P
     package = tmp_path / "fal_client"
     package.mkdir()
     (package / "__init__.py").write_text("__version__ = '9.9'\n")
-    told = stderr_of(CALL, tmp_path)
+    output = stderr_of(CALL, tmp_path)
 
-    assert "fal-client 9.9 differs from 1.0.3, the tested version" in told
-    assert "pip install fal-client==1.0.3" in told
+    assert "fal-client 9.9 differs from 1.0.3, the tested version" in output
+    assert "pip install fal-client==1.0.3" in output
 
 
 def test_another_version_with_the_same_internals_is_used_with_a_warning() -> None:
-    told = stderr_of(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
+    output = stderr_of(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
 
-    assert "UserWarning: fal-client 1.0.4 is not the tested version (1.0.3)" in told
-    assert "Traceback" not in told
+    assert "UserWarning: fal-client 1.0.4 is not the tested version (1.0.3)" in output
+    assert "Traceback" not in output
 
 
 def test_importing_fal_jupyter_does_not_import_it() -> None:
-    told = stderr_of("import fal_jupyter; fal_jupyter.__version__\nassert 'fal_client' not in sys.modules")
+    output = stderr_of("import fal_jupyter; fal_jupyter.__version__\nassert 'fal_client' not in sys.modules")
 
-    assert told == ""
+    assert output == ""

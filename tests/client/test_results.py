@@ -139,7 +139,7 @@ def test_other_kinds_of_answers_are_text_or_bytes(kind: str, body: bytes, expect
 
 
 @pytest.mark.parametrize(
-    ("hint", "kind", "body", "told"),
+    ("hint", "kind", "body", "message"),
     [
         (Item, "application/json", b"{", "hi answered invalid JSON"),
         (Item, "application/json", b"", "hi answered invalid JSON"),
@@ -152,11 +152,11 @@ def test_other_kinds_of_answers_are_text_or_bytes(kind: str, body: bytes, expect
         ),
     ],
 )
-def test_an_answer_that_cannot_be_read_is_a_request_error(hint: Any, kind: str, body: bytes, told: str) -> None:
+def test_an_answer_that_cannot_be_read_is_a_request_error(hint: Any, kind: str, body: bytes, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         Results(annotated(hint)).value(answered(body, kind, x_fal_request_id="r1"))
 
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert (caught.value.status, caught.value.request_id) == (200, "r1")
     assert "pydantic.dev" not in str(caught.value)
 
@@ -190,7 +190,7 @@ def test_a_streamed_value_that_is_nested_too_deeply_is_its_text(kind: str) -> No
 
 # --- failures -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("body", "told", "detail"),
+    ("body", "message", "detail"),
     [
         ({"detail": "gone"}, "A.hi answered 404: gone", "gone"),
         ({"detail": {"code": 3}}, "A.hi answered 404: {'code': 3}", {"code": 3}),
@@ -206,10 +206,10 @@ def test_a_streamed_value_that_is_nested_too_deeply_is_its_text(kind: str) -> No
         ({"detail": [{"loc": "odd"}, {"loc": None, "msg": 3}, 7]}, "A.hi answered 404: ", [{"loc": "odd"}, {"loc": None, "msg": 3}, 7]),
     ],
 )  # fmt: skip
-def test_a_failed_call_is_reported_for_any_form_of_answer(body: Any, told: str, detail: Any) -> None:
+def test_a_failed_call_is_reported_for_any_form_of_answer(body: Any, message: str, detail: Any) -> None:
     error = failure(answered(body, status=404, x_fal_error_type="odd", x_fal_request_id="r2"), "A.hi")
 
-    assert str(error).startswith(told)
+    assert str(error).startswith(message)
     assert (error.detail, error.status, error.error_type, error.request_id) == (detail, 404, "odd", "r2")
 
 
@@ -228,14 +228,16 @@ def test_a_422_names_each_place_and_what_was_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "message", "told"),
+    ("phase", "message", "expected_message"),
     [
         ("request", "bad x", "ValueError: bad x"),
         ("request", "", "ValueError"),
         ("setup", "no file", "setup() raised ValueError: no file"),
     ],
 )
-def test_the_users_own_error_is_reported_by_type_with_its_traceback(phase: str, message: str, told: str) -> None:
+def test_the_users_own_error_is_reported_by_type_with_its_traceback(
+    phase: str, message: str, expected_message: str
+) -> None:
     described = ErrorDescription(
         type="ValueError", message=message, text="Traceback\nValueError", frames=[], phase=phase
     )
@@ -245,5 +247,5 @@ def test_the_users_own_error_is_reported_by_type_with_its_traceback(phase: str, 
 
     error = failure(answer, "A.hi")
 
-    assert str(error) == told
+    assert str(error) == expected_message
     assert (error.traceback, error.error, error.request_id) == ("Traceback\nValueError", dict(described), "r3")

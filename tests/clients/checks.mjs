@@ -303,17 +303,17 @@ check("a client that loses patience cancels its job and stops asking", async () 
 });
 
 check("a webhook is told exactly its address", async () => {
-  let told;
+  let received;
   const server = createServer((request, response) => {
     request.resume().on("end", () => response.end());
-    told = request.url;
+    received = request.url;
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   try {
     const webhookUrl = `http://127.0.0.1:${server.address().port}/hook?a=1&b=2`;
     await fal.queue.submit(`${APP}/sub/x`, { input: { n: 1 }, webhookUrl });
-    await until(() => told);
-    assert.equal(told, "/hook?a=1&b=2");
+    await until(() => received);
+    assert.equal(received, "/hook?a=1&b=2");
   } finally {
     server.close();
   }

@@ -234,8 +234,8 @@ def test_a_program_for_a_form_runs_as_it_is(
         assert ("é" if what == "item" else "漢") in printed
         assert ("true" if what == "text" else str(len(PICTURE))) in printed
     else:
-        told = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
-        assert told == {"text": {"title": TITLE, "on": True}, "item": ITEM}.get(what, UPLOADED)
+        response = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
+        assert response == {"text": {"title": TITLE, "on": True}, "item": ITEM}.get(what, UPLOADED)
 
 
 def asked(base: str, app: str, path: str, key: str | None, **options: Any) -> tuple[str, bytes]:
@@ -281,8 +281,8 @@ def test_a_recorded_request_is_made_again_by_its_copies(
             if what == "stream":
                 assert printed.count("number") == 2, what
             else:
-                told = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
-                assert told == json.loads(answer), (what, language)
+                response = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
+                assert response == json.loads(answer), (what, language)
 
 
 def test_a_cell_and_a_template_run_as_they_are(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def test_a_failure_is_delivered_with_its_status_and_body(
 ) -> None:
     client.submit(app, {}, path="/valid", webhook_url=receiver.base)
     delivery = receiver.next()
-    told = json.loads(delivery.body)
+    payload = json.loads(delivery.body)
 
-    assert (told["status"], told["error"]) == ("ERROR", "Invalid status code: 422")
-    assert told["payload"]["detail"][0]["loc"][-1] == "prompt"
+    assert (payload["status"], payload["error"]) == ("ERROR", "Invalid status code: 422")
+    assert payload["payload"]["detail"][0]["loc"][-1] == "prompt"
     check_signature(many.ready["base"], delivery)
 
 

@@ -126,9 +126,9 @@ def test_the_doctor_prints_what_the_readme_shows(tmp_path: Path) -> None:
     with state_directory() as state:
         place = dict(os.environ, FAL_JUPYTER_STATE=str(state), PATH=path)
         command = ["bash", "-euc", block("sh", "fal-jupyter doctor")]
-        told = subprocess.run(command, env=place, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        completed = subprocess.run(command, env=place, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
-    assert told.stdout == block("text", "Hello in the cloud"), told.stderr
+    assert completed.stdout == block("text", "Hello in the cloud"), completed.stderr
 
 
 def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(state: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(state: P
         ran = subprocess.run(python, env=place, capture_output=True, text=True, timeout=60)
         place |= {"BASE": app.ready["base"], "KEY": app.ready["key"]}
         node = ["node", "--input-type=module", "-"]
-        told = [
+        runs = [
             subprocess.run(
                 node, input=js, env=place, cwd=TOP / "tests/clients", capture_output=True, text=True, timeout=60
             )
@@ -150,7 +150,7 @@ def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(state: P
 
     assert ast.literal_eval(ran.stdout) == json.loads(block("json", "{")), ran.stderr
     assert len(scripts) == 2
-    for js, one in zip(scripts, told, strict=True):
+    for js, one in zip(scripts, runs, strict=True):
         promise = re.search(r"// → (.*)$", js)
         assert promise is not None
         assert one.stdout.strip() == promise[1], one.stderr
@@ -158,17 +158,17 @@ def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(state: P
 
 def test_make_lab_installs_nothing_of_the_tests_and_of_the_demo() -> None:
     """What a fresh clone would do, by make itself; nothing is run."""
-    told = {
+    dry_runs = {
         target: subprocess.run(
             ["make", "-ns", "VENV=.venv-none", target], cwd=TOP, capture_output=True, text=True, check=True
         ).stdout
         for target in ("lab", "demo", "test")
     }
 
-    assert "pip install -e '.[lab]'" in told["lab"]
-    assert not re.search(r"torch|all-minilm|\.\[test|npm ci|chromium|nginx|fal==", told["lab"])
-    assert "torch==" in told["demo"]
-    assert "pip install -e '.[test,lint]'" in told["test"]
+    assert "pip install -e '.[lab]'" in dry_runs["lab"]
+    assert not re.search(r"torch|all-minilm|\.\[test|npm ci|chromium|nginx|fal==", dry_runs["lab"])
+    assert "torch==" in dry_runs["demo"]
+    assert "pip install -e '.[test,lint]'" in dry_runs["test"]
 
 
 def steps_of(*words: str) -> str:

@@ -85,18 +85,18 @@ def test_a_cancelled_job_is_over_for_its_caller_whatever_its_runner_does(started
 
 
 @pytest.mark.parametrize(
-    ("status", "error_type", "told"),
+    ("status", "error_type", "expected"),
     [(200, "", ("", "")), (499, "", ("client_cancelled", "the request was cancelled")), (500, "x", ("x", "500"))],
 )
 def test_a_running_job_that_is_cancelled_ends_as_its_app_ends_it(
-    status: int, error_type: str, told: tuple[str, str]
+    status: int, error_type: str, expected: tuple[str, str]
 ) -> None:
     running = job()
     running.start(101.0)
     assert [running.cancel(102.0, "T"), running.cancel(102.0, "T")] == ["asked", "asked"]
     assert running.state is JobState.IN_PROGRESS
     assert running.end(status, "500" if status == 500 else "", error_type, 104.0, "T")
-    assert (running.status, running.error_type, running.error, running.cancelled) == (status, *told, False)
+    assert (running.status, running.error_type, running.error, running.cancelled) == (status, *expected, False)
     assert running.cancel(105.0, "T") == "over"
 
 
@@ -168,7 +168,7 @@ BEYOND_JSON = {"payload": None, "payload_error": "the answer has NaN, Infinity o
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "expected"),
     [
         (200, b'{"a":"\xc3\xa9"}', {"status": "OK", "error": None, "payload": {"a": "é"}}),
         (422, b'{"detail":[]}', {"status": "ERROR", "error": "Invalid status code: 422", "payload": {"detail": []}}),
@@ -181,11 +181,11 @@ BEYOND_JSON = {"payload": None, "payload_error": "the answer has NaN, Infinity o
         ),
     ],
 )
-def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: bytes, told: dict[str, Any]) -> None:
+def test_a_webhook_delivery_has_the_content_of_the_result(status: int, body: bytes, expected: dict[str, Any]) -> None:
     delivered = json.loads(delivery("id", status, "image/png", body), parse_constant=pytest.fail)
-    assert told.items() <= delivered.items()
+    assert expected.items() <= delivered.items()
     assert (delivered["request_id"], delivered["gateway_request_id"]) == ("id", "id")
-    assert ("payload_error" in delivered) == ("payload_error" in told)
+    assert ("payload_error" in delivered) == ("payload_error" in expected)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])

@@ -37,7 +37,7 @@ def test_a_grant_has_the_rights_of_its_names(asked: dict[str, Any], text: str, r
 
 
 @pytest.mark.parametrize(
-    ("asked", "told", "hint"),
+    ("asked", "message", "hint"),
     [
         ({"preset": "READ_ONLY"}, "no preset 'READ_ONLY'", "did you mean READONLY?"),
         ({"preset": "qqq"}, "no preset 'QQQ'", "there are: FULL, API"),
@@ -51,8 +51,8 @@ def test_a_grant_has_the_rights_of_its_names(asked: dict[str, Any], text: str, r
         ({"preset": "API", "scope": "API"}, "use one of", ""),
     ],
 )
-def test_what_is_no_grant_is_named(asked: dict[str, Any], told: str, hint: str) -> None:
-    with pytest.raises(BadSetting, match=told) as caught:
+def test_what_is_no_grant_is_named(asked: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(BadSetting, match=message) as caught:
         grant_of(**asked)
     assert hint in caught.value.hint
 

@@ -80,7 +80,7 @@ def test_what_is_not_there_is_one_sentence_with_what_to_type(
 
 
 @pytest.mark.parametrize(
-    ("type_", "cores", "memory", "told"),
+    ("type_", "cores", "memory", "description"),
     [
         ("XS", 1, 512 * MB, "XS: 0.5 cores, 512 MB (a whole core here)"),
         ("S", 1, 1000 * MB, "S: 1 core, 1 GB"),
@@ -89,9 +89,9 @@ def test_what_is_not_there_is_one_sentence_with_what_to_type(
     ],
 )
 def test_a_cpu_machine_is_capped_to_the_hardware_and_described_so(
-    type_: str, cores: int, memory: int, told: str
+    type_: str, cores: int, memory: int, description: str
 ) -> None:
-    assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, description=told)
+    assert allot("Hello", [type_], None, NONE) == Allotment(type_, cores=cores, memory=memory, description=description)
 
 
 def test_memory_is_capped_too_and_nothing_declared_is_the_whole_machine() -> None:

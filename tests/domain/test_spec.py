@@ -37,7 +37,7 @@ def test_an_empty_class_name_has_no_app_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"min_concurrency": -1}, "0 or more"),
         ({"max_concurrency": 0}, "1 or more"),
@@ -45,8 +45,8 @@ def test_an_empty_class_name_has_no_app_name() -> None:
         ({"min_concurrency": 3, "max_concurrency": 2}, "cannot exceed"),
     ],
 )
-def test_scaling_out_of_range_is_refused_with_the_range(options: dict[str, int], told: str) -> None:
-    with pytest.raises(AppRuleBroken, match=told):
+def test_scaling_out_of_range_is_refused_with_the_range(options: dict[str, int], message: str) -> None:
+    with pytest.raises(AppRuleBroken, match=message):
         Scaling(**options)
 
 

@@ -67,9 +67,9 @@ def test_a_bad_app_cell_ends_in_error_with_a_clear_sentence(notebook: Kernel, ce
     bad = notebook.run(cell, timeout=60)
 
     assert bad.status == "error", bad
-    told = bad.traceback + bad.text
+    output = bad.traceback + bad.text
     for sentence in sentences:
-        assert sentence in told, told
+        assert sentence in output, output
     assert_none_of_our_frames(bad)
     notebook.run(HELLO).ok()
     assert notebook.run("Hello.hi(name='Ada')").ok().result == "{'text': 'Hello, Ada'}"
@@ -185,11 +185,11 @@ def test_a_failing_call_shows_the_owner_what_happened_and_the_next_call_works(
     for sentence in sentences:
         assert sentence in failed.traceback + failed.text, failed.traceback
     assert_none_of_our_frames(failed)
-    told = faulty.run(
+    cell = faulty.run(
         f"try:\n    Faulty.oops(how={how!r})\nexcept Exception as e:\n    print(type(e).__name__, e.status, bool(e.request_id))",
         timeout=40,
     ).ok()
-    assert f"RequestError {status} True" in told.text
+    assert f"RequestError {status} True" in cell.text
     assert "'ok': 'fine'" in faulty.run("Faulty.oops(how='fine')", timeout=40).ok().result
 
 

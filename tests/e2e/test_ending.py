@@ -66,7 +66,11 @@ def gateway_of(state: Path, former: int = 0) -> int:
     found: list[int] = []
 
     def there() -> bool:
-        found[:] = [pid for pid, told in processes_of(state).items() if "fal_jupyter.gateway" in told and pid != former]
+        found[:] = [
+            pid
+            for pid, arguments in processes_of(state).items()
+            if "fal_jupyter.gateway" in arguments and pid != former
+        ]
         return bool(found)
 
     eventually(there)
@@ -106,9 +110,9 @@ def test_a_gateway_that_drains_refuses_with_503_and_finishes_what_it_has(tmp_pat
         for path in (address.path, address.path.replace("/run/", "/queue/")):
             kept.request("POST", path, b"{}", headers)
             refused = kept.getresponse()
-            told = json.loads(refused.read())
-            assert (refused.status, refused.getheader("retry-after")) == (503, "1"), told
-            assert "ending" in told["detail"]
+            response = json.loads(refused.read())
+            assert (refused.status, refused.getheader("retry-after")) == (503, "1"), response
+            assert "ending" in response["detail"]
         gate.touch()
         assert slow.result(30).json == "done"
         kept.close()
@@ -264,9 +268,9 @@ def test_a_new_gateway_gets_what_served_and_not_what_failed(tmp_path: Path) -> N
         for word in ("two", "three"):
             assert notebook.run(cell.replace("SETUP", "1 / 0").replace("WORD", word)).ename == "SetupFailed"
         kill = "lease = fal_jupyter.app('kept').client.lease\nos.kill(lease.gateway, signal.SIGKILL)\nlease.wait_for_gateway(10)\n"
-        told = notebook.run(f"{kill}print(Kept.hi())").ok().text.splitlines()
-        assert told[-1] == "one"
-        assert any("not its latest definition" in line for line in told)
+        lines = notebook.run(f"{kill}print(Kept.hi())").ok().text.splitlines()
+        assert lines[-1] == "one"
+        assert any("not its latest definition" in line for line in lines)
 
 
 ENDED = """
@@ -321,8 +325,8 @@ def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path,
         notebook.run("%%fal_app --quiet" + APP.format(name="Again", alias="again")).ok()
         notebook.run(ENDED).ok()
         for question in questions:
-            told = notebook.run(f"end()\nprint({question})", timeout=60).ok()
-            assert told.text.splitlines()[-1] in ("again", "['again']"), question
+            cell = notebook.run(f"end()\nprint({question})", timeout=60).ok()
+            assert cell.text.splitlines()[-1] in ("again", "['again']"), question
 
 
 def test_a_gateway_that_is_interrupted_before_it_serves_ends_without_a_traceback() -> None:

@@ -105,9 +105,9 @@ def other():
             return 2
 
     fal_jupyter.serve(Other, quiet=True)
-    told = [Other.two(), Plus.one(i=1)]
+    answers = [Other.two(), Plus.one(i=1)]
     fal_jupyter.app(Other).stop()
-    return told
+    return answers
 in_child(other)
 print(Plus.one(i=2), flush=True)  # a fork copies what is not flushed
 """
@@ -143,20 +143,20 @@ def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel
     notebook.run("import fal_jupyter" + SETUP).ok()
     assert notebook.run("print(Plus.one(i=0))").ok().text == "1\n"
     for cell in CALLS:
-        told = notebook.run(cell).ok()
-        assert set(told.text.splitlines()) == {"[1, 2, 3, 4]"}, (cell, told.text)
+        output = notebook.run(cell).ok()
+        assert set(output.text.splitlines()) == {"[1, 2, 3, 4]"}, (cell, output.text)
     failures = notebook.run(FAILURES).ok().text.splitlines()
     assert failures[0] == "NotServed 404 Never is not served, so Never.hi has nothing to reach", failures
     assert failures[1].startswith("RequestError 500 "), failures
     assert notebook.run(WHILE_CALLING).ok().text == "{2}\n"
     assert notebook.run(OTHER).ok().text.splitlines() == ["[2, 2]", "3"]
     assert len(gateways(state)) == 1
-    told = notebook.run(GONE).ok().text.splitlines()
+    output = notebook.run(GONE).ok().text.splitlines()
     ended = "the gateway has ended, and this process was forked from the one that publishes the apps"
-    assert [line for line in told if line.startswith("the gateway has")] == [ended] * 2, told
-    assert "call an app in that process" in told[0] + told[1]
-    assert [line for line in told if line.isdigit()] == ["3", "4"]
-    assert sum("published again" in line for line in told) == 1
+    assert [line for line in output if line.startswith("the gateway has")] == [ended] * 2, output
+    assert "call an app in that process" in output[0] + output[1]
+    assert [line for line in output if line.isdigit()] == ["3", "4"]
+    assert sum("published again" in line for line in output) == 1
 
 
 @pytest.mark.long
@@ -198,7 +198,7 @@ def call(i):
 if __name__ == "__main__":
     fal_jupyter.serve(Plus, quiet=True)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        told = pool.map(call, range(1))[0]
+        hint = pool.map(call, range(1))[0]
     known = len(forks._objects)
     for _ in range(20):
         client = Client(fal_jupyter.app(Plus).client.settings)
@@ -206,7 +206,7 @@ if __name__ == "__main__":
         client.close()
     del client
     gc.collect()
-    print(json.dumps([told, Plus.one(i=1), len(forks._objects) - known]))
+    print(json.dumps([hint, Plus.one(i=1), len(forks._objects) - known]))
 """
 
 
@@ -217,9 +217,9 @@ def test_a_spawned_process_gets_a_hint_and_closed_clients_leave_no_hook(state: P
     environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, env=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    told, answer, left = json.loads(done.stdout)
-    assert "this process was spawned" in told
-    assert "Plus.one.map(...)" in told
+    hint, answer, left = json.loads(done.stdout)
+    assert "this process was spawned" in hint
+    assert "Plus.one.map(...)" in hint
     assert (answer, left) == (2, 0)
 
 
@@ -242,10 +242,10 @@ fal_jupyter.serve(Plus, quiet=True)
 read, write = os.pipe()
 if not (child := os.fork()):
     try:
-        told = str(Plus.one(i=1))
+        result = str(Plus.one(i=1))
     except BaseException as error:
-        told = repr(error)
-    os.write(write, told.encode())
+        result = repr(error)
+    os.write(write, result.encode())
     os._exit(0)
 os.waitpid(child, 0)
 print(os.read(read, 1000).decode(), Plus.one(i=2))

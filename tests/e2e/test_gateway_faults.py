@@ -290,9 +290,9 @@ def test_without_processes_requests_wait_and_are_served_when_there_are_some(stea
             os.kill(first, signal.SIGKILL)
             wait_for_end({first}, 5)
             waiting = pool.submit(steady.request, "/")
-            while "could not start a runner" not in (told := command(state, "scale", "steady", "--explain").stdout):
+            while "could not start a runner" not in (output := command(state, "scale", "steady", "--explain").stdout):
                 pass
-            assert "Resource temporarily unavailable" in told
+            assert "Resource temporarily unavailable" in output
             assert not waiting.done()
         answer = waiting.result(30)
     assert answer.status == 200

@@ -63,8 +63,8 @@ def redefine(notebook: Kernel, first: int, times: int) -> None:
 
 def call(notebook: Kernel, times: int) -> None:
     """Calls over the port, on a few connections, and a tenth as many from the cell."""
-    told = notebook.run("import json; print(json.dumps([Leaky.url, Leaky.key]))").ok().text
-    url, key = json.loads(told.strip().splitlines()[-1])
+    output = notebook.run("import json; print(json.dumps([Leaky.url, Leaky.key]))").ok().text
+    url, key = json.loads(output.strip().splitlines()[-1])
     port = int(url.split(":")[2].split("/")[0])
     path = "/" + url.split("/", 3)[3].rstrip("/") + "/"
     body = b'{"name": "x"}'

@@ -261,8 +261,8 @@ def test_an_async_handle_exit_runs_on_the_loop_before_teardown_within_the_grace(
     assert answers[0].json == "whole"
     assert time.monotonic() - begun < 10
     ends = [] if fault == "hangs" else ["torn down TERMINATING"]
-    told = ["slow begins RUNNING", "told, True, RUNNING", "slow ends RUNNING", *ends]
-    assert marks.read_text().splitlines() == told
+    expected = ["slow begins RUNNING", "told, True, RUNNING", "slow ends RUNNING", *ends]
+    assert marks.read_text().splitlines() == expected
 
 
 def test_min_concurrency_by_class_keyword_holds_that_many(serve_class: Callable[..., Any]) -> None:

@@ -91,6 +91,6 @@ def test_if_it_cannot_be_mounted_the_error_says_why_and_what_to_write(tmp_path: 
     ]
     with state_directory() as state, served(state, f"{path}::Literal", prefix=forbidden) as app:
         assert app.request("/", {"text": "lost"}).status == 500
-        told = command(state, "logs", "literal").stdout
-    assert "/data is not the persistent folder here: [Errno" in told
-    assert "use fal.toolkit.FAL_PERSISTENT_DIR" in told
+        output = command(state, "logs", "literal").stdout
+    assert "/data is not the persistent folder here: [Errno" in output
+    assert "use fal.toolkit.FAL_PERSISTENT_DIR" in output

@@ -166,8 +166,8 @@ def test_two_gateways_never_share_a_device(state: Path, tmp_path: Path) -> None:
         with served(other, f"{path}::Holder", env=FAKE) as holder:
             assert holder.request("/", {}).json == ["FAKE-GPU-0,FAKE-GPU-1"] * 2  # before the user's imports, too
             message = notebook.start(cell("Late", "machine_type = 'GPU'"))
-            told = notebook.finish(message, until=lambda c: "held by" in c.text).text
-            assert f"held by the gateway of {other}" in told
+            output = notebook.finish(message, until=lambda c: "held by" in c.text).text
+            assert f"held by the gateway of {other}" in output
             gateway = json.loads(command(other, "doctor", "--json").stdout)["gateway"]["pid"]
             os.kill(gateway, signal.SIGKILL)  # its claims end with it
             assert notebook.finish(message, timeout=60).status == "ok"
@@ -217,10 +217,10 @@ def test_a_runner_over_its_memory_ends_with_a_sentence_that_names_limit_and_peak
         assert (failed.status, failed.ename) == ("error", "RequestError")
         for word in ("machine type XS", "limit is 512 MB", "peak was"):
             assert word in failed.traceback, failed.traceback
-        told = sized.run(
+        result = sized.run(
             f"try:\n    Greedy{endpoint}.{endpoint}(900)\nexcept Exception as e:\n    print(e.status)"
         ).ok()
-        assert told.text.startswith("503")
+        assert result.text.startswith("503")
         assert sized.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
 
 

@@ -154,12 +154,12 @@ class Notebook:
             return cell  # the monkey's; it may come in the middle of an import
         if cell.status == "error" and cell.ename not in OURS:
             self.world.find(self.name, f"a raw error: {cell.ename}: {cell.evalue}\n{cell.traceback}")
-        for told in (cell.text, cell.traceback):
+        for text in (cell.text, cell.traceback):
             mine = (
-                "no weights" in told or "KeyboardInterrupt" in told
+                "no weights" in text or "KeyboardInterrupt" in text
             )  # the user's error, or the monkey's in the middle of C code
-            if "Traceback (most recent call last)" in told and not mine:
-                self.world.find(self.name, f"a traceback: {told}")
+            if "Traceback (most recent call last)" in text and not mine:
+                self.world.find(self.name, f"a traceback: {text}")
         return cell
 
     def _interrupted(self, kernel: Kernel, before: int, what: str) -> None:
@@ -261,17 +261,17 @@ class Serving:
         self.world.serves.discard(serving.process.pid)
         with suppress(ProcessLookupError):
             os.kill(serving.process.pid, signal.SIGCONT)
-        status, _, told = serving.stop(number, timeout=HANG)
-        self.world.note(self.name, f"{number.name}: {status} {told[-200:]!r}")
+        status, _, output = serving.stop(number, timeout=HANG)
+        self.world.note(self.name, f"{number.name}: {status} {output[-200:]!r}")
         self.world.outcomes[f"serve {status}"] += 1
         if status not in (0, 1, -signal.SIGKILL):
-            self.world.find(self.name, f"serve ended with {status}: {told}")
-        self._judge(told)
+            self.world.find(self.name, f"serve ended with {status}: {output}")
+        self._judge(output)
 
-    def _judge(self, told: str) -> None:
-        self.world.note(self.name, told[-300:])
-        if "Traceback" in told:
-            self.world.find(self.name, f"a traceback: {told}")
+    def _judge(self, output: str) -> None:
+        self.world.note(self.name, output[-300:])
+        if "Traceback" in output:
+            self.world.find(self.name, f"a traceback: {output}")
 
 
 class Looking:
@@ -321,9 +321,9 @@ class Chaos:
         if role in ("serve", "kernel"):
             return set(self.world.serves if role == "serve" else self.world.kernels)
         everything = processes_of(self.world.state)
-        templates = {pid for pid, told in everything.items() if "runner.template" in told}
+        templates = {pid for pid, arguments in everything.items() if "runner.template" in arguments}
         if role == "gateway":
-            return {pid for pid, told in everything.items() if "fal_jupyter.gateway" in told}
+            return {pid for pid, arguments in everything.items() if "fal_jupyter.gateway" in arguments}
         runners = {pid for pid in templates if _parent(pid) in templates}
         return runners if role == "runner" else templates - runners
 
@@ -352,8 +352,8 @@ HELD = """
 import gc, json, os
 gc.collect()
 print(Steady.who())
-told = dict(line.split(':', 1) for line in open('/proc/self/status'))
-print(json.dumps([len(os.listdir('/proc/self/fd')), int(told['VmRSS'].split()[0]), int(told['Threads'])]))
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+print(json.dumps([len(os.listdir('/proc/self/fd')), int(status['VmRSS'].split()[0]), int(status['Threads'])]))
 """
 
 
@@ -396,9 +396,9 @@ def test_no_caller_gets_a_wrong_answer_or_none(seed: int, tmp_path: Path) -> Non
         for path in (state / "logs").iterdir():
             if path.name.startswith("gateway."):
                 world.story.append(f"--- {path.name}\n{path.read_text(errors='replace')}")
-                for told in TRACEBACK.finditer(path.read_text(errors="replace")):
-                    if not told[1].startswith("KeyboardInterrupt"):  # SIGINT before it is up
-                        world.find(path.name, told[0][-3000:])
+                for traceback in TRACEBACK.finditer(path.read_text(errors="replace")):
+                    if not traceback[1].startswith("KeyboardInterrupt"):  # SIGINT before it is up
+                        world.find(path.name, traceback[0][-3000:])
         size = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
         names = sorted(str(path.relative_to(state)) for path in state.rglob("*"))
         if size > 64 << 20 or len(names) > 60:

@@ -186,7 +186,7 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "kind", "told"),
+    ("path", "status", "kind", "expected"),
     [
         pytest.param("/segfault", 503, "runner_disconnected", ["SIGSEGV", "string_at"], marks=pytest.mark.long),
         ("/exit", 503, "runner_disconnected", ["exited with status 7"]),
@@ -205,7 +205,7 @@ def resident(pid: int) -> int:
 )
 @pytest.mark.usefixtures("serving")  # its gateway stays
 def test_a_runner_that_crashes_or_hangs_is_replaced_and_the_log_says_why(
-    state: Path, file: str, path: str, status: int, kind: str, told: list[str]
+    state: Path, file: str, path: str, status: int, kind: str, expected: list[str]
 ) -> None:
     with served(state, f"{file}::Frail", "--name", "frail-" + path.strip("/")) as app:
         first = app.request("/").json
@@ -219,7 +219,7 @@ def test_a_runner_that_crashes_or_hangs_is_replaced_and_the_log_says_why(
         assert second.status == 200
         assert second.json != first
         log = logs(state, app.ready["app"].split("/")[1])
-        for words in told:
+        for words in expected:
             assert any(either in log for either in words.split("|")), log
 
 
@@ -230,11 +230,11 @@ def test_five_crashes_in_a_minute_open_the_circuit_and_callers_get_retry_after(s
         assert [a.status for a in answers] == [503] * 5
 
         began = time.monotonic()
-        told = app.request("/", {})
+        response = app.request("/", {})
         assert time.monotonic() - began < 10
-        assert (told.status, told.json["error_type"]) == (503, "runner_scheduling_failure")
-        assert 0 < int(told.headers["retry-after"]) <= 30
-        assert "next attempt" in told.json["detail"]
+        assert (response.status, response.json["error_type"]) == (503, "runner_scheduling_failure")
+        assert 0 < int(response.headers["retry-after"]) <= 30
+        assert "next attempt" in response.json["detail"]
         explained = command(state, "scale", "flapping", "--explain").stdout
         assert "exited with status 7" in explained
 
@@ -342,11 +342,11 @@ def block(state: Path, file: str, tmp_path: Path, path: str) -> None:
         log = logs(state, app.ready["app"].split("/")[1])
         assert f"in {path.strip('/')}" in log  # the stacks
         if path == "/block":
-            told = re.search(
+            match = re.search(
                 r"the event loop has been blocked for 3 s by request (\S+) \(POST /block\) at (\S+):\d+ in block", log
             )
-            assert told is not None, log
-            assert told[1] == blocking.result().json["request_id"]
+            assert match is not None, log
+            assert match[1] == blocking.result().json["request_id"]
 
 
 def test_a_crash_in_a_cell_shows_the_signal(notebook: Kernel) -> None:

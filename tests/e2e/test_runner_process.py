@@ -85,10 +85,10 @@ def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(not
             assert with_torch in dice
             dice = dice.replace(with_torch, without)
     cell = notebook.run("import fal_jupyter\nlen(In)").ok().result
-    told = notebook.run(dice.format(seed=False)).ok().shown
+    shown = notebook.run(dice.format(seed=False)).ok().shown
     assert notebook.run(ROLL).ok().text == f"[{each}, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, {each}, 2, 2, 1, 1]\n"
-    assert told.count("is a random generator") == 1
-    assert f"warning: RNG (cell [{cell}]) is a random generator that is sent with its state" in told
+    assert shown.count("is a random generator") == 1
+    assert f"warning: RNG (cell [{cell}]) is a random generator that is sent with its state" in shown
 
     notebook.run(dice.format(seed=True)).ok()
     assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]\n"
@@ -233,10 +233,10 @@ class Leaving(fal.App):
 
 def test_a_runner_ends_though_its_code_would_not_let_it(notebook: Kernel) -> None:
     notebook.run(LEAVING).ok()
-    told = notebook.run(
+    cell = notebook.run(
         "first = Leaving.pid()\ntry: Leaving.leave()\nexcept Exception as e: print(e.status)\nprint(Leaving.pid() != first)"
     )
-    assert told.ok().text.endswith("True\n"), told.text
+    assert cell.ok().text.endswith("True\n"), cell.text
 
 
 STARTED = """%%fal_app
@@ -260,8 +260,8 @@ def test_start_time_variables_of_a_cell_act_and_names_of_missing_modules_do_not(
         "del os.environ['TMPDIR'], os.environ['PYTHONHASHSEED']\nos.environ['MPLBACKEND'] = 'module://not_here.backend'"
     ).ok()
     notebook.run(STARTED).ok()
-    told = notebook.run("import tempfile; print(Started.go() == [tempfile.gettempdir()] * 2 + [1, None])").ok().text
-    assert told == "True\n"
+    output = notebook.run("import tempfile; print(Started.go() == [tempfile.gettempdir()] * 2 + [1, None])").ok().text
+    assert output == "True\n"
 
 
 SHARED = """

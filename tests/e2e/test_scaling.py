@@ -228,8 +228,8 @@ def test_explain_shows_the_state_and_the_deciding_rule(shared_state: Path, file:
         began = time.monotonic()
         with ThreadPoolExecutor(20) as callers:
             list(callers.map(lambda n: app.request("/", {"number": n}), range(60)))
-        told = command(state, "scale", "Worker", "--explain").stdout
-        assert re.search(r"\d+ waiting, \d+ in flight.*so \d+ w(as|ere) wanted", told)
-        assert "now: 0 waiting, 0 in flight" in told
+        output = command(state, "scale", "Worker", "--explain").stdout
+        assert re.search(r"\d+ waiting, \d+ in flight.*so \d+ w(as|ere) wanted", output)
+        assert "now: 0 waiting, 0 in flight" in output
         decisions = scaling(state, "Worker")["decisions"]
         assert all(0 <= d["seconds_ago"] <= time.monotonic() - began + 60 for d in decisions)

@@ -123,7 +123,7 @@ def test_every_client_reports_that_the_gateway_is_stopped(target: str, tmp_path:
         notebook.run("%%fal_app\n" + APP).ok()
         serving = Served(state, target, "--name", "other")
         gateway = pid_of(state, "gateway")
-        told = f"the gateway (process {gateway}) is stopped and has not answered for 15 s"
+        message = f"the gateway (process {gateway}) is stopped and has not answered for 15 s"
         os.kill(gateway, signal.SIGSTOP)
         try:
             verb = pool.submit(command, state, "apps")
@@ -145,12 +145,12 @@ def test_every_client_reports_that_the_gateway_is_stopped(target: str, tmp_path:
                 "await asyncio.gather(*map(one, (plain, stream, submit, awaited, session, awaited_session)))",
                 timeout=60,
             ).ok()
-            assert cell.text.count(told) == 6, cell.text
+            assert cell.text.count(message) == 6, cell.text
             assert cell.text.count(f"kill -CONT {gateway}") == 6, cell.text
             for done in (verb.result(60), coming.result(60)):
                 assert done.returncode == 1
-                assert told in done.stderr
-            assert told in leaving.result(60)[2]
+                assert message in done.stderr
+            assert message in leaving.result(60)[2]
         finally:
             os.kill(gateway, signal.SIGCONT)
         assert notebook.run("Steady.pid()").ok().result.isdigit()

@@ -30,9 +30,9 @@ def test_pips_settings_are_handed_to_uv() -> None:
 
 
 def test_uvs_own_variables_take_precedence() -> None:
-    told = {"UV_DEFAULT_INDEX": "https://mine.test", "UV_INDEX_STRATEGY": "first-index"}
+    own_variables = {"UV_DEFAULT_INDEX": "https://mine.test", "UV_INDEX_STRATEGY": "first-index"}
 
-    assert not {"UV_DEFAULT_INDEX", "UV_INDEX_STRATEGY"} & uv_variables(PIP, told).keys()
+    assert not {"UV_DEFAULT_INDEX", "UV_INDEX_STRATEGY"} & uv_variables(PIP, own_variables).keys()
     assert uv_variables("", {}) == {}
 
 

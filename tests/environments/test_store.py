@@ -100,7 +100,7 @@ def test_two_concurrent_processes_share_one(root: Path, wheels: Path) -> None:
 
     assert [process.returncode for process in both] == [0, 0], outputs
     lines = [output.splitlines() for output, _ in outputs]
-    assert sum("making an environment" in line for told in lines for line in told) == 1
+    assert sum("making an environment" in line for message in lines for line in message) == 1
     assert json.loads(lines[0][-1]) == json.loads(lines[1][-1])
 
 
@@ -197,8 +197,8 @@ def test_locks_without_an_environment_are_removed_and_held_ones_stay(root: Path,
         (root / f"{name}.lock").touch()
     with open(root / "making.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told = envs_command.execute(argparse.Namespace(action="remove", name=[], unused=True), root, [])
-        assert told[0] == {"removed": [made.name]}
+        result = envs_command.execute(argparse.Namespace(action="remove", name=[], unused=True), root, [])
+        assert result[0] == {"removed": [made.name]}
         assert [path.name for path in root.glob("*.lock")] == ["making.lock"]
     store.sweep_locks(root)
 
@@ -315,10 +315,10 @@ def test_hashes_are_checked_and_required_hashes_are_refused_with_a_hint(
     with pytest.raises(AppRuleBroken, match=f"Hash mismatch for .*{digest}"):
         store.provide(root, wrong, lambda line: None)
     required = wanted(wheels, *flat_requirements((*found, "--require-hashes", "-r good.txt")))
-    with pytest.raises(AppRuleBroken) as told:
+    with pytest.raises(AppRuleBroken) as raised:
         store.provide(root, required, lambda line: None)
-    assert "leave --require-hashes out" in told.value.hint
+    assert "leave --require-hashes out" in raised.value.hint
     monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
-    with pytest.raises(AppRuleBroken) as told:
+    with pytest.raises(AppRuleBroken) as raised:
         store.provide(root, wanted(wheels, *flat_requirements((*found, "-r good.txt", "--pre"))), lambda line: None)
-    assert "pip install uv, which checks the hashes" in told.value.hint
+    assert "pip install uv, which checks the hashes" in raised.value.hint

@@ -152,11 +152,12 @@ def test_a_file_with_a_missing_import_loads_with_a_warning(tmp_path: Path) -> No
             env=os.environ | {"FAL_JUPYTER_STATE": str(state)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        told = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         assert (
-            "the app imports fal.workflows: fal_jupyter does not have fal.workflows yet, so using it would fail" in told
+            "the app imports fal.workflows: fal_jupyter does not have fal.workflows yet, so using it would fail"
+            in output
         )
-        assert "fal.apps" not in told
+        assert "fal.apps" not in output
         with served(state, f"{path}::Imports") as app:
             answers = [
                 app.request("/", {"wanted": wanted}).json

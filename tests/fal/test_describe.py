@@ -393,7 +393,7 @@ def test_the_options_of_a_run_stand_over_the_class_and_leave_it_as_it_is() -> No
 
 
 @pytest.mark.parametrize(
-    ("run", "told"),
+    ("run", "message"),
     [
         ({"keep_alive": "x"}, "keep_alive must be a number of seconds, but it is 'x'"),
         ({"keep_alive": -1}, "keep_alive is -1, but it must be 0 or more"),
@@ -412,11 +412,11 @@ def test_the_options_of_a_run_stand_over_the_class_and_leave_it_as_it_is() -> No
         ),
     ],
 )
-def test_an_option_of_a_run_that_does_not_fit_is_refused_in_words(run: dict[str, Any], told: str) -> None:
+def test_an_option_of_a_run_that_does_not_fit_is_refused_in_words(run: dict[str, Any], message: str) -> None:
     with pytest.raises(AppRuleBroken) as caught:
         fal.describe(make(max_concurrency=3), run)
 
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_minimum_over_the_default_maximum_is_refused_by_the_name_of_the_class_unless_the_run_raises_it() -> None:

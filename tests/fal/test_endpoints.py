@@ -461,15 +461,19 @@ def test_a_class_and_an_instance_travel_to_another_process_by_value(tmp_path: Pa
     parcel = str(tmp_path / "parcel")
     subprocess.run([sys.executable, "-c", SENDER, parcel], check=True, timeout=60)
     done = subprocess.run([sys.executable, "-c", RECEIVER, parcel], check=True, timeout=60, capture_output=True)
-    told = json.loads(done.stdout)
+    response = json.loads(done.stdout)
 
-    assert told["classes"]
-    assert told["same"]
-    assert told["instance"] == [[1, 2, 3], 42, 41]
-    assert told["paths"] == [["/base"], ["/sub"]]
-    assert told["options"] == ["carried", 5, 3, 3]
-    assert told["signature"] == ["(n: int) -> int", "Adds."]
-    assert (told["spec"]["alias"], told["spec"]["class_name"], told["spec"]["scaling"]) == ("carried", "Base", 5)
+    assert response["classes"]
+    assert response["same"]
+    assert response["instance"] == [[1, 2, 3], 42, 41]
+    assert response["paths"] == [["/base"], ["/sub"]]
+    assert response["options"] == ["carried", 5, 3, 3]
+    assert response["signature"] == ["(n: int) -> int", "Adds."]
+    assert (response["spec"]["alias"], response["spec"]["class_name"], response["spec"]["scaling"]) == (
+        "carried",
+        "Base",
+        5,
+    )
 
 
 # --- inheritance and routes -------------------------------------------------------------------------------------------
@@ -782,9 +786,11 @@ def test_one_app_has_one_health_check_and_no_websocket_is_one() -> None:
 
 
 @pytest.mark.parametrize("field", ["start_period_seconds", "timeout_seconds", "failure_threshold"])
-@pytest.mark.parametrize(("value", "told"), [("5", "must be a number"), (True, "must be a number"), (-1, "0 or more")])
-def test_the_numbers_of_a_health_check_are_checked(field: str, value: Any, told: str) -> None:
-    with pytest.raises(AppRuleBroken, match=f"HealthCheck's {field} .*{told}"):
+@pytest.mark.parametrize(
+    ("value", "message"), [("5", "must be a number"), (True, "must be a number"), (-1, "0 or more")]
+)
+def test_the_numbers_of_a_health_check_are_checked(field: str, value: Any, message: str) -> None:
+    with pytest.raises(AppRuleBroken, match=f"HealthCheck's {field} .*{message}"):
         fal.HealthCheck(**{field: value})
 
 
@@ -796,17 +802,17 @@ def test_numbers_that_a_health_check_ignores_are_noted(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("signature", "told"),
+    ("signature", "message"),
     [
         ("self, a: int, /, b: int = 1", "no request can call hi: 'a' is positional only"),
         ("self, **kwargs: int", r"hi needs a parameter 'kwargs' in each request: FastAPI takes \*\*kwargs for one"),
         ("self, a: int = 1, *args", r"hi needs a parameter 'args' in each request: FastAPI takes \*args for one"),
     ],
 )
-def test_parameters_that_fastapi_cannot_pass_are_warned_of(signature: str, told: str) -> None:
+def test_parameters_that_fastapi_cannot_pass_are_warned_of(signature: str, message: str) -> None:
     namespace: dict[str, Any] = {"fal": fal}
 
-    with pytest.warns(AppWarning, match=told):
+    with pytest.warns(AppWarning, match=message):
         exec(f"class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi({signature}): pass", namespace)
 
 

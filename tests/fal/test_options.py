@@ -144,11 +144,11 @@ def test_a_class_variable_of_another_type_is_refused_with_what_it_must_be(name: 
     with pytest.raises(AppRuleBroken) as caught:
         variable(name, value)
 
-    told = str(caught.value)
-    assert told.startswith(f"Mine: {name} must be ")
-    assert TABLE[name][2] in told
-    assert f"({type(value).__name__})" in told
-    assert len(told.splitlines()) == 1 + ("did you mean" in told)
+    message = str(caught.value)
+    assert message.startswith(f"Mine: {name} must be ")
+    assert TABLE[name][2] in message
+    assert f"({type(value).__name__})" in message
+    assert len(message.splitlines()) == 1 + ("did you mean" in message)
 
 
 @pytest.mark.parametrize(("name", "value"), cells(3, list(TABLE)))
@@ -280,8 +280,8 @@ def test_what_never_works_as_a_keyword_is_taken_with_a_warning_and_never_served(
         sentence = f"{name} cannot be a class keyword or in host_kwargs"
         with pytest.warns(AppWarning) as caught:
             made = place(name, value)
-        (told,) = [str(one.message) for one in caught]
-        assert told == f"class Mine: {sentence}, so the class cannot be served: write {advice}"
+        (message,) = [str(one.message) for one in caught]
+        assert message == f"class Mine: {sentence}, so the class cannot be served: write {advice}"
         assert name in made.host_kwargs  # as in the real package
         with pytest.raises(
             AppRuleBroken, match=f"^Mine: {sentence}\nwrite {advice.partition('=')[0].strip()} ?= ?\\.\\.\\."
@@ -366,10 +366,10 @@ def test_a_misspelt_option_is_a_warning_that_names_both(place: str, name: str) -
         PLACES[place](name, 3)
 
     assert len(caught) == 1
-    told = str(caught[0].message)
-    assert "Mine" in told
-    assert f"{name} is not an option of fal.App" in told
-    assert f"did you mean {MISSPELT[name]}?" in told
+    message = str(caught[0].message)
+    assert "Mine" in message
+    assert f"{name} is not an option of fal.App" in message
+    assert f"did you mean {MISSPELT[name]}?" in message
 
 
 @pytest.mark.parametrize(

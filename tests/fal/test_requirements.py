@@ -40,10 +40,10 @@ def test_lines_of_every_kind(tmp_path: Path, lines: list[str], unmet: str, unkno
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
 
-    told = fal.check_requirements(lines, base=tmp_path)
+    messages = fal.check_requirements(lines, base=tmp_path)
     open_ones = fal.unknown_requirements(lines, base=tmp_path)
 
-    assert [unmet in line for line in told] == ([True] if unmet else [])
+    assert [unmet in line for line in messages] == ([True] if unmet else [])
     assert [line.startswith(unknown) for line in open_ones] == ([True] if unknown else [])
 
 

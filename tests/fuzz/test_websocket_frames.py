@@ -55,13 +55,16 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def frame(first: int, masked: bool, data: bytes, length: int | None = None, form: int = 0) -> bytes:
     """A frame whose head may lie: *length* in place of the true one, written in *form* 0 (shortest), 126 or 127."""
-    told = len(data) if length is None else length
-    form = form or (127 if told > 65535 else 126 if told > 125 else told)
-    extended = {126: struct.pack(">H", told & 0xFFFF), 127: struct.pack(">Q", told)}.get(form, b"")
+    declared = len(data) if length is None else length
+    form = form or (127 if declared > 65535 else 126 if declared > 125 else declared)
+    extended = {126: struct.pack(">H", declared & 0xFFFF), 127: struct.pack(">Q", declared)}.get(form, b"")
     mask = b"\x01\x02\x03\x04" if masked else b""
     body = bytes(byte ^ (index % 4 + 1) for index, byte in enumerate(data)) if masked else data
     return (
-        bytes([first, (0x80 if masked else 0) | (form if form in (126, 127) else told & 0x7F)]) + extended + mask + body
+        bytes([first, (0x80 if masked else 0) | (form if form in (126, 127) else declared & 0x7F)])
+        + extended
+        + mask
+        + body
     )
 
 

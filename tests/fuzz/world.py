@@ -132,21 +132,21 @@ class World:
     def check(self, call: Call, reply: Reply) -> None:
         """An answer is no fault of ours, has an id of its own, and is in fal's shape."""
         path = call.target.partition("?")[0]
-        told = f"{reply.status} {reply.headers} {reply.body[:300]!r}"
+        summary = f"{reply.status} {reply.headers} {reply.body[:300]!r}"
         allowed = call.raises or (reply.status == 504 and not call.patient)
-        assert 200 <= reply.status < 500 or allowed, f"a 5xx that user code did not raise: {told}"
+        assert 200 <= reply.status < 500 or allowed, f"a 5xx that user code did not raise: {summary}"
         runner = reply.headers.get("x-fal-runner", self.name_of_runner)
         self.name_of_runner = self.name_of_runner or runner
-        assert runner == self.name_of_runner, f"the runner was replaced: {told}"
+        assert runner == self.name_of_runner, f"the runner was replaced: {summary}"
         given = reply.headers.get("x-fal-request-id", "")
-        assert ID.fullmatch(given), f"no request id: {told}"
+        assert ID.fullmatch(given), f"no request id: {summary}"
         if not path.startswith("/queue/"):
-            assert given not in self.ids, f"a request id came twice: {told}"
+            assert given not in self.ids, f"a request id came twice: {summary}"
         self.ids.add(given)
         if reply.status >= 400 and call.method != "HEAD" and not _OWN_BODY.search(path):
-            assert reply.headers.get("content-type") == "application/json", f"no JSON: {told}"
-            assert "detail" in json.loads(reply.body), f"not in fal's shape: {told}"
-        assert b"the password is" not in reply.body, f"an error's text reached a caller: {told}"
+            assert reply.headers.get("content-type") == "application/json", f"no JSON: {summary}"
+            assert "detail" in json.loads(reply.body), f"not in fal's shape: {summary}"
+        assert b"the password is" not in reply.body, f"an error's text reached a caller: {summary}"
         if path.startswith("/queue/") and reply.status == 200 and b'"queue_position"' in reply.body:
             found = json.loads(reply.body)
             self.jobs.append(found["request_id"])

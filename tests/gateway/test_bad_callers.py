@@ -65,10 +65,10 @@ def client(looks: Served) -> Iterator[Client]:
         yield found
 
 
-def assert_told(answer: Answer | Reply, status: int) -> None:
+def assert_error_response(answer: Answer | Reply, status: int) -> None:
     assert answer.status == status, answer
-    told = json.loads(answer.body)
-    assert told["detail"]
+    response = json.loads(answer.body)
+    assert response["detail"]
     assert answer.headers["x-fal-request-id"]
 
 
@@ -90,7 +90,7 @@ def test_an_input_that_comes_for_ever_ends_with_the_request_timeout(
 ) -> None:
     with stranger(server) as base:  # type: ignore[arg-type]
         answer = looks.request("/", {"image": f"{base}/a.png"})
-    assert_told(answer, 504)
+    assert_error_response(answer, 504)
     request = client.control.request(answer.headers["x-fal-request-id"])["request"]
     assert 2000 <= request["total_ms"] < 6000  # request_timeout
     assert looks.request("/nap", {"seconds": 0}).json == "rested"
@@ -142,16 +142,16 @@ def test_a_second_cancellation_is_answered_as_well(looks: Served) -> None:
 )
 def test_a_name_that_climbs_is_refused_at_every_door(looks: Served, place: str, climb: str) -> None:
     for method in ("POST", "GET"):
-        assert_told(send(looks, method, f"{place.format(app=looks.ready['app'])}/{climb}/x"), 400)
+        assert_error_response(send(looks, method, f"{place.format(app=looks.ready['app'])}/{climb}/x"), 400)
 
 
 @pytest.mark.parametrize("name", ["../../x", "..\\x", "/etc/passwd", "a/../../b", "..", "%2e%2e%2fx", "a\x01b"])
 def test_a_file_whose_name_climbs_lies_where_all_files_lie(looks: Served, name: str, tmp_path: Path) -> None:
     body = json.dumps({"file_name": name, "content_type": "text/plain"}).encode()
-    told = json.loads(send(looks, "POST", "/rest/storage/upload/initiate", body).body)
-    upload = urlsplit(told["upload_url"])
+    response = json.loads(send(looks, "POST", "/rest/storage/upload/initiate", body).body)
+    upload = urlsplit(response["upload_url"])
     assert send(looks, "PUT", f"{upload.path}?{upload.query}", b"hi").status == 200
-    reply = send(looks, "GET", urlsplit(told["file_url"]).path)
+    reply = send(looks, "GET", urlsplit(response["file_url"]).path)
     assert (reply.status, reply.body) == (200, b"hi")
     assert [file for file in looks.state.parent.iterdir() if file != looks.state] == []
     files = looks.state / "files"

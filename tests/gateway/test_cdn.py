@@ -43,14 +43,14 @@ def test_a_file_comes_with_its_type_length_and_digest(caller: Caller) -> None:
 
 def test_a_question_for_the_head_leaves_the_connection_as_it_was(caller: Caller) -> None:
     path = urlsplit(caller.upload(b"hello")).path
-    told = []
+    replies = []
     with closing(Wire(caller.port)) as wire:
         for method in ("HEAD", "GET", "HEAD", "GET"):
             wire.send(f"{method} {path} HTTP/1.1\r\nHost: {caller.host}\r\n\r\n".encode())
             reply = wire.reply(method)
-            told.append((reply.status, reply.headers["content-length"], reply.body))
+            replies.append((reply.status, reply.headers["content-length"], reply.body))
 
-    assert told == [(200, "5", b""), (200, "5", b"hello")] * 2
+    assert replies == [(200, "5", b""), (200, "5", b"hello")] * 2
 
 
 @pytest.mark.parametrize("path", ["/cdn/nowhere", "/nowhere", "/run/local/nobody/"])
@@ -62,7 +62,7 @@ def test_a_failure_has_no_body_for_a_question_for_the_head(caller: Caller, path:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "body", "told"),
+    ("asked", "status", "body", "content_range"),
     [
         ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
         ("bytes=8-", 206, b"89", "bytes 8-9/10"),
@@ -76,11 +76,11 @@ def test_a_failure_has_no_body_for_a_question_for_the_head(caller: Caller, path:
         ("lines=0-1", 200, b"0123456789", None),
     ],
 )
-def test_ranges(caller: Caller, asked: str, status: int, body: bytes | None, told: str | None) -> None:
+def test_ranges(caller: Caller, asked: str, status: int, body: bytes | None, content_range: str | None) -> None:
     url = caller.upload(b"0123456789")
     found, data, headers = caller.ask("GET", url, auth=None, range=asked)
 
-    assert (found, headers.get("content-range")) == (status, told)
+    assert (found, headers.get("content-range")) == (status, content_range)
     if body is None:
         assert json.loads(data)["detail"] == "the file has 10 bytes, and the range lies behind them"
     else:
@@ -165,8 +165,8 @@ def test_the_files_have_a_limit_together_and_are_listed_and_removed_by_a_verb(tm
         assert (used["files"], used["bytes"], used["unfinished"]) == (1, 600, 300)
         assert "0 files of the local CDN removed" in command(caller.state, "files", "clean").stdout
         assert "0 files of the local CDN removed" in command(caller.state, "files", "clean", "--older", "1h").stdout
-        told = command(caller.state, "files", "clean", "--all").stdout
-        assert told == "1 file of the local CDN removed, 600 B freed.\n"
+        output = command(caller.state, "files", "clean", "--all").stdout
+        assert output == "1 file of the local CDN removed, 600 B freed.\n"
         assert caller.ask("GET", url, auth=None)[0] == 404
         assert caller.ask("PUT", f"{base}/3", b"z" * 150)[0] == 200
         for words in (("usage", "--all"), ("clean", "--all", "--older", "1d"), ("clean", "--older", "soon")):
@@ -180,14 +180,16 @@ def test_a_file_that_is_not_public_is_its_owners(caller: Caller, access: str, st
     if way == "whole":
         url = caller.upload(b"mine", **lifecycle)
     elif way == "parts":
-        told = json.loads(caller.ask("POST", "/cdn/files/upload/multipart", content_type="text/plain", **lifecycle)[1])
-        url, base = told["access_url"], f"{told['access_url']}/multipart/{told['uploadId']}"
+        response = json.loads(
+            caller.ask("POST", "/cdn/files/upload/multipart", content_type="text/plain", **lifecycle)[1]
+        )
+        url, base = response["access_url"], f"{response['access_url']}/multipart/{response['uploadId']}"
         etag = json.loads(caller.ask("PUT", f"{base}/1", b"mine")[1])["etag"]
         assert caller.complete(base, [{"partNumber": 1, "etag": etag}])[0] == 200
     else:
-        told = caller.json("POST", INITIATE, {"content_type": "text/plain", "file_name": "a"}, **lifecycle)
-        url = told["file_url"]
-        assert caller.ask("PUT", told["upload_url"], b"mine", auth=None)[0] == 200
+        response = caller.json("POST", INITIATE, {"content_type": "text/plain", "file_name": "a"}, **lifecycle)
+        url = response["file_url"]
+        assert caller.ask("PUT", response["upload_url"], b"mine", auth=None)[0] == 200
 
     for method in ("GET", "HEAD"):
         assert caller.ask(method, url, auth=None)[0] == status
@@ -266,8 +268,8 @@ def test_who_hangs_up_while_a_file_comes_leaves_nothing_open(caller: Caller, tmp
     ],
 )
 def test_what_is_no_file_is_refused_in_fals_shape(caller: Caller, method: str, path: str, status: int) -> None:
-    found, body, told = caller.ask(method, path, auth=None)
+    found, body, headers = caller.ask(method, path, auth=None)
 
     assert found == status
     assert json.loads(body)["detail"]
-    assert told["x-fal-request-id"]
+    assert headers["x-fal-request-id"]

@@ -114,8 +114,8 @@ def test_starters_at_once_end_with_one_gateway(state: Path, count: int) -> None:
         for _ in range(count)
     ]
     try:
-        told = {starter.stdout.readline() for starter in starters if starter.stdout}
-        assert len(told) == 1, told
+        lines = {starter.stdout.readline() for starter in starters if starter.stdout}
+        assert len(lines) == 1, lines
         gateways = [pid for pid, line in processes_of(state).items() if "fal_jupyter.gateway" in line]
         assert len(gateways) == 1
     finally:
@@ -150,9 +150,9 @@ def test_what_a_killed_gateway_left_is_replaced(state: Path, hello: str) -> None
 def test_a_file_in_place_of_the_socket_is_refused_and_not_removed(state: Path, hello: str) -> None:
     state.mkdir(mode=0o700)
     (state / "gateway.sock").write_text("precious")
-    told = refused(command(state, "serve", f"{hello}::Hello"))
-    assert str(state / "gateway.sock") in told
-    assert "remove it" in told
+    output = refused(command(state, "serve", f"{hello}::Hello"))
+    assert str(state / "gateway.sock") in output
+    assert "remove it" in output
     assert (state / "gateway.sock").read_text() == "precious"
 
 
@@ -181,8 +181,8 @@ def test_a_program_that_is_no_gateway_on_the_socket_is_named_as_such(state: Path
 def test_a_state_directory_that_others_can_write_is_refused(state: Path, hello: str, mode: int) -> None:
     state.mkdir()
     state.chmod(mode)
-    told = refused(command(state, "serve", f"{hello}::Hello"))
-    assert f"chmod 700 {state}" in told
+    output = refused(command(state, "serve", f"{hello}::Hello"))
+    assert f"chmod 700 {state}" in output
     assert not list(state.iterdir())
 
 
@@ -193,9 +193,9 @@ def test_a_state_directory_of_another_user_is_refused(state: Path, hello: str) -
         os.chown(state, 12345, 12345)
     else:
         place = Path("/usr")
-    told = refused(command(place, "serve", f"{hello}::Hello"))
-    assert "another user" in told
-    assert "FAL_JUPYTER_STATE" in told
+    output = refused(command(place, "serve", f"{hello}::Hello"))
+    assert "another user" in output
+    assert "FAL_JUPYTER_STATE" in output
 
 
 def test_a_state_directory_that_is_a_file_is_refused(state: Path, hello: str) -> None:
@@ -209,13 +209,13 @@ def test_a_client_of_another_protocol_is_refused(app: Served) -> None:
         "from fal_jupyter.client.client import Client\n"
         "try:\n    Client().ensure()\nexcept Exception as e:\n    print(type(e).__name__, e)"
     )
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", newer], capture_output=True, text=True, timeout=60,
         env=dict(os.environ, FAL_JUPYTER_STATE=str(app.state)),
     )  # fmt: skip
-    assert told.stdout.startswith("VersionSkew"), told
-    assert "999" in told.stdout
-    assert re.search(r"kill \d+, or set FAL_JUPYTER_STATE", told.stdout)
+    assert completed.stdout.startswith("VersionSkew"), completed
+    assert "999" in completed.stdout
+    assert re.search(r"kill \d+, or set FAL_JUPYTER_STATE", completed.stdout)
     assert app.request("/", {}).status == 200
 
 
@@ -225,9 +225,9 @@ def test_a_port_that_is_taken_is_one_sentence(state: Path, hello: str) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        told = refused(command(state, "serve", f"{hello}::Hello", "--port", str(port)))
-    assert str(port) in told
-    assert "--port" in told
+        output = refused(command(state, "serve", f"{hello}::Hello", "--port", str(port)))
+    assert str(port) in output
+    assert "--port" in output
 
 
 def test_two_serves_share_gateway_and_port_and_the_port_lives_as_long_as_the_last(state: Path, hello: str) -> None:
@@ -289,7 +289,7 @@ def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(hello: st
 
 
 @pytest.mark.parametrize(
-    ("text", "target", "told"),
+    ("text", "target", "message"),
     [
         ("x = 1", "app.py::Nope", "no fal.App class"),
         ("import fal\nclass A(fal.App):\n    pass", "app.py::A", "endpoint"),
@@ -303,12 +303,12 @@ def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(hello: st
     ids=["no app", "no endpoint", "syntax error", "raises", "exits", "several", "misspelt", "no file"],
 )
 def test_a_file_that_cannot_be_served_is_a_clear_error(
-    state: Path, tmp_path: Path, text: str, target: str, told: str
+    state: Path, tmp_path: Path, text: str, target: str, message: str
 ) -> None:
     (tmp_path / "app.py").write_text(text)
     done = command(state, "serve", str(tmp_path / target), "--json")
     assert (done.returncode, done.stdout) == (1, "")
-    assert told in done.stderr, done.stderr
+    assert message in done.stderr, done.stderr
     assert "fal_jupyter/" not in done.stderr
 
 
@@ -479,9 +479,9 @@ def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(app: 
     assert now["FAL_JUPYTER_STATE"] == str(app.state)
     assert not [line for line in processes_of(app.state).values() if "hf_verysecret" in line]
     assert app.request("/leak", {}).status == 500
-    told = command(app.state, "logs", "hello").stdout
-    assert "token is [redacted HF_TOKEN] flag is on" in told
-    assert "cannot use [redacted HF_TOKEN]" in told
+    output = command(app.state, "logs", "hello").stdout
+    assert "token is [redacted HF_TOKEN] flag is on" in output
+    assert "cannot use [redacted HF_TOKEN]" in output
     logs = [path for path in app.state.rglob("*") if path.is_file()]
     assert not [path for path in logs if b"hf_verysecret" in path.read_bytes()]
 

@@ -198,8 +198,8 @@ def test_who_hangs_up_ends_the_request(app: Served) -> None:
 
 
 def test_a_runner_calls_apps_by_fal_apps(app: Served) -> None:
-    told = app.request("/self", {}).json
-    assert (told["run"], told["streamed"]) == ({"long": "é"}, json.dumps(told["ws"]))
+    response = app.request("/self", {}).json
+    assert (response["run"], response["streamed"]) == ({"long": "é"}, json.dumps(response["ws"]))
 
 
 def test_bytes_that_are_no_websocket_end_the_connection_and_nothing_else(app: Served) -> None:
@@ -284,10 +284,13 @@ def test_a_key_that_is_revoked_calls_no_more_on_an_open_websocket(app: Served) -
 def test_an_ordinary_request_there_gets_a_hint(app: Served) -> None:
     url, app.ready["url"] = app.ready["url"], app.ready["url"].replace("/run/", "/ws/")
     try:
-        told = app.request("/echo", {})
+        response = app.request("/echo", {})
     finally:
         app.ready["url"] = url
-    assert (told.status, told.json["detail"]) == (426, "/ws/ is for WebSockets; use /run/ for ordinary requests")
+    assert (response.status, response.json["detail"]) == (
+        426,
+        "/ws/ is for WebSockets; use /run/ for ordinary requests",
+    )
 
 
 def test_the_end_of_an_app_and_of_the_gateway_is_reported(tmp_path: Path) -> None:

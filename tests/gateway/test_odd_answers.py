@@ -90,10 +90,10 @@ def assert_free(odd: Served) -> None:
 )  # fmt: skip
 def test_what_http_cannot_carry_is_answered_for(odd: Served, path: str, status: int) -> None:
     answer = odd.request(path, {}, timeout=20)
-    told = answer.json
+    response = answer.json
     assert answer.status == status
-    assert told["detail"].startswith("the app's answer")
-    assert told["request_id"] == answer.headers["x-fal-request-id"]
+    assert response["detail"].startswith("the app's answer")
+    assert response["request_id"] == answer.headers["x-fal-request-id"]
     assert_free(odd)
 
 

@@ -280,8 +280,8 @@ def test_any_exception_ends_its_stream(odd: Served, way: str, kind: str) -> None
 def test_what_a_background_task_raises_keeps_no_place(odd: Served, kind: str) -> None:
     assert [odd.request(f"/background?kind={kind}", timeout=15).status for _ in range(9)] == [200] * 9
     request_id = odd.request(f"/background?kind={kind}", timeout=15).headers["x-fal-request-id"]
-    told = f"request {request_id} (POST /background) failed after its answer was sent"
-    until(lambda: told in odd_log(odd))
+    message = f"request {request_id} (POST /background) failed after its answer was sent"
+    until(lambda: message in odd_log(odd))
     assert odd.request("/ok", timeout=15).json == "fine"
 
 
@@ -333,7 +333,7 @@ FAILED = {"detail": "Internal Server Error"}
 
 
 @pytest.mark.parametrize(
-    ("end", "first", "told"),
+    ("end", "first", "expected"),
     [
         ("raise", "data: 1\n\n", FAILED),
         ("raise", "data: 1\r\n\r\n", FAILED),
@@ -345,7 +345,7 @@ FAILED = {"detail": "Internal Server Error"}
     ],
 )
 def test_interrupted_events_say_why_and_do_not_look_complete(
-    odd: Served, end: str, first: str, told: dict[str, str] | None
+    odd: Served, end: str, first: str, expected: dict[str, str] | None
 ) -> None:
     port = port_of(odd.ready["base"])
     wire = Wire(port, timeout=15)
@@ -357,12 +357,12 @@ def test_interrupted_events_say_why_and_do_not_look_complete(
     assert first.encode() in answer
     assert not answer.endswith(b"0\r\n\r\n")
     assert b"nobody else" not in answer
-    if told is None:
+    if expected is None:
         assert b"event: error" not in answer
         return
     data = answer.partition(b"event: error\ndata: ")[2].partition(b"\n\n")[0]
     event = json.loads(data)
-    assert told.items() <= event.items()
+    assert expected.items() <= event.items()
     request_id = next(line for line in answer.split(b"\r\n") if line.startswith(b"x-fal-request-id: ")).split()[1]
     assert event["request_id"] == request_id.decode()
 

@@ -270,8 +270,8 @@ def test_a_connection_carries_nothing_over_to_its_next_request(gateway: Gateway)
     ]
     with closing(Wire(port)) as wire:
         wire.send("".join(heads).encode())
-        told = [said(wire.reply()).get("access-control-allow-origin") for _ in heads]
-    assert told == [PAGE, None, PAGE, None]
+        allowed_origins = [said(wire.reply()).get("access-control-allow-origin") for _ in heads]
+    assert allowed_origins == [PAGE, None, PAGE, None]
 
 
 # --- websockets --------------------------------------------------------------------------------------------------------
@@ -305,9 +305,9 @@ def test_a_websocket_of_a_strange_page_is_refused(gateway: Gateway, origin: str 
 
 # --- changing it -------------------------------------------------------------------------------------------------------
 def test_what_is_no_origin_is_one_sentence(gateway: Gateway, tmp_path: Path) -> None:
-    told = command(gateway.shown.state, "serve", str(tmp_path / "x.py"), "--cors", "http://page.example/path")
-    assert told.returncode != 0
-    assert told.stderr.strip() == (
+    completed = command(gateway.shown.state, "serve", str(tmp_path / "x.py"), "--cors", "http://page.example/path")
+    assert completed.returncode != 0
+    assert completed.stderr.strip() == (
         "fal-jupyter: --cors: 'http://page.example/path' is not a web origin; expected scheme://host or"
         " scheme://host:port; write http://page.example"
     )
@@ -315,11 +315,11 @@ def test_what_is_no_origin_is_one_sentence(gateway: Gateway, tmp_path: Path) -> 
 
 def test_a_later_publication_opens_and_closes_without_a_new_runner(gateway: Gateway, tmp_path: Path) -> None:
     (tmp_path / "again.py").write_text(AGAIN)
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, str(tmp_path / "again.py")],
         env=dict(os.environ, FAL_JUPYTER_STATE=str(gateway.shown.state)),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split() == ["None", PAGE, OTHER_PAGE, "None", "1"]
+    assert completed.stdout.split() == ["None", PAGE, OTHER_PAGE, "None", "1"]

@@ -84,9 +84,9 @@ def test_earlier_and_later_output_is_sent_until_the_end(loud: Served, client: Cl
     ws.send("s3cr3t.value")
     ws.recv()
     ws.send("off")
-    told = all_of(answer)
-    assert [text for stream, text in told if stream == 1] == ["comes\n", "half a"]
-    assert "".join(text for stream, text in told if stream == 2) == "[ one ]\n[ [redacted MY_API_KEY] ]\n"
+    output = all_of(answer)
+    assert [text for stream, text in output if stream == 1] == ["comes\n", "half a"]
+    assert "".join(text for stream, text in output if stream == 2) == "[ one ]\n[ [redacted MY_API_KEY] ]\n"
     ws.close()
 
 
@@ -141,6 +141,6 @@ def test_unread_output_is_dropped_and_counted(loud: Served, client: Client) -> N
     ws.send("off")
     with pytest.raises(ConnectionClosed):
         ws.recv()
-    told: list[bytes] = list(answer)
-    assert sum(map(len, told)) < 4 << 20
+    chunks: list[bytes] = list(answer)
+    assert sum(map(len, chunks)) < 4 << 20
     ws.close()

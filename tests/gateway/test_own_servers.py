@@ -156,9 +156,9 @@ def test_the_server_sees_the_handshake_without_the_key(talker: Served) -> None:
         async with talk(talker, "/told/a%2Fb?q=%20", origin=f"http://{host}", headers={"x-mine": "1"}) as ws:
             return await ws.recv()
 
-    told = asyncio.run(speak())
+    handshake = asyncio.run(speak())
     assert talker.request("/told").status == 405  # no handshake: the server's own refusal
-    assert json.loads(told) == {
+    assert json.loads(handshake) == {
         "path": "/told/a%2Fb?q=%20", "host": host, "origin": f"http://{host}", "x-mine": "1", "authorization": None,
     }  # fmt: skip
 

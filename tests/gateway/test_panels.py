@@ -213,8 +213,8 @@ def test_a_burst_is_sent_in_few_frames_and_no_request_is_shown_twice_as_running(
     frames = [line for line in feed.lines[before:] if line["seq"] <= last["seq"]]
     assert len(frames) <= took * 4 + 3
     assert not app_in(last)["in_flight"]
-    told = {r["id"]: r["state"] for line in feed.lines for r in line.get("requests", ())}
-    assert all(state == "done" for request_id, state in told.items() if request_id in ids)
+    states = {r["id"]: r["state"] for line in feed.lines for r in line.get("requests", ())}
+    assert all(state == "done" for request_id, state in states.items() if request_id in ids)
     assert all(len(json.dumps(line)) < 100_000 for line in frames if line["kind"] == "frame")
 
 
@@ -556,9 +556,9 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
         ("PUT", "apps/odd", publication({"endpoints": [5]}), 400, "is incomplete: expected a JSON object, got int"),
     ]
     with closing(client):
-        for method, path, body, status, told in asked:
+        for method, path, body, status, message in asked:
             got, answer = client.control.ask(method, f"/admin/{path}", body)
-            assert (got, told in answer["detail"]) == (status, True), (method, path, answer)
+            assert (got, message in answer["detail"]) == (status, True), (method, path, answer)
         assert "Uncaught exception" not in (wide.state / "logs" / "gateway.log").read_text()
 
 

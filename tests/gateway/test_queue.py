@@ -144,8 +144,8 @@ def test_a_job_from_its_submission_to_its_result(caller: Caller) -> None:
 def test_logs_are_sent_on_request(caller: Caller) -> None:
     job = caller.submit()
     for logs, wanted in (("1", True), ("true", True), ("TRUE", True), ("0", False), ("false", False)):
-        told = caller.wait(job, logs=logs)  # type: ignore[arg-type]
-        assert bool(told["logs"]) is wanted
+        response = caller.wait(job, logs=logs)  # type: ignore[arg-type]
+        assert bool(response["logs"]) is wanted
     assert caller.ask("GET", f"{caller.app}/requests/{job['request_id']}/status")[1]["logs"] is None
 
 
@@ -154,8 +154,8 @@ def test_positions_priorities_and_states(caller: Caller, held: dict[str, Any]) -
     first, second = caller.submit({"text": "1"}), caller.submit({"text": "2"})
     found = [caller.wait(job, "IN_QUEUE")["queue_position"] for job in (low, first, second)]
     assert found == [2, 0, 1]
-    status, told, _ = caller.ask("GET", f"{caller.app}/requests/{first['request_id']}")
-    assert (status, told["detail"]) == (400, "Request is still in progress")
+    status, response, _ = caller.ask("GET", f"{caller.app}/requests/{first['request_id']}")
+    assert (status, response["detail"]) == (400, "Request is still in progress")
     held["release"].touch()
     ends = [caller.wait(job)["logs"][0]["timestamp"] for job in (first, second, low)]
     assert ends == sorted(ends)
@@ -164,12 +164,16 @@ def test_positions_priorities_and_states(caller: Caller, held: dict[str, Any]) -
 def test_a_waiting_job_is_cancelled_at_once(caller: Caller, held: dict[str, Any]) -> None:
     job = caller.submit({"text": "never"})
     path = urlsplit(job["cancel_url"]).path
-    status, told, _ = caller.ask("PUT", path)
-    assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+    status, response, _ = caller.ask("PUT", path)
+    assert (status, response) == (202, {"status": "CANCELLATION_REQUESTED"})
     done = caller.wait(job)
     assert (done["error_type"], done["logs"]) == ("client_cancelled", [])
-    status, told, headers = caller.ask("GET", urlsplit(job["response_url"]).path)
-    assert (status, told["error_type"], headers["x-fal-error-type"]) == (499, "client_cancelled", "client_cancelled")
+    status, response, headers = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, response["error_type"], headers["x-fal-error-type"]) == (
+        499,
+        "client_cancelled",
+        "client_cancelled",
+    )
     assert caller.ask("PUT", path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
 
 
@@ -182,15 +186,15 @@ def test_the_cancel_endpoint_of_a_running_job_gets_its_id_and_decides(caller: Ca
     caller.wait(caller.submit({"stopped": str(tmp_path / "stopped")}, "/told"))
     job = caller.submit(below="/slow")
     until(lambda: caller.wait(job, "IN_PROGRESS")["logs"])
-    status, told, _ = caller.ask("PUT", urlsplit(job["cancel_url"]).path)
-    assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+    status, response, _ = caller.ask("PUT", urlsplit(job["cancel_url"]).path)
+    assert (status, response) == (202, {"status": "CANCELLATION_REQUESTED"})
     done = caller.wait(job)
     assert (done["error_type"], [line["message"] for line in done["logs"]]) == (
         "client_cancelled",
         ["sleeps", "same id True"],
     )
-    status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
-    assert (status, told["detail"]) == (499, "stopped by /slow/cancel")
+    status, response, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, response["detail"]) == (499, "stopped by /slow/cancel")
     assert caller.ask("PUT", urlsplit(job["cancel_url"]).path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
 
 
@@ -210,26 +214,26 @@ def test_an_app_without_a_cancel_endpoint_runs_on_and_its_result_can_be_had(
     caller: Caller, held: dict[str, Any]
 ) -> None:
     for _ in range(2):
-        status, told, _ = caller.ask("PUT", urlsplit(held["cancel_url"]).path)
-        assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+        status, response, _ = caller.ask("PUT", urlsplit(held["cancel_url"]).path)
+        assert (status, response) == (202, {"status": "CANCELLATION_REQUESTED"})
     assert caller.wait(held, "IN_PROGRESS")["status"] == "IN_PROGRESS"
     held["release"].touch()
     assert "error" not in caller.wait(held)
-    status, told, _ = caller.ask("GET", urlsplit(held["response_url"]).path)
-    assert (status, list(told)) == (200, ["text"])
+    status, response, _ = caller.ask("GET", urlsplit(held["response_url"]).path)
+    assert (status, list(response)) == (200, ["text"])
 
 
 def test_a_failed_job_is_completed_and_its_result_is_the_failure(caller: Caller) -> None:
     job = caller.submit(below="/fails")
     done = caller.wait(job)
     assert done["error"]
-    status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
+    status, response, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
     assert status == 500
-    assert "nobody" not in json.dumps(told)
+    assert "nobody" not in json.dumps(response)
     wrong = caller.submit({"text": 5})
     assert caller.wait(wrong)["error"]
-    status, told, _ = caller.ask("GET", urlsplit(wrong["response_url"]).path)
-    assert (status, told["detail"][0]["loc"]) == (422, ["body", "text"])
+    status, response, _ = caller.ask("GET", urlsplit(wrong["response_url"]).path)
+    assert (status, response["detail"][0]["loc"]) == (422, ["body", "text"])
 
 
 def test_addresses_of_all_forms_reach_the_app(caller: Caller, jobs: Served) -> None:
@@ -283,16 +287,16 @@ def test_no_input_is_an_empty_object(caller: Caller) -> None:
     ],
 )
 def test_what_is_refused(caller: Caller, method: str, path: str, key: str | None, status: int) -> None:
-    found, told, headers = caller.ask(method, path.format(app=caller.app), key=key)
+    found, response, headers = caller.ask(method, path.format(app=caller.app), key=key)
     assert found == status
-    assert told["detail"]
+    assert response["detail"]
     assert headers["x-fal-request-id"]
     assert headers["content-type"].startswith("application/json")
 
 
 def test_an_invalid_priority_is_refused(caller: Caller) -> None:
-    status, told, _ = caller.ask("POST", caller.app, {}, x_fal_queue_priority="high")
-    assert (status, told["error_type"]) == (400, "bad_request")
+    status, response, _ = caller.ask("POST", caller.app, {}, x_fal_queue_priority="high")
+    assert (status, response["error_type"]) == (400, "bad_request")
 
 
 def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, held: dict[str, Any]) -> None:
@@ -323,8 +327,8 @@ def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, hel
         "IN_PROGRESS",
         "COMPLETED",
     ]
-    told = [entry["message"] for event in events for entry in event.get("logs") or ()]
-    assert told == ["begins streamed", "ends streamed"]
+    lines = [entry["message"] for event in events for entry in event.get("logs") or ()]
+    assert lines == ["begins streamed", "ends streamed"]
 
 
 # --- webhooks ----------------------------------------------------------------------------------------------------------
@@ -374,9 +378,9 @@ def test_a_result_is_delivered_to_its_webhook_signed(
     _, job, _ = caller.ask("POST", f"{caller.app}{below}?fal_webhook={quote(hook, safe='')}", {"text": "w"})
     assert receiver.done.wait(20)
     headers, body = receiver.got[0]
-    told = json.loads(body)
-    assert (told["request_id"], told["status"], told["error"]) == (job["request_id"], status, error)
-    assert told["payload"] == ({"text": "w"} if not below else told["payload"])
+    payload = json.loads(body)
+    assert (payload["request_id"], payload["status"], payload["error"]) == (job["request_id"], status, error)
+    assert payload["payload"] == ({"text": "w"} if not below else payload["payload"])
     assert receiver.paths[0].startswith("/hook?a=1&b=")
     parts = [headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")]
     key = caller.ask("GET", "/rest/.well-known/jwks.json", key=None)[1]["keys"][0]
@@ -455,12 +459,12 @@ def test_a_delivery_is_made_once_in_a_thread_for_all_attempts(tmp_path: Path, mo
     ],
 )
 def test_an_address_that_no_result_may_go_to_is_refused(caller: Caller, hook: str) -> None:
-    status, told, _ = caller.ask("POST", f"{caller.app}?fal_webhook={quote(hook, safe='')}", {})
-    assert (status, told["error_type"]) == (400, "bad_request")
-    assert "fal_webhook" in told["detail"]
+    status, response, _ = caller.ask("POST", f"{caller.app}?fal_webhook={quote(hook, safe='')}", {})
+    assert (status, response["error_type"]) == (400, "bad_request")
+    assert "fal_webhook" in response["detail"]
 
 
 def test_a_caller_of_the_port_does_not_influence_urls(jobs: Served) -> None:
     caller = Caller(jobs)
-    told = caller.submit({"text": "x"}, x_fal_jupyter_base="https://evil.example")
-    assert told["status_url"].startswith(f"http://{caller.host}/queue/")
+    response = caller.submit({"text": "x"}, x_fal_jupyter_base="https://evil.example")
+    assert response["status_url"].startswith(f"http://{caller.host}/queue/")

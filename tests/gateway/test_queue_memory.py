@@ -103,13 +103,13 @@ def test_more_bytes_than_the_queue_holds_are_refused_with_what_to_do_until_some_
         status, job, _ = submit(caller, bytes(5 * MIB))
         assert status == 200, job
         taken.append(job)
-    status, told, headers = submit(caller, bytes(5 * MIB))
+    status, response, headers = submit(caller, bytes(5 * MIB))
     assert (status, headers["retry-after"]) == (429, "1")
-    assert told["detail"] == (
+    assert response["detail"] == (
         "queue full: 4 open requests use 15 MiB of 16 MiB (FAL_JUPYTER_QUEUE_BYTES); wait for some, or cancel them"
     )
-    status, told, _ = submit(caller, bytes(17 * MIB))
-    assert (status, told["detail"][:63]) == (413, "the body is larger than the queue's memory limit of 16 MiB (FAL")
+    status, response, _ = submit(caller, bytes(17 * MIB))
+    assert (status, response["detail"][:63]) == (413, "the body is larger than the queue's memory limit of 16 MiB (FAL")
     cancel(caller, taken.pop())
     status, job, _ = submit(caller, bytes(5 * MIB))
     assert status == 200
@@ -155,8 +155,8 @@ def test_more_requests_than_the_queue_takes_are_refused(caller: Caller, held: No
 
 def test_a_caller_may_limit_the_queue_length(caller: Caller, held: None) -> None:
     first = caller.submit(below="?fal_max_queue_length=0")
-    status, told, _ = caller.ask("POST", f"{caller.app}?fal_max_queue_length=0", {})
-    assert (status, told["detail"]) == (429, f"queue full: 1 requests are waiting for {caller.app}")
+    status, response, _ = caller.ask("POST", f"{caller.app}?fal_max_queue_length=0", {})
+    assert (status, response["detail"]) == (429, f"queue full: 1 requests are waiting for {caller.app}")
     second = caller.submit(below="?fal_max_queue_length=1")
     assert caller.ask("POST", f"{caller.app}?fal_max_queue_length=-1", {})[0] == 400
     for job in (first, second):
@@ -169,7 +169,7 @@ def test_an_answer_that_is_larger_than_what_the_queue_keeps_fails_its_job_with_a
     job = caller.submit({"size": 20 * MIB}, "/large")
     done = caller.wait(job)
     assert (done["error_type"], done["error"]) == ("internal_error", "507 Insufficient Storage")
-    status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
-    assert (status, told["detail"][:46]) == (507, "the answer is larger than the queue's memory l")
+    status, response, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, response["detail"][:46]) == (507, "the answer is larger than the queue's memory l")
     assert caller.ask("GET", urlsplit(fits["response_url"]).path)[0] == 404  # forgotten for it
     caller.wait(caller.submit({"size": 0}, "/large"))

@@ -26,11 +26,11 @@ def post(wide: Served, *lines: str, path: str = "/", body: bytes = ADA) -> bytes
 def assert_refused(reply: Reply, status: int = 400) -> None:
     assert reply.status == status
     assert reply.headers["content-type"] == "application/json"
-    told = json.loads(reply.body)
-    assert isinstance(told["detail"], str)
-    assert told["detail"]
-    assert told["request_id"] == reply.headers["x-fal-request-id"]
-    assert told["error_type"] == reply.headers["x-fal-error-type"]
+    response = json.loads(reply.body)
+    assert isinstance(response["detail"], str)
+    assert response["detail"]
+    assert response["request_id"] == reply.headers["x-fal-request-id"]
+    assert response["error_type"] == reply.headers["x-fal-error-type"]
 
 
 BAD = {

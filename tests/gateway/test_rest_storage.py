@@ -42,21 +42,21 @@ def test_a_token_states_its_scope_and_expiry(caller: Caller) -> None:
 def test_urls_in_answers_use_the_requested_host(caller: Caller) -> None:
     host = f"localhost:{caller.port}"
     assert caller.json("POST", TOKEN, {}, host=host)["base_url"] == f"http://{host}/cdn"
-    told = caller.json("POST", INITIATE, {"file_name": "a", "content_type": "a/b"}, host=host)
-    assert told["file_url"].startswith(f"http://{host}/cdn/files/")
-    assert told["upload_url"].startswith(f"http://{host}/cdn/")
+    response = caller.json("POST", INITIATE, {"file_name": "a", "content_type": "a/b"}, host=host)
+    assert response["file_url"].startswith(f"http://{host}/cdn/files/")
+    assert response["upload_url"].startswith(f"http://{host}/cdn/")
     assert caller.ask("POST", TOKEN, b"{}", host="evil.example")[0] == 421
 
 
 def test_parts_of_the_python_client_come_in_any_order(caller: Caller) -> None:
     auth = caller.token()
     data = os.urandom(3 << 20)
-    told = json.loads(
+    response = json.loads(
         caller.ask(
             "POST", "/cdn/files/upload/multipart", b"", auth=auth, content_type="a/b", x_fal_file_name="upload.bin"
         )[1]
     )
-    base = f"{told['access_url']}/multipart/{told['uploadId']}"
+    base = f"{response['access_url']}/multipart/{response['uploadId']}"
     parts = []
     for number in (3, 1, 2):
         status, body, headers = caller.ask(
@@ -66,14 +66,14 @@ def test_parts_of_the_python_client_come_in_any_order(caller: Caller) -> None:
         assert json.loads(body) == {"partNumber": number, "etag": headers["etag"]}
         parts.append({"partNumber": number, "etag": headers["etag"]})
     assert caller.open_files() == []  # a thousand parts are no thousand descriptors
-    assert caller.ask("GET", told["access_url"], auth=None)[0] == 404  # not complete
+    assert caller.ask("GET", response["access_url"], auth=None)[0] == 404  # not complete
     assert caller.complete(base, parts) == (200, {"status": "ok"})
-    status, body, headers = caller.ask("GET", told["access_url"], auth=None)
+    status, body, headers = caller.ask("GET", response["access_url"], auth=None)
     assert (body == data, headers["content-type"]) == (True, "a/b")
     assert caller.left() == []
     assert caller.complete(base, parts)[0] == 200  # said again by who missed the answer
     assert caller.ask("PUT", f"{base}/1", b"late", auth=auth)[0] == 404
-    assert caller.ask("GET", told["access_url"], auth=None)[1] == data
+    assert caller.ask("GET", response["access_url"], auth=None)[1] == data
 
 
 def test_many_concurrent_parts_and_completions(caller: Caller) -> None:
@@ -90,15 +90,15 @@ def test_parts_that_differ_are_reported_and_can_be_sent_again(caller: Caller) ->
     url, base = caller.begin_parts()
     one = json.loads(caller.ask("PUT", f"{base}/1", b"one")[1])
     detail = {
-        told: caller.complete(base, parts)
-        for told, parts in {
+        case: caller.complete(base, parts)
+        for case, parts in {
             "missing": [one, {"partNumber": 9, "etag": ""}],
             "none": [],
             "changed": [{"partNumber": 1, "etag": '"0000"'}],
             "twice": [one, one],
         }.items()
     }
-    assert {told: (status, body["detail"]) for told, (status, body) in detail.items()} == {
+    assert {case: (status, body["detail"]) for case, (status, body) in detail.items()} == {
         "missing": (400, "parts [9] were not sent"),
         "none": (400, "no part is named"),
         "changed": (400, "parts [1] have other bytes than their etags say"),
@@ -122,37 +122,39 @@ def test_an_invalid_completion_is_refused(caller: Caller, parts: str) -> None:
 
 
 def test_an_upload_of_the_javascript_client(caller: Caller) -> None:
-    told = caller.json("POST", INITIATE, {"content_type": "image/png", "file_name": "a b.png"})
-    assert caller.ask("GET", told["file_url"], auth=None)[0] == 404
-    status, body, headers = caller.ask("PUT", told["upload_url"], b"png", auth=None, content_type="image/png")
+    response = caller.json("POST", INITIATE, {"content_type": "image/png", "file_name": "a b.png"})
+    assert caller.ask("GET", response["file_url"], auth=None)[0] == 404
+    status, body, headers = caller.ask("PUT", response["upload_url"], b"png", auth=None, content_type="image/png")
     assert (status, body) == (200, b"")
     assert "json" not in headers.get("content-type", "")
-    status, body, headers = caller.ask("GET", told["file_url"], auth=None)
+    status, body, headers = caller.ask("GET", response["file_url"], auth=None)
     assert (body, headers["content-type"]) == (b"png", "image/png")
-    assert caller.ask("PUT", told["upload_url"], b"again", auth=None)[0] == 404  # an address is good for one upload
-    assert caller.ask("GET", told["file_url"], auth=None)[1] == b"png"
+    assert caller.ask("PUT", response["upload_url"], b"again", auth=None)[0] == 404  # an address is good for one upload
+    assert caller.ask("GET", response["file_url"], auth=None)[1] == b"png"
 
 
 def test_an_upload_of_the_python_clients_second_way(caller: Caller) -> None:
     lifetime = '{"expiration_duration_seconds": 60, "initial_acl": {"default": "hide"}}'
-    told = caller.json(
+    response = caller.json(
         "POST",
         "/rest/storage/upload/initiate?storage_type=gcs",
         {"file_name": "upload.bin", "content_type": "a/b"},
         x_fal_object_lifecycle=lifetime,
         x_fal_object_lifecycle_preference=lifetime,
     )
-    assert caller.ask("PUT", told["upload_url"], b"bytes", content_type="a/b")[0] == 200  # it sends its key as well
-    assert caller.ask("GET", told["file_url"], auth=None)[0] == 404
-    status, _, headers = caller.ask("GET", told["file_url"])
+    assert caller.ask("PUT", response["upload_url"], b"bytes", content_type="a/b")[0] == 200  # it sends its key as well
+    assert caller.ask("GET", response["file_url"], auth=None)[0] == 404
+    status, _, headers = caller.ask("GET", response["file_url"])
     assert (status, headers["cache-control"]) == (200, "no-store")
-    record = json.loads((caller.state / "files" / "records" / f"{told['file_url'].split('/')[-2]}.json").read_text())
+    record = json.loads(
+        (caller.state / "files" / "records" / f"{response['file_url'].split('/')[-2]}.json").read_text()
+    )
     assert record["expires"] - record["created"] == 60
 
 
 def test_parts_of_the_javascript_client(caller: Caller) -> None:
-    told = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
-    parts = urlsplit(told["upload_url"])
+    response = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
+    parts = urlsplit(response["upload_url"])
     base, query = f"{parts.scheme}://{parts.netloc}{parts.path}", f"?{parts.query}"
     tags = []
     for number, piece in enumerate((b"a" * 10, b"b" * 5), 1):
@@ -161,25 +163,25 @@ def test_parts_of_the_javascript_client(caller: Caller) -> None:
         assert (status, headers["content-type"]) == (200, "application/json")
         tags.append(json.loads(body))
     assert caller.ask("POST", f"{base}/complete{query}", json.dumps({"parts": tags}).encode(), auth=None)[0] == 200
-    assert caller.ask("GET", told["file_url"], auth=None)[1] == b"a" * 10 + b"b" * 5
+    assert caller.ask("GET", response["file_url"], auth=None)[1] == b"a" * 10 + b"b" * 5
 
 
 def test_who_lacks_the_secret_sends_nothing(caller: Caller) -> None:
-    told = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
-    path = urlsplit(told["upload_url"]).path
+    response = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
+    path = urlsplit(response["upload_url"]).path
     for url in (path, f"{path}?upload=", f"{path}?upload={'0' * 32}", f"{path}?upload=%C3%A9", f"{path}/1"):
         assert caller.ask("PUT", url, b"x", auth=None)[0] == 404, url
     assert caller.ask("POST", f"{path}/complete?upload={'0' * 32}", b"{}", auth=None)[0] == 404
     for number in ("0", "10001", "999999"):
-        url = f"{path}/{number}?{urlsplit(told['upload_url']).query}"
+        url = f"{path}/{number}?{urlsplit(response['upload_url']).query}"
         assert caller.ask("PUT", url, b"x", auth=None)[0] == 400, number
     assert caller.left() == []
 
 
 @pytest.mark.parametrize("way", ["whole", "part", "promised", "chunked"])
 def test_an_upload_that_stops_half_way_leaves_nothing(caller: Caller, way: str) -> None:
-    told = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
-    parts = urlsplit(told["upload_url"])
+    response = caller.json("POST", INITIATE_PARTS, {"content_type": "a/b", "file_name": "x"})
+    parts = urlsplit(response["upload_url"])
     target = {
         "part": f"PUT {parts.path}/1?{parts.query}",
         "promised": f"PUT {parts.path}?{parts.query}",
@@ -194,7 +196,7 @@ def test_an_upload_that_stops_half_way_leaves_nothing(caller: Caller, way: str) 
         eventually(caller.left)
     eventually(lambda: not caller.left())
     assert caller.open_files() == []
-    assert caller.ask("GET", told["file_url"], auth=None)[0] == 404
+    assert caller.ask("GET", response["file_url"], auth=None)[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -227,11 +229,11 @@ def test_what_is_refused(
     caller: Caller, method: str, path: str, auth: str | None, headers: dict[str, str], status: int
 ) -> None:
     body = b"{}" if path == INITIATE else b"x" if method != "GET" else None
-    found, body, told = caller.ask(method, path, body, auth=auth, **headers)
+    found, body, response_headers = caller.ask(method, path, body, auth=auth, **headers)
 
     assert found == status
     assert json.loads(body)["detail"]
-    assert told["x-fal-request-id"]
+    assert response_headers["x-fal-request-id"]
     assert caller.left() == []
 
 
@@ -239,9 +241,9 @@ def test_what_is_refused(
     "body", [b"{bad", b"[]", b"null", b'{"file_name": 5}', b'{"content_type": []}', b"[" * 300_000]
 )
 def test_an_invalid_upload_request_is_refused(caller: Caller, body: bytes) -> None:
-    status, told, _ = caller.ask("POST", INITIATE, body)
+    status, response, _ = caller.ask("POST", INITIATE, body)
     assert status == 422
-    assert "file_name" in json.loads(told)["detail"]
+    assert "file_name" in json.loads(response)["detail"]
 
 
 @pytest.mark.parametrize("length", ["-5", "five", "1, 2"])
@@ -270,10 +272,10 @@ def test_a_refusal_within_a_long_body_reaches_the_caller(caller: Caller) -> None
 def test_a_file_may_be_as_long_as_the_owner_allows(tmp_path: Path) -> None:
     with cdn_caller(tmp_path, env={"FAL_JUPYTER_MAX_FILE": "1000", "FAL_JUPYTER_MAX_BODY": "500"}) as caller:
         assert caller.ask("POST", "/cdn/files/upload", bytes(1000))[0] == 200
-        told = "the file is larger than 1000 bytes (FAL_JUPYTER_MAX_FILE)"
+        message = "the file is larger than 1000 bytes (FAL_JUPYTER_MAX_FILE)"
         for body in (bytes(1001), iter([bytes(500)] * 100)):  # its length told before, and not
             status, answer, headers = caller.ask("POST", "/cdn/files/upload", body)
-            assert (status, json.loads(answer)["detail"]) == (413, told)
+            assert (status, json.loads(answer)["detail"]) == (413, message)
             assert headers["x-fal-request-id"]
         status, answer, _ = caller.ask("POST", INITIATE, bytes(501))
         assert (status, json.loads(answer)["detail"]) == (

@@ -192,8 +192,8 @@ def test_a_job_that_waits_for_its_next_attempt_is_dropped_when_it_is_cancelled(f
     job = caller.submit({"mark": str(mark), "how": "504"})
     until(lambda: attempts_of(mark) == 4)
     caller.wait(job, "IN_QUEUE")
-    status, told, _ = caller.ask("PUT", urlsplit(job["cancel_url"]).path)
-    assert (status, told["status"]) == (202, "CANCELLATION_REQUESTED")
+    status, response, _ = caller.ask("PUT", urlsplit(job["cancel_url"]).path)
+    assert (status, response["status"]) == (202, "CANCELLATION_REQUESTED")
     done = caller.wait(job)
     assert (done["error_type"], len(mark.read_text().split())) == ("client_cancelled", 4)
 

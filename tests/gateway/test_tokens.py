@@ -124,9 +124,9 @@ def test_an_expired_token_opens_nothing(talk: Served) -> None:
     ],
 )
 def test_what_is_no_wish_for_a_token(talk: Served, body: object, key: str | None, status: int) -> None:
-    found, told = rest(talk, body, key)
+    found, response = rest(talk, body, key)
     assert found == status
-    assert told["detail"]  # type: ignore[index]
+    assert response["detail"]  # type: ignore[index]
 
 
 def test_what_is_nested_too_deep_is_no_body_for_a_token(talk: Served) -> None:

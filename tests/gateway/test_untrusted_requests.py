@@ -191,7 +191,7 @@ def test_an_upload_url_is_valid_as_long_as_its_key(public: Served) -> None:
     parts = [json.loads(reply.body) for reply in begun[2:]]
     targets = [f"{one.path}?{one.query}" for one in addresses]
     targets[1] = targets[1].replace("?", "/1?")
-    targets += [f"{urlsplit(told['access_url']).path}/multipart/{told['uploadId']}/1" for told in parts]
+    targets += [f"{urlsplit(part['access_url']).path}/multipart/{part['uploadId']}/1" for part in parts]
     assert [ask(public, "PUT", target, body=b"x").status for target in targets[1:]] == [200, 200, 200]
     assert command(public.state, "keys", "revoke", made["id"]).returncode == 0
     assert [ask(public, "PUT", target, body=b"x").status for target in targets] == [404, 404, 404, 404]

@@ -255,9 +255,9 @@ def test_a_session_is_as_in_fal(talk: Served, path: str, inputs: list[Any], answ
 
 
 def test_an_invalid_input_is_reported_with_pydantics_message(talk: Served) -> None:
-    (kind, told), close = session(talk, "/double", [{"x": "q"}])
-    assert (kind, told["error"], close) == ("text", "INTERNAL_ERROR", ("close", 1000))
-    assert told["reason"].startswith("1 validation error for X\nx\n  Input should be a valid integer")
+    (kind, detail), close = session(talk, "/double", [{"x": "q"}])
+    assert (kind, detail["error"], close) == ("text", "INTERNAL_ERROR", ("close", 1000))
+    assert detail["reason"].startswith("1 validation error for X\nx\n  Input should be a valid integer")
 
 
 def test_bytes_in_a_map_stay_bytes(talk: Served) -> None:

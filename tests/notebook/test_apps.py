@@ -84,9 +84,9 @@ def test_quiet_shows_no_card_and_a_dry_run_starts_nothing(notebook: Kernel, stat
     assert "keep_alive 7 s" in cell.shown
     assert "max_concurrency 3" in cell.shown
     assert not runners(state, "planned")
-    told = notebook.run("Planned.hi()")
-    assert (told.status, told.ename) == ("error", "NotServed")
-    assert "%%fal_app" in told.traceback
+    refused = notebook.run("Planned.hi()")
+    assert (refused.status, refused.ename) == ("error", "NotServed")
+    assert "%%fal_app" in refused.traceback
 
 
 def test_a_cell_that_fails_stops_run_all_and_a_syntax_error_has_its_line(notebook: Kernel) -> None:
@@ -227,8 +227,8 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
             cell = notebook.run(code).ok()
             assert not [update for update in cell.updates if MIME in update["data"]]
         assert cell.result == "[]"
-        told = f"[fal_jupyter: Mine is of a notebook (process {other.pid}) now, which took its name over; run its cell again with --take-over"
-        assert [told in notebook.run("Mine.hi()[0]").ok().text for _ in range(2)] == [True, False]
+        message = f"[fal_jupyter: Mine is of a notebook (process {other.pid}) now, which took its name over; run its cell again with --take-over"
+        assert [message in notebook.run("Mine.hi()[0]").ok().text for _ in range(2)] == [True, False]
         assert notebook.run("Mine.hi()[0]").ok().result == "'taken'"
         line = Client(read({"FAL_JUPYTER_STATE": str(state)})).control.snapshot()
         assert line is not None
@@ -349,7 +349,7 @@ def test_the_verbs_list_print_and_stop(notebook: Kernel, state: Path) -> None:
 
 
 def test_a_kernel_is_told_the_new_name_of_its_notebook(state: Path, tmp_path: Path) -> None:
-    def told(running: Kernel, name: str) -> None:
+    def rename(running: Kernel, name: str) -> None:
         asked = (
             f'getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "rename_notebook", str)("{name}")'
         )
@@ -364,11 +364,11 @@ def test_a_kernel_is_told_the_new_name_of_its_notebook(state: Path, tmp_path: Pa
         return {app["owner_name"] for app in apps if app["alias"] == "called"}
 
     with kernel(state, tmp_path, env={"JPY_SESSION_NAME": "/home/me/first.ipynb"}) as running:
-        told(running, "before.ipynb")  # the extension is not loaded: nothing happens
+        rename(running, "before.ipynb")  # the extension is not loaded: nothing happens
         running.run("%load_ext fal_jupyter").ok()
         running.run(versioned("Called", "one")).ok()
         assert owners() == {"first.ipynb"}
-        told(running, "second.ipynb")
+        rename(running, "second.ipynb")
         assert owners() == {"second.ipynb"}
         running.run("import fal_jupyter.notebook.session as s\nclient = s.current_session().client").ok()
         holders = running.run("{one['holder'] for one in client.control.ask('GET', '/admin/keys')[1]}").ok().result

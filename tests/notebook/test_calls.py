@@ -163,11 +163,11 @@ def test_the_class_stays_a_class(desk: Kernel) -> None:
 
 
 def test_facts_of_the_running_app_are_read_from_the_class(desk: Kernel) -> None:
-    told = desk.run(
+    cell = desk.run(
         "import fal_jupyter, json\n"
         "print(json.dumps([Desk.app, Desk.url, Desk.key, fal_jupyter.app(Desk).url, fal_jupyter.app('desk').key]))"
     ).ok()
-    app, url, key, same_url, same_key = json.loads(told.text)
+    app, url, key, same_url, same_key = json.loads(cell.text)
     assert re.fullmatch(r"[a-z0-9-]+/desk", app)
     assert url.endswith(f"/run/{app}")
     assert (url, key) == (same_url, same_key)
@@ -257,10 +257,10 @@ def test_a_refused_input_is_reported_with_its_location(desk: Kernel) -> None:
     assert (wrong.status, wrong.ename) == ("error", "RequestError")
     assert "times" in wrong.traceback
     assert "valid integer" in wrong.traceback
-    told = desk.run(
+    cell = desk.run(
         "try:\n    Desk.hi('a', 'many')\nexcept fal_jupyter.RequestError as e:\n    print(e.status, e.detail[0]['loc'])"
     )
-    assert told.ok().text.startswith("422 ['body', 'times']")
+    assert cell.ok().text.startswith("422 ['body', 'times']")
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
@@ -284,8 +284,10 @@ def test_map_shows_how_far_it_is_and_stays_one_line(desk: Kernel) -> None:
     assert lines
     assert lines[0]["output_type"] == "display_data"
     assert "<progress" in lines[0]["data"]["text/html"]
-    told = [update["data"]["text/plain"] for update in cell.updates if "Desk.talk.map" in update["data"]["text/plain"]]
-    assert re.search(r"✓ Desk\.talk\.map 24 of 24 · in", told[-1])
+    messages = [
+        update["data"]["text/plain"] for update in cell.updates if "Desk.talk.map" in update["data"]["text/plain"]
+    ]
+    assert re.search(r"✓ Desk\.talk\.map 24 of 24 · in", messages[-1])
     assert cell.text.count("x 0") == 24
 
 

@@ -91,11 +91,11 @@ def test_a_setup_that_fails_leaves_its_card(lab: Kernel) -> None:
     settled = cards_in(cell.updates)[-1]["data"]
     assert settled[MIME]["picture"]["app"]["state"] == "Failing"
     assert settled[MIME]["picture"]["app"]["failure"]["error"]["type"] == "OSError"
-    for told in (settled["text/plain"], settled["text/html"]):
-        assert "failing" in told.lower()
-        assert "no weights here" in told
-        assert "line 5, in setup" in told
-        assert "The app retries automatically; the next attempt is at" in told
+    for text in (settled["text/plain"], settled["text/html"]):
+        assert "failing" in text.lower()
+        assert "no weights here" in text
+        assert "line 5, in setup" in text
+        assert "The app retries automatically; the next attempt is at" in text
 
 
 def test_elsewhere_there_is_one_card_when_all_is_known(plain: Kernel) -> None:

@@ -111,8 +111,8 @@ def test_options_of_the_run_are_not_the_class(notebook: Kernel) -> None:
     (report,) = json.loads(notebook.run("%fal doctor Given --json").ok().text)["apps"]
     notebook.run("%fal stop Given").ok()
 
-    told = [f["instead"] for f in report["findings"] if f["code"] == "run-option"]
-    assert sorted(told) == ["keep_alive = 45 in the class", "machine_type = 'S' in the class"]
+    suggestions = [f["instead"] for f in report["findings"] if f["code"] == "run-option"]
+    assert sorted(suggestions) == ["keep_alive = 45 in the class", "machine_type = 'S' in the class"]
 
 
 def test_an_app_that_no_cell_defined_is_one_sentence(notebook: Kernel) -> None:

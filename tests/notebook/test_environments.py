@@ -126,8 +126,8 @@ def test_a_module_of_the_kernel_that_is_not_required_is_named_with_what_to_do(no
     )
 
     assert refused.status == "error"
-    told = refused.traceback + refused.text
-    assert "add the package of 'IPython' to them" in told
+    output = refused.traceback + refused.text
+    assert "add the package of 'IPython' to them" in output
 
 
 def test_conflicts_are_one_sentence_and_the_old_revision_goes_on(notebook: Kernel) -> None:

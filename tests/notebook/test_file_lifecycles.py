@@ -65,11 +65,11 @@ def test_a_requested_lifecycle_applies_to_the_files_of_the_answer(
     pictures: Kernel, state: Path, wish: str | None, lifetime: float, access: str, status: int
 ) -> None:
     headers = {"x-fal-object-lifecycle-preference": wish} if wish is not None else {}
-    told = pictures.run(
+    cell = pictures.run(
         f"files = Pictures.submit(headers={headers!r}).given().get()\n"
         "import fal_jupyter, json; print(json.dumps([[f.url for f in files], fal_jupyter.app(Pictures).key]))"
     ).ok()
-    urls, key = json.loads(told.text.splitlines()[-1])
+    urls, key = json.loads(cell.text.splitlines()[-1])
     for url, text in zip(urls, (b"of the request", b"of the app"), strict=True):
         record = json.loads((state / "files" / "records" / f"{url.split('/')[-2]}.json").read_text())
         assert record["access"] == access
@@ -85,10 +85,10 @@ def test_a_file_that_is_not_public_is_read_by_no_app(pictures: Kernel) -> None:
 
 
 def test_weights_are_fetched_once_for_each_address(pictures: Kernel, state: Path) -> None:
-    told = pictures.run(
+    cell = pictures.run(
         "file = Pictures.file('the weights')\nfirst = Pictures.weights(file.url)\nprint(first['path'], first['text'])"
     ).ok()
-    path, text = told.text.strip().splitlines()[-1].split(" ", 1)
+    path, text = cell.text.strip().splitlines()[-1].split(" ", 1)
     url = pictures.run("print(file.url)").ok().text.strip()
     digest = hashlib.sha256(url.encode()).hexdigest()
     assert Path(path) == state / "data" / ".fal" / "model_weights" / digest / "a%20b.txt"

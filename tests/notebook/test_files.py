@@ -128,9 +128,9 @@ def test_a_sound_has_a_player_under_the_cell(pictures: Kernel) -> None:
 
 def test_a_pil_picture_that_is_returned_becomes_a_file(pictures: Kernel) -> None:
     cell = pictures.run("import json; print(json.dumps(Pictures.pil()))").ok()
-    told = json.loads(cell.text)["made"][0]
-    assert (told["content_type"], told["width"], told["height"]) == ("image/png", 5, 6)
-    assert Pillow.open(io.BytesIO(fetched(told["url"]))).size == (5, 6)
+    file = json.loads(cell.text)["made"][0]
+    assert (file["content_type"], file["width"], file["height"]) == ("image/png", 5, 6)
+    assert Pillow.open(io.BytesIO(fetched(file["url"]))).size == (5, 6)
 
 
 def test_inputs_may_be_data_uris_and_our_own_urls(pictures: Kernel) -> None:
@@ -154,7 +154,7 @@ def test_files_have_names_types_and_sizes(pictures: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("http://127.0.0.1:9/x", "Hostname resolves to a non-routable address"),
         ("http://169.254.169.254/latest", "Hostname resolves to a non-routable address"),
@@ -162,8 +162,8 @@ def test_files_have_names_types_and_sizes(pictures: Kernel) -> None:
         ("http://127.0.0.1:9/cdn/files/" + "0" * 32 + "/x", "Hostname resolves to a non-routable address"),
     ],
 )
-def test_an_address_that_only_this_machine_can_reach_is_refused(pictures: Kernel, url: str, told: str) -> None:
-    assert told in pictures.run(f"Pictures.read({url!r})").evalue
+def test_an_address_that_only_this_machine_can_reach_is_refused(pictures: Kernel, url: str, message: str) -> None:
+    assert message in pictures.run(f"Pictures.read({url!r})").evalue
 
 
 def test_the_key_value_store_outlives_runners(pictures: Kernel, state: Path) -> None:

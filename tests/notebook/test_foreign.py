@@ -96,7 +96,7 @@ def test_pieces_come_as_they_are_made_and_coroutines_can_be_awaited(visitor: Ker
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "message"),
     [
         ("fal_jupyter.app(line).hi(nam='Ada')", "unexpected keyword argument 'nam'\ndid you mean name?"),
         ("fal_jupyter.app(line).paint(promt='a fox')", "did you mean prompt?"),
@@ -112,18 +112,18 @@ def test_pieces_come_as_they_are_made_and_coroutines_can_be_awaited(visitor: Ker
         ("fal_jupyter.app('stranger/painter')", "there is no app 'stranger/painter'"),
     ],
 )
-def test_a_mistake_is_a_message_that_says_what_to_type(visitor: Kernel, cell: str, told: str) -> None:
+def test_a_mistake_is_a_message_that_says_what_to_type(visitor: Kernel, cell: str, message: str) -> None:
     failed = visitor.run(cell)
 
     assert failed.status == "error"
-    assert told in failed.evalue, failed.evalue
+    assert message in failed.evalue, failed.evalue
 
 
 def test_its_text_lists_the_endpoints(visitor: Kernel) -> None:
-    told = visitor.run("fal_jupyter.app(line)").ok().result
+    listing = visitor.run("fal_jupyter.app(line)").ok().result
 
-    assert "of another notebook" in told
-    assert "hi(name: str, loud: bool = False) -> dict" in told
+    assert "of another notebook" in listing
+    assert "hi(name: str, loud: bool = False) -> dict" in listing
 
 
 def test_an_app_of_this_notebook_is_called_by_name_too(visitor: Kernel) -> None:

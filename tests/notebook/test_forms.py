@@ -161,7 +161,7 @@ def test_a_form_arrives_as_it_was_given(forms: Kernel, call: str, value: object)
 
 
 @pytest.mark.parametrize(
-    ("call", "told", "hint"),
+    ("call", "message", "hint"),
     [
         ("one('cat.png')", "one(): argument 'file' is text, but the endpoint takes a file", "give pathlib.Path('cat.png')"),
         ("one('https://x/y.png')", "is text, but the endpoint takes a file", "download it first"),
@@ -187,11 +187,11 @@ def test_a_form_arrives_as_it_was_given(forms: Kernel, call: str, value: object)
         ("one.map([('a.png', b'x', 'image/png')])", "argument 'file' is text, but the endpoint takes a file", ""),
     ],
 )  # fmt: skip
-def test_what_is_no_file_or_does_not_fit_is_refused_by_name(forms: Kernel, call: str, told: str, hint: str) -> None:
+def test_what_is_no_file_or_does_not_fit_is_refused_by_name(forms: Kernel, call: str, message: str, hint: str) -> None:
     ran = forms.run(call if call.startswith("by_name") else f"Forms.{call}")
 
     assert ran.ename == "BadArguments", ran.traceback
-    assert told in ran.evalue
+    assert message in ran.evalue
     assert hint in ran.evalue
 
 

@@ -63,13 +63,13 @@ def test_every_kind_of_call_reports_edits_and_a_touched_or_restored_file_is_none
     path = folder(notebook) / "ways.py"
     path.write_text(TEXT.format(OLD))
     notebook.run(cell("Ways", "return ways.N", "import ways")).ok()
-    told = "[fal_jupyter: ways.py changed after Ways was served; run its cell again to use it]\n"
+    message = "[fal_jupyter: ways.py changed after Ways was served; run its cell again to use it]\n"
 
     for number, call in enumerate(
         ("await fal_jupyter.app(Ways).aio.go()", "list(fal_jupyter.app(Ways).stream.go())", "Ways.submit.go().get()")
     ):
         path.write_text(TEXT.format(100 + number))
-        assert told in notebook.run(f"import fal_jupyter\n{call}").ok().text, call
+        assert message in notebook.run(f"import fal_jupyter\n{call}").ok().text, call
     path.write_text(TEXT.format(OLD))
     assert notebook.run("Ways.go()").ok().text == ""
     path.touch()
@@ -96,10 +96,10 @@ def test_objects_imported_before_an_edit_are_reported_with_a_hint(
         run = run.replace("    def go", "    @twice\n    def go")
     assert warnings(notebook.run(run)) == ""
     path.write_text(module.format(NEW))
-    told = warnings(notebook.run(run))
+    messages = warnings(notebook.run(run))
 
-    assert f"{path.name} changed after this kernel imported it" in told
-    assert f"importlib.reload({path.stem})" in told
+    assert f"{path.name} changed after this kernel imported it" in messages
+    assert f"importlib.reload({path.stem})" in messages
 
     notebook.run(f"import importlib, {path.stem}; importlib.reload({path.stem})").ok()
     assert warnings(notebook.run(run)) == ""

@@ -45,12 +45,13 @@ def near(notebook: Kernel) -> Kernel:
     ],
 )
 def test_a_near_miss_is_reported_with_a_suggestion(near: Kernel, cell: str, meant: str) -> None:
-    told = near.run(cell)
+    result = near.run(cell)
 
-    assert told.status == "error" or "did you mean" in told.text
+    assert result.status == "error" or "did you mean" in result.text
     assert any(
-        f"id you mean {meant}" in text or f"id you mean '{meant}'" in text for text in (told.evalue or "", told.text)
-    ), told
+        f"id you mean {meant}" in text or f"id you mean '{meant}'" in text
+        for text in (result.evalue or "", result.text)
+    ), result
 
 
 HINTS = """%%fal_app
@@ -85,7 +86,7 @@ def shop(notebook: Kernel) -> Kernel:
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "message"),
     [
         ("Shop.price(frut='apple')", "unexpected keyword argument 'frut'\ndid you mean fruit?"),
         ("Shop.price('apple', gramms=3)", "did you mean grams?"),
@@ -103,11 +104,11 @@ def shop(notebook: Kernel) -> Kernel:
         ("Shop.aio.prise('apple')", "did you mean price?"),
     ],
 )  # fmt: skip
-def test_an_invalid_call_says_what_to_type(shop: Kernel, cell: str, told: str) -> None:
+def test_an_invalid_call_says_what_to_type(shop: Kernel, cell: str, message: str) -> None:
     error = shop.run(cell)
 
     assert error.status == "error"
-    assert told in (error.evalue or ""), error.evalue
+    assert message in (error.evalue or ""), error.evalue
 
 
 def test_an_error_before_sending_shows_the_line_of_its_call(shop: Kernel) -> None:

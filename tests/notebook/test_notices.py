@@ -72,10 +72,10 @@ def test_a_working_directory_that_was_removed_is_one_sentence(notebook: Kernel) 
     notebook.run(
         "import os, tempfile\nbefore = os.getcwd(); gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)"
     ).ok()
-    told = notebook.run("%%fal_app\n" + ONE.format("Nowhere", "", "int", "1"))
+    cell = notebook.run("%%fal_app\n" + ONE.format("Nowhere", "", "int", "1"))
     notebook.run("os.chdir(before)").ok()
 
-    assert told.evalue == (
+    assert cell.evalue == (
         "the working directory of this process was removed\n"
         "change to one that exists: cd ~ in a shell, os.chdir(…) in a notebook"
     )

@@ -92,10 +92,10 @@ def test_the_picture_follows_later_cells_that_change_something(notebook: Kernel)
     assert updates[0][MIME]["picture"]["app"]["stats"]["calls"] == 2
     assert "2 calls" in updates[0]["text/html"]
     failed = notebook.run("Desk.fail()")
-    told = [u["data"]["text/html"] for u in failed.updates if MIME in u["data"]][-1]
-    assert "1 failed" in told
-    assert "&lt;img src=x" in told
-    assert "<img" not in told
+    html = [u["data"]["text/html"] for u in failed.updates if MIME in u["data"]][-1]
+    assert "1 failed" in html
+    assert "&lt;img src=x" in html
+    assert "<img" not in html
 
 
 def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook: Kernel) -> None:

@@ -71,7 +71,7 @@ def test_an_output_that_cannot_be_printed_is_not_a_gateway_that_has_ended(jobs: 
 
 def test_a_request_is_in_the_queue_at_once_and_its_value_is_a_calls(jobs: Kernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    told = jobs.run(
+    cell = jobs.run(
         f"job = Jobs.submit.generate('abc', gate={str(gate)!r})\n"
         "print(job)\n"
         "for status in job.iter_events():\n"
@@ -82,19 +82,19 @@ def test_a_request_is_in_the_queue_at_once_and_its_value_is_a_calls(jobs: Kernel
         "print(type(value).__name__, value.text, job.get().text)\n"
         "print(job)\n"
     ).ok()
-    lines = told.text.splitlines()
+    lines = cell.text.splitlines()
     assert re.fullmatch(r"<request [0-9a-f-]{36} of Jobs.generate: submitted>", lines[0])
     assert lines[1].endswith("of Jobs.generate: in progress> InProgress(logs=None)")
     assert sorted(lines[2:4]) == ["begins abc", "ends abc"]
     assert lines[4:5] == ["Words cba cba"]
     assert lines[5].endswith("of Jobs.generate: completed>")
-    assert {o["name"] for o in told.outputs if o["output_type"] == "stream"} == {"stdout", "stderr"}
-    assert told.calls, "its timing is under the cell"
+    assert {o["name"] for o in cell.outputs if o["output_type"] == "stream"} == {"stdout", "stderr"}
+    assert cell.calls, "its timing is under the cell"
 
 
 def test_events_report_every_change_with_all_lines_so_far(jobs: Kernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    told = jobs.run(
+    cell = jobs.run(
         f"first = Jobs.submit.generate('one', gate={str(gate)!r})\n"
         "second = Jobs.submit.generate('two')\n"
         "print(type(second.status()).__name__, second.status().position, second)\n"
@@ -104,22 +104,22 @@ def test_events_report_every_change_with_all_lines_so_far(jobs: Kernel, tmp_path
         "print([l['message'] for l in seen[-1].logs], seen[-1].metrics['inference_time'] >= 0, seen[-1].error)\n"
         "print(all(l['source'] == 'USER' for l in second.status(with_logs=True).logs))\n"
     ).ok()
-    lines = told.text.splitlines()
+    lines = cell.text.splitlines()
     assert lines[0].startswith("Queued 0 <request ")
     assert lines[0].endswith(": queued, 0 before it>")
     assert lines[1:] == ["Queued Completed", "['begins two', 'ends two'] True None", "True"]
 
 
 def test_a_job_can_be_awaited_and_followed_asynchronously(jobs: Kernel) -> None:
-    told = jobs.run(
+    cell = jobs.run(
         "import asyncio\n"
         "values = await asyncio.gather(*(Jobs.submit.generate(str(n)) for n in (12, 34)))\n"
         "print([v.text for v in values])\n"
         "print([type(s).__name__ async for s in Jobs.submit.generate('x').iter_events()][-1])\n"
     ).ok()
-    assert "['21', '43']" in told.text
-    assert "begins 12" in told.text
-    assert told.text.splitlines()[-1] == "Completed"
+    assert "['21', '43']" in cell.text
+    assert "begins 12" in cell.text
+    assert cell.text.splitlines()[-1] == "Completed"
 
 
 @pytest.mark.parametrize("way", ["job.get()", "await job", "Jobs.submit.result(job.request_id)"])
@@ -128,11 +128,11 @@ def test_a_failure_is_a_calls_failure_with_the_users_traceback(jobs: Kernel, way
     assert (failed.ename, failed.status) == ("RequestError", "error")
     assert 'raise ValueError("of my own")' in failed.traceback
     assert "Cell In[" in failed.traceback
-    told = jobs.run(
+    cell = jobs.run(
         "try:\n    job.get()\nexcept Exception as e: print(e.status, e.error_type, e.request_id == job.request_id)\n"
         "print(job.status().error, job.status().error_type)"
     ).ok()
-    assert told.text.splitlines() == ["500 runner_server_error True", "500 Internal Server Error runner_server_error"]
+    assert cell.text.splitlines() == ["500 runner_server_error True", "500 Internal Server Error runner_server_error"]
 
 
 def test_an_answer_with_an_error_status_is_one_sentence(jobs: Kernel) -> None:
@@ -141,12 +141,12 @@ def test_an_answer_with_an_error_status_is_one_sentence(jobs: Kernel) -> None:
 
 
 def test_options_have_the_names_of_fal_client(jobs: Kernel) -> None:
-    told = jobs.run(
+    cell = jobs.run(
         "say = Jobs.submit(priority='low', start_timeout=20, hint='h1', headers={'x-mine': '1'})\n"
         "print(say.sent(n=3).get())\n"
         "print(Jobs.submit.sent(n=4).get())\n"
     ).ok()
-    assert told.text.splitlines() == [
+    assert cell.text.splitlines() == [
         "{'hint': 'h1', 'mine': '1', 'query': '', 'n': 3}",
         "{'hint': None, 'mine': None, 'query': '', 'n': 4}",
     ]
@@ -154,18 +154,18 @@ def test_options_have_the_names_of_fal_client(jobs: Kernel) -> None:
 
 def test_low_priority_waits_for_normal_ones(jobs: Kernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    told = jobs.run(
+    cell = jobs.run(
         f"Jobs.submit.generate('first', gate={str(gate)!r})\n"
         "low = Jobs.submit(priority='low').generate('low')\n"
         "normal = Jobs.submit.generate('normal')\n"
         "print(low.status().position, normal.status().position)\n"
         f"Path({str(gate)!r}).touch()\nlow.get() and None"
     ).ok()
-    assert told.text.splitlines()[0] == "1 0"
+    assert cell.text.splitlines()[0] == "1 0"
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("Jobs.submit(priority='high')", "priority is 'normal' or 'low', not 'high'"),
         ("Jobs.submit(prompt='x')", "arguments go behind an endpoint's name: Jobs.submit.fails(...)"),
@@ -184,9 +184,9 @@ def test_low_priority_waits_for_normal_ones(jobs: Kernel, tmp_path: Path) -> Non
         ("Jobs.submit.cancel('0-0')", "no request 0-0 of"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(jobs: Kernel, written: str, told: str) -> None:
+def test_what_cannot_be_is_one_sentence(jobs: Kernel, written: str, message: str) -> None:
     failed = jobs.run(written)
-    assert told in failed.evalue
+    assert message in failed.evalue
     assert "queued.py" not in failed.traceback or failed.ename == "AttributeError"
 
 
@@ -197,7 +197,7 @@ def test_the_namespace_lists_its_endpoints(jobs: Kernel) -> None:
 
 
 def test_cancelling_drops_what_waits_and_ends_what_runs(jobs: Kernel, tmp_path: Path) -> None:
-    told = jobs.run(
+    cell = jobs.run(
         f"running = Jobs.submit.generate('runs', gate={str(tmp_path / 'never')!r})\n"
         "for s in running.iter_events():\n    if type(s).__name__ == 'InProgress': break\n"
         "waiting = Jobs.submit.generate('waits')\n"
@@ -208,7 +208,7 @@ def test_cancelling_drops_what_waits_and_ends_what_runs(jobs: Kernel, tmp_path: 
         "try:\n    running.cancel()\nexcept Exception as e: print(e.status, e)\n"
         "print(Jobs.hi if False else Jobs.submit.generate('after').get().text)\n"
     ).ok()
-    lines = [line for line in told.text.splitlines() if not line.startswith(("begins", "ends"))]
+    lines = [line for line in cell.text.splitlines() if not line.startswith(("begins", "ends"))]
     assert lines[0] == "499 client_cancelled Jobs.generate answered 499: the request was cancelled"
     assert lines[1].endswith("failed: the request was cancelled>")
     assert lines[2] == lines[0]
@@ -256,16 +256,16 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]], threading.Event]]:
 
 def test_a_webhook_gets_the_result(jobs: Kernel, receiver: tuple[str, list[dict[str, Any]], threading.Event]) -> None:
     address, heard, came = receiver
-    told = jobs.run(f"print(Jobs.submit(webhook_url={address!r}).generate('hook').request_id)").ok()
+    cell = jobs.run(f"print(Jobs.submit(webhook_url={address!r}).generate('hook').request_id)").ok()
     assert came.wait(20)
     assert [(h["request_id"], h["status"], h["payload"]) for h in heard] == [
-        (told.text.strip(), "OK", {"text": "kooh"})
+        (cell.text.strip(), "OK", {"text": "kooh"})
     ]
 
 
 def test_another_kernel_finds_a_request_by_its_id(jobs: Kernel, state: Path, tmp_path: Path) -> None:
-    told = jobs.run("job = Jobs.submit.generate('abc')\njob.get()\nprint(job.request_id, job.response_url)").ok()
-    request_id, url = told.text.splitlines()[-1].split()
+    cell = jobs.run("job = Jobs.submit.generate('abc')\njob.get()\nprint(job.request_id, job.response_url)").ok()
+    request_id, url = cell.text.splitlines()[-1].split()
     assert url.endswith(f"/jobs/requests/{request_id}")
     with kernel(state, tmp_path) as other:
         other.run("%load_ext fal_jupyter").ok()
@@ -284,7 +284,7 @@ def test_a_gateway_that_ended_has_no_queue_any_more(state: Path, tmp_path: Path)
     with kernel(state.parent / "alone", tmp_path) as alone:
         alone.run("%load_ext fal_jupyter").ok()
         alone.run(APP).ok()
-        told = alone.run(
+        cell = alone.run(
             "import os, signal, fal_jupyter\n"
             f"job = Jobs.submit.generate('x', gate={str(tmp_path / 'never')!r})\n"
             "client = fal_jupyter.app(Jobs).client\n"
@@ -295,7 +295,7 @@ def test_a_gateway_that_ended_has_no_queue_any_more(state: Path, tmp_path: Path)
             "try:\n    job.get()\nexcept Exception as e: print(e.status, e)\n",
             timeout=120,
         ).ok()
-    lines = [line for line in told.text.splitlines() if not line.startswith(("begins", "ends", "["))]
+    lines = [line for line in cell.text.splitlines() if not line.startswith(("begins", "ends", "["))]
     assert lines[0] == "503 the gateway has ended, and its queue with it"
     assert "niaga" in lines
     assert lines[-2:] == [lines[0], "submit it again: a new gateway is started for it"]

@@ -90,5 +90,5 @@ def test_a_session_with_an_older_revision_is_announced(notebook: Kernel) -> None
     assert notebook.run(spoken).ok().text == "one\n"
     assert notebook.run(defined.replace("SETUP", "1 / 0").replace("WORD", "two")).ename == "SetupFailed"
     for asked in (spoken, awaited):
-        told = notebook.run(asked).ok().text
-        assert told == "[fal_jupyter: revision 1 of Spoken is still serving, not its latest definition]\none\n"
+        output = notebook.run(asked).ok().text
+        assert output == "[fal_jupyter: revision 1 of Spoken is still serving, not its latest definition]\none\n"

@@ -146,10 +146,10 @@ def widths(picture: Picture) -> list[list[float]]:
 
 
 def test_the_figures_are_those_of_the_calls(seen: Picture) -> None:
-    told = activity_text(seen)
-    assert "2 calls" in told
-    assert "1 failed" in told
-    assert "last: failed /fail" in told
+    output = activity_text(seen)
+    assert "2 calls" in output
+    assert "1 failed" in output
+    assert "last: failed /fail" in output
     found = Page(activity_html(seen))
     assert "2 calls" in found.text
     assert "1 failed" in found.text
@@ -197,32 +197,32 @@ def test_only_an_answer_in_pieces_has_a_stream_and_what_took_no_time_has_no_bar(
     pieces = {"content_type": "text/event-stream; charset=utf-8", "stream_ms": 400.0}
     both = page(CARD, with_requests(seen, plain, pieces), "requests")
     assert ("stream 400 ms" in both, "</span> answer" in both, "</span> stream" in both) == (True, True, True)
-    told = page_text(CARD, with_requests(seen, plain), "requests")
-    assert (" answer" in told, "stream" in told) == (True, False)
+    output = page_text(CARD, with_requests(seen, plain), "requests")
+    assert (" answer" in output, "stream" in output) == (True, False)
 
 
 def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
-    told = {name: Page(page(CARD, seen, name)).text for name in ("requests", "timeline", "config", "snippets")}
+    texts = {name: Page(page(CARD, seen, name)).text for name in ("requests", "timeline", "config", "snippets")}
 
     moment = time.localtime(seen["time"] / 1000)
-    for text in told.values():
+    for text in texts.values():
         assert f"Ready as of {moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}" in text
     began = time.localtime(min(request["began"] for request in seen["requests"]) / 1000)
-    assert time.strftime("%H:%M:%S", began) in told["requests"]
-    assert "✕ failed 500" in told["requests"]
-    assert "desk-1 · r1" in told["timeline"]
-    assert "desk-1: " in told["timeline"]
-    assert "setup" in told["timeline"]
-    assert told["requests"].endswith(" failed")  # the bars' colours in words
+    assert time.strftime("%H:%M:%S", began) in texts["requests"]
+    assert "✕ failed 500" in texts["requests"]
+    assert "desk-1 · r1" in texts["timeline"]
+    assert "desk-1: " in texts["timeline"]
+    assert "setup" in texts["timeline"]
+    assert texts["requests"].endswith(" failed")  # the bars' colours in words
     lanes = [{**seen["timeline"]["lanes"][0], "id": f"desk-{number}"} for number in (10, 9)]
     ordered: Picture = {**seen, "timeline": {**seen["timeline"], "lanes": lanes}}  # type: ignore[typeddict-item]
     shown = Page(page(CARD, ordered, "timeline")).text
     assert shown.index("desk-9 ") < shown.index("desk-10 ")
-    assert "while the app runs at this address" in told["snippets"]
-    assert "keep_alive" in told["config"]
-    assert "Desk.hi()" in told["snippets"]
-    assert f"fal_jupyter.app('{seen['app']['app']}').hi()" in told["snippets"]
-    assert len(set(told.values())) == 4
+    assert "while the app runs at this address" in texts["snippets"]
+    assert "keep_alive" in texts["config"]
+    assert "Desk.hi()" in texts["snippets"]
+    assert f"fal_jupyter.app('{seen['app']['app']}').hi()" in texts["snippets"]
+    assert len(set(texts.values())) == 4
     assert page(CARD, seen, "") == ""
     assert "Nothing had been called." in page(CARD, seen, "try")  # the notebook adds what calls gave
     assert "No call had given" in page(CARD, seen, "outputs")
@@ -263,10 +263,10 @@ def test_what_was_changed_by_hand_is_marked(seen: Picture) -> None:
         "overrides": {"keep_alive": 5.0},
         "scaling": {**seen["app"]["scaling"], "keep_alive": 5.0},
     }
-    told = Page(page(CARD, {**seen, "app": app}, "config")).text
+    output = Page(page(CARD, {**seen, "app": app}, "config")).text
 
-    assert "1 edited" in told
-    assert f"by hand; the class: {seen['app']['by_class']['keep_alive']:g}" in told
+    assert "1 edited" in output
+    assert f"by hand; the class: {seen['app']['by_class']['keep_alive']:g}" in output
 
 
 def test_what_was_written_to_the_class_is_not_by_hand_any_more(seen: Picture) -> None:
@@ -341,15 +341,15 @@ def drawn(desk: Served) -> Picture:
 
 
 def test_logs_have_times_runners_and_levels(drawn: Picture) -> None:
-    html, told = page(CARD, drawn, "logs"), page_text(CARD, drawn, "logs")
+    html, output = page(CARD, drawn, "logs"), page_text(CARD, drawn, "logs")
     found = Page(html)
     assert found.tags <= OURS
     assert "100% <b>a red fox" in found.text  # the state in which the line was left, without its colour
     assert "10%\r" not in found.text
     assert "warning" in found.text
     assert "runner 1" in found.text
-    assert re.search(r"\d\d:\d\d:\d\d\.\d  runner 1  warning  WARNING low light", told)
-    assert "\x1b" not in html + told
+    assert re.search(r"\d\d:\d\d:\d\d\.\d  runner 1  warning  WARNING low light", output)
+    assert "\x1b" not in html + output
 
 
 @pytest.mark.parametrize(
@@ -375,14 +375,14 @@ def test_outputs_are_thumbnails_with_what_made_them(drawn: Picture) -> None:
 
 def test_try_shows_the_newest_result(drawn: Picture) -> None:
     assert drawn["last"] is not None
-    found, told = Page(page(CARD, drawn, "try")), page_text(CARD, drawn, "try")
+    found, output = Page(page(CARD, drawn, "try")), page_text(CARD, drawn, "try")
     assert "✓ ok" in found.text
     assert "/draw" in found.text
     assert '"seed": 7' in found.text
     assert "100% <b>a blue one" in found.text
     assert len(found.sources) == 1
-    assert told.splitlines()[1].startswith("  ok /draw")
-    assert '"seed": 7' in told
+    assert output.splitlines()[1].startswith("  ok /draw")
+    assert '"seed": 7' in output
 
 
 def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None:

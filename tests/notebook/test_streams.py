@@ -150,16 +150,16 @@ def chat(notebook: Kernel) -> Kernel:
 
 
 def test_events_come_one_by_one_with_what_is_printed_between(chat: Kernel) -> None:
-    told = chat.run(
+    cell = chat.run(
         "import time\nbegan, seen = time.monotonic(), []\n"
         "for event in Chat.stream.chat('one two three', pause=0.3):\n"
         "    seen.append(time.monotonic() - began)\n    print(event)\n"
         "assert seen[0] < seen[2] - 0.4, seen\n"
     ).ok()
-    assert "{'number': 0, 'word': 'one'}" in told.text
-    assert told.text.index("says one") < told.text.index("'one'") < told.text.index("says three")
-    assert told.text.endswith("says no more")
-    assert "chat" in told.html  # its timing, under the cell
+    assert "{'number': 0, 'word': 'one'}" in cell.text
+    assert cell.text.index("says one") < cell.text.index("'one'") < cell.text.index("says three")
+    assert cell.text.endswith("says no more")
+    assert "chat" in cell.html  # its timing, under the cell
 
 
 def test_every_kind_of_answer_streams(chat: Kernel) -> None:
@@ -181,22 +181,22 @@ def test_a_loop_that_is_left_ends_the_request(chat: Kernel, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("endpoint", "line"), [("breaks", "in the middle"), ("fails", "at once")])
 def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line: str) -> None:
-    told = chat.run(f"got = []\nfor event in Chat.stream.{endpoint}():\n    got.append(event)")
-    assert told.ename == "RequestError"
-    assert f'raise ValueError("{line}")' in told.traceback
-    assert "fal_jupyter/" not in told.traceback
-    assert told.shown.startswith("failed, broke off after " if endpoint == "breaks" else "failed 500 ")
+    cell = chat.run(f"got = []\nfor event in Chat.stream.{endpoint}():\n    got.append(event)")
+    assert cell.ename == "RequestError"
+    assert f'raise ValueError("{line}")' in cell.traceback
+    assert "fal_jupyter/" not in cell.traceback
+    assert cell.shown.startswith("failed, broke off after " if endpoint == "breaks" else "failed 500 ")
     chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
 
 
 @pytest.mark.parametrize("call", ["for event in Chat.stream.dies(): print(event)", "Chat.dies()"])
 def test_an_answer_of_a_crashed_runner_reports_that_without_its_body(chat: Kernel, call: str) -> None:
-    told = chat.run(call)
+    cell = chat.run(call)
 
-    assert told.ename == "RequestError"
-    assert "answered 503: the runner" in told.traceback
-    assert "data: 1" not in told.traceback
-    assert "{" not in told.evalue
+    assert cell.ename == "RequestError"
+    assert "answered 503: the runner" in cell.traceback
+    assert "data: 1" not in cell.traceback
+    assert "{" not in cell.evalue
 
 
 def test_a_call_whose_answer_breaks_off_shows_the_users_error_alone(chat: Kernel) -> None:
@@ -253,7 +253,7 @@ HEARD = ["heard abc", "heard abc", "heard def", "heard é"]
 
 
 def test_a_session_is_a_with_block(chat: Kernel) -> None:
-    told = chat.run(
+    cell = chat.run(
         "with Chat.realtime.talk() as ws:\n"
         "    ws.send({'text': 'abc'})\n    first = ws.recv()\n"
         "    ws.send(Word(text='é'))\n    second = ws.recv()\n"
@@ -264,9 +264,9 @@ def test_a_session_is_a_with_block(chat: Kernel) -> None:
         "    await ws.send({'text': 'def'})\n    print((await ws.recv(timeout=30)).text)\n"
     ).ok()
     wanted = ["['x', 'y', 'z']", "cba", "fed", *HEARD]
-    assert not [line for line in wanted if line not in told.text]
+    assert not [line for line in wanted if line not in cell.text]
     # print writes a line and its end one after the other, and another thread between them
-    assert sorted(told.text) == sorted("".join(f"{line}\n" for line in wanted))
+    assert sorted(cell.text) == sorted("".join(f"{line}\n" for line in wanted))
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["plain", "awaited"])
@@ -278,23 +278,23 @@ def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel,
         f"    {wait}ws.send('off')\nprint('over')"
     )
     chat.finish(cell, until=lambda found: "[2] hears on" in found.text and "over" not in found.text)
-    told = chat.finish(cell).ok()
-    assert told.text.splitlines()[-3:] == ["hears off", "bye", "over"]
+    result = chat.finish(cell).ok()
+    assert result.text.splitlines()[-3:] == ["hears off", "bye", "over"]
     assert chat.run("1").ok().text == ""
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(700, marks=pytest.mark.long)])
 def test_sessions_closed_by_both_sides_at_once_print_nothing(chat: Kernel, rounds: int) -> None:
-    told = chat.run(
+    cell = chat.run(
         f"import sys\nsys.setswitchinterval(1e-6)  # it is a race of threads\nfor _ in range({rounds}):\n"
         "    with Chat.realtime.last() as ws:\n        ws.send('on'); ws.recv(); ws.send('off')\nsys.setswitchinterval(0.005)"
     ).ok()
-    assert told.text == ""
+    assert cell.text == ""
 
 
 def test_what_was_printed_before_the_session_was_accepted_is_shown(chat: Kernel) -> None:
-    told = chat.run("with Chat.realtime.loud() as ws:\n    ws.send('off')\n    ws.recv()").ok()
-    assert told.text.splitlines() == ["comes", "hears off", "bye"]
+    cell = chat.run("with Chat.realtime.loud() as ws:\n    ws.send('off')\n    ws.recv()").ok()
+    assert cell.text.splitlines() == ["comes", "hears off", "bye"]
 
 
 def test_a_failed_session_has_the_users_own_traceback(chat: Kernel) -> None:
@@ -302,17 +302,17 @@ def test_a_failed_session_has_the_users_own_traceback(chat: Kernel) -> None:
         "with Chat.realtime.talk() as ws:\n    ws.send({'text': 'fail'})\n    ws.recv()",
         "async with Chat.realtime.talk() as ws:\n    await ws.send({'text': 'fail'})\n    await ws.arecv()",
     ):
-        told = chat.run(code)
-        assert (told.ename, "no such word" in told.evalue) == ("RequestError", True)
-        assert 'raise RuntimeError("no such word")' in told.traceback
+        cell = chat.run(code)
+        assert (cell.ename, "no such word" in cell.evalue) == ("RequestError", True)
+        assert 'raise RuntimeError("no such word")' in cell.traceback
 
 
 def test_a_raw_websocket_has_text_and_parameters(chat: Kernel) -> None:
-    told = chat.run(
+    cell = chat.run(
         "with Chat.realtime.echo(tail='!') as ws:\n    ws.send('hi')\n    print(ws.recv())\n    ws.send('stop')\n    ws.recv()"
     )
-    assert told.text == "hi!\n"
-    assert "closed with 4000 as you say" in told.evalue
+    assert cell.text == "hi!\n"
+    assert "closed with 4000 as you say" in cell.evalue
 
 
 @pytest.mark.parametrize(
@@ -343,11 +343,11 @@ def test_a_raw_websocket_has_text_and_parameters(chat: Kernel) -> None:
     ],
 )
 def test_wrong_use_is_a_clear_error(chat: Kernel, code: str, sentence: str) -> None:
-    told = chat.run(code)
-    assert told.status == "error"
-    assert sentence in told.evalue
-    assert "site-packages" not in told.traceback
-    assert "fal_jupyter/" not in told.traceback or told.ename == "AttributeError"
+    cell = chat.run(code)
+    assert cell.status == "error"
+    assert sentence in cell.evalue
+    assert "site-packages" not in cell.traceback
+    assert "fal_jupyter/" not in cell.traceback or cell.ename == "AttributeError"
 
 
 @pytest.mark.parametrize(
@@ -365,23 +365,23 @@ def test_a_late_input_raises_an_error_with_the_reason_of_the_sessions_end(
 ) -> None:
     begin, wait = ("async with", "await ") if awaited else ("with", "")
     pause = "await asyncio.sleep(0.02)" if awaited else "time.sleep(0.02)"
-    told = chat.run(
+    cell = chat.run(
         f"import asyncio, time\n{begin} Chat.realtime.{call} as ws:\n    for _ in range(500):\n"
         f"        {wait}ws.send({first})\n        {pause}\n        if 'brief' in {call!r}: time.sleep(0.5)\n"
     )
-    assert told.ename == "RequestError"
-    assert sentence in told.traceback.replace("raise RuntimeError", "RuntimeError")
-    assert "fal_jupyter/" not in told.traceback
-    assert "site-packages" not in told.traceback
+    assert cell.ename == "RequestError"
+    assert sentence in cell.traceback.replace("raise RuntimeError", "RuntimeError")
+    assert "fal_jupyter/" not in cell.traceback
+    assert "site-packages" not in cell.traceback
 
 
 def test_outputs_that_were_not_read_before_the_end_can_still_be_read(chat: Kernel) -> None:
-    told = chat.run(
+    cell = chat.run(
         "import time, fal_jupyter\nwith Chat.realtime.bye() as ws:\n    ws.send('one')\n    ws.send('stop')\n    time.sleep(0.5)\n"
         "    try:\n        ws.send('late')\n    except fal_jupyter.RequestError as error:\n        print(type(error).__name__)\n"
         "    print(list(ws))\nprint(ws)"
     ).ok()
-    assert told.text == "RequestError\n['one']\n<session Chat.realtime.bye(): with … as ws>\n"
+    assert cell.text == "RequestError\n['one']\n<session Chat.realtime.bye(): with … as ws>\n"
 
 
 # ipykernel hears of an interrupt when its loop wakes up for something else
@@ -409,9 +409,9 @@ def test_an_interrupt_is_one_line(chat: Kernel, what: str) -> None:
     time.sleep(0.3)  # it waits inside by then
     chat.interrupt()
     began = time.monotonic()
-    told = chat.finish(cell)
+    result = chat.finish(cell)
     kind = "CancelledError" if "awaited" in what else "KeyboardInterrupt"
-    assert told.traceback == f"{kind}: {what.split()[0]} was cancelled"
+    assert result.traceback == f"{kind}: {what.split()[0]} was cancelled"
     assert time.monotonic() - began < 5
 
 
@@ -503,9 +503,9 @@ def test_completion_and_help_name_the_ways_of_calling(chat: Kernel) -> None:
             reply = chat.client.get_shell_msg(timeout=30)
         found = [word.rpartition(".")[2] for word in reply["content"]["matches"]]
         assert [word for word in found if not word.startswith("_")] == expected
-    told = chat.run("print(get_ipython().inspector._get_info(Chat.lines)['text/plain'])").ok()
-    assert all(f"Chat.lines.{way}(" in told.text for way in ways)
-    assert "{" not in told.text.partition("Docstring:")[2]
+    result = chat.run("print(get_ipython().inspector._get_info(Chat.lines)['text/plain'])").ok()
+    assert all(f"Chat.lines.{way}(" in result.text for way in ways)
+    assert "{" not in result.text.partition("Docstring:")[2]
 
 
 def test_a_call_of_a_generator_returns_a_list_and_explains_once_how_to_stream(chat: Kernel) -> None:

@@ -67,10 +67,10 @@ def differing(names: list[str], theirs: list[Any], mine: list[Any]) -> list[tupl
     ]
 
 
-def _reason(told: str) -> str:
+def _reason(message: str) -> str:
     """What FastAPI or pydantic said, which ours quotes behind the endpoint and the parameter."""
-    found = re.fullmatch(r"AppRuleBroken: .*?\(\): FastAPI cannot .*?\((\w+: .*)\)(?:\n.*)?", told, re.DOTALL)
-    return found[1] if found else told
+    found = re.fullmatch(r"AppRuleBroken: .*?\(\): FastAPI cannot .*?\((\w+: .*)\)(?:\n.*)?", message, re.DOTALL)
+    return found[1] if found else message
 
 
 def test_the_same_can_be_built(built: tuple[list[str], list[str]], every: int) -> None:
@@ -78,7 +78,7 @@ def test_the_same_can_be_built(built: tuple[list[str], list[str]], every: int) -
 
     theirs, mine = built
     assert differing(names, theirs, [_reason(ours) for ours in mine]) == []
-    assert sum(not told for told in built[0]) > 900 // every  # and some are refused, with the same words
+    assert sum(not reason for reason in built[0]) > 900 // every  # and some are refused, with the same words
 
 
 def test_the_same_is_answered(built: tuple[list[str], list[str]], every: int, tmp_path: Path) -> None:

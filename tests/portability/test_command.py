@@ -23,8 +23,8 @@ def state() -> Iterator[Path]:
         yield path
 
 
-def found(told: str) -> list[list[Any]]:
-    (report,) = json.loads(told)["apps"]
+def found(output: str) -> list[list[Any]]:
+    (report,) = json.loads(output)["apps"]
     return [[finding["code"], finding["severity"], finding["where"]] for finding in report["findings"]]
 
 

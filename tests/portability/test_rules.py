@@ -334,11 +334,11 @@ def test_of_a_package_only_what_the_class_leads_to_is_examined(app_folder: AppFo
         head="from demos import used",
         options='local_python_modules = ["demos"]',
     )
-    told = " ".join(finding.message for finding in app_folder.examine(text))
-    assert "of_the_deeper_one" in told
-    assert "of_the_lazy_one" in told
-    assert "of_the_far_one" in told
-    assert "of_another_app" not in told
+    message = " ".join(finding.message for finding in app_folder.examine(text))
+    assert "of_the_deeper_one" in message
+    assert "of_the_lazy_one" in message
+    assert "of_the_far_one" in message
+    assert "of_another_app" not in message
 
 
 def test_what_a_module_clones_is_not_missing_in_another_one(app_folder: AppFolder) -> None:

@@ -168,11 +168,11 @@ def test_after_stop_no_app_is_listed(demo: Demo) -> None:
 
 def test_every_step_is_reported_and_followed_by_the_figures_of_the_calls(demo: Demo) -> None:
     steps = sum(cell.cell_type == "code" for cell in demo.cells.values())
-    told = re.findall(rf"^\[(\d+)/{steps}\] (.+)$", demo.story, re.M)
+    steps_shown = re.findall(rf"^\[(\d+)/{steps}\] (.+)$", demo.story, re.M)
     figures = demo.story[demo.story.index("The calls they made") :]
 
-    assert [int(number) for number, _ in told] == list(range(1, steps + 1))
-    assert all(title != "and then" for _, title in told)
+    assert [int(number) for number, _ in steps_shown] == list(range(1, steps + 1))
+    assert all(title != "and then" for _, title in steps_shown)
     assert re.search(r"search +\d+ +0 +[\d.]+ +[\d.]+ +[\d.]+", figures)
 
 

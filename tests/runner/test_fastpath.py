@@ -225,7 +225,7 @@ def _comparable(answer: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 
     When the request began is another moment each time.
     """
-    told = []
+    comparable = []
     for kind, payload in answer:
         if kind == Kind.ERROR:
             error = json.loads(payload)
@@ -235,8 +235,8 @@ def _comparable(answer: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
             head = json.loads(payload[5 : 5 + length])
             assert head.pop("began") > 0
             payload = payload[:1] + json.dumps(head).encode() + payload[5 + length :]
-        told.append((kind, payload))
-    return told
+        comparable.append((kind, payload))
+    return comparable
 
 
 def check(requests: list[tuple[str, str, bytes, str]], pieces: int = 1) -> None:

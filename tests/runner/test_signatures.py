@@ -43,11 +43,11 @@ def built(annotations: dict[str, Any], go: Callable[..., Any]) -> fastapi.FastAP
 def test_an_annotation_that_is_no_type_of_a_body_is_named(hint: Any, written: str) -> None:
     def go(self: Any, first: int, x: Any) -> Any: ...
 
-    with pytest.raises(AppRuleBroken, match="FastAPI cannot read the annotation of 'x'") as told:
+    with pytest.raises(AppRuleBroken, match="FastAPI cannot read the annotation of 'x'") as raised:
         built({"first": int, "x": hint}, go)
-    assert written in str(told.value)
-    assert "go()" in str(told.value)
-    assert "annotate x with" in told.value.hint
+    assert written in str(raised.value)
+    assert "go()" in str(raised.value)
+    assert "annotate x with" in raised.value.hint
 
 
 @pytest.mark.parametrize("hint", [Plain, list[Plain], io.BytesIO, 5])
@@ -67,16 +67,16 @@ def test_what_fastapi_reads_is_left_to_it() -> None:
 def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() -> None:
     def go(self: Any, image_url: str = ImageField(default="x")) -> Any: ...
 
-    with pytest.raises(AppRuleBroken, match="the default of 'image_url' is a pydantic field") as told:
+    with pytest.raises(AppRuleBroken, match="the default of 'image_url' is a pydantic field") as raised:
         built({"image_url": str}, go)
-    assert "write image_url: Annotated[str, Field(…)] = 'x'" in told.value.hint
-    assert getattr(told.value.definition, "__name__", "") == "go"
+    assert "write image_url: Annotated[str, Field(…)] = 'x'" in raised.value.hint
+    assert getattr(raised.value.definition, "__name__", "") == "go"
 
     def several(self: Any, image: dict[str, int], width: int = Field(40, ge=8), seed: int = Field(ge=0)) -> Any: ...
 
-    with pytest.raises(AppRuleBroken, match="the defaults of 'width' and 'seed' are pydantic fields") as told:
+    with pytest.raises(AppRuleBroken, match="the defaults of 'width' and 'seed' are pydantic fields") as raised:
         built({"image": dict[str, int], "width": int, "seed": int}, several)
-    assert "write width: Annotated[int, Field(…)] = 40, seed: Annotated[int, Field(…)]: the field" in told.value.hint
+    assert "write width: Annotated[int, Field(…)] = 40, seed: Annotated[int, Field(…)]: the field" in raised.value.hint
 
     def plain(self: Any, image_url: str) -> Any: ...
 
@@ -86,7 +86,7 @@ def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() 
 
 
 @pytest.mark.parametrize(
-    ("hint", "told", "instead"),
+    ("hint", "message", "instead"),
     [
         (list, "go(): the annotation of 'x' has no type for its items", "write x: list[str]"),
         (tuple | None, "go(): the annotation of 'x' has no type for its items", "write x: list[str]"),
@@ -95,7 +95,7 @@ def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() 
     ],
 )
 def test_what_fastapi_takes_for_a_form_is_named_where_forms_cannot_be_read(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], hint: Any, told: str, instead: str
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], hint: Any, message: str, instead: str
 ) -> None:
     def go(self: Any, n: int = 1, x: Any = None) -> Any: ...
 
@@ -103,6 +103,6 @@ def test_what_fastapi_takes_for_a_form_is_named_where_forms_cannot_be_read(
         monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
     with pytest.raises(AppRuleBroken) as error:
         built({"n": int, "x": hint}, go)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert instead in error.value.hint
     assert "".join(capfd.readouterr()) == ""

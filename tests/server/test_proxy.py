@@ -369,14 +369,14 @@ URLS = {"response_url": "", "status_url": "/status", "cancel_url": "/cancel"}
 
 def test_addresses_of_a_queued_request_lead_through_the_server(jupyter: Jupyter, run: str) -> None:
     app = run.replace("fal/run/", "fal/queue/", 1)
-    told = jupyter.request(app, {"name": "Ada"}, method="POST").json
-    base = f"http://{jupyter.host}{jupyter.base_url}{app}/requests/{told['request_id']}"
-    assert {name: told[name] for name in URLS} == {name: base + below for name, below in URLS.items()}
-    jupyter.request(f"{app}/requests/{told['request_id']}/status/stream")
-    followed = jupyter.request(told["status_url"].partition(jupyter.base_url)[2])
+    response = jupyter.request(app, {"name": "Ada"}, method="POST").json
+    base = f"http://{jupyter.host}{jupyter.base_url}{app}/requests/{response['request_id']}"
+    assert {name: response[name] for name in URLS} == {name: base + below for name, below in URLS.items()}
+    jupyter.request(f"{app}/requests/{response['request_id']}/status/stream")
+    followed = jupyter.request(response["status_url"].partition(jupyter.base_url)[2])
     assert (followed.status, followed.json["status"]) == (200, "COMPLETED")
-    assert followed.json["response_url"] == told["response_url"]
-    assert jupyter.request(told["response_url"].partition(jupyter.base_url)[2]).json == {"text": "Hello, Ada"}
+    assert followed.json["response_url"] == response["response_url"]
+    assert jupyter.request(response["response_url"].partition(jupyter.base_url)[2]).json == {"text": "Hello, Ada"}
 
 
 @pytest.mark.parametrize(
@@ -394,15 +394,17 @@ def test_only_the_browser_knows_a_scheme_that_ends_before_the_server(
     jupyter: Jupyter, run: str, headers: dict[str, str], scheme: str
 ) -> None:
     sent = {name: value.replace("HOST", jupyter.host) for name, value in headers.items()}
-    told = jupyter.request(run.replace("fal/run/", "fal/queue/", 1), {"name": "Ada"}, method="POST", headers=sent).json
-    assert told["status_url"].startswith(f"{scheme}://{jupyter.host}{jupyter.base_url}fal/queue/")
+    response = jupyter.request(
+        run.replace("fal/run/", "fal/queue/", 1), {"name": "Ada"}, method="POST", headers=sent
+    ).json
+    assert response["status_url"].startswith(f"{scheme}://{jupyter.host}{jupyter.base_url}fal/queue/")
 
 
 def test_an_app_sees_nothing_of_where_addresses_begin(jupyter: Jupyter, run: str) -> None:
     app = run.replace("fal/run/", "fal/queue/", 1)
-    told = jupyter.request(f"{app}/seen", {}, method="POST").json
-    jupyter.request(f"{app}/requests/{told['request_id']}/status/stream")
-    seen = jupyter.request(f"{app}/requests/{told['request_id']}").json
+    response = jupyter.request(f"{app}/seen", {}, method="POST").json
+    jupyter.request(f"{app}/requests/{response['request_id']}/status/stream")
+    seen = jupyter.request(f"{app}/requests/{response['request_id']}").json
     assert "x-fal-jupyter-base" not in dict(seen["headers"])
 
 

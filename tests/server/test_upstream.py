@@ -293,7 +293,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
 def test_a_stopped_gateway_is_named(server: Jupyter) -> None:
     path = server.state / "gateway.sock"  # type: ignore[attr-defined]
     gateway = subprocess.Popen([sys.executable, "-c", STOPPED, str(path)])
-    told = f"the gateway (process {gateway.pid}) is stopped and has not answered for 15 s"
+    message = f"the gateway (process {gateway.pid}) is stopped and has not answered for 15 s"
     try:
         os.waitid(os.P_PID, gateway.pid, os.WSTOPPED | os.WNOWAIT)
         with closing(Wire(server.port)) as wire, ThreadPoolExecutor(2) as pool:
@@ -303,8 +303,8 @@ def test_a_stopped_gateway_is_named(server: Jupyter) -> None:
             for found in (wire.reply(), called.result(60)):
                 error = json.loads(found.body)
                 assert (found.status, error["error_type"]) == (504, "gateway_stopped")
-                assert error["detail"].startswith(f"{told}; continue it with: kill -CONT {gateway.pid}")
-            assert hello.result(60).json["reason"] == told
+                assert error["detail"].startswith(f"{message}; continue it with: kill -CONT {gateway.pid}")
+            assert hello.result(60).json["reason"] == message
     finally:
         gateway.kill()
         gateway.wait()

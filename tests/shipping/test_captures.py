@@ -97,11 +97,11 @@ def test_a_huge_capture_is_warned_of_with_its_bytes_however_it_is_reached(book: 
     shipment = book.pack()
 
     assert len(shipment.payload) > 2_500_000
-    told = [w for w in shipment.warnings if "2,500," in w]
-    assert told, (shipment.warnings, shipment.captures)
-    assert all("setup()" in w and w.startswith("Hello ") for w in told)
+    warnings = [w for w in shipment.warnings if "2,500," in w]
+    assert warnings, (shipment.warnings, shipment.captures)
+    assert all("setup()" in w and w.startswith("Hello ") for w in warnings)
     named = NAMED.get(way, "'THING' (cell [1])")
-    assert any(named in w for w in told), told
+    assert any(named in w for w in warnings), warnings
 
 
 # In these ways the notebook's own name of it is out of sight.
@@ -116,11 +116,11 @@ def test_what_cannot_travel_is_named_however_it_is_reached(book: Notebook, way: 
     with pytest.raises(NotPicklable) as caught:
         book.pack()
 
-    told = str(caught.value)
-    assert told.startswith("Hello: ")
-    assert "lock" in told
+    message = str(caught.value)
+    assert message.startswith("Hello: ")
+    assert "lock" in message
     assert "setup()" in caught.value.hint
-    assert ("'held'" if way == "a closure" else "'THING', cell [1]") in told
+    assert ("'held'" if way == "a closure" else "'THING', cell [1]") in message
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_names_that_are_not_there_and_builtins_are_no_captures(book: Notebook) -
 
 # --- what cannot travel ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("make", "told", "instead"),
+    ("make", "message", "instead"),
     [
         (
             "kept(open('/dev/null'))",
@@ -231,7 +231,7 @@ def test_names_that_are_not_there_and_builtins_are_no_captures(book: Notebook) -
     ],
 )
 def test_what_cannot_travel_is_named_with_variable_cell_and_what_to_do(
-    book: Notebook, make: str, told: str, instead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    book: Notebook, make: str, message: str, instead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
@@ -246,7 +246,7 @@ def test_what_cannot_travel_is_named_with_variable_cell_and_what_to_do(
             book.pack()
 
     assert "hi() uses the notebook variable 'THING', cell [2]" in str(caught.value)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert instead in caught.value.hint
     assert "\n" not in caught.value.message
 

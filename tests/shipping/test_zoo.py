@@ -92,9 +92,9 @@ def test_a_class_that_its_library_cannot_make_anew_is_refused_with_the_reason_an
     with notebook() as book:
         book.run(f"from tests.shipping import strict_library\n{source}")
         book.run("class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self): return str(Thing)")
-        (told,) = arrive([Job(book.pack())])
+        (error,) = arrive([Job(book.pack())])
 
-    last = told.splitlines()[-1]
+    last = error.splitlines()[-1]
     assert last.startswith("TypeError: the class Thing of the notebook cannot be rebuilt in a runner: ")
     assert reason in last
     assert last.endswith("Move Thing to a module (a .py file beside the notebook) and import it")

@@ -80,8 +80,10 @@ class Caller:
 
     def begin_parts(self) -> tuple[str, str]:
         """Begin a multipart upload; returns the file's URL and the base URL of its parts."""
-        told = json.loads(self.ask("POST", "/cdn/files/upload/multipart", content_type="a/b", x_fal_file_name="big")[1])
-        return told["access_url"], f"{told['access_url']}/multipart/{told['uploadId']}"
+        response = json.loads(
+            self.ask("POST", "/cdn/files/upload/multipart", content_type="a/b", x_fal_file_name="big")[1]
+        )
+        return response["access_url"], f"{response['access_url']}/multipart/{response['uploadId']}"
 
     def complete(self, base: str, parts: Any) -> tuple[int, Any]:
         """Complete a multipart upload."""

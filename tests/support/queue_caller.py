@@ -39,17 +39,17 @@ class Caller:
             return answer.status, raw, found
 
     def submit(self, body: Any = None, below: str = "", **headers: str) -> dict[str, Any]:
-        status, told, found = self.ask("POST", self.app + below, {} if body is None else body, **headers)
-        assert status == 200, told
-        assert found["x-fal-request-id"] == told["request_id"]
-        return dict(told)
+        status, response, found = self.ask("POST", self.app + below, {} if body is None else body, **headers)
+        assert status == 200, response
+        assert found["x-fal-request-id"] == response["request_id"]
+        return dict(response)
 
     def wait(self, job: dict[str, Any], state: str = "COMPLETED", logs: int = 1) -> dict[str, Any]:
         path = urlsplit(job["status_url"]).path
         for _ in range(1500):
-            status, told, _ = self.ask("GET", f"{path}?logs={logs}")
-            assert status == (200 if told["status"] == "COMPLETED" else 202)
-            if told["status"] == state:
-                return dict(told)
+            status, response, _ = self.ask("GET", f"{path}?logs={logs}")
+            assert status == (200 if response["status"] == "COMPLETED" else 202)
+            if response["status"] == state:
+                return dict(response)
             time.sleep(0.01)
-        raise AssertionError(told)
+        raise AssertionError(response)

@@ -80,7 +80,7 @@ def test_modules_of_other_folders_are_found_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "told"),
+    ("sources", "message"),
     [
         ({"widget": 'import { a } from "./a.mjs";\nconst one = a;\n', "a": "export const a = 1;\nconst one = 2;\n"}, "both name one"),
         ({"widget": 'import { a as b } from "./a.mjs";\n', "a": "export const a = 1;\n"}, "renames"),
@@ -89,6 +89,6 @@ def test_modules_of_other_folders_are_found_once(tmp_path: Path) -> None:
         ({"widget": "const { a } = b;\n"}, "takes a value apart"),
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_one_sentence(tmp_path: Path, sources: dict[str, str], told: str) -> None:
-    with pytest.raises(FalJupyterError, match=told):
+def test_a_broken_rule_is_one_sentence(tmp_path: Path, sources: dict[str, str], message: str) -> None:
+    with pytest.raises(FalJupyterError, match=message):
         bundle(modules(tmp_path, **sources))
