@@ -183,7 +183,7 @@ def ended_kept(*, path: str = "/", status: int = 200, took: float = 0.02, detail
     return RecordedRequest(
         "id", "hello", description, RequestTimestamps(0, 0, 0, 0, False, 0, 0, took), cold=False, status=status,
         revision=1, runner="", bytes_in=0, bytes_out=0, content_type="", error=None, detail=detail, request_body=b"", response_body=b"",
-        displays=[], size=0,
+        displays=[], kept_input=None, size=0,
     )  # fmt: skip
 
 
