@@ -17,6 +17,7 @@ from typing import Literal, TypeVar, get_args
 
 from fal_jupyter.domain.environments.literal_data import MOUNT_DATA, MountData
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.domain.text.nearest import hint_for
 
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
@@ -242,14 +243,28 @@ def working_directory() -> Path:
         raise BadSetting("the working directory of this process was removed", hint=hint) from None
 
 
+def utf8_path(path: str, what: str, hint: str = "rename the folder whose name is not UTF-8") -> str:
+    """Return *path*, which the gateway is told of in JSON.
+
+    Raises:
+        BadSetting: it is not UTF-8 text.
+    """
+    if (text := whole_text(path)) != path:
+        raise BadSetting(f"the path of {what} is not UTF-8 text: {text}", hint=hint)
+    return path
+
+
 def _state(value: str) -> Path:
     try:
-        return Path(value).expanduser().absolute()
+        path = Path(value).expanduser().absolute()
     except RuntimeError:
         raise BadSetting(
             f"{STATE_VARIABLE} is {value!r}, but there is no user of that name",
             hint=f"write {STATE_VARIABLE} as a path",
         ) from None
+    return Path(
+        utf8_path(str(path), "the state directory", f"set {STATE_VARIABLE} to a folder whose path is UTF-8 text")
+    )
 
 
 def _owner(value: str | None) -> str:

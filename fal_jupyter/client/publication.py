@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from fal_jupyter.domain.errors import (
     NotServed,
     UserError,
 )
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.protocol.api import A_APPS, Event, Published, PublishHead
 
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
@@ -122,7 +122,7 @@ class Publications:
 
     def _put(self, connector: GatewayConnector, lease: str, alias: str, head: PublishHead, payload: bytes) -> Published:
         head["lease"] = lease
-        data = json.dumps(head).encode()
+        data = encode_json(head)
         body = len(data).to_bytes(4, "big") + data + payload
         answer = ControlClient(connector, self).ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", Published, body)
         if not isinstance(answer, ErrorResponse):

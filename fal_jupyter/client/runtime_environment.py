@@ -19,7 +19,7 @@ from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.environments import builder, search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
-from fal_jupyter.settings import working_directory
+from fal_jupyter.settings import utf8_path, working_directory
 from fal_jupyter.shipping.files import app_files
 from fal_jupyter.state import check_state
 
@@ -52,7 +52,7 @@ def find_environment(
         by_value: the class travels as compiled code.
 
     Raises:
-        BadSetting: *mode* is invalid. AppRuleBroken: the class requires something that is not available here.
+        BadSetting: *mode* is invalid, or a path that runners need is not UTF-8 text. AppRuleBroken: the class requires something that is not available here.
         StateRefused: other users can access the state directory.
     """
     check_state(client.settings.state)  # made private before an environment or a copy is put into it
@@ -71,9 +71,17 @@ def find_environment(
         _move(environment, isolated, preload)
     names = list(cls.local_python_modules or ())
     modules = shipping.pack_modules(names)
+    for name, module in modules.items():
+        for place in (module["path"], *(module["folders"] or ())):
+            utf8_path(place, f"the module {name}, which local_python_modules names,")
     notes = [
         f"{whole_text(name)} is not UTF-8 text: runners start without that environment variable"
         for name in _unsendable()
+    ]
+    notes += [
+        f"{whole_text(entry)} is not UTF-8 text: runners start without that entry of sys.path"
+        for entry in sys.path
+        if whole_text(entry) != entry
     ]
     notes += [
         f"local_python_modules names {name!r}, which cannot be imported here"
@@ -114,14 +122,18 @@ def _python_of(cls: type[fal.App]) -> str:
 
 
 def environment_here(preload: list[str]) -> Environment:
-    """The environment of this process, for its runners."""
-    here, odd = str(working_directory()), _unsendable()
+    """The environment of this process, for its runners.
+
+    Raises:
+        BadSetting: the path of the working directory or of the interpreter is not UTF-8 text.
+    """
+    here, odd = utf8_path(str(working_directory()), "the working directory"), _unsendable()
     path = [os.path.abspath(entry) if entry else here for entry in sys.path]
     return Environment(
-        python=sys.executable,
+        python=utf8_path(sys.executable, "this Python"),
         env={name: value for name, value in os.environ.items() if name not in odd},
         cwd=here,
-        sys_path=list(dict.fromkeys(path)),
+        sys_path=[entry for entry in dict.fromkeys(path) if whole_text(entry) == entry],
         preload=[name for name in preload if _is_of_this_interpreter(name)],
         isolated="",
     )
@@ -156,7 +168,7 @@ def _take_files(
         why = f"{error.filename} cannot be copied: {error.strerror}"
         raise AppRuleBroken(why, where="app_files") from None
     directory = (folder / files.place).resolve()
-    environment["cwd"] = str(directory)
+    environment["cwd"] = utf8_path(str(directory), "the folder that app_files are read from")
     environment["sys_path"] += [str(directory)] if directory == folder else [str(directory), str(folder)]
     return fingerprint
 

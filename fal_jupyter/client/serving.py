@@ -21,7 +21,7 @@ from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
 from fal_jupyter.protocol.api import Event, ModuleSource, Published, PublishHead
 from fal_jupyter.secret_store import SecretStore
-from fal_jupyter.settings import Settings, working_directory
+from fal_jupyter.settings import Settings, utf8_path, working_directory
 from fal_jupyter.shipping.files.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 from fal_jupyter.shipping.packing import Shipment
 
@@ -175,7 +175,11 @@ def serve_file(
     Args:
         class_name: ``""`` where the file has exactly one app. env, report: as of :func:`serve`.
         project: the app's table in ``pyproject.toml``, if it was named as there.
+
+    Raises:
+        BadSetting: the path of the file is not UTF-8 text, or as :func:`load_file`.
     """
+    utf8_path(str(path.absolute()), "the app's file", "rename the file or the folder whose name is not UTF-8")
     loaded = load_file(path, class_name, project)
     cls, text, path = loaded.cls, loaded.text, loaded.path
     spec = fal.describe(cls, overrides)

@@ -81,6 +81,40 @@ def test_a_working_directory_that_was_removed_is_one_sentence(notebook: Kernel) 
     )
 
 
+def test_a_working_directory_that_is_not_utf8_is_one_sentence(notebook: Kernel, tmp_path: Path) -> None:
+    notebook.run(
+        f"import os\nbefore, odd = os.getcwd(), os.fsencode({str(tmp_path)!r}) + b'/b\\xffd'; os.mkdir(odd); os.chdir(odd)"
+    ).ok()
+    told = notebook.run("%%fal_app\n" + ONE.format("Odd", "", "int", "1"))
+    notebook.run("os.chdir(before)").ok()
+
+    assert told.evalue == (
+        f"the path of the working directory is not UTF-8 text: {tmp_path}/b\ufffdd\n"
+        "rename the folder whose name is not UTF-8"
+    )
+
+
+def test_runners_start_without_an_entry_of_the_search_path_that_is_not_utf8(notebook: Kernel, tmp_path: Path) -> None:
+    notebook.run(f"""import os, sys
+odd = os.fsdecode(os.fsencode({str(tmp_path)!r}) + b"/b\\xffd"); os.mkdir(odd)
+with open(odd + "/in_odd.py", "w") as file: _ = file.write("N = 7")
+sys.path.append(odd)""").ok()
+    class_with_default = ONE.format("Without", ", text: str = 'b\\udcff'", "int", "len(text)")
+    served = notebook.run("%%fal_app\n" + class_with_default).ok()
+    shipped = notebook.run(
+        "%%fal_app\n" + ONE.format("Named", "", "int", "1") + "    local_python_modules = ['in_odd']\n"
+    )
+    called = notebook.run("Without.go()").ok()
+    notebook.run("sys.path.remove(odd)").ok()
+
+    assert f"{tmp_path}/b\ufffdd is not UTF-8 text: runners start without that entry of sys.path" in served.shown
+    assert called.result == "2"
+    assert shipped.evalue == (
+        "the path of the module in_odd, which local_python_modules names, is not UTF-8 text: "
+        f"{tmp_path}/b\ufffdd/in_odd.py\nrename the folder whose name is not UTF-8"
+    )
+
+
 def test_a_process_without_a_home_gets_a_hint_what_to_set() -> None:
     lone = "import os, sys\nfrom fal_jupyter import settings\nos.getuid = lambda: 54321\nimport pwd\n"
     lone += "def none(_): raise KeyError\npwd.getpwuid = none\nfrom fal_jupyter.cli.main import main\nsys.exit(main(['apps']))"

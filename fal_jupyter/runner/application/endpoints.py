@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import functools
 import inspect
+import json
 import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.fal.classes.routes import about_of
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner.application import body_streams, failures, pictures, worker_threads
@@ -319,5 +321,6 @@ def _openapi(app: FastAPI, about: str) -> dict[str, object]:
             if "properties" in schema:
                 schema["x-fal-order-properties"] = list(schema["properties"])
         describe_websockets(app, document)
-        app.openapi_schema = document
+        # a default may have half a character, which UTF-8 cannot hold
+        app.openapi_schema = json.loads(encode_json(document))
     return app.openapi_schema
