@@ -23,6 +23,8 @@ JOBS ?= 3
 
 # For `make lab`: nothing for a desktop; a machine without one, or a container's root, says for example
 #   make lab LAB_OPTIONS='--no-browser --allow-root'
+#   make lab LAB_FOLDER=~/work    the notebooks of a folder of yours
+LAB_FOLDER ?= notebooks
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--no-browser)
 
 VENV := .venv
@@ -103,8 +105,8 @@ nginx:  ## find the nginx that tests put before the gateway, or install it (Debi
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends nginx-light; } > .nginx.log 2>&1 || { cat .nginx.log >&2; exit 1; }; rm -f .nginx.log; \
 	else echo "setup: the tests behind a reverse proxy need nginx; install it (on Debian: apt-get install nginx-light)" >&2; exit 1; fi
 
-lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with notebooks/tour.ipynb in front (Ctrl-C ends it)
-	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb $(LAB_OPTIONS)
+lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with notebooks/tour.ipynb in front, or in LAB_FOLDER=~/work (Ctrl-C ends it)
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir='$(patsubst ~%,$(HOME)%,$(LAB_FOLDER))' $(if $(filter notebooks,$(LAB_FOLDER)),--LabApp.default_url=/lab/tree/tour.ipynb) $(LAB_OPTIONS)
 
 demo: $(READY_DEMO)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py

@@ -355,3 +355,41 @@ def test_a_caller_that_hung_up_has_no_part_in_what_its_runner_does_afterwards(
             life.whole_answer(5)
         assert life.events.finished == 1
         assert life.request.timing()["total_ms"] == 1000
+
+
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 5, frames.CHUNK, frames.INLINE + 1, 700_000]), max_size=5),
+    before=st.integers(0, 5),
+    grants=st.lists(st.sampled_from([1, 3, 100_000, WINDOW]), max_size=6),
+)
+@settings(max_examples=examples(60), deadline=None)
+def test_a_body_is_forwarded_whole_and_in_order_however_it_and_the_credit_come(
+    sizes: list[int], before: int, grants: list[int]
+) -> None:
+    class Stream:
+        def __init__(self) -> None:
+            self.sent: list[bytes] = []
+
+        def send_request(self, head: bytes, body: bytes, *, end: bool) -> bool:
+            self.sent = [body]
+            return True
+
+        def send_body(self, data: bytes | memoryview) -> None:
+            self.sent.append(bytes(data))
+
+        def end_body(self) -> None:
+            self.sent.append(b"the end")
+
+    pieces = [bytes([65 + at]) * size for at, size in enumerate(sizes)]
+    body, stream = RequestBody(unbounded=False), Stream()
+    for piece in pieces[:before]:
+        body.feed(piece)
+    assert body.send_first(stream, b"head")  # type: ignore[arg-type]
+    for piece in pieces[before:]:
+        body.feed(piece)
+    for credit in grants:
+        body.grant(credit)
+    body.end()
+    body.grant(1 << 30)
+    assert b"".join(stream.sent) == b"".join(pieces) + b"the end"
+    assert max(map(len, stream.sent)) <= frames.CHUNK

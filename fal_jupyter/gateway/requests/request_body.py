@@ -33,6 +33,7 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     kept: KeptInput | None = None
     _state: BodyState = BodyState.RECEIVING
     _pieces: deque[bytes] = msgspec.field(default_factory=deque)
+    _begin: int = 0  # of what is not sent of the first piece
     _buffered: int = 0
     _credit: int = WINDOW
     _stream: RunnerStream | None = None
@@ -119,14 +120,15 @@ class RequestBody(msgspec.Struct, eq=False, kw_only=True):
         if stream is None:
             return
         while self._pieces and self._credit > 0:
-            data = self._pieces.popleft()
-            size = min(len(data), self._credit, CHUNK)
-            if size < len(data):
-                self._pieces.appendleft(data[size:])
-                data = data[:size]
-            self._credit -= size
-            self._buffered -= size
-            stream.send_body(data)
+            data, begin = self._pieces[0], self._begin
+            end = min(len(data), begin + min(self._credit, CHUNK))
+            if end == len(data):
+                self._pieces.popleft()
+            self._begin = 0 if end == len(data) else end
+            self._credit -= end - begin
+            self._buffered -= end - begin
+            # a view: a piece of many chunks, as a panel sends it, is not copied
+            stream.send_body(data if end - begin == len(data) else memoryview(data)[begin:end])
         if not self._pieces and self._state is _RECEIVED:
             self._state = BODY[self._state][_END_SENT]
             stream.end_body()

@@ -28,7 +28,7 @@ class RunnerStream:
         """Send the head and the first (with *end*: complete) body; False if the runner certainly received nothing."""
         return self._channel.send(frames.encode_message(_REQUEST, self._number, head, body, end=end))
 
-    def send_body(self, data: bytes) -> None:
+    def send_body(self, data: bytes | memoryview) -> None:
         """Send a piece of the body."""
         self._channel.send(frames.head_of(Kind.BODY, self._number, data), data)
 

@@ -60,7 +60,7 @@ class GatewayChannel:
         """The stream's last frame has arrived."""
         self.streams.pop(stream, None)
 
-    def send(self, data: bytes, payload: bytes = b"") -> bool:
+    def send(self, data: bytes, payload: bytes | memoryview = b"") -> bool:
         """Send complete frames (or one frame's head and payload), in order; data that the socket does not accept immediately is queued.
 
         Returns False if the runner has ended and certainly received none of them.

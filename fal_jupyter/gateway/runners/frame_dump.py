@@ -73,7 +73,7 @@ class _DumpedChannel(GatewayChannel):
         self._dump, self._runner_id = dump, runner_id
         self._sent, self._received = Decoder(), Decoder()
 
-    def send(self, data: bytes, payload: bytes = b"") -> bool:
+    def send(self, data: bytes, payload: bytes | memoryview = b"") -> bool:
         self._write("runner", self._sent, data + payload)
         return super().send(data, payload)
 
