@@ -208,8 +208,8 @@ describe("data", () => {
       shownNumber(4294967295),
     ]).toEqual(["3.14159…", "0.333333…", "0.3", "3.33333e-10…", "4294967295"]);
     expect(jsonView({ pi: Math.PI }).querySelector(".fj-value").title).toBe("3.141592653589793");
-    const told = [Math.PI, 0.1 + 0.2, 1.5].map((one) => jsonView({ one }).querySelector(".fj-value").textContent);
-    expect(told).toEqual(["3.14159…", "0.3", "1.5"]); // digits that are left out are announced
+    const rendered = [Math.PI, 0.1 + 0.2, 1.5].map((one) => jsonView({ one }).querySelector(".fj-value").textContent);
+    expect(rendered).toEqual(["3.14159…", "0.3", "1.5"]); // digits that are left out are announced
     const seed = parsedJson('{"seed": 12345678901234567890, "x": 0.12345678901234567}');
     expect(jsonView(seed).textContent).toContain("12345678901234567890");
     expect(writtenJson(seed)).toBe('{"seed":12345678901234567890,"x":0.12345678901234566}');

@@ -900,13 +900,13 @@ describe("panel", () => {
       ],
     };
     const first = markRefused(made, JSON.stringify(answer));
-    const told = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
+    const errors = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
     const all = ["bad count", "bad prompt <b>", "bad width", "bad item", "bad choice", "bad address"];
-    expect(told()).toEqual(all);
+    expect(errors()).toEqual(all);
     expect(first).toBe(box("count"));
     expect(box("prompt").getAttribute("aria-invalid")).toBe("true");
     type(box("prompt"), "another");
-    expect(told()).toEqual(all.filter((one) => one !== "bad prompt <b>"));
+    expect(errors()).toEqual(all.filter((one) => one !== "bad prompt <b>"));
     expect([markRefused(made, "{"), markRefused(made, "[]"), markRefused(made, '{"detail": "no"}')]).toEqual([
       null,
       null,
@@ -924,22 +924,22 @@ describe("panel", () => {
     made.form.write({ size: { width: 64 }, sizes: [{ width: 64 }, { width: 128 }] });
     const refuse = (...names) =>
       names.map((name) => ({ loc: ["body", name], msg: `bad ${name}`, type: "value_error" }));
-    const told = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
+    const errors = () => [...root.querySelectorAll(".fj-error:not([hidden])")].map((one) => one.textContent);
     const marked = () => [...root.querySelectorAll('[aria-invalid="true"]')].map((one) => one.tagName + one.className);
     const first = markRefused(made, JSON.stringify({ detail: refuse("inner", "size", "sizes") }));
-    expect(told()).toEqual(["bad inner", "bad size", "bad sizes"]);
+    expect(errors()).toEqual(["bad inner", "bad size", "bad sizes"]);
     expect(marked()).toEqual(["FIELDSETfj-whole-row", "FIELDSET", "DIVfj-list"]);
     const frame = first.closest("fieldset");
     expect(document.getElementById(frame.getAttribute("aria-describedby")).textContent).toBe("bad inner");
     type(first, "65");
-    expect([told(), marked()]).toEqual([
+    expect([errors(), marked()]).toEqual([
       ["bad size", "bad sizes"],
       ["FIELDSET", "DIVfj-list"],
     ]);
     type(box("width"), "128");
-    expect([told(), marked()]).toEqual([["bad sizes"], ["DIVfj-list"]]);
+    expect([errors(), marked()]).toEqual([["bad sizes"], ["DIVfj-list"]]);
     [...root.querySelectorAll(".fj-list button")].find((one) => one.textContent === "Add an item").click();
-    expect([told(), marked()]).toEqual([[], []]);
+    expect([errors(), marked()]).toEqual([[], []]);
   });
 
   test("the clock of a call on its way goes on, and begins where the call does", () => {

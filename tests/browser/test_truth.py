@@ -124,10 +124,10 @@ def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     expect(block).to_have_attribute("aria-label", re.compile("witness runner"))
     match = re.search(r"([\d.]+) (MB|kB|GB)", block.get_attribute("aria-label") or "")
     assert match
-    held = float(match[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2]]
+    megabytes = float(match[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2]]
     process = psutil.Process(runner["pid"]).memory_full_info()
-    assert abs(held - process.pss) < 0.25 * process.pss + 5e6
-    assert held < process.rss
+    assert abs(megabytes - process.pss) < 0.25 * process.pss + 5e6
+    assert megabytes < process.rss
 
     # stop and start: the record stays
     page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=".ipynb").click()

@@ -33,11 +33,11 @@ def end(**more: object) -> bytes:
 
 
 def read(pieces: list[bytes]) -> tuple[Answer, list[tuple[int, str]]]:
-    said: list[tuple[int, str]] = []
-    reader = AnswerReader(lambda stream, text: said.append((stream, text)), "the rest is there")
+    printed: list[tuple[int, str]] = []
+    reader = AnswerReader(lambda stream, text: printed.append((stream, text)), "the rest is there")
     for piece in pieces:
         reader.feed(piece)
-    return reader.finish(), said
+    return reader.finish(), printed
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=10))
@@ -47,10 +47,10 @@ def test_a_framed_answer_is_read_however_it_is_cut(places: list[int]) -> None:
     data = output("one\n") + response(b"first", 201) + output("two\n", 2) + body + error + end(aborted=True)
     ends = sorted({place % len(data) for place in places} | {0, len(data)})
 
-    answer, said = read([data[a:b] for a, b in itertools.pairwise(ends)])
+    answer, printed = read([data[a:b] for a, b in itertools.pairwise(ends)])
 
     assert (answer.status, answer.body, answer.header("x-a")) == (201, b"first and more", "b")
-    assert said == [(1, "one\n"), (2, "two\n")]
+    assert printed == [(1, "one\n"), (2, "two\n")]
     assert answer.error == ERROR
     assert (answer.end, answer.aborted) == (END, True)
 
@@ -63,9 +63,9 @@ def test_a_header_that_is_not_there_is_empty() -> None:
 
 def test_a_flood_of_output_is_cut_and_counted() -> None:
     line = "x" * 99 + "\n"
-    _, said = read([output(line * 1000)] * 10 + [response(b""), end()])
+    _, printed = read([output(line * 1000)] * 10 + [response(b""), end()])
 
-    shown, notice = "".join(text for _, text in said[:-1]), said[-1]
+    shown, notice = "".join(text for _, text in printed[:-1]), printed[-1]
     assert shown == (line * 10_000)[:OUTPUT_BOUND]
     assert notice[0] == 2
     assert f"{10_000 - OUTPUT_BOUND // 100:,} more lines ({1_000_000 - OUTPUT_BOUND:,} characters)" in notice[1]
@@ -74,16 +74,16 @@ def test_a_flood_of_output_is_cut_and_counted() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "x" * OUTPUT_BOUND])
 def test_output_within_the_limit_is_shown_completely_without_a_notice(text: str) -> None:
-    _, said = read([output(text), response(b""), end()])
+    _, printed = read([output(text), response(b""), end()])
 
-    assert "".join(shown for _, shown in said) == text
-    assert [notice for _, notice in said if "more lines" in notice] == []
+    assert "".join(shown for _, shown in printed) == text
+    assert [notice for _, notice in printed if "more lines" in notice] == []
 
 
 def test_output_that_is_no_text_is_shown_with_marks() -> None:
-    _, said = read([output(b"a\xff"), end()])
+    _, printed = read([output(b"a\xff"), end()])
 
-    assert said == [(1, "a\ufffd")]
+    assert printed == [(1, "a\ufffd")]
 
 
 def test_without_a_listener_output_goes_nowhere() -> None:

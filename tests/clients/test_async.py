@@ -69,9 +69,9 @@ def test_submit_status_result_and_events(many: Served, app: str) -> None:
 
 def test_subscribe(many: Served, app: str) -> None:
     updates: list[fal_client.Status] = []
-    got = run(many, lambda c: c.subscribe(app, {"n": 1}, path="/sub/x", on_queue_update=updates.append))
+    result = run(many, lambda c: c.subscribe(app, {"n": 1}, path="/sub/x", on_queue_update=updates.append))
 
-    assert got["input"] == {"n": 1}
+    assert result["input"] == {"n": 1}
     assert isinstance(updates[-1], fal_client.Completed)
 
 
@@ -103,10 +103,10 @@ def test_realtime_and_raw_websocket(many: Served, app: str, use_jwt: bool) -> No
     async def work(client: fal_client.AsyncClient) -> Any:
         async with client.realtime(app, use_jwt=use_jwt) as talk:
             await talk.send({"n": 1})
-            got = await talk.recv()
+            message = await talk.recv()
         async with client.ws_connect(app, path="/chat", use_jwt=use_jwt) as socket:
             await socket.send("hello")
-            return got, await socket.recv()
+            return message, await socket.recv()
 
     assert run(many, work) == ({"said": {"n": 1}, "bytes": b"\x00\xff"}, "HELLO")
 
@@ -115,7 +115,7 @@ def test_twenty_at_once(many: Served, app: str) -> None:
     async def work(client: fal_client.AsyncClient) -> Any:
         return await asyncio.gather(*(client.subscribe(app, {"n": n}, path="/sub/x") for n in range(20)))
 
-    assert [got["input"]["n"] for got in run(many, work)] == list(range(20))
+    assert [result["input"]["n"] for result in run(many, work)] == list(range(20))
 
 
 def test_upload_and_upload_file(many: Served, tmp_path: Path) -> None:

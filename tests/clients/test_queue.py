@@ -19,7 +19,7 @@ from tests.support.serve import Served
 Client = fal_client.SyncClient
 
 
-class Held:
+class BusyApp:
     """The app that takes one request at a time, held by one until :meth:`release`."""
 
     def __init__(self, client: Client, app: str, gate: Path, name: str) -> None:
@@ -38,8 +38,8 @@ class Held:
 
 
 @pytest.fixture
-def held(client: Client, queued: str, tmp_path: Path, name: str) -> Iterator[Held]:
-    found = Held(client, queued, tmp_path / "gate", name)
+def busy_app(client: Client, queued: str, tmp_path: Path, name: str) -> Iterator[BusyApp]:
+    found = BusyApp(client, queued, tmp_path / "gate", name)
     yield found
     found.release()
 
@@ -47,7 +47,7 @@ def held(client: Client, queued: str, tmp_path: Path, name: str) -> Iterator[Hel
 def test_subscribe_reports_the_id_then_the_states_then_the_result(client: Client, app: str) -> None:
     ids: list[str] = []
     updates: list[fal_client.Status] = []
-    got = client.subscribe(
+    result = client.subscribe(
         app,
         {"prompt": "a cat"},
         path="/valid",
@@ -57,7 +57,7 @@ def test_subscribe_reports_the_id_then_the_states_then_the_result(client: Client
         interval=0.01,
     )
 
-    assert got == {"prompt": "a cat", "steps": 1}
+    assert result == {"prompt": "a cat", "steps": 1}
     assert len(ids) == 1
     assert isinstance(updates[-1], fal_client.Completed)
     ranks = [[fal_client.Queued, fal_client.InProgress, fal_client.Completed].index(type(u)) for u in updates]
@@ -103,23 +103,26 @@ def test_a_job_is_found_by_its_id_by_another_client(
     assert [getattr(handle, name) for name in names] == [getattr(job, name) for name in names]  # our addresses
 
 
-def test_positions_count_down_to_nought(client: Client, queued: str, held: Held, name: str) -> None:
+def test_positions_count_down_to_nought(client: Client, queued: str, busy_app: BusyApp, name: str) -> None:
     jobs = [client.submit(queued, {"name": f"{name}-{n}"}) for n in range(3)]
     states = [job.status() for job in jobs]
-    held.release()
+    busy_app.release()
 
     assert [s.position for s in states if isinstance(s, fal_client.Queued)] == [0, 1, 2]
     assert [job.get()["name"] for job in jobs] == [f"{name}-{n}" for n in range(3)]
 
 
-def test_low_priority_waits_for_the_normal_ones(client: Client, queued: str, held: Held, name: str) -> None:
+def test_low_priority_waits_for_the_normal_ones(client: Client, queued: str, busy_app: BusyApp, name: str) -> None:
     low = client.submit(queued, {"name": f"{name} low"}, priority="low")
     normal = client.submit(queued, {"name": f"{name} normal"}, priority="normal")
-    held.release()
+    busy_app.release()
     low.get()
     normal.get()
 
-    assert [word.removeprefix(f"{name} ") for word in held.order() if word.startswith(f"{name} ")] == ["normal", "low"]
+    assert [word.removeprefix(f"{name} ") for word in busy_app.order() if word.startswith(f"{name} ")] == [
+        "normal",
+        "low",
+    ]
 
 
 @pytest.mark.parametrize(("path", "body", "status"), [("/valid", {}, 422), ("/teapot", {"name": "q"}, 418)])
@@ -151,9 +154,9 @@ def test_a_job_that_raised_is_completed_with_500_and_ran_once(
     assert asked(name) == 1
 
 
-def test_a_result_that_is_not_there_yet_is_refused(client: Client, many: Served, held: Held) -> None:
-    answer = httpx.get(held.job.response_url, headers={"Authorization": f"Key {many.ready['key']}"})
-    held.release()
+def test_a_result_that_is_not_there_yet_is_refused(client: Client, many: Served, busy_app: BusyApp) -> None:
+    answer = httpx.get(busy_app.job.response_url, headers={"Authorization": f"Key {many.ready['key']}"})
+    busy_app.release()
 
     assert (answer.status_code, answer.json()["detail"]) == (400, "Request is still in progress")
 
@@ -175,25 +178,25 @@ def test_a_job_is_known_under_its_own_app_only(client: Client, app: str, queued:
     assert raised.value.status_code == 404
 
 
-def test_a_job_cancelled_in_the_queue_never_runs(client: Client, queued: str, held: Held, name: str) -> None:
+def test_a_job_cancelled_in_the_queue_never_runs(client: Client, queued: str, busy_app: BusyApp, name: str) -> None:
     job = client.submit(queued, {"name": f"{name} never"})
     job.cancel()
     until(lambda: isinstance(job.status(), fal_client.Completed), 1)
-    held.release()
+    busy_app.release()
     with pytest.raises(fal_client.FalClientHTTPError) as raised:
         job.get()
 
     assert raised.value.error_type == "client_cancelled"
-    assert f"{name} never" not in held.order()
+    assert f"{name} never" not in busy_app.order()
 
 
 def test_a_job_cancelled_while_it_runs_completes_and_its_place_is_free(
     client: Client, queued: str, tmp_path: Path, name: str
 ) -> None:
-    held = Held(client, queued, tmp_path / "never", name)
-    client.cancel(queued, held.job.request_id)
-    until(lambda: isinstance(held.job.status(), fal_client.Completed))
-    done = held.job.status()
+    busy_app = BusyApp(client, queued, tmp_path / "never", name)
+    client.cancel(queued, busy_app.job.request_id)
+    until(lambda: isinstance(busy_app.job.status(), fal_client.Completed))
+    done = busy_app.job.status()
 
     assert isinstance(done, fal_client.Completed)
     assert done.error
@@ -222,16 +225,18 @@ def test_a_client_that_loses_patience_cancels_its_job(client: Client, queued: st
     until(lambda: isinstance(client.status(queued, ids[0]), fal_client.Completed))
 
 
-def test_a_job_that_is_not_started_in_time_ends_with_504(client: Client, queued: str, held: Held, name: str) -> None:
+def test_a_job_that_is_not_started_in_time_ends_with_504(
+    client: Client, queued: str, busy_app: BusyApp, name: str
+) -> None:
     job = client.submit(queued, {"name": f"{name} late"}, start_timeout=1.2)
     until(lambda: isinstance(job.status(), fal_client.Completed), 6)
-    held.release()
+    busy_app.release()
     with pytest.raises(fal_client.FalClientHTTPError) as raised:
         job.get()
 
     assert raised.value.status_code == 504
     assert raised.value.response_headers["x-fal-request-timeout-type"] == "user"
-    assert f"{name} late" not in held.order()
+    assert f"{name} late" not in busy_app.order()
 
 
 def test_twenty_subscribers_at_once_each_get_their_own(client: Client, app: str) -> None:
@@ -243,14 +248,14 @@ def test_twenty_subscribers_at_once_each_get_their_own(client: Client, app: str)
         assert list(pool.map(one, range(60))) == list(range(60))
 
 
-def test_many_who_poll_do_not_hold_up_a_job(client: Client, app: str, held: Held) -> None:
+def test_many_who_poll_do_not_hold_up_a_job(client: Client, app: str, busy_app: BusyApp) -> None:
     all_poll, answered = threading.Barrier(21), threading.Event()
 
     def poll() -> None:
-        held.job.status()
+        busy_app.job.status()
         all_poll.wait(60)
         while not answered.is_set():
-            held.job.status()
+            busy_app.job.status()
 
     with ThreadPoolExecutor(20) as pool:
         polls = [pool.submit(poll) for _ in range(20)]

@@ -20,11 +20,11 @@ def test_realtime_gives_a_map_for_a_map_with_bytes_in_it(client: Client, app: st
     with client.realtime(app, use_jwt=use_jwt) as talk:
         for number in range(3):
             talk.send({"number": number, "text": "é漢🎈", "blob": b"\x00\x01"})
-            got = talk.recv()
+            message = talk.recv()
 
-            assert got is not None
-            assert got["said"] == {"number": number, "text": "é漢🎈", "blob": b"\x00\x01"}
-            assert got["bytes"] == b"\x00\xff"
+            assert message is not None
+            assert message["said"] == {"number": number, "text": "é漢🎈", "blob": b"\x00\x01"}
+            assert message["bytes"] == b"\x00\xff"
 
 
 def test_realtime_reports_an_error_of_the_app_without_its_text(client: Client, app: str) -> None:
@@ -39,23 +39,23 @@ def test_realtime_reports_an_error_of_the_app_without_its_text(client: Client, a
 def test_realtime_takes_twenty_megabytes_in_one_frame(client: Client, app: str) -> None:
     with client.realtime(app, use_jwt=False) as talk:
         talk.send({"size": 20_000_000})
-        got = talk.recv()
+        message = talk.recv()
 
-    assert got == {"data": bytes(20_000_000)}
+    assert message == {"data": bytes(20_000_000)}
 
 
 def test_a_buffer_of_one_drops_the_older_inputs_never_the_newest(client: Client, app: str) -> None:
     with client.realtime(app, path="/slow/realtime", use_jwt=False, max_buffering=1) as talk:
         for number in range(10):
             talk.send({"number": number})
-        got = []
-        while not got or got[-1] != 9:
+        received = []
+        while not received or received[-1] != 9:
             answer = talk.recv()
             assert answer is not None
-            got.append(answer["number"])
+            received.append(answer["number"])
 
-    assert got == sorted(got)
-    assert len(got) < 10
+    assert received == sorted(received)
+    assert len(received) < 10
 
 
 @pytest.mark.parametrize("use_jwt", [True, False], ids=["with a token", "with the key"])

@@ -206,7 +206,7 @@ def unchanged() -> Iterator[None]:
 @pytest.mark.usefixtures("unchanged")
 def test_inside_the_block_the_modules_functions_come_here(many: Served, app: str) -> None:
     with fal_jupyter.redirect_fal_client(many.ready["base"], many.ready["key"]):
-        got = {
+        results = {
             "run": fal_client.run(app, {"n": 1}, path="/sub/x"),
             "subscribe": fal_client.subscribe(app, {"prompt": "x"}, path="/valid"),
             "stream": [event["number"] for event in fal_client.stream(app, {"prompt": "x", "steps": 3})],
@@ -215,10 +215,10 @@ def test_inside_the_block_the_modules_functions_come_here(many: Served, app: str
             talk.send({"n": 1})
             answer = talk.recv()
             assert answer is not None
-            got["realtime"] = answer["said"]
-        assert asyncio.run(fal_client.run_async(app, {"n": 1}, path="/sub/x")) == got["run"]
+            results["realtime"] = answer["said"]
+        assert asyncio.run(fal_client.run_async(app, {"n": 1}, path="/sub/x")) == results["run"]
 
-    assert got == {name: EXPECTED[name] for name in got}
+    assert results == {name: EXPECTED[name] for name in results}
 
 
 @pytest.mark.usefixtures("unchanged")

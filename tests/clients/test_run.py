@@ -20,13 +20,13 @@ BIG = "é漢🎈 " * 101_000  # a megabyte as UTF-8
 
 
 def test_run_gives_the_output_and_sends_the_input_as_it_is(client: fal_client.SyncClient, app: str) -> None:
-    got = client.run(app, {"prompt": "a cat", "nested": {"n": [1, None, True]}})
+    output = client.run(app, {"prompt": "a cat", "nested": {"n": [1, None, True]}})
 
     assert isinstance(client, fal_client.SyncClient)
-    assert got["input"] == {"prompt": "a cat", "nested": {"n": [1, None, True]}}
-    assert (got["method"], got["path"], got["query"]) == ("POST", "/", "")
-    assert got["headers"]["user-agent"] == "fal-client/1.0.3 (python)"
-    assert "authorization" not in got["headers"]
+    assert output["input"] == {"prompt": "a cat", "nested": {"n": [1, None, True]}}
+    assert (output["method"], output["path"], output["query"]) == ("POST", "/", "")
+    assert output["headers"]["user-agent"] == "fal-client/1.0.3 (python)"
+    assert "authorization" not in output["headers"]
 
 
 def test_run_carries_a_megabyte_of_unicode_both_ways(client: fal_client.SyncClient, app: str) -> None:
@@ -38,11 +38,11 @@ def test_run_carries_a_megabyte_of_unicode_both_ways(client: fal_client.SyncClie
 @pytest.mark.parametrize("how", ["in the id", "as path", "as path without a slash"])
 def test_run_reaches_a_path_below_the_app(client: fal_client.SyncClient, app: str, how: str) -> None:
     if how == "in the id":
-        got = client.run(f"{app}/sub/x", {"n": 1})
+        output = client.run(f"{app}/sub/x", {"n": 1})
     else:
-        got = client.run(app, {"n": 1}, path="/sub/x" if how == "as path" else "sub/x")
+        output = client.run(app, {"n": 1}, path="/sub/x" if how == "as path" else "sub/x")
 
-    assert got == {"input": {"n": 1}, "path": "/sub/x"}
+    assert output == {"input": {"n": 1}, "path": "/sub/x"}
 
 
 @pytest.mark.parametrize("namespace", ["workflows", "comfy"])
@@ -149,9 +149,9 @@ def test_a_caller_that_hangs_up_ends_its_work(client: fal_client.SyncClient, app
 
 def test_twenty_callers_at_once_each_get_their_own(client: fal_client.SyncClient, app: str) -> None:
     with ThreadPoolExecutor(20) as pool:
-        got = list(pool.map(lambda n: client.run(app, {"n": n})["input"]["n"], range(100)))
+        results = list(pool.map(lambda n: client.run(app, {"n": n})["input"]["n"], range(100)))
 
-    assert got == list(range(100))
+    assert results == list(range(100))
 
 
 # --- streams ----------------------------------------------------------------------------------------------------
@@ -167,14 +167,16 @@ def test_a_stream_that_cannot_begin_raises(client: fal_client.SyncClient, app: s
 
 
 def test_a_stream_that_breaks_off_raises_after_its_events(client: fal_client.SyncClient, app: str) -> None:
-    got: list[Any] = []
+    events: list[Any] = []
     with pytest.raises(httpx.RemoteProtocolError):  # W77
-        got.extend(client.stream(app, {}, path="/broken/stream"))
+        events.extend(client.stream(app, {}, path="/broken/stream"))
 
-    assert got[0] == {"number": 1}
-    assert got[1]["detail"] == "Internal Server Error"  # the client gives an `error` event as it gives any other (W75)
-    assert set(got[1]) == {"detail", "request_id"}
-    assert len(got) == 2
+    assert events[0] == {"number": 1}
+    assert (
+        events[1]["detail"] == "Internal Server Error"
+    )  # the client gives an `error` event as it gives any other (W75)
+    assert set(events[1]) == {"detail", "request_id"}
+    assert len(events) == 2
 
 
 def test_who_leaves_a_stream_stops_its_producer(client: fal_client.SyncClient, app: str, tmp_path: Path) -> None:

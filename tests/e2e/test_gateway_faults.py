@@ -175,11 +175,11 @@ def test_without_descriptors_nothing_spins_nothing_dies_and_all_comes_back(stead
         early.send(request_bytes(steady, "/", b"{}"))
         assert early.reply().status == 200
         limits = resource.prlimit(gateway, resource.RLIMIT_NOFILE)
-        held = []
+        connections = []
         resource.prlimit(gateway, resource.RLIMIT_NOFILE, (descriptors(gateway), limits[1]))
         try:
             for _ in range(50):
-                held.append(socket.create_connection(("127.0.0.1", port)))
+                connections.append(socket.create_connection(("127.0.0.1", port)))
             before = cpu_seconds(gateway)
             time.sleep(2)
             assert cpu_seconds(gateway) - before < 0.6, "it spins"
@@ -187,7 +187,7 @@ def test_without_descriptors_nothing_spins_nothing_dies_and_all_comes_back(stead
             assert early.reply().status == 200
         finally:
             resource.prlimit(gateway, resource.RLIMIT_NOFILE, limits)
-            for sock in held:
+            for sock in connections:
                 sock.close()
     assert steady.request("/").json == pid
     assert pid_of(state, "template") == template
@@ -199,12 +199,12 @@ def test_connections_beyond_the_descriptors_get_503_with_retry_after(state: Path
     prefix = ["prlimit", "--nofile=300:300"]
     with served(state, f"{file}::Steady", prefix=prefix) as app:
         port = port_of(app.ready["base"])
-        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(172)]
+        connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(172)]
         with closing(Wire(port)) as late:
             reply = late.reply()
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
         assert command(state, "apps", "--json").returncode == 0  # the control plane has places of its own
-        for sock in held:
+        for sock in connections:
             sock.close()
         assert app.request("/").status == 200
 
@@ -213,19 +213,19 @@ def test_connections_beyond_the_descriptors_get_503_with_retry_after(state: Path
 def test_at_64_descriptors_callers_get_503_with_retry_after(state: Path, file: str) -> None:
     with served(state, f"{file}::Steady", prefix=["prlimit", "--nofile=64:64"]) as app:
         assert app.request("/").status == 200
-        port, held = port_of(app.ready["base"]), []
+        port, connections = port_of(app.ready["base"]), []
         for _ in range(40):
-            held.append(Wire(port))
-            held[-1].sock.settimeout(0.3)
+            connections.append(Wire(port))
+            connections[-1].sock.settimeout(0.3)
             try:
-                reply = held[-1].reply()
+                reply = connections[-1].reply()
             except TimeoutError:
                 continue
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
             break
         else:
             raise AssertionError("40 connections were taken")
-        for wire in held:
+        for wire in connections:
             wire.close()
         deadline = time.monotonic() + 20
         while app.request("/").status != 200:

@@ -84,7 +84,7 @@ def test_runners_are_pinned_to_exclusive_devices(gpus: Kernel, gpu_state: Path) 
     assert "GPU-H100: H100" in first.shown
     gpus.run(cell("Second", "machine_type = ['GPU-B200', 'GPU']")).ok()  # the next type that is there
     assert (seen(gpus, "First")[0], seen(gpus, "Second")[0]) == ("FAKE-GPU-0", "FAKE-GPU-1")
-    assert sorted(d for held in devices(gpu_state).values() for d in held) == ["FAKE-GPU-0", "FAKE-GPU-1"]
+    assert sorted(d for device_ids in devices(gpu_state).values() for d in device_ids) == ["FAKE-GPU-0", "FAKE-GPU-1"]
     assert "FAKE-GPU-1" in gpus.run("%fal runners").ok().text
 
 
@@ -288,6 +288,6 @@ def test_torch_sees_the_runners_gpu_and_no_other(state: Path, request: pytest.Fi
         "        return [torch.cuda.device_count(), float(self.x.sum()), str(torch.cuda.get_device_properties(0).uuid)]\n"
     ).ok()
     count, total, uuid = json.loads(notebook.run("import json\nprint(json.dumps(OnGpu.look()))").ok().text)
-    (held,) = devices(state).values()
+    (device_ids,) = devices(state).values()
     assert (count, total) == (1, 1000.0)
-    assert held == [f"GPU-{uuid}"]
+    assert device_ids == [f"GPU-{uuid}"]

@@ -69,29 +69,29 @@ def has(interpreter: str, code: str) -> str:
 
 
 def test_an_environment_has_the_requirements_and_what_runners_need_and_no_more(root: Path, wheels: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
-    made, _ = store.provide(root, wanted(wheels, TINY), said.append)
+    made, _ = store.provide(root, wanted(wheels, TINY), messages.append)
 
     assert has(made.interpreter, "import tiny, fal_jupyter.runner.lifecycle, cloudpickle; print(tiny.VERSION)") == "1.0"
     missing = "import importlib.util as u; print(u.find_spec('IPython'), u.find_spec('tornado'))"
     assert has(made.interpreter, missing) == "None None"
-    assert "making an environment for Hello" in said[0]
-    assert any("tiny" in line for line in said[1:-1])
-    assert made.name in said[-1]
+    assert "making an environment for Hello" in messages[0]
+    assert any("tiny" in line for line in messages[1:-1])
+    assert made.name in messages[-1]
     assert [one.name for one in store.all_of(root)] == [made.name]
 
 
 @pytest.mark.usefixtures("bare")
 def test_the_same_list_is_made_once_and_another_content_is_another(root: Path, wheels: Path) -> None:
     first, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
-    said: list[str] = []
+    messages: list[str] = []
 
-    again, _ = store.provide(root, wanted(wheels, TINY, "# a comment"), said.append)
+    again, _ = store.provide(root, wanted(wheels, TINY, "# a comment"), messages.append)
 
-    assert (again.name, said) == (first.name, [])
+    assert (again.name, messages) == (first.name, [])
     make_wheel(wheels, requires="packaging")  # the same name, another content
-    assert store.provide(root, wanted(wheels, TINY), said.append)[0].name != first.name
+    assert store.provide(root, wanted(wheels, TINY), messages.append)[0].name != first.name
 
 
 def test_two_concurrent_processes_share_one(root: Path, wheels: Path) -> None:
@@ -251,12 +251,12 @@ def test_one_that_a_process_serves_with_is_not_removed(root: Path, wheels: Path)
 
 
 def test_passwords_in_lines_are_masked(root: Path, wheels: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(AppRuleBroken) as refused:
-        store.provide(root, wanted(wheels, "-r http://me:S3CRET@127.0.0.1:9/r.txt"), said.append)
+        store.provide(root, wanted(wheels, "-r http://me:S3CRET@127.0.0.1:9/r.txt"), messages.append)
 
-    assert "S3CRET" not in "".join(said) + str(refused.value)
-    assert "****@127.0.0.1" in "".join(said)
+    assert "S3CRET" not in "".join(messages) + str(refused.value)
+    assert "****@127.0.0.1" in "".join(messages)
 
 
 def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, wheels: Path) -> None:

@@ -392,7 +392,7 @@ def test_a_caller_that_sends_nothing_more_is_not_waited_for(
     assert not server.transport.closed
     assert server.transport.written == b""
     loop.advance(0.3)
-    assert [got for got, _ in answers(["GET"], server.transport.written)] == ([status] if status else [])
+    assert [response for response, _ in answers(["GET"], server.transport.written)] == ([status] if status else [])
     assert server.transport.closed or server.transport.eof
     assert all(handler.disconnected for handler in server.handlers)
 

@@ -194,15 +194,15 @@ def test_headers_that_speak_for_us_do_not_get_through(wide: Served) -> None:
         "X-Two: 2",
     ]
     reply = exchange(port(wide), post(wide, "/headers?a=%20b&c=", *lines))
-    got = json.loads(reply.body)
-    seen = got["headers"]
+    response = json.loads(reply.body)
+    seen = response["headers"]
     assert ["x-mine", "kept"] in seen
     assert [v for k, v in seen if k == "x-two"] == ["1", "2"]
     assert [v for k, v in seen if k == "x-fal-request-id"] == [reply.headers["x-fal-request-id"]]
     assert not [k for k, _ in seen if k == "authorization"]
     assert ["cookie", "a=b"] in [list(pair) for pair in seen]
     assert wide.ready["key"].split(":")[1] not in reply.body.decode()
-    assert (got["query"], got["path"]) == ("a=%20b&c=", "/headers")
+    assert (response["query"], response["path"]) == ("a=%20b&c=", "/headers")
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_a_chunked_body_arrives_whole(wide: Served) -> None:
         for _ in range(100):
             wire.send(b"7\r\nabcdefg\r\n")
         wire.send(b"0\r\n\r\n")
-        got = json.loads(wire.reply().body)
-    assert got == {"length": 700, "sha256": hashlib.sha256(b"abcdefg" * 100).hexdigest()}
+        response = json.loads(wire.reply().body)
+    assert response == {"length": 700, "sha256": hashlib.sha256(b"abcdefg" * 100).hexdigest()}
 
 
 # --- connections ------------------------------------------------------------------------------------------------------

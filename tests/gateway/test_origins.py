@@ -137,7 +137,7 @@ def path_of(app: Served, below: str = "/", queue: bool = False) -> str:
     return path.replace("/run/", "/queue/") if queue else path
 
 
-def said(reply: Reply) -> dict[str, str]:
+def cors_headers(reply: Reply) -> dict[str, str]:
     """What an answer says of origins."""
     return {name: value for name, value in reply.headers.items() if name.startswith("access-control-")}
 
@@ -159,8 +159,8 @@ def test_every_answer_of_an_open_app_is_for_its_page(
     answer = gateway.ask(method, path, origin)
 
     assert answer.status == status
-    exposed = said(answer).pop("access-control-expose-headers").split(", ")
-    assert said(answer) == {
+    exposed = cors_headers(answer).pop("access-control-expose-headers").split(", ")
+    assert cors_headers(answer) == {
         "access-control-allow-origin": origin,
         "access-control-expose-headers": ", ".join(exposed),
     }
@@ -177,7 +177,7 @@ def test_other_origins_get_only_the_vary_header(
     path = path_of(gateway.shown, below, place == "queue") if place else below
     answer = gateway.ask(method, path, origin)
 
-    assert (answer.status, said(answer)) == (status, {})
+    assert (answer.status, cors_headers(answer)) == (status, {})
     assert "Origin" in answer.headers["vary"].split(", ")
 
 
@@ -185,21 +185,21 @@ def test_other_origins_get_only_the_vary_header(
 def test_a_refusal_can_be_read_as_well(gateway: Gateway, below: str) -> None:
     answer = gateway.ask("POST", below, key=False)
 
-    assert (answer.status, said(answer)["access-control-allow-origin"]) == (401, PAGE)
+    assert (answer.status, cors_headers(answer)["access-control-allow-origin"]) == (401, PAGE)
     assert json.loads(answer.body)["detail"].startswith("missing or wrong key")
 
 
 def test_a_page_can_read_the_error_of_a_too_long_body(gateway: Gateway) -> None:
     answer = gateway.ask("POST", "/cdn/files/upload", PAGE, "Content-Length: 99999999999999", "Expect: 100-continue")
-    assert (answer.status, said(answer)["access-control-allow-origin"]) == (413, PAGE)
+    assert (answer.status, cors_headers(answer)["access-control-allow-origin"]) == (413, PAGE)
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
 def test_an_origin_is_compared_as_a_whole(gateway: Gateway, origin: str) -> None:
     answer = gateway.ask("POST", path_of(gateway.shown), origin)
-    assert (answer.status, said(answer)) == (200, {})
+    assert (answer.status, cors_headers(answer)) == (200, {})
     refused = gateway.preflight(path_of(gateway.shown), origin)
-    assert (refused.status, said(refused)) == (
+    assert (refused.status, cors_headers(refused)) == (
         403 if origin else 405,
         {},
     )  # the app is public, and no page of that origin may call it
@@ -214,7 +214,7 @@ def test_a_preflight_needs_no_key(gateway: Gateway, place: str) -> None:
     answer = gateway.preflight(path)
 
     assert answer.status == 204
-    assert said(answer) == {
+    assert cors_headers(answer) == {
         "access-control-allow-origin": PAGE,
         "access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
         "access-control-allow-headers": "authorization,content-type",
@@ -222,12 +222,12 @@ def test_a_preflight_needs_no_key(gateway: Gateway, place: str) -> None:
     }
     assert answer.headers["vary"] == "Origin, Access-Control-Request-Headers"
     asked = gateway.preflight(path, PAGE, "Access-Control-Request-Private-Network: true")
-    assert said(asked) == {**said(answer), "access-control-allow-private-network": "true"}
+    assert cors_headers(asked) == {**cors_headers(answer), "access-control-allow-private-network": "true"}
 
 
 def test_a_preflight_to_another_host_is_refused(gateway: Gateway) -> None:
     answer = gateway.preflight(path_of(gateway.shown), host="page.example:3000")
-    assert (answer.status, said(answer)) == (421, {})
+    assert (answer.status, cors_headers(answer)) == (421, {})
 
 
 @pytest.mark.parametrize("queue", [False, True])
@@ -239,7 +239,7 @@ def test_an_app_without_origins_sends_no_cors_headers(gateway: Gateway, queue: b
         gateway.preflight(path),
     )
     assert [r.status for r in (answer, refused, preflight)] == [200, 401, 405 if queue else 401]
-    assert [said(r) for r in (answer, refused, preflight)] == [{}, {}, {}]
+    assert [cors_headers(r) for r in (answer, refused, preflight)] == [{}, {}, {}]
     assert "vary" not in answer.headers
 
 
@@ -249,7 +249,7 @@ def test_an_app_without_origins_sends_no_cors_headers(gateway: Gateway, queue: b
 def test_an_unknown_path_sends_no_cors_headers(gateway: Gateway, path: str) -> None:
     for answer in (gateway.ask("POST", path), gateway.preflight(path)):
         assert answer.status in (401, 404, 405)
-        assert said(answer) == {}
+        assert cors_headers(answer) == {}
 
 
 def test_the_proxy_route_answers_as_the_route_that_is_meant(gateway: Gateway) -> None:
@@ -257,8 +257,8 @@ def test_the_proxy_route_answers_as_the_route_that_is_meant(gateway: Gateway) ->
         target = "https://fal.run" + urlsplit(app.ready["url"]).path.removeprefix("/run")
         return gateway.ask("POST", "/proxy", PAGE, "Content-Length: 0", f"x-fal-target-url: {target}")
 
-    assert said(through(gateway.shown))["access-control-allow-origin"] == PAGE
-    assert said(through(gateway.hidden)) == {}
+    assert cors_headers(through(gateway.shown))["access-control-allow-origin"] == PAGE
+    assert cors_headers(through(gateway.hidden)) == {}
 
 
 def test_a_connection_carries_nothing_over_to_its_next_request(gateway: Gateway) -> None:
@@ -270,7 +270,7 @@ def test_a_connection_carries_nothing_over_to_its_next_request(gateway: Gateway)
     ]
     with closing(Wire(port)) as wire:
         wire.send("".join(heads).encode())
-        allowed_origins = [said(wire.reply()).get("access-control-allow-origin") for _ in heads]
+        allowed_origins = [cors_headers(wire.reply()).get("access-control-allow-origin") for _ in heads]
     assert allowed_origins == [PAGE, None, PAGE, None]
 
 

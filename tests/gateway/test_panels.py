@@ -557,8 +557,8 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
     ]
     with closing(client):
         for method, path, body, status, message in asked:
-            got, answer = client.control.ask(method, f"/admin/{path}", body)
-            assert (got, message in answer["detail"]) == (status, True), (method, path, answer)
+            actual_status, answer = client.control.ask(method, f"/admin/{path}", body)
+            assert (actual_status, message in answer["detail"]) == (status, True), (method, path, answer)
         assert "Uncaught exception" not in (wide.state / "logs" / "gateway.log").read_text()
 
 

@@ -113,7 +113,7 @@ def caller(jobs: Served) -> Caller:
 
 
 @pytest.fixture
-def held(caller: Caller, tmp_path: Any) -> Iterator[dict[str, Any]]:
+def running_job(caller: Caller, tmp_path: Any) -> Iterator[dict[str, Any]]:
     """A job that has the only runner until its file is there."""
     release = tmp_path / "release"
     job = caller.submit({"text": "held", "release": str(release)})
@@ -149,19 +149,19 @@ def test_logs_are_sent_on_request(caller: Caller) -> None:
     assert caller.ask("GET", f"{caller.app}/requests/{job['request_id']}/status")[1]["logs"] is None
 
 
-def test_positions_priorities_and_states(caller: Caller, held: dict[str, Any]) -> None:
+def test_positions_priorities_and_states(caller: Caller, running_job: dict[str, Any]) -> None:
     low = caller.submit({"text": "low"}, x_fal_queue_priority="low")
     first, second = caller.submit({"text": "1"}), caller.submit({"text": "2"})
     found = [caller.wait(job, "IN_QUEUE")["queue_position"] for job in (low, first, second)]
     assert found == [2, 0, 1]
     status, response, _ = caller.ask("GET", f"{caller.app}/requests/{first['request_id']}")
     assert (status, response["detail"]) == (400, "Request is still in progress")
-    held["release"].touch()
+    running_job["release"].touch()
     ends = [caller.wait(job)["logs"][0]["timestamp"] for job in (first, second, low)]
     assert ends == sorted(ends)
 
 
-def test_a_waiting_job_is_cancelled_at_once(caller: Caller, held: dict[str, Any]) -> None:
+def test_a_waiting_job_is_cancelled_at_once(caller: Caller, running_job: dict[str, Any]) -> None:
     job = caller.submit({"text": "never"})
     path = urlsplit(job["cancel_url"]).path
     status, response, _ = caller.ask("PUT", path)
@@ -177,9 +177,9 @@ def test_a_waiting_job_is_cancelled_at_once(caller: Caller, held: dict[str, Any]
     assert caller.ask("PUT", path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
 
 
-def test_a_forced_cancellation_ends_a_running_job_at_once(caller: Caller, held: dict[str, Any]) -> None:
-    assert caller.ask("PUT", urlsplit(held["cancel_url"]).path + "?force=1")[0] == 202
-    assert caller.wait(held)["error_type"] == "client_cancelled"
+def test_a_forced_cancellation_ends_a_running_job_at_once(caller: Caller, running_job: dict[str, Any]) -> None:
+    assert caller.ask("PUT", urlsplit(running_job["cancel_url"]).path + "?force=1")[0] == 202
+    assert caller.wait(running_job)["error_type"] == "client_cancelled"
 
 
 def test_the_cancel_endpoint_of_a_running_job_gets_its_id_and_decides(caller: Caller, tmp_path: Path) -> None:
@@ -211,15 +211,15 @@ def test_a_disconnect_is_reported_to_the_cancel_endpoint(caller: Caller, tmp_pat
 
 
 def test_an_app_without_a_cancel_endpoint_runs_on_and_its_result_can_be_had(
-    caller: Caller, held: dict[str, Any]
+    caller: Caller, running_job: dict[str, Any]
 ) -> None:
     for _ in range(2):
-        status, response, _ = caller.ask("PUT", urlsplit(held["cancel_url"]).path)
+        status, response, _ = caller.ask("PUT", urlsplit(running_job["cancel_url"]).path)
         assert (status, response) == (202, {"status": "CANCELLATION_REQUESTED"})
-    assert caller.wait(held, "IN_PROGRESS")["status"] == "IN_PROGRESS"
-    held["release"].touch()
-    assert "error" not in caller.wait(held)
-    status, response, _ = caller.ask("GET", urlsplit(held["response_url"]).path)
+    assert caller.wait(running_job, "IN_PROGRESS")["status"] == "IN_PROGRESS"
+    running_job["release"].touch()
+    assert "error" not in caller.wait(running_job)
+    status, response, _ = caller.ask("GET", urlsplit(running_job["response_url"]).path)
     assert (status, list(response)) == (200, ["text"])
 
 
@@ -299,7 +299,7 @@ def test_an_invalid_priority_is_refused(caller: Caller) -> None:
     assert (status, response["error_type"]) == (400, "bad_request")
 
 
-def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, held: dict[str, Any]) -> None:
+def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, running_job: dict[str, Any]) -> None:
     job = caller.submit({"text": "streamed"})
     events: list[dict[str, Any]] = []
     opened = threading.Event()
@@ -319,7 +319,7 @@ def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, hel
     reader = threading.Thread(target=follow)
     reader.start()
     assert opened.wait(20)
-    held["release"].touch()
+    running_job["release"].touch()
     reader.join(20)
     states = [event["status"] for event in events]
     assert [state for n, state in enumerate(states) if states[:n][-1:] != [state]] == [
@@ -401,9 +401,9 @@ def test_an_answer_that_not_every_receiver_reads_is_delivered_without_payload(
     _, job, _ = caller.ask("POST", caller.app + below, {})
     assert receiver.done.wait(20)
     receiver.close()
-    told = json.loads(receiver.got[0][1], parse_constant=pytest.fail)
-    assert (told["status"], told["payload"]) == ("OK", None)
-    assert reason in told["payload_error"]
+    payload = json.loads(receiver.got[0][1], parse_constant=pytest.fail)
+    assert (payload["status"], payload["payload"]) == ("OK", None)
+    assert reason in payload["payload_error"]
     connection = http.client.HTTPConnection(caller.host, timeout=30)
     connection.request("GET", urlsplit(job["response_url"]).path, headers={"authorization": f"Key {caller.key}"})
     assert connection.getresponse().read()[:6] == {"NaN": b'{"x": ', "1e999": b'{"x": ', "deep": b"[[[[[["}[what]

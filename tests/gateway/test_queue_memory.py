@@ -59,7 +59,7 @@ def caller(jobs: Served) -> Caller:
 
 
 @pytest.fixture
-def held(caller: Caller, tmp_path: Path) -> Iterator[None]:
+def busy_runner(caller: Caller, tmp_path: Path) -> Iterator[None]:
     """The only runner is busy until the test is over."""
     release = tmp_path / "release"
     job = caller.submit(below=f"?release={release}")
@@ -85,7 +85,7 @@ def cancel(caller: Caller, job: dict[str, Any]) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("count", [100, 1000])
-def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, held: None, jobs: Served, count: int) -> None:
+def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, busy_runner: None, jobs: Served, count: int) -> None:
     gateway = psutil.Process(doctor(jobs.state)["gateway"]["pid"])
     before = gateway.memory_info().rss
     for _ in range(count):
@@ -96,7 +96,7 @@ def test_bodies_of_cancelled_jobs_are_freed(caller: Caller, held: None, jobs: Se
 
 
 def test_more_bytes_than_the_queue_holds_are_refused_with_what_to_do_until_some_are_over(
-    caller: Caller, held: None
+    caller: Caller, busy_runner: None
 ) -> None:
     taken = []
     for _ in range(3):
@@ -117,7 +117,7 @@ def test_more_bytes_than_the_queue_holds_are_refused_with_what_to_do_until_some_
         cancel(caller, one)
 
 
-def test_bodies_count_from_their_heads_and_piece_by_piece(caller: Caller, held: None) -> None:
+def test_bodies_count_from_their_heads_and_piece_by_piece(caller: Caller, busy_runner: None) -> None:
     """Half a body holds what its head announced, and what comes in chunks is counted as it comes."""
     half = http.client.HTTPConnection(caller.host, timeout=30)
     half.putrequest("POST", f"/queue/{caller.app}")
@@ -142,7 +142,7 @@ def test_bodies_count_from_their_heads_and_piece_by_piece(caller: Caller, held: 
         cancel(caller, job)
 
 
-def test_more_requests_than_the_queue_takes_are_refused(caller: Caller, held: None) -> None:
+def test_more_requests_than_the_queue_takes_are_refused(caller: Caller, busy_runner: None) -> None:
     taken = []
     while (found := submit(caller, b""))[0] == 200:
         taken.append(found[1])
@@ -153,7 +153,7 @@ def test_more_requests_than_the_queue_takes_are_refused(caller: Caller, held: No
         cancel(caller, job)
 
 
-def test_a_caller_may_limit_the_queue_length(caller: Caller, held: None) -> None:
+def test_a_caller_may_limit_the_queue_length(caller: Caller, busy_runner: None) -> None:
     first = caller.submit(below="?fal_max_queue_length=0")
     status, response, _ = caller.ask("POST", f"{caller.app}?fal_max_queue_length=0", {})
     assert (status, response["detail"]) == (429, f"queue full: 1 requests are waiting for {caller.app}")

@@ -232,28 +232,28 @@ def test_a_slow_but_steady_reader_gets_all_of_it(public: Served) -> None:
     port = port_of(public.ready["base"])
     with closing(Wire(port)) as wire:
         wire.send(head("POST", f"/run/{public.ready['app']}/large", port, None, "Content-Length: 0"))
-        got, began = 0, time.monotonic()
-        while got < 20 << 20:
+        bytes_received, began = 0, time.monotonic()
+        while bytes_received < 20 << 20:
             piece = wire.sock.recv(400_000)
-            assert piece, f"cut off after {got} bytes"
-            got += len(piece)
+            assert piece, f"cut off after {bytes_received} bytes"
+            bytes_received += len(piece)
             time.sleep(0.05)  # slower than it comes, and longer than the time in which some has to be taken
         assert time.monotonic() - began > 2
 
 
 def test_a_reader_is_steady_that_takes_less_than_the_buffer_of_its_socket(public: Served) -> None:
-    port, got = port_of(public.ready["base"]), 0
+    port, bytes_received = port_of(public.ready["base"]), 0
     with closing(Wire(port)) as wire:
         wire.send(head("POST", f"/run/{public.ready['app']}/large", port, None, "Content-Length: 0"))
         began = time.monotonic()
         while time.monotonic() - began < 4:  # several times the time in which some has to be taken
-            got += len(wire.sock.recv(10_000))
+            bytes_received += len(wire.sock.recv(10_000))
             time.sleep(0.05)
         while piece := wire.sock.recv(1 << 20):
-            got += len(piece)
-            if got >= 20 << 20:
+            bytes_received += len(piece)
+            if bytes_received >= 20 << 20:
                 return
-    raise AssertionError(f"cut off after {got} bytes")
+    raise AssertionError(f"cut off after {bytes_received} bytes")
 
 
 def test_http_1_0(public: Served) -> None:

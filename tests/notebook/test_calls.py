@@ -137,14 +137,14 @@ class Desk(fal.App):
 
 
 @pytest.fixture(scope="module")
-def desk(notebook: Kernel) -> Kernel:
+def desk_kernel(notebook: Kernel) -> Kernel:
     notebook.run(APP).ok()
     return notebook
 
 
 # --- the class --------------------------------------------------------------------------------------------------------
-def test_the_class_stays_a_class(desk: Kernel) -> None:
-    desk.run(
+def test_the_class_stays_a_class(desk_kernel: Kernel) -> None:
+    desk_kernel.run(
         "import cloudpickle, inspect, pickle\n"
         "assert isinstance(Desk, type) and issubclass(Desk, fal.App)\n"
         "maybe: Desk | None = None\n"
@@ -162,8 +162,8 @@ def test_the_class_stays_a_class(desk: Kernel) -> None:
     ).ok()
 
 
-def test_facts_of_the_running_app_are_read_from_the_class(desk: Kernel) -> None:
-    cell = desk.run(
+def test_facts_of_the_running_app_are_read_from_the_class(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run(
         "import fal_jupyter, json\n"
         "print(json.dumps([Desk.app, Desk.url, Desk.key, fal_jupyter.app(Desk).url, fal_jupyter.app('desk').key]))"
     ).ok()
@@ -173,17 +173,17 @@ def test_facts_of_the_running_app_are_read_from_the_class(desk: Kernel) -> None:
     assert (url, key) == (same_url, same_key)
 
 
-def test_shift_tab_shows_signature_and_docstring(desk: Kernel) -> None:
+def test_shift_tab_shows_signature_and_docstring(desk_kernel: Kernel) -> None:
     code = "Desk.hi("
-    message = desk.client.inspect(code, cursor_pos=len(code), detail_level=0, reply=True, timeout=30)
+    message = desk_kernel.client.inspect(code, cursor_pos=len(code), detail_level=0, reply=True, timeout=30)
     text = message["content"]["data"]["text/plain"]
     assert "name: str = 'world'" in text
     assert "Greets *name*." in text
 
 
-def test_completion_offers_endpoints_and_facts(desk: Kernel) -> None:
+def test_completion_offers_endpoints_and_facts(desk_kernel: Kernel) -> None:
     for code, wanted in (("Desk.", {"hi", "mirror", "url", "key", "app", "aio"}), ("Desk.aio.", {"hi", "mirror"})):
-        matches = desk.client.complete(code, reply=True, timeout=30)["content"]["matches"]
+        matches = desk_kernel.client.complete(code, reply=True, timeout=30)["content"]["matches"]
         assert wanted <= {match.rpartition(".")[2] for match in matches}
 
 
@@ -222,11 +222,13 @@ def test_endpoints_named_like_our_facts_win(notebook: Kernel) -> None:
         ("Desk.hi('ü ☃ 🦊')", "{'text': 'Hello, ü ☃ 🦊'}"),
     ],
 )  # fmt: skip
-def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(desk: Kernel, call: str, value: str) -> None:
+def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(
+    desk_kernel: Kernel, call: str, value: str
+) -> None:
     if "torch." in call:
         pytest.importorskip("torch")
         call = f"import torch\n{call}"
-    assert desk.run(f"import numpy as np\n{call}").ok().result == value
+    assert desk_kernel.run(f"import numpy as np\n{call}").ok().result == value
 
 
 @pytest.mark.parametrize(
@@ -243,8 +245,8 @@ def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(desk: Kern
         ("Desk.nosuch()", ["nosuch"]),
     ],
 )
-def test_what_does_not_fit_is_named_before_anything_is_sent(desk: Kernel, call: str, words: list[str]) -> None:
-    wrong = desk.run(f"import numpy as np\n{call}")
+def test_what_does_not_fit_is_named_before_anything_is_sent(desk_kernel: Kernel, call: str, words: list[str]) -> None:
+    wrong = desk_kernel.run(f"import numpy as np\n{call}")
     assert wrong.status == "error"
     assert wrong.calls == []
     for word in words:
@@ -252,21 +254,21 @@ def test_what_does_not_fit_is_named_before_anything_is_sent(desk: Kernel, call: 
     assert not re.search(r"fal_jupyter/\w+/\w+\.py", wrong.traceback), wrong.traceback
 
 
-def test_a_refused_input_is_reported_with_its_location(desk: Kernel) -> None:
-    wrong = desk.run("Desk.hi('a', 'many')")
+def test_a_refused_input_is_reported_with_its_location(desk_kernel: Kernel) -> None:
+    wrong = desk_kernel.run("Desk.hi('a', 'many')")
     assert (wrong.status, wrong.ename) == ("error", "RequestError")
     assert "times" in wrong.traceback
     assert "valid integer" in wrong.traceback
-    cell = desk.run(
+    cell = desk_kernel.run(
         "try:\n    Desk.hi('a', 'many')\nexcept fal_jupyter.RequestError as e:\n    print(e.status, e.detail[0]['loc'])"
     )
     assert cell.ok().text.startswith("422 ['body', 'times']")
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
-def test_await_gather_threads_and_map_give_answers_in_order(desk: Kernel) -> None:
-    assert desk.run("(await Desk.aio.hi(name='Ada'))['text']").ok().result == "'Hello, Ada'"
-    desk.run(
+def test_await_gather_threads_and_map_give_answers_in_order(desk_kernel: Kernel) -> None:
+    assert desk_kernel.run("(await Desk.aio.hi(name='Ada'))['text']").ok().result == "'Hello, Ada'"
+    desk_kernel.run(
         "import asyncio\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "wanted = [{'text': f'Hello, {i}'} for i in range(50)]\n"
         "assert list(await asyncio.gather(*(Desk.aio.hi(str(i)) for i in range(50)))) == wanted\n"
@@ -278,8 +280,8 @@ def test_await_gather_threads_and_map_give_answers_in_order(desk: Kernel) -> Non
     ).ok()
 
 
-def test_map_shows_how_far_it_is_and_stays_one_line(desk: Kernel) -> None:
-    cell = desk.run("Desk.talk.map([(1, 'x', 0.2)] * 24, concurrency=4)").ok()
+def test_map_shows_how_far_it_is_and_stays_one_line(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("Desk.talk.map([(1, 'x', 0.2)] * 24, concurrency=4)").ok()
     lines = [o for o in cell.outputs if "Desk.talk.map" in o.get("data", {}).get("text/plain", "")]
     assert lines
     assert lines[0]["output_type"] == "display_data"
@@ -291,24 +293,24 @@ def test_map_shows_how_far_it_is_and_stays_one_line(desk: Kernel) -> None:
     assert cell.text.count("x 0") == 24
 
 
-def test_the_first_failure_of_a_map_is_reported_with_its_item(desk: Kernel) -> None:
-    failed = desk.run("Desk.odd.map([1, 3, 4, 5, 7], concurrency=1)")
+def test_the_first_failure_of_a_map_is_reported_with_its_item(desk_kernel: Kernel) -> None:
+    failed = desk_kernel.run("Desk.odd.map([1, 3, 4, 5, 7], concurrency=1)")
     assert (failed.status, failed.ename) == ("error", "RequestError")
     assert "4 is even" in failed.traceback
     assert "item 2 of 5: 4" in failed.traceback
     assert len(failed.calls) == 3
-    assert desk.run("Desk.odd.map([1, 3])").ok().result == "[1, 3]"
+    assert desk_kernel.run("Desk.odd.map([1, 3])").ok().result == "[1, 3]"
 
 
 # --- output -----------------------------------------------------------------------------------------------------------
-def test_output_appears_under_the_cell_of_the_call_in_order(desk: Kernel) -> None:
-    cell = desk.run("print('before')\nDesk.talk(3)\nprint('between')\nDesk.talk(1, 'more')\nprint('after')").ok()
+def test_output_appears_under_the_cell_of_the_call_in_order(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("print('before')\nDesk.talk(3)\nprint('between')\nDesk.talk(1, 'more')\nprint('after')").ok()
     assert cell.text.split("\n") == ["before", "line 0", "line 1", "line 2", "between", "more 0", "after", ""]
-    assert not [o for o in desk.run("pass").ok().stray if o["output_type"] == "stream"]
+    assert not [o for o in desk_kernel.run("pass").ok().stray if o["output_type"] == "stream"]
 
 
-def test_lines_of_calls_at_the_same_time_stay_whole(desk: Kernel) -> None:
-    cell = desk.run("_ = Desk.talk.map([(100, f'word{i}') for i in range(8)], concurrency=8)").ok()
+def test_lines_of_calls_at_the_same_time_stay_whole(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("_ = Desk.talk.map([(100, f'word{i}') for i in range(8)], concurrency=8)").ok()
     lines = cell.text.splitlines()
     assert sorted(lines) == sorted(f"word{i} {n}" for i in range(8) for n in range(100))
     for i in range(8):
@@ -316,8 +318,8 @@ def test_lines_of_calls_at_the_same_time_stay_whole(desk: Kernel) -> None:
         assert mine == [f"word{i} {n}" for n in range(100)]
 
 
-def test_all_output_of_a_request_appears_in_its_cell(desk: Kernel) -> None:
-    cell = desk.run("Desk.voices()").ok()
+def test_all_output_of_a_request_appears_in_its_cell(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("Desk.voices()").ok()
     assert sorted(re.findall(r"\b(one|two|three|four|five)\b", cell.text)) == ["five", "four", "one", "three", "two"]
     by_name = {o["name"]: "" for o in cell.outputs if o["output_type"] == "stream"}
     for output in cell.outputs:
@@ -327,13 +329,13 @@ def test_all_output_of_a_request_appears_in_its_cell(desk: Kernel) -> None:
     assert "two" in by_name["stderr"]
 
 
-def test_a_bar_is_drawn_while_it_grows(desk: Kernel) -> None:
-    assert "\r1/3\r2/3\r3/3\n" in desk.run("Desk.bar()").ok().text
+def test_a_bar_is_drawn_while_it_grows(desk_kernel: Kernel) -> None:
+    assert "\r1/3\r2/3\r3/3\n" in desk_kernel.run("Desk.bar()").ok().text
 
 
-def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk: Kernel) -> None:
+def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk_kernel: Kernel) -> None:
     """Also long after the cell left its line open; a line that the runner leaves open goes on."""
-    cell = desk.run(
+    cell = desk_kernel.run(
         "import time\n"
         "print('counting', end='', flush=True); time.sleep(0.3)\n"
         "Desk.dots()\n"
@@ -348,9 +350,9 @@ def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk: Kernel) -> None:
         for name in ("stdout", "stderr")
     }
     assert by_name == {"stdout": "counting\n...\nwhole line\n..\n.\n", "stderr": "another stream"}
-    left = desk.run("print('left open', end=''); sys.stdout.write.__class__.__name__").ok()
+    left = desk_kernel.run("print('left open', end=''); sys.stdout.write.__class__.__name__").ok()
     assert (left.text, left.result) == ("left open", "'_WatchedWrite'")
-    assert desk.run("Desk.dots(count=1);").ok().text == ".\n"  # another cell's line
+    assert desk_kernel.run("Desk.dots(count=1);").ok().text == ".\n"  # another cell's line
 
 
 def test_in_a_terminal_both_streams_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,13 +384,13 @@ def test_output_of_setup_appears_under_the_defining_cell(notebook: Kernel) -> No
 
 @pytest.mark.long  # tests/e2e/test_runner_faults.py has a flood in the gateway
 @pytest.mark.parametrize("lines", [30_000, 100_000, 1_000_000])
-def test_a_flood_of_lines_is_bounded_on_all_sides(desk: Kernel, lines: int) -> None:
-    cell = desk.run(f"seconds = Desk.flood({lines})", timeout=100).ok()
+def test_a_flood_of_lines_is_bounded_on_all_sides(desk_kernel: Kernel, lines: int) -> None:
+    cell = desk_kernel.run(f"seconds = Desk.flood({lines})", timeout=100).ok()
     assert len(cell.text) < 600_000
     assert cell.text.startswith("a line of the flood, number 0\n")
     assert re.search(r"[\d,]+ (more )?lines", cell.text[-1000:])
-    assert float(desk.run("seconds").ok().result) < 60
-    assert desk.run("Desk.hi()['text']").ok().result == "'Hello, world'"
+    assert float(desk_kernel.run("seconds").ok().result) < 60
+    assert desk_kernel.run("Desk.hi()['text']").ok().result == "'Hello, world'"
 
 
 # --- timing -----------------------------------------------------------------------------------------------------------
@@ -401,8 +403,8 @@ def blocks(cell: Cell) -> list[dict[str, object]]:
     return [o for o in (*cell.outputs, *cell.updates) if "fal_jupyter" in o.get("metadata", {})]
 
 
-def test_timing_is_shown_once_at_the_end_of_the_cell(desk: Kernel) -> None:
-    cell = desk.run("Desk.hi()\nDesk.hi('x')\nprint('last')").ok()
+def test_timing_is_shown_once_at_the_end_of_the_cell(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("Desk.hi()\nDesk.hi('x')\nprint('last')").ok()
     assert len(blocks(cell)) == 1
     assert cell.outputs[-1]["metadata"]["fal_jupyter"]
     assert [set(call) for call in cell.calls] == [FIELDS, FIELDS]
@@ -413,14 +415,14 @@ def test_timing_is_shown_once_at_the_end_of_the_cell(desk: Kernel) -> None:
     assert cell.shown.count("ok ") == 2
 
 
-def test_a_failed_call_is_in_the_timing(desk: Kernel) -> None:
-    cell = desk.run("Desk.odd(2)")
+def test_a_failed_call_is_in_the_timing(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("Desk.odd(2)")
     assert [call["status"] for call in cell.calls] == [500]
     assert "failed 500" in cell.shown
 
 
-def test_a_thousand_calls_are_one_line(desk: Kernel) -> None:
-    cell = desk.run("Desk.hi.map(['x'] * 1200, concurrency=8)\nNone").ok()
+def test_a_thousand_calls_are_one_line(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("Desk.hi.map(['x'] * 1200, concurrency=8)\nNone").ok()
     assert len(blocks(cell)) == 1
     block = blocks(cell)[0]
     first, *slowest = block["data"]["text/plain"].splitlines()  # type: ignore[index]
@@ -430,11 +432,11 @@ def test_a_thousand_calls_are_one_line(desk: Kernel) -> None:
     assert (len(record["calls"]), record["calls_total"]) == (200, 1200)
 
 
-def test_timing_can_be_switched_off(desk: Kernel) -> None:
-    desk.run("%fal config timing off").ok()
-    assert not blocks(desk.run("Desk.hi()").ok())
-    desk.run("%fal config timing on").ok()
-    assert blocks(desk.run("Desk.hi()").ok())
+def test_timing_can_be_switched_off(desk_kernel: Kernel) -> None:
+    desk_kernel.run("%fal config timing off").ok()
+    assert not blocks(desk_kernel.run("Desk.hi()").ok())
+    desk_kernel.run("%fal config timing on").ok()
+    assert blocks(desk_kernel.run("Desk.hi()").ok())
 
 
 # --- interrupts -------------------------------------------------------------------------------------------------------
@@ -444,21 +446,21 @@ def test_timing_can_be_switched_off(desk: Kernel) -> None:
     ids=["async", "async map", "sync", "sync map"],
 )
 def test_an_interrupt_gives_the_prompt_back_at_once_and_cancels_the_request(
-    desk: Kernel, tmp_path: Path, call: str, state: Path
+    desk_kernel: Kernel, tmp_path: Path, call: str, state: Path
 ) -> None:
     mark = tmp_path / "mark"
-    message = desk.start(call.replace("MARK", repr(str(mark))))
+    message = desk_kernel.start(call.replace("MARK", repr(str(mark))))
     while not mark.exists():
         pass
-    desk.interrupt()
-    cell = desk.finish(message, timeout=10)
+    desk_kernel.interrupt()
+    cell = desk_kernel.finish(message, timeout=10)
     assert (cell.status, cell.ename) == ("error", "KeyboardInterrupt")
     assert re.fullmatch(r"KeyboardInterrupt: Desk\.\w+(\.map)?\(\) was cancelled", cell.traceback)
     while mark.read_text() != "cancelled":
         pass
     while json.loads(command(state, "runners", "--json").stdout)[0]["in_flight"]:
         pass
-    assert desk.run("Desk.hi()['text']").ok().result == "'Hello, world'"
+    assert desk_kernel.run("Desk.hi()['text']").ok().result == "'Hello, world'"
 
 
 def test_an_interrupt_while_setup_runs_leaves_it_running(notebook: Kernel, tmp_path: Path) -> None:

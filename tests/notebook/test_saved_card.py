@@ -107,7 +107,7 @@ ATTRIBUTES = {"style", "title", "open", "dir", "aria-hidden", "src", "alt"}
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def desk_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("app") / "app.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Desk") as running:
@@ -115,11 +115,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def seen(desk: Served) -> Picture:
+def seen(desk_app: Served) -> Picture:
     """What the gateway says after two calls, one of which failed."""
-    assert desk.request("/", {"name": "Ada"}).status == 200
-    assert desk.request("/fail", {}).status == 500
-    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).control.picture("desk")
+    assert desk_app.request("/", {"name": "Ada"}).status == 200
+    assert desk_app.request("/fail", {}).status == 500
+    picture = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)})).control.picture("desk")
     assert picture is not None
     return picture
 
@@ -308,10 +308,10 @@ def test_the_dashboard_has_a_row_for_each_app(seen: Picture) -> None:
     assert dashboard_text([]) == "No fal app is running."
 
 
-def test_long_texts_of_callers_do_not_swell_what_is_saved(desk: Served, seen: Picture) -> None:
+def test_long_texts_of_callers_do_not_swell_what_is_saved(desk_app: Served, seen: Picture) -> None:
     for _ in range(MAX_ROWS):
-        assert desk.request("/" + "%3C" * 20_000, {}).status == 404
-    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).control.picture("desk")
+        assert desk_app.request("/" + "%3C" * 20_000, {}).status == 404
+    picture = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)})).control.picture("desk")
     assert picture is not None
     assert max(len(request["path"]) for request in picture["requests"]) > 50_000
     kept = shorten(picture)
@@ -327,16 +327,16 @@ def test_what_is_short_enough_is_left_alone() -> None:
 
 # --- what calls printed and gave ----------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
-def drawn(desk: Served) -> Picture:
+def drawn(desk_app: Served) -> Picture:
     """A picture as a notebook keeps it, after two drawings and a failure."""
-    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
-    assert desk.request("/fail", {}).status == 500
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)}))
+    assert desk_app.request("/fail", {}).status == 500
     for prompt in ("a red fox", "a blue one"):
-        assert desk.request(f"/draw?prompt={prompt.replace(' ', '%20')}", {}).status == 200
+        assert desk_app.request(f"/draw?prompt={prompt.replace(' ', '%20')}", {}).status == 200
     found = client.control.picture("desk")
     assert found is not None
     with pytest.MonkeyPatch.context() as patch:  # a kernel knows where its gateway keeps files
-        patch.setenv("FAL_JUPYTER_STATE", str(desk.state))
+        patch.setenv("FAL_JUPYTER_STATE", str(desk_app.state))
         return SavedResults().add_to(shorten(found), client)
 
 
@@ -385,9 +385,9 @@ def test_try_shows_the_newest_result(drawn: Picture) -> None:
     assert '"seed": 7' in output
 
 
-def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None:
-    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
-    assert desk.request("/fail", {}).status == 500
+def test_a_failure_is_the_newest_result_with_its_traceback(desk_app: Served) -> None:
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)}))
+    assert desk_app.request("/fail", {}).status == 500
     found = client.control.picture("desk")
     assert found is not None
     shown = Page(page(CARD, SavedResults().add_to(shorten(found), client), "try"))
@@ -398,9 +398,9 @@ def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, TURNING, "x" * 1_000_000, "\ud800 half", "שלום עולם"])
-def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk: Served, text: str) -> None:
-    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
-    assert desk.request("/shout", {"text": text}).status in (200, 422, 500)
+def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk_app: Served, text: str) -> None:
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)}))
+    assert desk_app.request("/shout", {"text": text}).status in (200, 422, 500)
     found = client.control.picture("desk")
     assert found is not None
     kept = SavedResults().add_to(shorten(found), client)

@@ -44,7 +44,7 @@ warnings.simplefilter("ignore")
 import fal_jupyter.fal
 fal_jupyter.fal.install()
 
-def said(code):
+def outcome_of(code):
     try:
         exec(code, {})
         return "there"
@@ -53,10 +53,10 @@ def said(code):
 
 out = {}
 for module, names in json.load(sys.stdin).items():
-    out[f"import {module}"] = said(f"import {module}")
+    out[f"import {module}"] = outcome_of(f"import {module}")
     for name in names:
-        out[f"from {module} import {name}"] = said(f"from {module} import {name}")
-        out[f"{module}.{name}"] = said(f"import {module}\\n{module}.{name}")
+        out[f"from {module} import {name}"] = outcome_of(f"from {module} import {name}")
+        out[f"{module}.{name}"] = outcome_of(f"import {module}\\n{module}.{name}")
 print(json.dumps(out))
 """
 SENTENCE = re.compile(r"(ImportError|AttributeError): fal_jupyter does not have fal[\w.]*( yet)?")
@@ -77,7 +77,9 @@ def outcomes() -> dict[str, str]:
 
 def test_each_name_exists_or_raises_one_sentence(outcomes: dict[str, str]) -> None:
     assert len(outcomes) > 1500
-    bare = {code: said for code, said in outcomes.items() if said != "there" and not SENTENCE.fullmatch(said)}
+    bare = {
+        code: outcome for code, outcome in outcomes.items() if outcome != "there" and not SENTENCE.fullmatch(outcome)
+    }
     assert not bare
 
 

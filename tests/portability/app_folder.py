@@ -54,10 +54,10 @@ def app_folder(tmp_path: Path) -> Iterator[AppFolder]:
 
 def app(body: str = 'return {"ok": True}', *, head: str = "", options: str = "", params: str = "") -> str:
     """A complete, quiet app: every option that a rule asks for is set, unless *options* sets it otherwise."""
-    said = textwrap.dedent(options)
+    declared = textwrap.dedent(options)
     quiet = {"machine_type": '"S"', "keep_alive": "60", "app_auth": '"private"'}
-    lines = [f"    {name} = {value}" for name, value in quiet.items() if f"{name} =" not in said]
-    lines += [f"    {line}" for line in said.splitlines() if line.strip()]
+    lines = [f"    {name} = {value}" for name, value in quiet.items() if f"{name} =" not in declared]
+    lines += [f"    {line}" for line in declared.splitlines() if line.strip()]
     method = textwrap.indent(textwrap.dedent(body).strip(), "        ")
     return (
         f"{textwrap.dedent(head)}\n\nclass Hello(fal.App):\n"

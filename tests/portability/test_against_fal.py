@@ -88,7 +88,7 @@ def test_reported_differences_match_the_real_behaviour(
     furnish(app_folder.folder, text)
     monkeypatch.chdir(app_folder.folder)
 
-    said = app_folder.codes(text) & {case[0] for case in CASES}
+    reported = app_folder.codes(text) & {case[0] for case in CASES}
 
-    assert said == ({code} if code else set())
+    assert reported == ({code} if code else set())
     assert answer in in_the_cloud[number]
