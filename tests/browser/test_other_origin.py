@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.support.serve import served
 from tests.support.state import state_directory
+from tests.support.web_server import folder_server
 
 APP = """
 import fal
@@ -74,19 +71,8 @@ CALLS = """async ([base, app, key]) => {
 @pytest.fixture
 def page_server(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "index.html").write_text("<title>a page</title>")
-    handler = partial(_Quiet, directory=str(tmp_path))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://localhost:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
+    with folder_server(tmp_path) as port:
+        yield f"http://localhost:{port}"
 
 
 def test_a_page_reads_what_is_open_to_it_and_nothing_else(browser: Browser, page_server: str, tmp_path: Path) -> None:

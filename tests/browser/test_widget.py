@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -21,6 +16,7 @@ from fal_jupyter.widgets.bundle import bundle
 from tests.browser.apps import LOAD, STUDIO
 from tests.browser.conftest import Front
 from tests.browser.test_lab import tab
+from tests.support.web_server import folder_server
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 # Saves the notebook, and returns what its kernel is asked meanwhile.
@@ -48,21 +44,6 @@ window.listeners = listeners;
 </script>"""
 
 
-@contextmanager
-def served_folder(folder: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def joined_module(lab: Front, browser: Browser, tmp_path: Path) -> None:
     """The widget's module draws the app's card, live, in a bare page."""
     line = Client(read({"FAL_JUPYTER_STATE": str(lab.state)})).control.snapshot()
@@ -75,7 +56,8 @@ def joined_module(lab: Front, browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "widget.mjs").write_text(bundle())
     (tmp_path / "given.json").write_text(json.dumps({"card": card, "bare": False, "line": line}))
     (tmp_path / "index.html").write_text(PAGE)
-    with served_folder(tmp_path) as address:
+    with folder_server(tmp_path) as port:
+        address = f"http://127.0.0.1:{port}/"
         page = browser.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -7,10 +7,9 @@ import json
 import os
 import stat
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ import pytest
 from tests.clients.waiting import until
 from tests.support.serve import COMMAND, Served, command, served
 from tests.support.state import state_directory
+from tests.support.web_server import web_server
 
 APP = """
 import os
@@ -297,13 +297,8 @@ class _Giving(BaseHTTPRequestHandler):
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server of this machine, whose addresses are allowed."""
     monkeypatch.setenv("FAL_JUPYTER_ALLOW_PRIVATE_URLS", "1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Giving)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with web_server(_Giving) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_files_come_from_the_web(state: Path, web: str) -> None:

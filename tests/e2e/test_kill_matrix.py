@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.support.http_answer import Answer
 from tests.support.kernel import Kernel, kernel
-from tests.support.serve import Answer, Served, command, served
+from tests.support.serve import Served, command, served
 from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 
 APP = """

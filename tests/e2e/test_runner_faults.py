@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.http_answer import Answer
 from tests.support.kernel import Kernel
-from tests.support.serve import Answer, Served, command, runners, served
+from tests.support.serve import Served, command, runners, served
 from tests.support.state import is_running, state_directory, wait_for_end
 
 APP = """

@@ -14,8 +14,9 @@ import pytest
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.settings import read
+from tests.support.http_answer import Answer
 from tests.support.raw_web_server import stranger
-from tests.support.serve import Answer, Served, served
+from tests.support.serve import Served, served
 from tests.support.state import state_directory
 from tests.support.wire import Reply, exchange, head, port_of
 

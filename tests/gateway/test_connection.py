@@ -35,6 +35,7 @@ from fal_jupyter.gateway.http.connection.states import (
 from fal_jupyter.gateway.http.messages import LINGER, RequestHeaders
 from fal_jupyter.gateway.http.server import HttpListener
 from tests.support.examples import examples
+from tests.support.transition_tables import assert_transition_table
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
 
 READ_TIMEOUT, IDLE_TIMEOUT, SEND_TIMEOUT = 10.0, 100.0, 20.0
@@ -52,19 +53,7 @@ TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
 def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
     table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]], states: type[StrEnum], events: type[StrEnum], first: StrEnum
 ) -> None:
-    assert set(table) == set(states)
-    reached, new = set(), {first}
-    while new:
-        reached |= new
-        new = {after for state in new for after in table[state].values()} - reached
-    assert reached == set(states)
-    assert {event for row in table.values() for event in row} == set(events)
-    for state in states:
-        before = dict(table[state])
-        for event in set(events) - set(table[state]):
-            with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state {state}"):
-                table[state][event]
-        assert dict(table[state]) == before
+    assert_transition_table(table, states, events, first)
 
 
 def test_a_connection_that_does_not_parse_any_more_never_parses_again() -> None:

@@ -32,6 +32,7 @@ from fal_jupyter.gateway.requests.request_states import (
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Decoder, Frame, Kind
 from tests.support.examples import examples
+from tests.support.transition_tables import assert_transition_table
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
 
 TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
@@ -45,19 +46,7 @@ TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
 def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
     table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]], states: type[StrEnum], events: type[StrEnum], first: StrEnum
 ) -> None:
-    assert set(table) == set(states)
-    reached, new = set(), {first}
-    while new:
-        reached |= new
-        new = {after for state in new for after in table[state].values()} - reached
-    assert reached == set(states)
-    assert {event for row in table.values() for event in row} == set(events)
-    for state in states:
-        before = dict(table[state])
-        for event in set(events) - set(table[state]):
-            with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state {state}"):
-                table[state][event]
-        assert dict(table[state]) == before
+    assert_transition_table(table, states, events, first)
 
 
 def test_what_is_over_stays_over_and_a_caller_that_left_does_not_come_back() -> None:

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass
-class Reply:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+from tests.support.http_answer import Answer
 
 
 def call(
@@ -27,7 +16,7 @@ def call(
     method: str = "POST",
     query: str = "",
     headers: dict[str, str] | None = None,
-) -> Reply:
+) -> Answer:
     """Send one request; an application that raises after its answer (Starlette's way of telling its server) is heard."""
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
@@ -55,7 +44,7 @@ def call(
 
     asyncio.run(run())
     start = sent[0]
-    return Reply(
+    return Answer(
         start["status"],
         {k.decode(): v.decode() for k, v in start["headers"]},
         b"".join(m.get("body", b"") for m in sent[1:]),

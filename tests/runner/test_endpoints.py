@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from fal_jupyter import fal
 from fal_jupyter.runner.application.endpoints import build
 from fal_jupyter.runner.application.error_handlers import add_handlers
-from tests.runner.asgi import Reply, call
+from tests.runner.asgi import call
+from tests.support.http_answer import Answer
 
 JSON = {"content-type": "application/json"}
 
@@ -56,7 +57,7 @@ def theirs(method: Callable[..., Any], path: str = "/") -> FastAPI:
     return app
 
 
-def same(mine: Reply, plain: Reply) -> None:
+def same(mine: Answer, plain: Answer) -> None:
     if plain.status == 500:  # FastAPI's own trouble (an error body that JSON cannot hold): a failure here too, as JSON
         assert (mine.status, mine.json) == (500, {"detail": "Internal Server Error"})
         return

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.server.proxy_states import (
     ANSWER,
     RECEIVE,
@@ -17,6 +16,7 @@ from fal_jupyter.server.proxy_states import (
     PassedRequestEvent,
     PassedRequestState,
 )
+from tests.support.transition_tables import assert_transition_table
 
 TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
     (RECEIVE, PassedRequestState, PassedRequestEvent, PassedRequestState.RECEIVING),
@@ -28,17 +28,7 @@ TABLES: list[tuple[Any, type[StrEnum], type[StrEnum], StrEnum]] = [
 def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
     table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]], states: type[StrEnum], events: type[StrEnum], first: StrEnum
 ) -> None:
-    assert set(table) == set(states)
-    reached, new = set(), {first}
-    while new:
-        reached |= new
-        new = {after for state in new for after in table[state].values()} - reached
-    assert reached == set(states)
-    assert {event for row in table.values() for event in row} == set(events)
-    for state in states:
-        for event in set(events) - set(table[state]):
-            with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state {state}"):
-                table[state][event]
+    assert_transition_table(table, states, events, first)
 
 
 def test_an_answer_is_complete_once_and_nothing_follows_a_closed_connection() -> None:

@@ -19,6 +19,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, WebSocketHandler, websocket_connect
 
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
+from tests.support.loop_thread import loop_thread
 from tests.support.state import state_directory
 from tests.support.wire import Wire
 
@@ -70,15 +71,8 @@ def echo(state: Path) -> Iterator[None]:
         server.stop()
         await server.close_all_connections()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(20)
+    with loop_thread(serve, loop, ready, over):
         yield
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(20)
-        loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.serve import Answer
+from tests.support.http_answer import Answer
 
 BASE_URL = "/user/a%20b/"
 TOKEN = "a-token-for-tests"

@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,11 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.commands import handlers, parser
 from fal_jupyter.commands.command_backend import ShellBackend
 from tests.support import command_server
+from tests.support.http_answer import Answer
 from tests.support.state import state_directory
 
 Env = Mapping[str, str | None] | None  # differences from our own environment; None removes a variable
 COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class Served:

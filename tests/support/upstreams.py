@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.loop_thread import loop_thread
+
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -62,12 +64,5 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
         await asyncio.gather(*connections)
         (state / "gateway.sock").unlink()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(20)
+    with loop_thread(serve, loop, ready, over):
         yield
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(20)
-        loop.close()
