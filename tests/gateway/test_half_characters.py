@@ -91,7 +91,7 @@ def test_runners_start_without_a_variable_that_is_not_utf8(halves: Served) -> No
     assert halves.request("/", {}).json == {"odd": None, "even": "é"}
 
 
-def test_an_input_that_is_refused_is_quoted_with_a_replacement_character(halves: Served) -> None:
+def test_an_input_that_is_refused_is_quoted_as_on_fal(halves: Served) -> None:
     key = {"authorization": f"Key {halves.ready['key']}", "content-type": "application/json"}
     refused = httpx.post(halves.ready["url"], content=json.dumps({"name": ["\ud800"]}), headers=key)
-    assert (refused.status_code, refused.json()["detail"][0]["input"]) == (422, ["\ufffd"])
+    assert (refused.status_code, refused.json()["detail"][0]["input"]) == (422, ["?"])

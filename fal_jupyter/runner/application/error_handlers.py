@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from fal_jupyter.domain.text.json_forms import whole_text
 from fal_jupyter.fal.exceptions import AppException, FieldException, GPUException, RequestCancelledException
 from fal_jupyter.fal.exceptions.gpu import as_gpu_exception
 
@@ -75,7 +74,7 @@ _IN_WORDS: dict[Any, Any] = {
     bytes: _size,
     bytearray: _size,
     memoryview: _size,
-    str: whole_text,
+    str: lambda text: text.encode("utf-8", "replace").decode("utf-8"),  # half a character is "?", as on fal
     float: lambda number: number if math.isfinite(number) else str(number),
     BaseException: str,
 }
