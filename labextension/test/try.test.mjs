@@ -999,6 +999,17 @@ describe("panel", () => {
     expect(box("seed").value).toBe("4217");
   });
 
+  test("what the changed endpoint does not take of an earlier call is named", async () => {
+    const input = { photo_url: "https://example.org/a.png", steps: 3, tint: "opal", prompt: "an elk", size: null };
+    const host = held(madeLine({ apps: [app()] }), { input: kept(input), path: "/paint" });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    panel.edit("x1");
+    await until(() => root.textContent.includes("Filled from the call of"));
+    expect(root.textContent).toContain('The endpoint has changed and does not take tint "opal" any more.');
+    expect([box("prompt").value, box("steps").value]).toEqual(["an elk", "3"]);
+  });
+
   test("a seed of the query waits for the form like the rest of an input", async () => {
     const input = { url: "https://example.org/a.png" };
     const host = held(madeLine({ apps: [app({ state: "Starting", runners: [] })] }), {

@@ -4,6 +4,7 @@
  * card of a cell that runs again.
  */
 import { h, newId } from "../elements/dom.mjs";
+import { shortText } from "../text/plain.mjs";
 import { parametersOf } from "../text/signature.mjs";
 import { control, objectForm } from "./form.mjs";
 import { beginRows, fieldRow } from "./form_field.mjs";
@@ -109,11 +110,23 @@ export function endpointForm(schema, path, signature, { changed, former, which =
  * @param {EndpointForm} made
  * @param {any} value
  * @param {Record<string, any>} asked
+ * @returns {string[]} the values that the form cannot have any more, since the endpoint changed: `tint "opal"`
  */
 export function fillForm({ form, query }, value, asked) {
   if (value !== undefined) form.write(value);
   query?.write(asked);
   for (const row of [...(form.rows?.values() ?? []), ...(query?.rows?.values() ?? [])]) row.start = null;
+  return [...lostValues(value, form.read()), ...lostValues(asked, query?.read())];
+}
+
+/** The plain values of a record that another does not have. @param {any} wanted @param {any} has @returns {string[]} */
+function lostValues(wanted, has) {
+  const isPlain = (/** @type {any} */ one) => ["string", "number", "boolean"].includes(typeof one);
+  if (wanted === null || typeof wanted !== "object" || Array.isArray(wanted)) return [];
+  return Object.entries(wanted)
+    .filter(([name, one]) => isPlain(one) && (has?.[name] == null || isPlain(has[name])))
+    .filter(([name, one]) => one !== "" && String(has?.[name]) !== String(one))
+    .map(([name, one]) => `${name} ${shortText(JSON.stringify(one), 40)}`);
 }
 
 /**

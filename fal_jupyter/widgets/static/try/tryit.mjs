@@ -106,6 +106,9 @@ class TryPanel {
   /** @type {Input | null} what the form shall be filled with once it is there */
   wanted = null;
 
+  /** @type {string[]} what of that the form cannot have */
+  lost = [];
+
   /** @type {string | null} */
   running = null;
   shown = "";
@@ -312,7 +315,7 @@ class TryPanel {
     this.drawForm({ fresh: true, which: -1 });
     const typed = Object.entries(query).map(([name, one]) => [name, typedAs(this.takes.query.properties[name], one)]);
     const made = this.draft.forms.get(this.path);
-    if (made) fillForm(made, value, Object.fromEntries(typed));
+    this.lost = made ? fillForm(made, value, Object.fromEntries(typed)) : [];
     this.markResults();
   }
 
@@ -349,7 +352,7 @@ class TryPanel {
         this.wanted
           ? "The form is filled when a runner is ready."
           : this.path === input.path
-            ? `Filled from the call of ${clock(detail.request.began, false)}. ${nextWords(input.missing)}`
+            ? `Filled from the call of ${clock(detail.request.began, false)}. ${nextWords(input.missing, this.lost)}`
             : `The app has no endpoint ${input.path} any more.`,
       );
       /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus();
@@ -800,11 +803,18 @@ function missingFiles(value) {
     .map(([name]) => name);
 }
 
-/** What is to be done with a form that was filled. @param {string[]} [missing] */
-function nextWords(missing = []) {
-  if (!missing.length) return "Change it, then run.";
+/**
+ * What is to be done with a form that was filled.
+ * @param {string[]} [missing] fields whose files are not kept
+ * @param {string[]} [lost] values that the form cannot have
+ */
+function nextWords(missing = [], lost = []) {
   const names = missing.filter(Boolean).join(", ");
-  return `${names ? `Not kept, to be chosen again: ${names}.` : "Its file is not kept: choose it again."}`;
+  const words = [
+    lost.length ? `The endpoint has changed and does not take ${lost.join(", ")} any more.` : "",
+    names ? `Not kept, to be chosen again: ${names}.` : missing.length ? "Its file is not kept: choose it again." : "",
+  ].filter(Boolean);
+  return words.length ? words.join(" ") : "Change it, then run.";
 }
 
 /** A query's text as the value that a form has of it. @param {any} schema @param {any} text */
