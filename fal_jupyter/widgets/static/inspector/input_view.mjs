@@ -14,7 +14,7 @@ import { bodyBytes, recordedValue, wholeInput } from "./recorded_input.mjs";
 
 /** @typedef {import("../types.d.ts").RequestDetail} RequestDetail */
 
-const AT_ONCE = 32 << 20; // bytes; a larger input is fetched after a press
+const FETCHED_BY_ITSELF = 32 << 20; // bytes; a larger input is fetched after a press
 
 /** The parameters in a request's address, a line each. @param {string | undefined} query */
 export function queryLines(query) {
@@ -36,7 +36,7 @@ export function inputView(detail, signal, host) {
   const place = h("div", null, valueView(body, signal, host));
   if (body.truncated) {
     if (!body.whole) replace(place, valueView(body, signal, host), goneNote(body));
-    else if (body.size <= AT_ONCE) void showWhole(place, detail, signal, host);
+    else if (body.size <= FETCHED_BY_ITSELF) void showWhole(place, detail, signal, host);
     else {
       const show = button(`Show all ${bytes(body.size)}`, () => void showWhole(place, detail, signal, host));
       replace(place, valueView(body, signal, host), show);

@@ -15,7 +15,7 @@ import { formOfBody } from "../snippets/snippets_form.mjs";
  * @typedef {import("../types.d.ts").Body & {data?: Uint8Array}} RecordedBody
  */
 
-const KINDS = { image: "an image", audio: "a sound", video: "a video" };
+const BODY_KINDS = { image: "an image", audio: "a sound", video: "a video" };
 
 /** The bytes of a kept body. @param {RecordedBody} body */
 export function bodyBytes(body) {
@@ -85,7 +85,7 @@ function leftOutFile(standIn, size, names, holder) {
   let name = preferred;
   for (let at = 2; names.has(name); at += 1) name = preferred.replace(/(?=\.|$)/, `-${at}`);
   names.add(name);
-  const kind = KINDS[/** @type {keyof typeof KINDS} */ (type.split("/")[0])] ?? "a file";
+  const kind = BODY_KINDS[/** @type {keyof typeof BODY_KINDS} */ (type.split("/")[0])] ?? "a file";
   const held = Math.round((size - standIn.indexOf(",") - 1) * 0.75); // of base64
   return new FileInput(name, type, false, `${kind} of ${bytes(held)}`);
 }
