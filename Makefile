@@ -74,7 +74,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup dev setup-test browser nginx demo lab test-fast test test-long test-newer test-pythons zoo test-floors lint lint-front coverage docs bench clean
+.PHONY: help setup dev setup-test browser nginx demo lab test-fast test test-long test-newer test-pythons zoo test-floors lint lint-front coverage docs pictures bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -211,6 +211,9 @@ coverage: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIE
 docs: $(READY_DOCS)  ## build the documentation into docs/_build/html; warnings (broken links among them) are errors
 	@$(DOCS)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs: docs/_build/html/index.html"
+
+pictures: $(READY_TEST) $(FRONT_BUILT) browser  ## take the README's pictures anew, from a real JupyterLab in Chromium (two minutes)
+	@PATH="$$PATH:/usr/sbin" $(BIN)/python docs/make_pictures.py
 
 bench: $(READY_TEST) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
 	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) || echo "bench: going on without the peers that could not be installed" >&2

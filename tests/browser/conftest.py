@@ -27,7 +27,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PageTimeoutError
 
 from tests.browser.apps import CELLS
-from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
+from tests.support.jupyter import BASE_URL, TOKEN, Jupyter, jupyter_server
 from tests.support.state import state_directory
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -291,7 +291,9 @@ class Front:
 
 
 @contextmanager
-def front_server(app: str, python: Path | str = sys.executable) -> Iterator[tuple[Jupyter, Path]]:
+def front_server(
+    app: str, python: Path | str = sys.executable, *, base_url: str = BASE_URL
+) -> Iterator[tuple[Jupyter, Path]]:
     """A JupyterLab or Notebook 7 server, and the state directory of its apps."""
     with state_directory() as state:
         settings = state.parent / "lab-settings" / "@jupyterlab" / "apputils-extension"
@@ -307,7 +309,12 @@ def front_server(app: str, python: Path | str = sys.executable) -> Iterator[tupl
             "--LanguageServerManager.autodetect=False",  # it runs npm, and a server does not end while that does
         ]
         with jupyter_server(
-            state, *options, env=env, module="jupyterlab" if app == "lab" else "notebook", python=python
+            state,
+            *options,
+            base_url=base_url,
+            env=env,
+            module="jupyterlab" if app == "lab" else "notebook",
+            python=python,
         ) as server:
             yield server, state
             server.settle()
