@@ -1,6 +1,6 @@
 /** Options that are written into an app's cell: the text stays Python, and the option counts. */
 import { describe, expect, test } from "vitest";
-import { withOptions } from "../src/notebooks/cell_source.ts";
+import { lineWith, withOptions } from "../src/notebooks/cell_source.ts";
 
 const CELL =
   '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n' +
@@ -182,5 +182,19 @@ describe("options written into a cell", () => {
     }
     expect(write(inClass("if x:", "    keep_alive = 2"))).toThrow("line 2");
     expect(write(inClass("if x:", "    y = 2", "else:", "    keep_alive = 3; z = 1"))).toThrow("only you can change");
+  });
+});
+
+describe("the line of an error", () => {
+  const source = "a\n  b\nc\nb\nd";
+
+  test("is the one quoted, also where the cell was edited since", () => {
+    expect(lineWith(source, 2, "b")).toBe(2);
+    expect(lineWith(source, 3, "d")).toBe(5);
+    expect(lineWith(source, 5, "b")).toBe(4);
+  });
+
+  test("stays, within the cell, where its text is gone", () => {
+    expect([lineWith(source, 3, "gone"), lineWith(source, 99, "gone")]).toEqual([3, 5]);
   });
 });

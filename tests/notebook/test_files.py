@@ -117,6 +117,11 @@ def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> Non
     assert shown_pictures(pictures.run("Pictures.paint.map([5, 6])").ok()) == [(5, 4), (6, 4)]
 
 
+def test_a_picture_of_an_answer_that_the_cell_ends_with_shows_once(pictures: Kernel) -> None:
+    assert shown_pictures(pictures.run("made = Pictures.model()\nmade.images[0]").ok()) == [(3, 2), (4, 2)]
+    assert shown_pictures(pictures.run("made = Pictures.model()\nmade.images[0];").ok()) == [(3, 2), (4, 2)]
+
+
 def test_a_sound_has_a_player_under_the_cell(pictures: Kernel) -> None:
     cell = pictures.run("heard = Pictures.sound()").ok()
     players = [output["data"] for output in cell.outputs if "<audio" in output.get("data", {}).get("text/html", "")]

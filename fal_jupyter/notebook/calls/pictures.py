@@ -60,8 +60,15 @@ class Pictures:
         self._excess_types += [media_type for media_type, _ in pictures]
 
     def add_cell_result(self, value: object) -> None:
-        """Collect images in *value*, the cell's result, if it is a list: IPython displays lists as text (``App.paint.map(…)``)."""
-        if isinstance(value, list):
+        """Take note of the cell's result.
+
+        Images in a list are collected, since IPython displays lists as text (``App.paint.map(…)``); an image that IPython
+        displays itself (``picture = App.paint(…).image``, then ``picture``) is not displayed again.
+        """
+        if hasattr(type(value), "_repr_mimebundle_"):
+            displayed = set(media_in(value))
+            self._media = [medium for medium in self._media if medium not in displayed]
+        elif isinstance(value, list):
             images = [item for item in value[:100] if hasattr(type(item), "_repr_mimebundle_")]
             collected = set(self._media)
             new_media = (medium for medium in media_in(images) if medium not in collected)

@@ -69,6 +69,15 @@ export function withOptions(source: string, className: string, values: Record<st
 }
 
 /** The change of a flag in the magic's line, where it has that flag; the last one counts. */
+/** The line (from 1) of a source that has `text` and is nearest to `line`; `line` itself where none has it, or the last one. */
+export function lineWith(source: string, line: number, text: string): number {
+  const lines = source.split("\n");
+  const near = lines
+    .flatMap((one, at) => (one.trim() === text.trim() ? [at + 1] : []))
+    .sort((one, other) => Math.abs(one - line) - Math.abs(other - line));
+  return near[0] ?? Math.min(line, lines.length);
+}
+
 function inMagic(magic: RegExpExecArray, name: string, text: string): Edit | null {
   const flag = FLAGS[name];
   if (!flag) {

@@ -5,7 +5,7 @@ import type { Widget } from "@lumino/widgets";
 
 import { isAppCell } from "../cards/chip";
 import { noteWritten } from "../cards/written";
-import { withOptions } from "./cell_source";
+import { lineWith, withOptions } from "./cell_source";
 import { loadExtension } from "./kernel";
 import {
   cardOf,
@@ -172,7 +172,10 @@ export class Notebooks {
     }
   }
 
-  /** Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. */
+  /**
+   * Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. Where the cell was edited since,
+   * at the nearest line with that text.
+   */
   async goToLine(alias: string, line: number, text: string): Promise<void> {
     const says = (cell: Cell) => sourceOf(cell).split("\n")[line - 1]?.trim() === text.trim();
     const location = this.find((cell) => makesApp(cell, alias) && says(cell)) ?? this.find(says) ?? this.cellOf(alias);
@@ -182,7 +185,7 @@ export class Notebooks {
     await this.show(location);
     await location.cell.ready;
     location.panel.content.mode = "edit";
-    location.cell.editor?.setCursorPosition({ line: line - 1, column: 0 });
+    location.cell.editor?.setCursorPosition({ line: lineWith(sourceOf(location.cell), line, text) - 1, column: 0 });
     location.cell.editor?.focus();
   }
 
