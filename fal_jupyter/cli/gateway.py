@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
 import signal
+import socket
+import subprocess
 from dataclasses import replace
 
 from fal_jupyter import settings
@@ -31,8 +35,32 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps({"state": str(chosen.state), "pid": process.pid}), flush=True)
         else:
             print_message(f"the gateway of {chosen.state} is up (process {process.pid}); Ctrl-C ends it and its apps")
-        status = process.wait()
+        _wait_for_end(process)
     except KeyboardInterrupt:
         process.terminate()  # requests under way are finished first; a second Ctrl-C does not wait for that
-        status = process.wait()
-    return 1 if status else 0
+        _wait_for_end(process)
+    return 1 if process.wait() else 0
+
+
+def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait until *process* has ended.
+
+    ``process.wait()`` misses a signal that comes after the interpreter's last look and before the system call, as one does that is
+    sent on the first line of output. Here a signal is also a byte that the system call waits for.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    if process.poll() is not None:
+        return
+    ended = os.pidfd_open(process.pid)
+    woken, wake = socket.socketpair()
+    with woken, wake:
+        wake.setblocking(False)
+        former = signal.set_wakeup_fd(wake.fileno())
+        try:
+            while ended not in select.select([ended, woken.fileno()], [], [])[0]:
+                woken.recv(1)  # a signal without effect: the handlers of others raise here
+        finally:
+            signal.set_wakeup_fd(former)
+            os.close(ended)
