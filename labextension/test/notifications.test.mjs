@@ -33,7 +33,7 @@ describe("the notification of a failed start", () => {
 
   it("names the error and leads to the cell, which has it", () => {
     const shown = [];
-    const host = { goToCell: (alias) => shown.push(alias) > 0, openLogs: () => shown.push("logs") };
+    const host = { goToError: (alias) => shown.push(alias) > 0, openLogs: () => shown.push("logs") };
     const notifier = new Notifier(() => true, host);
     notifier.update(view());
     notifier.update(view(failing()));
@@ -43,7 +43,7 @@ describe("the notification of a failed start", () => {
     expect(action.label).toBe("Show the error");
     action.callback();
     expect(shown).toEqual(["painter"]);
-    host.goToCell = () => false; // its notebook is not open here
+    host.goToError = () => false; // its notebook is not open here
     notifier.update(view());
     notifier.update(view(failing({ revision: 4 })));
     errors[1].actions[0].callback();
@@ -51,7 +51,7 @@ describe("the notification of a failed start", () => {
   });
 
   it("does not cover the error where that is in sight", () => {
-    const host = { goToCell: () => true, isInSight: (alias) => alias === "painter" };
+    const host = { goToError: () => true, isInSight: (alias) => alias === "painter" };
     const notifier = new Notifier(() => true, host);
     notifier.update(view());
     notifier.update(view(failing()));
@@ -62,7 +62,7 @@ describe("the notification of a failed start", () => {
   });
 
   it("leads to the logs of an app without a cell, and has all words of an error that is not Python's", () => {
-    const notifier = new Notifier(() => true, { goToCell: () => true, openLogs: () => undefined });
+    const notifier = new Notifier(() => true, { goToError: () => true, openLogs: () => undefined });
     notifier.update(view());
     const failure = { time: 1, revision: 3, text: "it was killed by SIGKILL", error: null, retry_at: 0 };
     notifier.update(view(failing({ owner_kind: "program", failure })));
@@ -73,5 +73,14 @@ describe("the notification of a failed start", () => {
   it("is not shown for what failed before the page was opened", () => {
     new Notifier(() => true, {}).update(view(failing()));
     expect(errors).toEqual([]);
+  });
+});
+
+describe("what could not be done", () => {
+  it("is shown for a while, not only counted at the bell", async () => {
+    errors.splice(0);
+    const { complain } = await import("../src/complain.ts");
+    complain(new Error("There is no notebook."));
+    expect(errors).toEqual([{ text: "There is no notebook.", autoClose: 8000 }]);
   });
 });

@@ -135,7 +135,8 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     # a setup that fails: the user's frame, what happens next, the way to the line
     broken = run(lab, 3)
     crash = broken.locator(".fj-card")
-    crash.scroll_into_view_if_needed()  # a card draws nothing while it is not seen
+    # a card draws nothing while it is not seen; it may be exchanged for the live one while it is scrolled to, what is around it is not
+    broken.locator(".jp-Cell-outputWrapper").scroll_into_view_if_needed()
     expect(crash.locator(".fj-head-state")).to_have_text("Failing")
     idle(lab)
     expect(crash.locator(".fj-card-notice")).to_contain_text("The app retries automatically")

@@ -211,6 +211,7 @@ def test_every_make_target_that_is_named_exists() -> None:
         "lint-front",
         "coverage",
         "docs",
+        "pictures",
         "bench",
         "clean",
         "nginx",

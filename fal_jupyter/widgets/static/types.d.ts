@@ -372,6 +372,8 @@ export interface Host {
   /** What only some hosts can do; a panel shows no button where it is missing. */
   /** Show the cell that made an app, or the cell of an id; false where no open notebook has it. */
   goToCell?(alias: string, cell?: string): boolean;
+  /** Show what the cell that made an app says below it. */
+  goToError?(alias: string): boolean;
   /** Whether the cell that the panel is an output of runs now. */
   cellRuns?(): boolean;
   /** The file name of the notebook that the panel is in, "" where it is not known. */

@@ -14,7 +14,15 @@ const HIDDEN_TOO_LONG = 60_000;
 /** What only some pages can do for their panels; the plugins that can offer it. */
 export type PageAbilities = Pick<
   Partial<Host>,
-  "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
+  | "goToCell"
+  | "goToError"
+  | "goToLine"
+  | "runCell"
+  | "writeToCell"
+  | "openDashboard"
+  | "openLogs"
+  | "insertCell"
+  | "dragCell"
 > & {
   /** Whether the card of an app and its cell's outputs are in sight. */
   isInSight?(alias: string): boolean;

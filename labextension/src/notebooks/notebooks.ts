@@ -122,6 +122,18 @@ export class Notebooks {
     return location !== null;
   }
 
+  /** Show what the cell that made an app says below it; false where no open notebook has it. */
+  goToError(alias: string): boolean {
+    const location = this.cellOf(alias);
+    if (location) {
+      const { node } = location.cell;
+      void this.show(location).then(() =>
+        (node.querySelector(".fj-card") ?? node.querySelector(".jp-OutputArea-output"))?.scrollIntoView(),
+      );
+    }
+    return location !== null;
+  }
+
   /** Whether the outputs of the cell that made an app are in sight. */
   isInSight(alias: string): boolean {
     const location = this.cellOf(alias);

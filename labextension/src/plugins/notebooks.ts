@@ -16,6 +16,7 @@ export const notebooksPlugin: JupyterFrontEndPlugin<IFalNotebooks> = {
     connection.offer({
       insertCell: (source) => void notebooks.insertCell(source).catch(complain),
       goToCell: (alias, cell) => notebooks.goToCell(alias, cell),
+      goToError: (alias) => notebooks.goToError(alias),
       isInSight: (alias) => notebooks.isInSight(alias),
       dragCell: (source, label, x, y) => {
         const known = notebooks.models();

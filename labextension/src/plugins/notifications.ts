@@ -1,13 +1,12 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { Notification } from "@jupyterlab/apputils";
 
+import { FAILURE_STAYS } from "../complain";
 import { newestFailed } from "../shared/card/card_states.mjs";
 import type { LabHost } from "../connection/host";
 import type { AppState, View } from "../shared/types";
 import { IFalConnection } from "../tokens";
 
-/** Milliseconds that the notification of a failed app stays. */
-const FAILURE_STAYS = 8000;
 const LONGEST_REASON = 200;
 
 export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
@@ -25,7 +24,7 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
 export class Notifier {
   constructor(
     private readonly enabled: () => boolean,
-    private readonly host: Pick<LabHost, "goToCell" | "openLogs" | "isInSight">,
+    private readonly host: Pick<LabHost, "goToError" | "openLogs" | "isInSight">,
   ) {}
 
   update(view: View): void {
@@ -48,10 +47,10 @@ export class Notifier {
 
   /** The error itself is shown at the app's cell: the notification leads there, or to the logs of an app without a cell. */
   private notifyOfFailure(app: AppState, behind: boolean): void {
-    const { goToCell, openLogs } = this.host;
-    const hasCell = app.owner_kind === "kernel" && goToCell;
+    const { goToError, openLogs } = this.host;
+    const hasCell = app.owner_kind === "kernel" && goToError;
     const actions = hasCell
-      ? [{ label: "Show the error", callback: () => void (goToCell(app.alias) || openLogs?.(app.alias)) }]
+      ? [{ label: "Show the error", callback: () => void (goToError(app.alias) || openLogs?.(app.alias)) }]
       : openLogs
         ? [{ label: "Open its logs", callback: () => openLogs(app.alias) }]
         : [];

@@ -174,6 +174,8 @@ const frontKey = ({ app, alias, source, tab }) => [app, alias, source, tab].join
 /** The tab that was brought to the front of a card in this page. @param {import("../types.d.ts").CardData} card */
 export const frontTab = (card) => fronts.get(frontKey(card));
 
+const MOST_GLYPHS = 4; // of runners, in the facts
+
 const ROOM = { least: 208, most: 560, beside: 116, row: 34, line: 18, characters: 64 };
 
 /**
@@ -585,10 +587,10 @@ class CardPanel {
       fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
       fact(
         "Runners",
-        alive
-          ? state.runners
-              .slice(0, 8)
-              .map((one) => h("span", { title: `${one.id}, ${stateLook(one.state).word}` }, stateGlyph(one.state)))
+        alive && state.runners.length <= MOST_GLYPHS // more would leave no room for their number
+          ? state.runners.map((one) =>
+              h("span", { title: `${one.id}, ${stateLook(one.state).word}` }, stateGlyph(one.state)),
+            )
           : null,
         h(
           "span",
