@@ -82,7 +82,8 @@ class OptionRule(TypedDict):
 
 class RunnerState(TypedDict):
     """``state`` as in :class:`fal_jupyter.protocol.api.RunnerRecord`, entered at ``since``; ``memory`` is what its processes
-    hold, of shared pages their part (PSS), 0 while unknown; ``setup_ms`` what its ``setup()`` took."""
+    hold, of shared pages their part (PSS), 0 while unknown, and ``shared`` the part of it that is shared memory (tensors that processes
+    share); ``setup_ms`` what its ``setup()`` took."""
 
     id: str
     pid: int
@@ -93,6 +94,7 @@ class RunnerState(TypedDict):
     in_flight: int
     revision: int
     memory: int
+    shared: NotRequired[int]
     setup_ms: Number
 
 
@@ -148,7 +150,8 @@ class Failure(TypedDict):
 
 
 class AppState(TypedDict):
-    """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
+    """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``owner_memory`` and ``owner_shared`` are
+    the memory of its kernel or program with its children (not the gateway's), as a runner's. ``revision`` was published last, ``serving`` answers
     (0: none yet), ``code_since`` is the first revision with its code, ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
     ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look;
     ``taken_from`` are the processes that had its name and ran when it was taken over."""
@@ -160,6 +163,8 @@ class AppState(TypedDict):
     owner_kind: str
     owner_name: str
     owner_pid: int
+    owner_memory: NotRequired[int]
+    owner_shared: NotRequired[int]
     auth: str
     machine: str
     url: str

@@ -470,6 +470,45 @@ describe("ledger", () => {
     expect(shareWords(bar.blocks)[0].name).toBe("other programs");
     expect([...appLetters(["embed", "echo", "say"]).values()]).toEqual(["E", "E′", "S"]);
   });
+  it("has a block for each kernel and one for what it and its runners share, and a legend of all that is drawn", () => {
+    const memory = { owner_memory: 4e8, owner_shared: 1e8 };
+    const runners = [
+      madeRunner("hello-1", "IDLE", { shared: 2e8 }),
+      madeRunner("hello-2", "SETUP", { memory: 5e8, shared: 1e8 }),
+    ];
+    const apps = [
+      madeApp("hello", { ...memory, runners }),
+      madeApp("other", { ...memory, runners: [madeRunner("other-1")] }),
+      madeApp("served", {
+        ...{ owner_kind: "serve", owner_name: "b.py", owner_pid: 2 },
+        ...{ owner_memory: 5e7, owner_shared: 4096 },
+      }),
+    ];
+    const host = madeHost(madeLine({ apps }));
+    const [bar] = ledgerBars(host.store.view);
+    expect(bar.blocks.map((one) => [one.name, one.where, one.size])).toEqual([
+      ["hello runner 1", "made.ipynb", 8e8],
+      ["hello runner 2", "made.ipynb", 4e8],
+      ["other runner 1", "made.ipynb", 1e9],
+      ["kernel", "made.ipynb", 3e8],
+      ["shared memory", "made.ipynb", 4e8],
+      ["program", "b.py", 5e7],
+      ["other programs", "", 1.05e9],
+    ]);
+    expect(bar.blocks.reduce((sum, one) => sum + one.size, 0)).toBe(bar.used);
+    expect(shareWords(bar.blocks).map(({ name, size }) => [name, size])).toEqual([
+      ["made.ipynb", 2.9e9],
+      ["other programs", 1.05e9],
+      ["b.py", 5e7],
+    ]);
+    const root = shown(ledgerPanel, host);
+    const fills = (selector) =>
+      [...root.querySelectorAll(selector)].flatMap((one) => [...one.classList].filter((name) => /^fj-mem-/.test(name)));
+    expect(new Set(fills(".fj-legend .fj-swatch"))).toEqual(new Set(fills("button.fj-mem")));
+    expect([...root.querySelectorAll(".fj-legend > span")].map((one) => one.textContent)).toEqual([
+      ...["H hello", "O other", "kernels and programs", "shared memory (tensors)", "starting", "other programs"],
+    ]);
+  });
   it("tells of a block, stops its runner, and has a table", async () => {
     const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")] })] }));
     const root = shown(ledgerPanel, host);

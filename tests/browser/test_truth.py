@@ -14,7 +14,7 @@ from fal_jupyter.domain.timeline.lanes import PAUSE
 from tests.browser.apps import LOAD
 from tests.browser.conftest import EVERY, Front
 from tests.browser.test_lab import open_sidebar, opened, tab
-from tests.support.serve import runners
+from tests.support.serve import apps, runners
 
 WITNESS = """%%fal_app
 import time
@@ -67,6 +67,13 @@ def shown_number(place: Locator, pattern: str) -> int:
     return int(found[1].replace(",", ""))
 
 
+def size_in(text: str) -> float:
+    """The first size in a text, in bytes."""
+    match = re.search(r"([\d.]+)\s(MB|kB|GB)", text)
+    assert match, text
+    return float(match[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2]]
+
+
 def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     page = lab.page
     card = opened(lab, [LOAD, WITNESS, LOAD_OF_CALLS])
@@ -117,17 +124,21 @@ def test_all_surfaces_show_what_the_runners_did(lab: Front) -> None:
     expect(sidebar.get_by_role("treeitem", name=re.compile(r"^runner \d+ .*witness-\d+, idle"))).to_be_visible()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
 
-    # the ledger: the runner's part of the memory, of shared pages its share
+    # the ledger: the runner's and the kernel's part of the memory, of shared pages their share, and all of it in the legend
     runner = next(one for one in runners(lab.state) if one["app"].endswith("witness"))
+    owner = next(one for one in apps(lab.state) if one["app"].endswith("witness"))
     lab.command("fal-jupyter:open-ledger")
-    block = page.locator(".fj-ledger .fj-mem", has_text="").filter(visible=True).first
-    expect(block).to_have_attribute("aria-label", re.compile("witness runner"))
-    match = re.search(r"([\d.]+) (MB|kB|GB)", block.get_attribute("aria-label") or "")
-    assert match
-    megabytes = float(match[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2]]
-    process = psutil.Process(runner["pid"]).memory_full_info()
-    assert abs(megabytes - process.pss) < 0.25 * process.pss + 5e6
-    assert megabytes < process.rss
+    ledger = page.locator(".fj-ledger").filter(visible=True)
+    for name, pid in (("witness runner", runner["pid"]), ("kernel", owner["owner_pid"])):
+        block = ledger.locator(f'button.fj-mem[aria-label^="{name}"]')
+        expect(block).to_have_count(1)
+        drawn = size_in(block.get_attribute("aria-label") or "")
+        process = psutil.Process(pid).memory_full_info()
+        assert abs(drawn - process.pss) < 0.25 * process.pss + 5e6
+        assert drawn < process.rss
+    fills = [set(re.findall(r"fj-mem-\w+", str(ledger.locator(place).evaluate_all("all => all.map(one => one.className)"))))
+             for place in ("button.fj-mem", ".fj-legend .fj-swatch")]  # fmt: skip
+    assert fills[0] == fills[1] >= {"fj-mem-kernel"}
 
     # stop and start: the record stays
     page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=".ipynb").click()

@@ -11,7 +11,7 @@ from fal_jupyter.domain.fleet.app import FleetApp
 from fal_jupyter.domain.runners.runner import Runner, State
 from fal_jupyter.domain.spec import AppSpec, Scaling
 from fal_jupyter.domain.timeline.lanes import GONE
-from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
+from fal_jupyter.gateway.devices.resource_usage import MemoryUse, ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import (
     BODIES_BOUND,
     AppHistory,
@@ -159,9 +159,9 @@ def test_times_are_of_the_calls_that_succeeded_for_the_app_and_for_its_endpoints
 def test_usage_of_runners_is_summed_and_stored_for_half_an_hour() -> None:
     runners = [Runner(f"a-{n}", "a", 1, State.IDLE, 0, devices=("g0", f"g{n}")) for n in (1, 2)]
     usage = ResourceUsage(
-        {"a-1": 100, "a-2": 50, "b-1": 7},
-        {"a-1": 90.0, "a-2": 12.5},
-        {"g0": (10, 40.0), "g1": (5, -1.0), "g2": (1, 20.0)},
+        runners={"a-1": MemoryUse(100, 30), "a-2": MemoryUse(50), "b-1": MemoryUse(7)},
+        cpu={"a-1": 90.0, "a-2": 12.5},
+        devices={"g0": (10, 40.0), "g1": (5, -1.0), "g2": (1, 20.0)},
     )
     assert used_by(runners, usage) == [150, 102.5, 30.0, 16]
     assert used_by(runners[:1], ResourceUsage()) == [0, 0, -1.0, 0]

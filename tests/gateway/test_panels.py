@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from bisect import bisect_right
@@ -13,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fal_jupyter.client.client import Client
@@ -242,6 +244,58 @@ def test_the_snapshot_stays_small_after_many_requests(wide: Served, client: Clie
     assert line is not None
     assert sum(r["alias"] == "wide" for r in line["requests"]) == MAX_REQUESTS
     assert len(json.dumps(line)) < 256 * 1024
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+SHARES = """
+import mmap
+import fal
+
+def attached() -> mmap.mmap:
+    with open({segment!r}, "r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)
+    sum(memory[::4096])
+    return memory
+
+of_the_owner = [attached(), b"x" * {private}]
+
+class Shares(fal.App):
+    keep_alive = 300
+
+    def setup(self) -> None:
+        self.memory = [attached(), b"y" * {private}]
+
+    @fal.endpoint("/")
+    def hi(self) -> str:
+        return "hi"
+"""
+
+
+def test_memory_of_owner_and_runner_is_theirs_and_their_shared_memory_is_counted_once(
+    state: Path, feed: Follower, tmp_path: Path
+) -> None:
+    size, private = 48_000_000 // 4096 * 4096, 30_000_000
+    segment = os.memfd_create("tensors")
+    os.write(segment, b"t" * size)
+    path = tmp_path / "shares.py"
+    path.write_text(SHARES.format(segment=f"/proc/{os.getpid()}/fd/{segment}", private=private))
+    with served(state, f"{path}::Shares") as shares:
+
+        def states_in(line: FeedLine) -> list[dict[str, Any]]:
+            return [dict(app) for app in line.get("apps", ()) if app["alias"] == "shares"]
+
+        line = feed.until(lambda line: any(app["runners"][0]["memory"] for app in states_in(line) if app["runners"]))
+        (app,) = states_in(line)
+        (runner,) = app["runners"]
+        assert app["owner_pid"] == shares.process.pid
+        assert runner["shared"] + app["owner_shared"] == pytest.approx(size, rel=0.01, abs=200_000)
+        for pid, memory, shared in (
+            (runner["pid"], runner["memory"], runner["shared"]),
+            (app["owner_pid"], app["owner_memory"], app["owner_shared"]),
+        ):
+            assert memory == pytest.approx(psutil.Process(pid).memory_full_info().pss, rel=0.1)
+            assert memory - shared > private
+    os.close(segment)
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------

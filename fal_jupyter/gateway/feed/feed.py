@@ -203,13 +203,22 @@ class Feed:
                 self._cancel_timer()
 
     def _measure(self) -> None:
-        """Measure what runners use, as long as there are listeners and something runs."""
+        """Measure what runners and owners use, as long as there are listeners and apps."""
         if self._listeners:
             if self._meter is None:
                 self._meter = ResourceMeter(
-                    self._engine.runners.pids, self._measures_devices, self._measured, self.mark_changed
+                    self._engine.runners.pids,
+                    self._owners,
+                    self._measures_devices,
+                    self._measured,
+                    self.mark_changed,
                 )
             self._meter.look()
+
+    def _owners(self) -> set[int]:
+        """The processes that own apps."""
+        known = self._engine.deployments.known()
+        return {self._leases.holder_of(app.lease).pid for app in known} - {0}
 
     @property
     def _measures_devices(self) -> bool:

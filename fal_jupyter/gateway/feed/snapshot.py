@@ -11,7 +11,7 @@ from fal_jupyter.domain.runners.runner import READY, STARTING, Runner, State
 from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.auth.leases import LeaseHolder
-from fal_jupyter.gateway.devices.resource_usage import ResourceUsage
+from fal_jupyter.gateway.devices.resource_usage import UNKNOWN, ResourceUsage
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.engine.listings import endpoint_states
 from fal_jupyter.gateway.engine.request_history import AppHistory, wall_ms
@@ -52,6 +52,8 @@ def app_state(
         owner_kind=holder.kind,
         owner_name=holder.name,
         owner_pid=holder.pid,
+        owner_memory=usage.owners.get(holder.pid, UNKNOWN).total,
+        owner_shared=usage.owners.get(holder.pid, UNKNOWN).shared,
         auth=newest.spec.auth,
         machine=newest.machine_description,
         url=engine.url(published.alias, gateway["base"]),
@@ -112,7 +114,8 @@ def _runner(engine: Engine, runner: Runner, usage: ResourceUsage) -> RunnerState
         served=runner.served,
         in_flight=runner.in_flight,
         revision=runner.revision,
-        memory=usage.runners.get(runner.id, 0),
+        memory=usage.runners.get(runner.id, UNKNOWN).total,
+        shared=usage.runners.get(runner.id, UNKNOWN).shared,
         setup_ms=live.setup_ms if live is not None else 0.0,
     )
 

@@ -33,6 +33,7 @@ export interface RunnerState {
   in_flight: number;
   revision: number;
   memory: number;
+  shared?: number;
   setup_ms: number;
 }
 export interface Waiting {
@@ -102,6 +103,8 @@ export interface AppState {
   owner_kind: string;
   owner_name: string;
   owner_pid: number;
+  owner_memory?: number;
+  owner_shared?: number;
   auth: string;
   machine: string;
   url: string;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Who holds the machine's memory: a bar for each GPU and for the host, a block for each runner, over all notebooks. */
+/** Who holds the machine's memory: a bar for each GPU and for the host, a block for each runner, kernel and shared memory. */
 import { button, h, replace, scheduler, update } from "../elements/dom.mjs";
 import { bytes, runnerName } from "../text/format.mjs";
 import { iconButton } from "../elements/glyphs.mjs";
@@ -7,16 +7,19 @@ import { plainText } from "../text/plain.mjs";
 import { ensureStyle } from "../style/style.mjs";
 
 /** @typedef {import("../types.d.ts").View} View */
+/** @typedef {import("../types.d.ts").AppState} AppState */
+/** @typedef {{letter: string, fill: string, meaning: string}} AppFill what the blocks of an app have in common */
 /**
  * @typedef {object} Block one holder of memory
  * @property {string} key
- * @property {string} letter of the app, "" for others
- * @property {number} fill number of colour and pattern, -1 for other programs
+ * @property {string} label its short name, "" for other programs
+ * @property {string} fill colour and pattern: a number for an app, "kernel", "shared" or "other"
+ * @property {string} meaning of its fill, for the legend
  * @property {string} name
  * @property {string} where the notebook or program
  * @property {number} size in bytes
  * @property {string} runner its id, "" where it is not ours
- * @property {number} [pid] of the runner
+ * @property {number} [pid] of the runner or kernel
  * @property {boolean} starting
  */
 /**
@@ -25,6 +28,8 @@ import { ensureStyle } from "../style/style.mjs";
  */
 
 const FILLS = 8; // colours and patterns of style_panels.mjs; more apps share them
+const LEAST_SHARED = 1e6; // bytes; less (semaphores) is counted with the process that has it
+const OTHERS = { fill: "other", meaning: "other programs", label: "", runner: "", starting: false };
 
 /**
  * A letter for each app, its first one, with a number where several begin alike.
@@ -44,32 +49,41 @@ export function appLetters(aliases) {
   );
 }
 
-/**
- * The bars and their blocks: memory that no known app uses belongs to other programs.
- * @param {View} view
- * @returns {Bar[]}
- */
-export function ledgerBars(view) {
+/** @param {View} view @returns {(app: AppState) => AppFill} */
+function appFills(view) {
   const letters = appLetters(view.apps.map((app) => app.alias));
-  const place = (/** @type {string} */ alias) => view.apps.findIndex((app) => app.alias === alias);
-  const bars = view.devices.map((device) => {
-    const at = place(device.alias);
-    const app = view.apps[at];
-    const runner = app?.runners.find((one) => one.id === device.runner);
+  return (app) => {
+    const letter = letters.get(app.alias) ?? "";
+    const fill = String((view.colours.get(app.alias) ?? 0) % FILLS);
+    return { letter, fill, meaning: `${letter} ${app.alias}` };
+  };
+}
+
+/** @param {AppState} app @param {AppFill} look @param {string} id @returns {Omit<Block, "size">} */
+function runnerBlock(app, { letter, fill, meaning }, id) {
+  const runner = app.runners.find((one) => one.id === id);
+  return {
+    key: id,
+    label: `${letter}${runnerName(id)}`,
+    fill,
+    meaning,
+    name: `${app.alias} runner ${runnerName(id)}`,
+    where: app.owner_name,
+    runner: id,
+    pid: runner?.pid,
+    starting: runner?.state === "SETUP" || runner?.state === "PENDING",
+  };
+}
+
+/** @param {View} view @param {(app: AppState) => AppFill} lookOf @returns {Bar[]} */
+function deviceBars(view, lookOf) {
+  return view.devices.map((device) => {
+    const app = view.apps.find((one) => one.alias === device.alias);
     const size = device.used >= 0 ? device.used : device.holder ? device.memory : 0;
-    const name = app ? `${app.alias} runner ${runnerName(device.runner)}` : device.holder || "other programs";
-    const where = app ? app.owner_name : device.holder && device.used < 0 ? "has it to itself" : "";
-    const block = {
-      key: device.id,
-      letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "",
-      fill: app ? (view.colours.get(app.alias) ?? 0) : -1,
-      name,
-      where,
-      size,
-      runner: app ? device.runner : "",
-      pid: runner?.pid,
-      starting: runner?.state === "SETUP" || runner?.state === "PENDING",
-    };
+    const where = device.holder && device.used < 0 ? "has it to itself" : "";
+    const block = app
+      ? { ...runnerBlock(app, lookOf(app), device.runner), key: device.id, size }
+      : { ...OTHERS, key: device.id, name: device.holder || "other programs", where, size };
     return {
       key: device.id,
       name: `gpu ${device.index}`,
@@ -80,41 +94,77 @@ export function ledgerBars(view) {
       blocks: size > 0 || device.holder ? [block] : [],
     };
   });
-  if (!view.host) return bars;
-  /** @type {Block[]} */
-  const blocks = view.apps.flatMap((app) =>
-    app.runners
-      .filter((one) => one.memory > 0)
-      .map((one) => ({
-        key: one.id,
-        letter: `${letters.get(app.alias)}${runnerName(one.id)}`,
-        fill: view.colours.get(app.alias) ?? 0,
-        name: `${app.alias} runner ${runnerName(one.id)}`,
-        where: app.owner_name,
-        size: one.memory,
-        runner: one.id,
-        pid: one.pid,
-        starting: one.state === "SETUP" || one.state === "PENDING",
-      })),
-  );
+}
+
+/**
+ * What a kernel or program and its apps' runners hold: a block for each process, and one for their shared memory, which none of
+ * them has to itself.
+ * @param {AppState[]} apps of one owner
+ * @param {(app: AppState) => AppFill} lookOf
+ * @returns {Block[]}
+ */
+function ownerBlocks(apps, lookOf) {
+  const [{ owner_kind: kind, owner_name: where, owner_pid: pid, owner_memory = 0, owner_shared = 0 }] = apps;
+  const parts = apps.flatMap((app) => app.runners.map((one) => one.shared ?? 0));
+  const shared = parts.reduce((sum, size) => sum + size, owner_shared);
+  const isSplit = shared >= LEAST_SHARED;
+  const own = (/** @type {number} */ memory, /** @type {number | undefined} */ part) =>
+    memory - (isSplit ? (part ?? 0) : 0);
+  const name = kind === "kernel" ? "kernel" : "program";
+  const common = { where, runner: "", starting: false };
+  return [
+    ...apps.flatMap((app) =>
+      app.runners.map((one) => ({ ...runnerBlock(app, lookOf(app), one.id), size: own(one.memory, one.shared) })),
+    ),
+    {
+      ...common,
+      key: `owner ${pid}`,
+      label: name,
+      fill: "kernel",
+      meaning: "kernels and programs",
+      name,
+      pid,
+      size: own(owner_memory, owner_shared),
+    },
+    {
+      ...common,
+      key: `shared ${pid}`,
+      label: "shared",
+      fill: "shared",
+      meaning: "shared memory (tensors)",
+      name: "shared memory",
+      size: isSplit ? shared : 0,
+    },
+  ].filter((one) => one.size > 0);
+}
+
+/** @param {View} view @param {(app: AppState) => AppFill} lookOf @returns {Bar[]} */
+function hostBars(view, lookOf) {
+  if (!view.host) return [];
+  /** @type {Map<string, AppState[]>} */
+  const owners = new Map();
+  for (const app of view.apps) {
+    const owner = app.owner_pid ? String(app.owner_pid) : app.app;
+    owners.set(owner, [...(owners.get(owner) ?? []), app]);
+  }
+  const blocks = [...owners.values()].flatMap((apps) => ownerBlocks(apps, lookOf));
   const ours = blocks.reduce((sum, one) => sum + one.size, 0);
   const used = Math.max(view.host.used, ours);
-  if (used > ours)
-    blocks.push({
-      key: "other",
-      letter: "",
-      fill: -1,
-      name: "other programs",
-      where: "",
-      size: used - ours,
-      runner: "",
-      starting: false,
-    });
+  if (used > ours) blocks.push({ ...OTHERS, key: "other", name: "other programs", where: "", size: used - ours });
   const busy = view.host.busy >= 0 ? `${Math.round(view.host.busy)} % busy` : "";
   return [
-    ...bars,
     { key: "host", name: "host", detail: `${view.host.cores} cores`, memory: view.host.memory, used, busy, blocks },
   ];
+}
+
+/**
+ * The bars and their blocks: memory that no known app uses belongs to other programs.
+ * @param {View} view
+ * @returns {Bar[]}
+ */
+export function ledgerBars(view) {
+  const lookOf = appFills(view);
+  return [...deviceBars(view, lookOf), ...hostBars(view, lookOf)];
 }
 
 /** The blocks of a bar by notebook, biggest first: `sdxl.ipynb 47.8 GB S1 38.2 · S2 9.6`. @param {Block[]} blocks */
@@ -122,16 +172,16 @@ export function shareWords(blocks) {
   /** @type {Map<string, Block[]>} */
   const groups = new Map();
   for (const one of blocks) {
-    const name = one.runner ? one.where || "a program" : one.name;
+    const name = one.fill === OTHERS.fill ? one.name : one.where || "a program";
     groups.set(name, [...(groups.get(name) ?? []), one]);
   }
   return [...groups]
     .map(([name, members]) => {
       const parts = members
-        .filter((one) => one.letter)
+        .filter((one) => one.label)
         .slice(0, 6)
-        .map((one) => (members.length > 1 ? `${one.letter} ${bytes(one.size)}` : one.letter));
-      const more = members.filter((one) => one.letter).length - parts.length;
+        .map((one) => (members.length > 1 ? `${one.label} ${bytes(one.size)}` : one.label));
+      const more = members.filter((one) => one.label).length - parts.length;
       return {
         name,
         size: members.reduce((sum, one) => sum + one.size, 0),
@@ -228,10 +278,6 @@ class LedgerPanel {
       : null;
   }
 
-  fillClass(/** @type {Block} */ one) {
-    return `fj-mem-${one.fill < 0 ? "other" : one.fill % FILLS}${one.starting ? " fj-mem-starting" : ""}`;
-  }
-
   block(/** @type {Block} */ one, /** @type {Bar} */ bar) {
     const share = (100 * one.size) / Math.max(1, bar.memory);
     const key = `${bar.key}/${one.key}`;
@@ -247,7 +293,7 @@ class LedgerPanel {
       {
         type: "button",
         dataset: { key },
-        class: `fj-mem ${this.fillClass(one)}`,
+        class: `fj-mem fj-mem-${one.fill}${one.starting ? " fj-mem-starting" : ""}`,
         style: { width: `${Math.max(0.3, share)}%` },
         title: words,
         "aria-label": words,
@@ -255,7 +301,7 @@ class LedgerPanel {
         onclick: choose,
         onfocus: choose,
       },
-      share > 4 && one.letter ? h("span", null, one.letter) : null,
+      share > 4 && one.label ? h("span", null, one.label) : null,
     );
   }
 
@@ -378,7 +424,7 @@ class LedgerPanel {
       return;
     }
     const bars = ledgerBars(view);
-    this.drawLegend(view);
+    this.drawLegend(bars);
     update(
       this.list,
       view.devices.length
@@ -393,24 +439,23 @@ class LedgerPanel {
     this.drawReadout(bars);
   };
 
-  drawLegend(/** @type {View} */ view) {
-    const letters = appLetters(view.apps.map((app) => app.alias));
-    const shown = view.apps.filter((app) => app.runners.length);
+  /** Every colour and pattern that is drawn, in the order of the blocks, other programs last. */
+  drawLegend(/** @type {Bar[]} */ bars) {
+    const blocks = bars.flatMap((bar) => bar.blocks);
+    const meanings = new Map(blocks.map((one) => [one.meaning, `fj-mem-${one.fill}`]));
+    const others = meanings.delete(OTHERS.meaning);
+    if (blocks.some((one) => one.starting)) meanings.set("starting", "fj-mem-starting");
+    if (others) meanings.set(OTHERS.meaning, `fj-mem-${OTHERS.fill}`);
     update(
       this.legend,
-      shown.map((app) =>
+      [...meanings].map(([meaning, fill]) =>
         h(
           "span",
           null,
-          h("span", { class: `fj-swatch fj-mem-${(view.colours.get(app.alias) ?? 0) % FILLS}` }),
-          h(
-            "span",
-            { class: "fj-cut", style: { maxWidth: "140px" } },
-            `${letters.get(app.alias)} ${plainText(app.alias)}`,
-          ),
+          h("span", { class: `fj-swatch ${fill}` }),
+          h("span", { class: "fj-cut", style: { maxWidth: "140px" }, title: plainText(meaning) }, plainText(meaning)),
         ),
       ),
-      h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"),
     );
   }
 
@@ -425,7 +470,7 @@ class LedgerPanel {
       this.readout,
       bar && one
         ? [
-            h("strong", null, one.letter ? `${one.letter} on ${bar.name}: ` : `${bar.name}: `),
+            h("strong", null, one.label ? `${one.label} on ${bar.name}: ` : `${bar.name}: `),
             h(
               "span",
               { class: "fj-readout-text" },

@@ -8,12 +8,16 @@ const LEDGER_LIGHT = `
   --fj-mem-1: #e69f00;
   --fj-mem-2: #009e73;
   --fj-mem-3: #cc79a7;
+  --fj-mem-kernel: #4a5560;
+  --fj-mem-shared: #6a51a3;
   --fj-mem-other: #9aa3ad;`;
 const LEDGER_DARK = `
   --fj-mem-0: #3d9be0;
   --fj-mem-1: #d9971a;
   --fj-mem-2: #1fa97c;
   --fj-mem-3: #c57aa4;
+  --fj-mem-kernel: #aab4be;
+  --fj-mem-shared: #9e8cf0;
   --fj-mem-other: #78828d;`;
 
 export const PANEL_STYLE = `
@@ -282,6 +286,16 @@ html[theme="light"] .fj,
     var(--fj-mem-3) 0 5px,
     color-mix(in srgb, var(--fj-mem-3) 50%, var(--fj-surface)) 5px 7px
   );
+}
+.fj .fj-mem-kernel {
+  background: var(--fj-mem-kernel);
+}
+.fj .fj-mem-shared {
+  background: repeating-conic-gradient(
+      var(--fj-mem-shared) 0 25%,
+      color-mix(in srgb, var(--fj-mem-shared) 45%, var(--fj-surface)) 0 50%
+    )
+    0 0 / 6px 6px;
 }
 .fj .fj-mem-other {
   background: radial-gradient(var(--fj-mem-other) 1px, transparent 1.4px) 0 0 / 5px 5px;
