@@ -7,6 +7,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import closing
@@ -19,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.gateway.http.certificates import LEAF_LIFE, RENEW_LEFT, Certificates
+from fal_jupyter.gateway.http.certificate_issuer import LEAF_LIFE, issue
+from fal_jupyter.gateway.http.certificates import RENEW_LEFT, Certificates
 from fal_jupyter.protocol.api import ClientEnv
 from fal_jupyter.settings import read
+from tests.support.serve import doctor, served
 from tests.support.state import state_directory
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -30,7 +33,7 @@ DAY = datetime.timedelta(days=1)
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path / "tls")
+    return Certificates(tmp_path / "tls", issue)  # in this process: one of its own takes a fifth of a second
 
 
 def shake_hands(server: ssl.SSLContext, authority: Path, name: str) -> str:
@@ -161,7 +164,7 @@ def test_what_is_damaged_is_made_anew(certificates: Certificates, name: str, dam
 
 def test_a_key_that_does_not_match_its_certificate_is_replaced(certificates: Certificates, tmp_path: Path) -> None:
     certificates.context()
-    other = Certificates(tmp_path / "other")
+    other = Certificates(tmp_path / "other", issue)
     other.context()
     (certificates.authority.parent / "ca.key").write_bytes((tmp_path / "other" / "ca.key").read_bytes())
 
@@ -172,9 +175,39 @@ def test_an_open_port_shows_the_new_certificate(certificates: Certificates) -> N
     context = certificates.context()
     (certificates.authority.parent / "leaf.pem").unlink()
     (certificates.authority.parent / "ca.pem").unlink()
-    certificates.reload(context)
+    assert certificates.renew()
+    certificates.load_into(context)
 
     assert shake_hands(context, certificates.authority, "127.0.0.1") == "ok"
+
+
+def test_certificates_are_issued_by_a_process_of_its_own_which_is_started_again_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, killed = tmp_path / "python", tmp_path / "killed"
+    python.write_text(f'#!/bin/sh\n[ -e {killed} ] || {{ touch {killed}; kill -9 $$; }}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    certificates = Certificates(tmp_path / "tls")
+
+    assert shake_hands(certificates.context(), certificates.authority, "127.0.0.1") == "ok"
+    assert killed.exists()
+    assert not certificates.renew()
+
+
+def test_what_keeps_the_issuer_from_writing_is_one_line(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "tls")
+    (certificates.authority.parent / "leaf.pem").mkdir(parents=True)
+
+    with pytest.raises(OSError, match=r"^\[Errno 21\] Is a directory: .*leaf.pem'$"):
+        certificates.renew()
+
+
+def test_a_gateway_that_has_opened_the_port_does_not_keep_cryptography(app_file: str) -> None:
+    with state_directory() as state, served(state, f"{app_file}::Wide"):
+        (gateway,) = (process["pid"] for process in doctor(state)["processes"] if process["role"] == "gateway")
+        assert (state / "tls" / "leaf.pem").exists()  # what runners call apps through is open
+        assert "cryptography" not in Path(f"/proc/{gateway}/maps").read_text()  # it has extension modules
 
 
 def test_a_clients_key_and_the_port_end_with_the_last_owner() -> None:

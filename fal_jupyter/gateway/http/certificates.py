@@ -2,45 +2,64 @@
 
 Its certificate restricts itself (critical name constraints) to 127.0.0.1, ::1 and localhost, so trusting it is safe
 even if its private key were leaked. fal's Python client speaks TLS only where its hosts come from the environment.
+
+Existing certificates are checked with the standard library. New ones are issued by a short process of its own
+(:mod:`fal_jupyter.gateway.http.certificate_issuer`): ``cryptography`` takes 13 MB of memory for as long as its process lives.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import ipaddress
-import os
 import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing import Final, NamedTuple
 
 from fal_jupyter.atomic_write import write_whole
 
-AUTHORITY_LIFE = datetime.timedelta(days=3650)
-LEAF_LIFE = datetime.timedelta(days=90)
-RENEW_LEFT = datetime.timedelta(days=30)  # a certificate with less than this left is replaced
-_EARLIER = datetime.timedelta(hours=1)  # clocks differ
-_LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128"))
+RENEW_LEFT: Final = datetime.timedelta(days=30)  # a certificate with less than this left is replaced
+AUTHORITY: Final = "ca.pem"
+AUTHORITY_KEY: Final = "ca.key"
+LEAF: Final = "leaf.pem"  # key and certificate in one file, so that they are replaced together
+ISSUED: Final = "issued"  # what the issuer prints when all is written
+_ISSUER: Final = "fal_jupyter.gateway.http.certificate_issuer"
+_ISSUE_PATIENCE: Final = 60.0  # seconds
+_MOST_TRIES: Final = 3
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME; the ssl module has no name for it
+_ROUNDS: Final = 10  # of a handshake; TLS 1.3 takes two
+
+Issue = Callable[[Path, datetime.datetime, bool], None]
+
+
+class Validity(NamedTuple):
+    """When a certificate is valid, in seconds since 1970."""
+
+    begins: float
+    ends: float
+
+    def lasts(self, now: datetime.datetime) -> bool:
+        """True if it need not be replaced at *now*."""
+        return self.begins <= now.timestamp() < self.ends - RENEW_LEFT.total_seconds()
 
 
 class Certificates:
     """The authority, the port's certificate, and the bundle for clients; files below *folder*.
+
+    Args:
+        issue: makes certificates: the folder, the current time, whether the authority is to be replaced, too.
 
     Attributes:
         authority: the authority's certificate, PEM.
         bundle: the machine's public authorities and ours, since ``SSL_CERT_FILE`` replaces the former.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.authority, self.bundle = folder / "ca.pem", folder / "bundle.pem"
-        self._authority_key = folder / "ca.key"
-        self._leaf = folder / "leaf.pem"  # key and certificate in one file, so that they are replaced together
+    def __init__(self, folder: Path, issue: Issue | None = None) -> None:
+        self._folder, self._issue = folder, issue or issue_in_process
+        self.authority, self.bundle = folder / AUTHORITY, folder / "bundle.pem"
+        self._leaf = folder / LEAF
 
     def context(self) -> ssl.SSLContext:
         """The port's TLS context; creates or renews files that are missing, damaged or about to expire.
@@ -52,136 +71,110 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(self._leaf)
+        self.load_into(context)
         return context
 
-    def reload(self, context: ssl.SSLContext) -> None:
-        """Renew if necessary; new connections of *context* use the new certificate."""
-        if self.renew():
-            context.load_cert_chain(self._leaf)
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """New connections of *context* use the certificate as it is now."""
+        context.load_cert_chain(self._leaf)
 
     def renew(self, now: datetime.datetime | None = None) -> bool:
         """Create files that are missing, damaged or about to expire; True if something was created.
 
         Args:
             now: the current time; by default the clock's.
+
+        Raises:
+            OSError: the files cannot be written.
         """
         now = now or datetime.datetime.now(datetime.UTC)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        authority = _read(self.authority, self._authority_key, now)
-        renewed = authority is None
-        if authority is None:
-            authority = _new_authority(now)
-            write_whole(self._authority_key, _pem(authority[1]), 0o600)
-            write_whole(self.authority, authority[0].public_bytes(serialization.Encoding.PEM), 0o644)
-        leaf = _read(self._leaf, self._leaf, now)
-        if leaf is None or not _is_signed_by(leaf[0], authority[0]):
-            certificate, key = _new_leaf(authority, now)
-            write_whole(self._leaf, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM), 0o600)
-            renewed = True
+        authority = self._validity_of_authority()
+        stays = authority is not None and authority.lasts(now)
+        leaf = self._validity_of_leaf() if stays else None
+        renewed = authority is None or leaf is None or not leaf.lasts(now) or leaf.ends > authority.ends
+        if renewed:
+            self._issue(self._folder, now, not stays)
         write_whole(self.bundle, _public_authorities() + self.authority.read_bytes(), 0o644)
         return renewed
 
     def seconds_left(self, now: datetime.datetime | None = None) -> float:
         """Seconds until :meth:`renew` has something to do."""
         now = now or datetime.datetime.now(datetime.UTC)
-        certificate = x509.load_pem_x509_certificate(self._leaf.read_bytes())
-        return (certificate.not_valid_after_utc - RENEW_LEFT - now).total_seconds()
+        leaf = self._validity_of_leaf()
+        return leaf.ends - RENEW_LEFT.total_seconds() - now.timestamp() if leaf is not None else 0.0
 
-
-_Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
-
-
-def _read(certificate_file: Path, key_file: Path, now: datetime.datetime) -> _Pair | None:
-    """Return a certificate and its key, or None if they are missing, do not match, or expire soon."""
-    try:
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-    except (OSError, ValueError, TypeError):
+    def _validity_of_authority(self) -> Validity | None:
+        """None if certificate or key are missing or damaged, or do not match."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(
+                self.authority, self._folder / AUTHORITY_KEY, password=""
+            )  # "": never ask a terminal
+            context.load_verify_locations(self.authority)
+            (certificate,) = context.get_ca_certs()
+            return _validity(certificate)
         return None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+
+    def _validity_of_leaf(self) -> Validity | None:
+        """None if a client that trusts the authority would refuse it at any time, or it is missing or damaged."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            server.load_cert_chain(self._leaf, password="")
+            client.load_verify_locations(self.authority)
+            client.verify_flags |= _NO_CHECK_TIME  # what remains is compared with the caller's time
+            return _validity(_shown_certificate(server, client, "localhost"))
         return None
-    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_LEFT:
-        return None
-    return certificate, key
 
 
-def _is_signed_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        leaf.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return leaf.not_valid_after_utc <= authority.not_valid_after_utc
+def issue_in_process(folder: Path, now: datetime.datetime, replaces_authority: bool) -> None:
+    """Issue certificates by a process of their own.
+
+    Raises:
+        OSError: it could not write them.
+    """
+    command = [sys.executable, "-P", "-m", _ISSUER, str(folder), str(now.timestamp())]
+    if replaces_authority:
+        command.append("--authority")
+    error = "the process that issues the certificates was killed"
+    for _ in range(_MOST_TRIES):  # the gateway kills children that it does not know when a template has ended
+        try:
+            issuer = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", timeout=_ISSUE_PATIENCE
+            )
+        except subprocess.TimeoutExpired as expired:
+            raise OSError(f"issuing the certificates took more than {expired.timeout:g} s") from None
+        if issuer.stdout.strip() == ISSUED:
+            return
+        if issuer.stderr:
+            error = issuer.stderr.strip().rpartition("\n")[2]
+            break
+    raise OSError(error)
 
 
-def _new_authority(now: datetime.datetime) -> _Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"fal_jupyter on this machine ({os.urandom(4).hex()})")])
-    permitted = [x509.DNSName("localhost"), *(x509.IPAddress(network) for network in _LOOPBACK)]
-    builder = (
-        _builder(name, name, key, now, AUTHORITY_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.NameConstraints(permitted, None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    return builder.sign(key, hashes.SHA256()), key
+def _shown_certificate(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> Mapping[str, object]:
+    """The certificate with which *server* convinces *client*, by a handshake in memory.
+
+    Raises:
+        SSLError: it does not.
+    """
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname=name)
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(_ROUNDS):
+        try:
+            ours.do_handshake()
+        except ssl.SSLWantReadError:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                theirs.do_handshake()
+        else:
+            return ours.getpeercert() or {}
+    raise ssl.SSLError("the handshake does not end")
 
 
-def _new_leaf(authority: _Pair, now: datetime.datetime) -> _Pair:
-    certificate, signer = authority
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), *(x509.IPAddress(network.network_address) for network in _LOOPBACK)]
-    life = min(LEAF_LIFE, certificate.not_valid_after_utc - now)
-    builder = (
-        _builder(name, certificate.subject, key, now, life)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-    )
-    return builder.sign(signer, hashes.SHA256()), key
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    now: datetime.datetime,
-    life: datetime.timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _EARLIER)
-        .not_valid_after(now + life)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _validity(certificate: Mapping[str, object]) -> Validity:
+    begins, ends = (ssl.cert_time_to_seconds(str(certificate.get(name))) for name in ("notBefore", "notAfter"))
+    return Validity(begins, ends)
 
 
 def _public_authorities() -> bytes:
