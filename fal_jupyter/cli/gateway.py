@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import select
 import signal
-import socket
 import subprocess
 from dataclasses import replace
 
 from fal_jupyter import settings
 from fal_jupyter.cli.terminal import print_message
+from fal_jupyter.cli.waiting import wait_readable
 from fal_jupyter.client.connection import connect
 
 
@@ -45,22 +44,13 @@ def run(args: argparse.Namespace) -> int:
 def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
     """Wait until *process* has ended.
 
-    ``process.wait()`` misses a signal that comes after the interpreter's last look and before the system call, as one does that is
-    sent on the first line of output. Here a signal is also a byte that the system call waits for.
-
     Raises:
         KeyboardInterrupt: a signal came.
     """
     if process.poll() is not None:
         return
     ended = os.pidfd_open(process.pid)
-    woken, wake = socket.socketpair()
-    with woken, wake:
-        wake.setblocking(False)
-        former = signal.set_wakeup_fd(wake.fileno())
-        try:
-            while ended not in select.select([ended, woken.fileno()], [], [])[0]:
-                woken.recv(1)  # a signal without effect: the handlers of others raise here
-        finally:
-            signal.set_wakeup_fd(former)
-            os.close(ended)
+    try:
+        wait_readable(ended)
+    finally:
+        os.close(ended)

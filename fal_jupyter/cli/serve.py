@@ -8,21 +8,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import select
 import signal
+import socket
 import traceback
 from pathlib import Path
 from types import FrameType
 
 from fal_jupyter.cli.dry_run import dry_run
 from fal_jupyter.cli.terminal import print_message, sentence, show_output
+from fal_jupyter.cli.waiting import wait_readable
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.commands import parser
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.fal.project import app_of_target
-from fal_jupyter.local_modules import LOOK_EVERY
+from fal_jupyter.local_modules import LOOK_EVERY, EditWatch
 from fal_jupyter.protocol.api import Event
 from fal_jupyter.settings import working_directory
 
@@ -87,14 +88,21 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         text = f"{handle.app} is ready at {handle.url}\nkey: {handle.key}\nCtrl-C stops it.\n"
         os.write(out, text.encode())
     assert client.lease is not None
-    poller = select.poll()
-    poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
-    while not poller.poll(LOOK_EVERY * 1000 if handle.call_reports.edits else None):
-        for message in handle.call_reports.edits.news(handle.spec.class_name, "serve it again"):
-            print_message(f"fal-jupyter: {message}")
+    _wait_for_end(client.lease.socket, handle.call_reports.edits, handle.spec.class_name)
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # it drains our app
     print_message("fal-jupyter: the gateway has ended, and the app with it")
     return 1
+
+
+def _wait_for_end(lease: socket.socket, edits: EditWatch, class_name: str) -> None:
+    """Wait until the gateway closes the *lease*; reports *edits* of the user's modules meanwhile.
+
+    Raises:
+        _Stopped: a signal came.
+    """
+    while not wait_readable(lease.fileno(), LOOK_EVERY if edits else None):
+        for message in edits.news(class_name, "serve it again"):
+            print_message(f"fal-jupyter: {message}")
 
 
 def _ready(handle: AppHandle) -> dict[str, object]:

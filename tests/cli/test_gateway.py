@@ -126,35 +126,6 @@ def test_whatever_ends_the_command_ends_its_gateway(state: Path, tmp_path: Path,
     assert "DEBUG" not in (tmp_path / "errors").read_text()
 
 
-WAITS = """
-import os, signal, subprocess, sys, threading
-from fal_jupyter.cli import gateway
-
-signal.signal(signal.SIGTERM, signal.default_int_handler)
-process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-go = threading.Event()
-
-def send() -> None:  # to this thread, so that no system call of the main thread is interrupted
-    go.wait()
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-
-threading.Thread(target=send, daemon=True).start()
-try:
-    go.set()
-    gateway._wait_for_end(process)
-except KeyboardInterrupt:
-    print("interrupted")
-process.communicate(b"\\n")
-gateway._wait_for_end(process)
-print(process.returncode)
-"""
-
-
-def test_a_signal_that_interrupts_no_system_call_is_not_missed() -> None:
-    done = subprocess.run([sys.executable, "-c", WAITS], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.returncode) == ("interrupted\n0\n", 0), done.stderr
-
-
 def test_a_bad_level_is_one_sentence(state: Path) -> None:
     env = dict(os.environ, FAL_JUPYTER_STATE=str(state), FAL_JUPYTER_LOG_LEVEL="verbose")
     done = subprocess.run([*COMMAND, "apps"], capture_output=True, text=True, env=env, timeout=60)
