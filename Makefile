@@ -117,7 +117,7 @@ test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or b
 	@$(BIN)/python -m pytest -q -m "not long" -n 2 --dist worksteal $(FAST)
 	@echo "test-fast: all passed"
 
-# The front end's tests and those of domain/ take what the others leave idle while they wait: nice, and told of at the end. Before a first
+# The front end's tests and those of domain/ take what the others leave idle while they wait: nice, and shown at the end. Before a first
 # run pytest compiles all tests and its plugins, which each of its workers would do otherwise.
 test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase

@@ -244,7 +244,7 @@ def working_directory() -> Path:
 
 
 def utf8_path(path: str, what: str, hint: str = "rename the folder whose name is not UTF-8") -> str:
-    """Return *path*, which the gateway is told of in JSON.
+    """Return *path*, which the gateway receives as JSON.
 
     Raises:
         BadSetting: it is not UTF-8 text.

@@ -19,7 +19,7 @@ _INSTALL = f"pip install fal-client=={MEASURED}"
 
 
 def sync_client(base: str, key: str | None) -> SyncClient:
-    """Make a ``fal_client.SyncClient`` that talks to the gateway at *base*.
+    """Make a ``fal_client.SyncClient`` that uses the gateway at *base*.
 
     Args:
         base: ``http://127.0.0.1:PORT``, or any address below which the gateway's routes are.
@@ -34,7 +34,7 @@ def sync_client(base: str, key: str | None) -> SyncClient:
 
 
 def async_client(base: str, key: str | None) -> AsyncClient:
-    """Make a ``fal_client.AsyncClient`` that talks to the gateway at *base*; see :func:`sync_client`."""
+    """Make a ``fal_client.AsyncClient`` that uses the gateway at *base*; see :func:`sync_client`."""
     client: AsyncClient = _redirected().AsyncGatewayClient(key=checked_key(key), base=checked(base))
     return client
 

@@ -140,7 +140,7 @@ def environment_here(preload: list[str]) -> Environment:
 
 
 def _unsendable() -> list[str]:
-    """The environment variables with bytes that are not UTF-8, which the gateway cannot be told of: a publication is JSON."""
+    """The environment variables with bytes that are not UTF-8, which a publication cannot contain: it is JSON."""
     return [name for name, value in os.environ.items() if whole_text(name + value) != name + value]
 
 

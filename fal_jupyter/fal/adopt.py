@@ -1,6 +1,6 @@
 """A class that inherits from an installed real ``fal.App``, as the same class on ours, so that it runs here too.
 
-Everything that the user wrote is kept: methods, options, bases of his own; of the real package only its marks are read.
+Everything that the user wrote is kept: methods, options, other bases; of the real package only its marks are read.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> A
     """Return the description of *cls* that the gateway gets; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
-        raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")
+        raise AppRuleBroken(f"{name} is not a fal.App subclass", hint="write a class that inherits from it: class Hello(fal.App)")
     described = describe_app(cls, overrides)
     note_once(cls)
     return described
@@ -115,7 +115,7 @@ class App:
         """Called when a runner stops, after its last request. ``async def`` works too."""
 
     def handle_exit(self) -> Any:
-        """Called as soon as a runner is told to stop, while requests may still be running; fal never awaits an ``async def``."""
+        """Called as soon as a runner starts to stop, while requests may still be running; fal never awaits an ``async def``."""
 
     def health(self) -> Any:
         """Answer of ``GET /health``."""
@@ -169,7 +169,7 @@ class App:
         routes = {marked.route_signature: getattr(self, name) for name, marked in endpoints_of(type(self)).items()}
         return dict(sorted(routes.items(), key=lambda item: item[0].path))
 
-    # --- what the platform is told of it ---------------------------------------------------------------------------
+    # --- what the platform reads of it -----------------------------------------------------------------------------
     def _build_app(self) -> Any:
         if not self.collect_routes():
             raise ValueError("An application must have at least one route!")

@@ -46,7 +46,7 @@ class EndpointClient:
 
         Raises:
             AppClientError: the app answers with a failure.
-            httpx.HTTPError: nobody answers.
+            httpx.HTTPError: there is no answer.
         """
         body = data.model_dump(mode="json") if hasattr(data, "model_dump") else dict(data)
         answer = http_client(_NAME).post(self.url, json=body, timeout=self.timeout, headers=self.headers)
@@ -114,7 +114,7 @@ class AppClient:
         """Ask for the app's health.
 
         Raises:
-            httpx.HTTPError: it is not well, or nobody answers.
+            httpx.HTTPError: it is not healthy, or does not answer.
         """
         return http_client(_NAME).get(f"{self.url}/health", headers=self._headers).raise_for_status().json()
 

@@ -64,7 +64,7 @@ class RequestHandle:
 
     Attributes:
         app_id: ``owner/alias``; further parts of a path are cut off, but for workflows (``workflows/owner/name``).
-        request_id: as :func:`submit` was told it.
+        request_id: as :func:`submit` received it.
     """
 
     app_id: str
@@ -76,10 +76,10 @@ class RequestHandle:
         self.app_id = "/".join(parts[: 3 if parts[0] == "workflows" else 2])
 
     def status(self, *, logs: bool = False) -> _Status:
-        """Ask how it stands.
+        """Ask for its status.
 
         Raises:
-            httpx.HTTPError: the request is unknown, or nobody answers.
+            httpx.HTTPError: the request is unknown, or there is no answer.
             ValueError: the answer names a state that this version does not know.
         """
         answer = self._read("/status/", params={"logs": int(logs)})
@@ -98,7 +98,7 @@ class RequestHandle:
         """Ask for its end.
 
         Raises:
-            httpx.HTTPError: it has ended already, is unknown, or nobody answers.
+            httpx.HTTPError: it has ended already, is unknown, or there is no answer.
         """
         http_client().put(f"{self._address}/cancel", headers=self._reached.headers).raise_for_status()
 
@@ -140,7 +140,7 @@ class RequestHandle:
         return f"{self._reached.queue}/{self.app_id}/requests/{self.request_id}"
 
     def _read(self, below: str, **more: Any) -> httpx.Response:
-        """Read what may be read twice: failures that pass are no answer."""
+        """Send a request that may be repeated: temporary failures are retried."""
         httpx = http("fal.apps")
         for attempt in range(_ATTEMPTS):
             try:
@@ -170,7 +170,7 @@ def submit(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Request
         app_id: ``owner/alias``. arguments: the body, made into JSON. path: the endpoint's; "" is ``/``.
 
     Raises:
-        httpx.HTTPError: it is refused, or nobody answers.
+        httpx.HTTPError: it is refused, or there is no answer.
         UserError: httpx is not installed, or there is no gateway to ask.
     """
     destination = reached()
@@ -191,7 +191,7 @@ def stream(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Iterato
     """Call the app directly, and give its answer as it comes: the lines of events, or the bytes of anything else.
 
     Raises:
-        httpx.HTTPError: at the first piece: the app failed, or nobody answers.
+        httpx.HTTPError: at the first piece: the app failed, or there is no answer.
     """
     httpx, destination = http("fal.apps"), reached()
     patience = httpx.Timeout(_OPEN_PATIENCE, read=None)  # an app says nothing for as long as its model takes
@@ -229,7 +229,7 @@ class _RealtimeConnection:
         """Return the next answer; a text, which is a notice, is printed.
 
         Raises:
-            ValueError: the app told an error; the reason.
+            ValueError: the app sent an error; its reason.
         """
         while isinstance(message := self._ws.recv(), str):
             print(message)

@@ -1,4 +1,4 @@
-"""Billing declarations: checked and told in the metadata, otherwise of no use here (docs/contract.md, C18)."""
+"""Billing declarations: checked and included in the metadata, otherwise without effect here (docs/contract.md, C18)."""
 
 from __future__ import annotations
 

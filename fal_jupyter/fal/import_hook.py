@@ -103,7 +103,7 @@ def install(*, prefer_real: bool = False) -> ModuleType:
 
 
 def uninstall() -> None:
-    """Take this package off the shelf; a real ``fal`` is left alone."""
+    """Remove this package from ``sys.modules``; a real ``fal`` stays."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     for name, module in sys.modules.copy().items():

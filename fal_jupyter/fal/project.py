@@ -106,7 +106,7 @@ def project_apps(file: Path) -> dict[str, Any]:
     fal = _read(file).get("tool", {}).get("fal", {})
     apps = fal.get("apps", {}) if isinstance(fal, dict) else None
     if not isinstance(apps, dict):
-        raise BadSetting(f"[tool.fal.apps] of {file} is no table", hint='NAME = { ref = "app.py::App" }')
+        raise BadSetting(f"[tool.fal.apps] of {file} is not a table", hint='NAME = { ref = "app.py::App" }')
     return apps
 
 

@@ -31,7 +31,7 @@ def read_policy(text: str) -> UploadPolicy:
     """Read the header's value.
 
     Raises:
-        BadPolicy: it is no presigned POST of S3.
+        BadPolicy: it is not a presigned POST of S3.
     """
     name = "Invalid x-app-fal-upload-policy"
     try:

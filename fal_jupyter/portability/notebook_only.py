@@ -62,7 +62,7 @@ def _names(piece: Piece, node: ast.Name, surroundings: Surroundings) -> Iterator
             )
             yield surroundings.finding("notebook-only", "fails", piece.place(node), message, instead)
     elif node.id in _ASKING and isinstance(piece.parent(node), ast.Call) and _is_builtin(node.id, value, surroundings):
-        message = f"{piece.owner(node)} calls {node.id}(), and nobody sits before a runner"
+        message = f"{piece.owner(node)} calls {node.id}(), but a runner has no input"
         yield surroundings.finding(
             "notebook-only", "fails", piece.place(node), message, "take it as a parameter of the endpoint"
         )

@@ -123,7 +123,7 @@ class _Rules:
                 "warm-runner", "differs", message, "min_concurrency = 1 keeps one there, too (and costs)"
             )
         if self._cls.app_auth is None:
-            message = "no app_auth: private here, what fal deploy is told in the cloud"
+            message = "no app_auth: private here; in the cloud what fal deploy sets"
             yield self.finding("auth-default", "note", message, 'app_auth = "private"')
         if self._cls.app_auth == "public":
             message = "any web page may call it in the cloud, where fal allows every origin (CORS); here no page of another origin can"

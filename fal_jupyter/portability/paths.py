@@ -261,8 +261,8 @@ def _address(piece: Piece, text: _Text, surroundings: Surroundings, severity: Se
     if not match or not _is_private(match[1]):
         return None
     is_self = match[1] == "localhost" or match[1].startswith("127.")
-    what = "the runner itself" if is_self else "not to be reached"
-    message = f"{piece.owner(text.node)} talks to {match[0].rstrip('/?#')}, which in the cloud is {what}"
+    what = "the runner itself" if is_self else "unreachable"
+    message = f"{piece.owner(text.node)} uses the address {match[0].rstrip('/?#')}, which in the cloud is {what}"
     instead = "give an address that the internet reaches, as a secret or a parameter"
     return surroundings.finding("local-address", severity, piece.place(text.node), message, instead)
 

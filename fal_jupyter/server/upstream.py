@@ -220,7 +220,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._tunnelled.raw(rest)
 
     def _broken(self) -> None:
-        """What came is no answer."""
+        """What arrived is not an HTTP response."""
         self._lose(ConnectionLost(ENDED))
 
     def _lose(self, why: ConnectionLost) -> None:
@@ -292,7 +292,7 @@ class Upstream:
         """Return a new connection.
 
         Raises:
-            GatewayUnreachable: nobody answers; the message says why.
+            GatewayUnreachable: there is no answer; the message says why.
         """
         try:
             sock = dial(self.settings, wait=False)
@@ -380,7 +380,7 @@ async def get(upstream: Upstream, target: str, method: str = "GET") -> tuple[int
     """Ask the gateway for something small, without a body; returns status and body. What one that ended has not read is asked of the next one.
 
     Raises:
-        GatewayUnreachable: nobody answers.
+        GatewayUnreachable: there is no answer.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
         connection = upstream.idle() or await upstream.connect()

@@ -63,7 +63,7 @@ class CommRelay:
         forks.changes_in_child(self)
 
     def forked(self) -> None:
-        """A forked child has no widgets: the front end talks to its parent."""
+        """A forked child has no widgets: the front end is connected to its parent."""
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._widgets, self._pending, self._feed, self._thread = [], {}, None, None
 

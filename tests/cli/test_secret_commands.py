@@ -315,7 +315,7 @@ def test_files_come_from_the_web(state: Path, web: str) -> None:
         assert (data / name).read_bytes() == b"hello"
     assert json.loads(run(state, "files", "upload-url", f"{web}/a", "--json")) == {"uploaded": "a"}
     assert "the server answered 404" in run(state, "files", "upload-url", f"{web}/missing", "model.bin", status=1)
-    assert "is no HTTP" in run(state, "files", "upload-url", f"{web}/nonsense", status=1)
+    assert "is not HTTP" in run(state, "files", "upload-url", f"{web}/nonsense", status=1)
     assert (data / "model.bin").read_bytes() == b"hello"
     assert not list(data.rglob(".*"))
 

@@ -303,7 +303,7 @@ def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(
     assert world.handle(RequestArrived("hello", "b")) == [StartRunner("hello-2", "hello", 1)]
     assert world.handle(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
     assert world.handle(RequestFinished("b")) == []
-    assert world.sleep() == [KillRunner("hello-2", "not needed any more")]  # it did not come up in ten seconds
+    assert world.sleep() == [KillRunner("hello-2", "no longer needed")]  # it did not come up in ten seconds
 
 
 def test_a_used_runner_leaves_after_keep_alive(world: World) -> None:

@@ -258,7 +258,7 @@ def test_a_name_that_is_no_text_is_refused() -> None:
 def test_a_name_that_cannot_stand_in_an_address_is_refused_with_one_that_can(name: str, advice: str) -> None:
     made = make(app_name=name)
 
-    with pytest.raises(AppRuleBroken, match=r"^Hello: the app's name .* cannot stand in an address") as caught:
+    with pytest.raises(AppRuleBroken, match=r"^Hello: the app's name .* is not valid in an address") as caught:
         fal.describe(made)
     assert repr(name) in str(caught.value)
     assert caught.value.hint == f'for example app_name = "{advice}" in the class'

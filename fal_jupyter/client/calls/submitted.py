@@ -496,5 +496,5 @@ def _lost(error: Exception | None = None) -> FalJupyterError:
 
 def _goes_on(stop: KeyboardInterrupt, name: str) -> None:
     """The interrupt as one line: the request itself continues."""
-    message = f"KeyboardInterrupt: not waiting any longer; {name}() goes on: job.get() waits for it again, job.cancel() ends it"
+    message = f"KeyboardInterrupt: no longer waiting; {name}() is still running: job.get() waits for it again, job.cancel() ends it"
     stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]

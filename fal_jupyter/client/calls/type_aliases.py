@@ -17,7 +17,7 @@ def is_type_alias(hint: object) -> TypeGuard[_TypeAlias]:
 
 
 def unaliased(hint: object) -> object:
-    """Return what an alias stands for, as FastAPI reads it; anything else as it is."""
+    """Return what an alias means, as FastAPI reads it; anything else as it is."""
     for _ in range(_MAX_ALIASES):
         if not is_type_alias(hint):
             break

@@ -80,7 +80,7 @@ class Autoscaler:
             runner.move(State.PENDING, now)
             return [self._starts.start(app, runner, now)]
         if isinstance(action, policy.Cancel):
-            return self._stops.end_unready(app, runner, "not needed any more", now)
+            return self._stops.end_unready(app, runner, "no longer needed", now)
         if isinstance(action, policy.Terminate):
             return self._stops.stop(runner, action.reason, now)
         if isinstance(action, policy.Drain):

@@ -37,7 +37,7 @@ def _alias(cls: type[Any], name: object) -> str:
         reason = (
             f"no name for the app can be derived from the class name {cls.__name__!r}"
             if not alias
-            else f"the app's name {alias!r} cannot stand in an address: it may have the letters a to z, digits, - and _"
+            else f"the app's name {alias!r} is not valid in an address: it may have the letters a to z, digits, - and _"
         )
         raise AppRuleBroken(reason, hint=_advice(alias, 'app_name = "{}" in the class'), where=cls.__name__)
     return _not_too_long(alias, 'app_name = "{}" in the class', cls.__name__)

@@ -32,10 +32,10 @@ def endpoint(
         path: below the app's address, beginning with ``/``; ``{name}`` parts are parameters.
         is_websocket: the method handles a raw websocket.
         health_check: this endpoint tells whether its runner is healthy.
-        billing: checked, and otherwise of no use here.
+        billing: checked, and otherwise without effect here.
 
     Raises:
-        AppRuleBroken: *path* is no text, the method is marked twice, a health check is a websocket.
+        AppRuleBroken: *path* is not a string, the method is marked twice, a health check is a websocket.
     """
     return marker(path, is_websocket=is_websocket, health_check=health_check, billing=billing)
 

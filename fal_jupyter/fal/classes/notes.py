@@ -1,4 +1,4 @@
-"""What the owner of a class is told once, when it is served: options with no local effect, and a name that reads badly.
+"""Notes that the owner of a class gets once, when it is served: options with no local effect, and a name that reads badly.
 
 Nothing of it stops the class: it is kept as it is, for fal.ai.
 """
@@ -44,7 +44,7 @@ class NoLocalEffect(AppWarning):
 
 
 class UglyName(AppWarning):
-    """A derived app name that nobody would choose."""
+    """A derived app name that reads badly."""
 
 
 def options_without_effect(cls: type[Any]) -> list[str]:
@@ -72,7 +72,7 @@ class DroppedDefault(AppWarning):
 
 
 def dropped_defaults(function: Callable[..., Any]) -> dict[str, object]:
-    """Return the parameters of an endpoint whose default stands in the ``Field`` of their annotation, where it has no effect."""
+    """Return the parameters of an endpoint whose default is in the ``Field`` of their annotation, where it has no effect."""
     try:
         parameters = inspect.signature(function).parameters.values()
         hints = typing.get_type_hints(function, include_extras=True)

@@ -15,7 +15,7 @@ SYNC_ITERATORS = (collections.abc.Iterator, collections.abc.Iterable, collection
 
 
 class Infer:
-    """Stands for "what the annotations say"."""
+    """Placeholder for "what the annotations say"."""
 
     def __repr__(self) -> str:
         return "<infer>"
@@ -32,11 +32,11 @@ class RealtimeOptions:
     """How a realtime endpoint speaks.
 
     Attributes:
-        buffering: so many inputs may wait, older ones are dropped; None: all wait.
+        buffering: how many inputs may wait; older ones are dropped; None: all wait.
         session_timeout: seconds without an input after which the session ends; None: never.
         input_modal: what each decoded input is made into (``Model(**input)``); None: nothing; INFER: the annotation's.
         output_modal: as declared, for the schema.
-        max_batch_size: so many waiting inputs are handed over at once.
+        max_batch_size: how many waiting inputs are handed over at once.
         content_type: as declared, for the schema.
         encode_message: makes a message of an output's dict; None: msgpack.
         decode_message: makes an input of a message's bytes; None: msgpack.

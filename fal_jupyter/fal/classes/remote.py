@@ -61,7 +61,7 @@ _imported_in = os.getpid()
 
 
 class NotServedHere(NotServed, AttributeError):
-    """Nobody serves the class. An ``AttributeError`` too, so that ``hasattr(Hello, "url")`` is an honest no."""
+    """The class is not served. An ``AttributeError`` too, so that ``hasattr(Hello, "url")`` is False."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _not_served, (self.message,), vars(self)  # its name is another class's, and pools pickle what is raised
@@ -80,7 +80,7 @@ def bind(cls: type, handle: Any) -> None:
 
 
 def unbind(cls: type) -> None:
-    """Nobody answers for *cls* any more."""
+    """*cls* is no longer served."""
     _handles.pop(cls, None)
 
 
@@ -93,7 +93,7 @@ def require_handle(cls: type, expression: str) -> Any:
     """Return what answers for *cls*; *expression* is what the user wrote (``Hello.hi``).
 
     Raises:
-        NotServed: nobody does; the hint says what to type.
+        NotServed: it is not served; the hint says what to type.
     """
     handle = _handles.get(cls)
     if handle is not None:

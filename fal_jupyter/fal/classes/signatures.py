@@ -39,7 +39,7 @@ class Field:
     """Where FastAPI takes one parameter from.
 
     *place* is ``body``, ``path``, ``query``, ``header`` or ``cookie``; *key* its name there. *spread*: it is a model, whose fields
-    stand there one by one. *inner*: it is a parameter of a dependency, not of the endpoint. *info* is FastAPI's own field, and
+    are there one by one. *inner*: it is a parameter of a dependency, not of the endpoint. *info* is FastAPI's own field, and
     *form* says that the body is a form.
     """
 
@@ -135,7 +135,7 @@ def _is_model(hint: object) -> bool:
 
 
 class _Factory:
-    """Stands for a default that is made anew for each call."""
+    """Placeholder for a default that is created for each call."""
 
     def __repr__(self) -> str:
         return "<factory>"

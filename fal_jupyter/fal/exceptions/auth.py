@@ -6,7 +6,7 @@ from fal_jupyter.fal.exceptions.base import FalServerlessException
 
 
 class UnauthenticatedException(FalServerlessException):
-    """Nobody is logged in."""
+    """There is no login."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -43,7 +43,7 @@ class FieldException(FalServerlessException):
 
 @dataclass
 class RequestCancelledException(FalServerlessException):
-    """The caller does not want the answer any more: 499."""
+    """The caller disconnected: 499."""
 
     message: str = "Request cancelled by the client."
 

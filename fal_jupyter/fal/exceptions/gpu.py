@@ -1,4 +1,4 @@
-"""Exceptions of GPUs, and how they are told from others: 503 means that the runner is replaced (C70 to C75, C82)."""
+"""Exceptions of GPUs, and how they are recognised: 503 means that the runner is replaced (C70 to C75, C82)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GPUOutOfMemoryException(GPUException):
 
 @dataclass
 class CUDAOutOfMemoryException(GPUOutOfMemoryException):
-    """CUDA said that there is no memory left."""
+    """CUDA reported that it is out of memory."""
 
     message: str = OUT_OF_MEMORY
 

@@ -1,4 +1,4 @@
-"""Limits of pictures and videos, told in the schema under ``x-fal``; nothing here enforces them (docs/contract.md, C122)."""
+"""Limits of pictures and videos, described in the schema under ``x-fal``; nothing here enforces them (docs/contract.md, C122)."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class KVStore:
             ) from error
 
     def get(self, key: str) -> str | None:
-        """Return the value of *key*, or None if there is none (any more).
+        """Return the value of *key*, or None if there is none (or no longer).
 
         Raises:
             KVStoreException: the store cannot be read.
@@ -73,11 +73,11 @@ class KVStore:
         """Keep *value* for *ttl* seconds (60 to 2592000; default 30 days).
 
         Raises:
-            AttributeError: *value* is no string.
+            AttributeError: *value* is not a string.
             KVStoreException: the store cannot be written, or *ttl* is out of range.
             http.client.InvalidURL, UnicodeEncodeError: *key* cannot be sent.
         """
-        text = value.encode().decode()  # what is no string has no encode(), and raises what it raises on fal
+        text = value.encode().decode()  # other values have no encode(), and raises what it raises on fal
         entry = self._entry("PUT", key, "" if ttl is None else f"?{urlencode({'ttl': ttl})}")
         lives = _seconds(ttl)
         now = time.time()
@@ -123,7 +123,7 @@ def _seconds(ttl: object) -> float:
     """Read *ttl*, which travels as text.
 
     Raises:
-        KVStoreException: it is no number in the range.
+        KVStoreException: it is not a number in the range.
     """
     if ttl is None:
         return LONGEST

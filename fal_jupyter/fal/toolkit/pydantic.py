@@ -20,10 +20,10 @@ _MARK = "_fal_hidden"
 
 
 def Hidden(field: _Field) -> _Field:  # noqa: N802  # the real package's name
-    """Hide a field in forms; it has to have a default, since nobody can fill it in.
+    """Hide a field in forms; it has to have a default, since it cannot be filled in.
 
     Raises:
-        TypeError: it is no field.
+        TypeError: it is not a field.
         ValueError: it has no default.
     """
     if not isinstance(field, FieldInfo):

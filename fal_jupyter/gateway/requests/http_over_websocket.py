@@ -34,7 +34,7 @@ LONGEST_JSON = 1 << 20  # bytes of a JSON body that is one message
 BROKEN, BROKEN_OFF = 1011, "the app's answer was cut off"
 CLOSING = 10.0  # seconds for the caller to answer our close
 FAILED = 1.0  # seconds for a caller that violated the protocol to read the reason: its further data would cause a reset
-RESTART, NOT_SERVED = 1012, "no app is served here any more"
+RESTART, NOT_SERVED = 1012, "the app is no longer served"
 _OF_A_HANDSHAKE = "sec-websocket-"
 _OF_A_BODY = frozenset({"content-type", "content-length"})
 

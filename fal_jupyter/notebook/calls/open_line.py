@@ -48,7 +48,7 @@ class OpenLine:
         self._left_in.discard(id(target))  # a line that a runner leaves open is the runner's to continue
 
     def close(self) -> None:
-        """A display stands below what was written."""
+        """A display is below what was written."""
         self._left_in.clear()
 
     def end(self) -> None:

@@ -90,7 +90,7 @@ function staleCards(all: OutputList[], view: View): WrittenCard[] {
   return all.flatMap(savedCardsOf).filter(isOld);
 }
 
-/** Apps whose outputs in the notebook are to be asked for; "" stands for the dashboard. */
+/** Apps whose outputs in the notebook are to be asked for; "" means the dashboard. */
 export function staleApps(all: OutputList[], view: View): string[] {
   return [...new Set(staleCards(all, view).map((one) => one.card.alias))];
 }

@@ -46,7 +46,7 @@ async function tell(kernel: Kernel, name: string): Promise<boolean> {
 /**
  * Let the kernel of a notebook have its name, when the notebook is renamed and where the feed has an app of it by another
  * one: it was renamed while no page had it, or its kernel was started anew with the name that it had first. A busy kernel
- * is told when it is idle, each process once.
+ * gets it when it is idle, each process once.
  */
 export function followName(panel: NamedPanel, store: Pick<Store, "view" | "watch">): void {
   const told = new Set<string>();

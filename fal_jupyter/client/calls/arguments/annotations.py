@@ -64,7 +64,7 @@ def is_body(hint: object, mark: object = None) -> bool:
 
 
 def lone_model(hint: object) -> type[BaseModel] | None:
-    """Return the one model that an annotation stands for, or None; ``Model | None`` is one too."""
+    """Return the one model that an annotation means, or None; ``Model | None`` is one too."""
     hint = unaliased(hint)
     if typing.get_origin(hint) is typing.Annotated:
         return lone_model(typing.get_args(hint)[0])

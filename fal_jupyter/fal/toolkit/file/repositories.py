@@ -24,7 +24,7 @@ _ELSEWHERE = {"gcp_storage": "Google's storage", "r2": "Cloudflare's storage"}
 
 
 def _lifecycle(preference: Any) -> Lifecycle:
-    """Read a preference. What cannot be understood of its lifetime means none; what cannot be of its access, that nobody may read."""
+    """Read a preference. What cannot be understood of its lifetime means none; what cannot be of its access, no access."""
     if not isinstance(preference, dict):
         return Lifecycle()
     lifetime, access = (
@@ -110,7 +110,7 @@ def _store(
 
 @contextmanager
 def _explained_errors() -> Iterator[None]:
-    """A file that cannot be kept is told as the real package tells it."""
+    """Report a file that cannot be stored as the real package does."""
     try:
         yield
     except OSError as error:

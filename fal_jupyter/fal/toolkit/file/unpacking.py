@@ -21,7 +21,7 @@ def unpack(archive: Path, target: Path) -> None:
 
     Raises:
         FileTooLargeError: it has too many entries, entries that share their bytes, or more bytes than fit.
-        zipfile.BadZipFile: it is no ZIP archive.
+        zipfile.BadZipFile: it is not a ZIP archive.
     """
     with ZipFile(archive) as opened:
         entries = opened.infolist()

@@ -103,7 +103,7 @@ class Image(File):
         save_kwargs: dict[str, Any] | None = None,
         fallback_save_kwargs: dict[str, Any] | None = None,
     ) -> Image:
-        """Keep an encoded picture; its size is told where *size* is given."""
+        """Keep an encoded picture; its dimensions are known if *size* is given."""
         image = super().from_bytes(
             data, f"image/{format}", file_name, repository, fallback_repository, request, save_kwargs, fallback_save_kwargs
         )  # fmt: skip

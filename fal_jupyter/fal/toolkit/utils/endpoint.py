@@ -9,7 +9,7 @@ from typing import Any
 
 @asynccontextmanager
 async def cancel_on_disconnect(request: Any) -> AsyncIterator[None]:
-    """Cancel the block when the caller of *request* hangs up; the code after the block goes on."""
+    """Cancel the block when the caller of *request* hangs up; the code after the block continues."""
     import anyio  # start-up
 
     async with anyio.create_task_group() as group:

@@ -80,7 +80,7 @@ def fetch(
         raise FetchError(f"URL scheme '{parts.scheme}' is not allowed")
     own = _own_file(url)
     if own is not None:
-        if own.access != "allow":  # whoever gives us the address may not have it read to him
+        if own.access != "allow":  # the sender of the address may not read it
             raise FetchStatus(403 if own.access == "forbid" else 404)
         return _copied(own, into, limit)
     return _over_http(url, into, dict(headers or {}), limit, on_headers)
@@ -95,7 +95,7 @@ def _parts(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise FetchError(f"this is no address: {error}"[:200]) from None
+        raise FetchError(f"invalid address: {error}"[:200]) from None
 
 
 def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
@@ -107,7 +107,7 @@ def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
         try:
             content = base64.b64decode(content + b"=" * (-len(content) % 4))
         except ValueError as error:
-            raise FetchError(f"the data URI is no base64: {error}") from None
+            raise FetchError(f"the data URI is not valid base64: {error}") from None
     if limit is not None and len(content) > limit:
         raise TooLarge("File body exceeded the limit")
     into.write(content)
@@ -175,7 +175,7 @@ def _over_http(
                 on_headers(response_headers)
             return Fetched(response_headers, _read(answer, into, limit, until))
         except http.client.HTTPException as error:
-            raise FetchError(f"the server's answer is no HTTP: {type(error).__name__}") from error
+            raise FetchError(f"the server's answer is not HTTP: {type(error).__name__}") from error
         finally:
             connection.close()
     raise FetchError("Too many redirects")

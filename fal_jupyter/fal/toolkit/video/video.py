@@ -19,7 +19,7 @@ def VideoField(  # noqa: N802  # the real package's name
     ui: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """A pydantic field that forms show as a video; what it takes, and what is made of it, is told under ``x-fal``."""
+    """A pydantic field that forms show as a video; what it takes, and what is made of it, is under ``x-fal``."""
     extra: dict[str, Any] = to_xfal(constraints) if constraints is not None else {}
     for name, config in (("combined", combined_constraints), ("normalization", normalization)):
         if config is not None and (limits := to_xfal(config)):

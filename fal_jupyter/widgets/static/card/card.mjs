@@ -204,7 +204,7 @@ export function showsClock(app) {
   return Boolean(app && (app.state === "Starting" || app.state === "Failing" || app.serving !== app.revision));
 }
 
-/** How an app stood when it was saved: a word without the colour of a living state. @param {AppState} app */
+/** The state of an app when it was saved: a word without the colour of a living state. @param {AppState} app */
 function greyMark(app) {
   const look = appLook(app);
   return h(

@@ -174,7 +174,7 @@ function peakAndEnd(group) {
   return first.every((value, column) => !column || value === last[column]) ? [first] : [first, last];
 }
 
-/** The number of the first point after a moment, by halving. @param {number[][]} points @param {number} moment */
+/** The number of the first point after a moment, by binary search. @param {number[][]} points @param {number} moment */
 function firstAfter(points, moment) {
   let low = 0;
   let high = points.length;

@@ -131,7 +131,7 @@ export function keptBodyView(body, signal, host) {
       : null;
   const view =
     body.truncated && !isEventStream(body.content_type)
-      ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text)
+      ? textView(body.base64 ? `${plural(data.length, "byte")} that are not text` : body.text)
       : resultView(data, body.content_type, signal, host);
   return h("div", null, view, note);
 }
