@@ -357,13 +357,13 @@ class FileStore:
 
     def usage(self, now: float) -> StorageUsage:
         """Count the stored bytes."""
-        stored = [found for file_id in self._ids() if (found := self._read(file_id)) is not None]
-        expired = sum(found.expires is not None and now >= found.expires for found in stored)
+        stored = [file for file_id in self._ids() if (file := self._read(file_id)) is not None]
+        expired = sum(file.expires is not None and now >= file.expires for file in stored)
         unfinished = 0
         for path in self.directory.glob("unfinished/*"):
             with contextlib.suppress(OSError):
                 unfinished += path.stat().st_size
-        return StorageUsage(len(stored), expired, sum(found.st_size for found in self._blobs().values()), unfinished)
+        return StorageUsage(len(stored), expired, sum(file.st_size for file in self._blobs().values()), unfinished)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -9,6 +9,8 @@ import os
 import resource
 import select
 import signal
+import socket
+import struct
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -33,6 +35,12 @@ def prctl(option: int, value: int) -> None:
 def become_subreaper() -> None:
     """Make this process adopt orphaned descendants, instead of init."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def peer_of(sock: socket.socket) -> tuple[int, int]:
+    """Return ``(pid, uid)`` of the process at the other end of a Unix socket."""
+    pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return pid, uid
 
 
 def raise_file_limit(most: int = 65536) -> int:

@@ -39,7 +39,7 @@ def async_client(base: str, key: str | None) -> AsyncClient:
     return client
 
 
-def turned(base: str, key: str | None) -> AbstractContextManager[None]:
+def redirected(base: str, key: str | None) -> AbstractContextManager[None]:
     """Redirect ``fal_client.run(…)`` and the module's other functions to the gateway at *base*, in the whole process.
 
     Raises:

@@ -95,7 +95,7 @@ def _token_of(answer: httpx.Response) -> module.CDNToken:
     )
 
 
-def _turn(request: httpx.Request, base: str) -> None:
+def _redirect(request: httpx.Request, base: str) -> None:
     here = httpx.URL(local(str(request.url), base))
     if here != request.url:
         request.url = here
@@ -131,21 +131,21 @@ class GatewayClient(fal_client.SyncClient):
     @_LockedProperty
     def _client(self) -> httpx.Client:
         if not is_loopback_url(self.base):
-            return self._turned(vars(fal_client.SyncClient)["_client"].func(self))
+            return self._redirected(vars(fal_client.SyncClient)["_client"].func(self))
         headers = {"Authorization": self._auth.header_value, "User-Agent": module.USER_AGENT}
-        return self._turned(
+        return self._redirected(
             httpx.Client(headers=headers, timeout=self.default_timeout, follow_redirects=True, trust_env=False)
         )
 
     def _get_cdn_client(self) -> httpx.Client:
         if not is_loopback_url(self.base):
-            return self._turned(super()._get_cdn_client())
+            return self._redirected(super()._get_cdn_client())
         token = self._token_manager.get_token()
         headers = {"Authorization": f"{token.token_type} {token.token}", "User-Agent": module.USER_AGENT}
-        return self._turned(httpx.Client(headers=headers, timeout=self.default_timeout, trust_env=False))
+        return self._redirected(httpx.Client(headers=headers, timeout=self.default_timeout, trust_env=False))
 
-    def _turned(self, client: httpx.Client) -> httpx.Client:
-        client.event_hooks = {"request": [lambda request: _turn(request, self.base)]}
+    def _redirected(self, client: httpx.Client) -> httpx.Client:
+        client.event_hooks = {"request": [lambda request: _redirect(request, self.base)]}
         return client
 
     @_LockedProperty
@@ -207,25 +207,25 @@ class AsyncGatewayClient(fal_client.AsyncClient):
     @async_cached_property(asyncio.Lock)
     async def _client(self) -> httpx.AsyncClient:
         if not is_loopback_url(self.base):
-            return self._turned(await vars(fal_client.AsyncClient)["_client"].func(self))
+            return self._redirected(await vars(fal_client.AsyncClient)["_client"].func(self))
         headers = {"Authorization": (await self._auth).header_value, "User-Agent": module.USER_AGENT}
-        return self._turned(httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False))
+        return self._redirected(httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False))
 
     @asynccontextmanager
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
         if not is_loopback_url(self.base):
             async with super()._cdn_client() as client:
-                yield self._turned(client)
+                yield self._redirected(client)
             return
         headers = {"User-Agent": module.USER_AGENT}
         async with httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False) as client:
-            yield self._turned(client)
+            yield self._redirected(client)
 
-    def _turned(self, client: httpx.AsyncClient) -> httpx.AsyncClient:
-        async def turn(request: httpx.Request) -> None:
-            _turn(request, self.base)
+    def _redirected(self, client: httpx.AsyncClient) -> httpx.AsyncClient:
+        async def redirect(request: httpx.Request) -> None:
+            _redirect(request, self.base)
 
-        client.event_hooks = {"request": [turn]}
+        client.event_hooks = {"request": [redirect]}
         return client
 
     @async_cached_property(asyncio.Lock)

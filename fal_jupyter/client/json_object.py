@@ -14,11 +14,11 @@ class JsonObject:
 
     def at(self, *names: str) -> JsonObject:
         """Return the object at a path of names."""
-        found = self
+        node = self
         for name in names:
-            value = found.fields.get(name)
-            found = JsonObject(value if isinstance(value, dict) else {})
-        return found
+            value = node.fields.get(name)
+            node = JsonObject(value if isinstance(value, dict) else {})
+        return node
 
     def text(self, name: str) -> str:
         """Return a string member."""

@@ -413,7 +413,7 @@ COMMANDS = (
 
 def commands_of(front: Front) -> list[Command]:
     """Return the commands of a front end, in the order of the help."""
-    return [verb for verb in COMMANDS if front in verb.fronts]
+    return [command for command in COMMANDS if front in command.fronts]
 
 
 def options_of(options: Iterable[CommandOption], front: Front) -> list[CommandOption]:

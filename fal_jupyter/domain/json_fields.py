@@ -55,7 +55,7 @@ def texts(data: object) -> tuple[str, ...]:
     Raises:
         TypeError: it is not one of strings.
     """
-    found = tuple(text for text in elements(data) if isinstance(text, str))
-    if len(found) < len(tuple(elements(data))):
+    texts = tuple(text for text in elements(data) if isinstance(text, str))
+    if len(texts) < len(tuple(elements(data))):
         raise TypeError("expected a JSON array of strings")
-    return found
+    return texts

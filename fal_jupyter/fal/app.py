@@ -34,7 +34,9 @@ def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> A
     """Return the description of *cls* that the gateway gets; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
-        raise AppRuleBroken(f"{name} is not a fal.App subclass", hint="write a class that inherits from it: class Hello(fal.App)")
+        raise AppRuleBroken(
+            f"{name} is not a fal.App subclass", hint="write a class that inherits from it: class Hello(fal.App)"
+        )
     described = describe_app(cls, overrides)
     note_once(cls)
     return described

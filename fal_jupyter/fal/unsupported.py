@@ -96,15 +96,15 @@ def _imports(caller: FrameType) -> bool:
 class _Absent(type):
     """Makes the names of a :class:`Part`: each can be imported, annotated with and inherited from, and says at any other use that it is not here."""
 
-    _told: str
+    _sentence: str
 
     def __call__(cls, *_: Any, **__: Any) -> NoReturn:
-        raise ComesLater(cls._told)
+        raise ComesLater(cls._sentence)
 
     def __getattr__(cls, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise ComesLater(cls._told)
+        raise ComesLater(cls._sentence)
 
 
 def _absent(name: str, module: str) -> _Absent:
@@ -113,7 +113,7 @@ def _absent(name: str, module: str) -> _Absent:
     sentence = sentence_for(whole.removeprefix("fal."))
     if module.partition(".")[0] == REST_CLIENT:
         sentence = f"fal_jupyter does not have {whole}, which asks fal's platform"
-    return _Absent(name, (kind,), {"__module__": module, "_told": sentence})
+    return _Absent(name, (kind,), {"__module__": module, "_sentence": sentence})
 
 
 class Part(ModuleType):

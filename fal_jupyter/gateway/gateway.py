@@ -104,7 +104,7 @@ class Gateway:
     async def open(self, unix: socket.socket) -> None:
         """Begin to serve on the bound Unix socket."""
         await self.keys.forget_former()
-        self.keys.read_lasting()
+        self.keys.read_persistent()
         await self._listeners.listen(unix)
         self._recovery.watch()
         self.files.start()

@@ -277,15 +277,15 @@ def _raise_threads() -> None:
     cores = len(os.sched_getaffinity(0))
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "set_num_threads"):  # a module of that name need not be PyTorch
-        torch.set_num_threads(_wish(cores, "OMP_NUM_THREADS", "MKL_NUM_THREADS"))
+        torch.set_num_threads(_thread_count(cores, "OMP_NUM_THREADS", "MKL_NUM_THREADS"))
     if "numpy" in sys.modules:
         import threadpoolctl  # start-up
 
-        threads = _wish(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+        threads = _thread_count(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
         threadpoolctl.threadpool_limits(threads, user_api="blas")
 
 
-def _wish(cores: int, *variables: str) -> int:
+def _thread_count(cores: int, *variables: str) -> int:
     """The number of threads in the first of these variables that is set, as the libraries read them; else *cores*."""
     values = (os.environ.get(variable, "") for variable in variables)
     return next((int(number) for number in values if number.isdecimal() and int(number) > 0), cores)

@@ -70,8 +70,8 @@ PRELOADABLE = ("numpy", "torch", "PIL")
 log = logging.getLogger("fal_jupyter.template")
 
 
-class _Order(msgspec.Struct):
-    """An order of the gateway (:mod:`fal_jupyter.gateway.runners.template_messages`): fork, kill or signal."""
+class _Command(msgspec.Struct):
+    """A command of the gateway (:mod:`fal_jupyter.gateway.runners.template_messages`): fork, kill or signal."""
 
     op: str
     runner_id: str
@@ -115,7 +115,7 @@ class Template:
             self._reap()
             self._end_late_cleaners()
             self._end_exceeding()
-            if self.control.fileno() in ready and not self._order():
+            if self.control.fileno() in ready and not self._handle_command():
                 break
         self._end_everything()
 
@@ -131,33 +131,33 @@ class Template:
         except OSError:
             pass  # the gateway has ended; the end of the socket is read next
 
-    def _order(self) -> bool:
+    def _handle_command(self) -> bool:
         try:
             packet, fds, _, _ = socket.recv_fds(self.control, 65536, 2)
         except ConnectionResetError:  # it ended before it had read our message
             return False
         if not packet:
             return False
-        order = msgspec.json.decode(packet, type=_Order)
-        runner_id = order.runner_id
-        if order.op == "fork":
+        command = msgspec.json.decode(packet, type=_Command)
+        runner_id = command.runner_id
+        if command.op == "fork":
             try:
-                self._fork(runner_id, order, fds)
+                self._fork(runner_id, command, fds)
             except OSError as error:
                 self._send_event(event="refused", runner_id=runner_id, reason=why_refused(error))
             finally:
                 for fd in fds:
                     os.close(fd)
         else:
-            number = signal.SIGKILL if order.op == "kill" else order.signal
+            number = signal.SIGKILL if command.op == "kill" else command.signal
             for pid, name in self.runners.items():
                 if name == runner_id:
                     os.kill(pid, number)  # our child, not reaped yet: the pid cannot be another's
         return True
 
-    def _fork(self, runner_id: str, order: _Order, fds: list[int]) -> None:
+    def _fork(self, runner_id: str, command: _Command, fds: list[int]) -> None:
         channel, output = fds
-        for name in order.preload:
+        for name in command.preload:
             if name in PRELOADABLE:
                 self._import(name)
         if len(os.listdir("/proc/self/task")) > 1:
@@ -168,7 +168,7 @@ class Template:
             if pid == 0:
                 _become_runner(os.getppid(), channel, output, self.generators)
         self.runners[pid] = runner_id
-        self.memory.add(pid, order.memory)
+        self.memory.add(pid, command.memory)
         log.debug("%s is process %s", runner_id, pid)
         self._send_event(event="forked", runner_id=runner_id, pid=pid)
 

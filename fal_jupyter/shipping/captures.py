@@ -75,13 +75,13 @@ def parts_of(graph: DependencyGraph, separate: Parts, cell_of: Callable[[str], s
 
 def separate_parts(graph: DependencyGraph) -> Parts:
     """Return the objects with separate digests. Definitions that share a label are included in every digest that reaches them."""
-    found = {id(graph.root): f"class {graph.root.__name__}"}
+    labels = {id(graph.root): f"class {graph.root.__name__}"}
     for dependency in graph.dependencies:
         value = dependency.value
         if is_code(value) and travels_by_value(value):
-            found[id(value)] = f"{'class' if isinstance(value, type) else 'function'} {dependency.name}"
-    counts = Counter(found.values())
-    labels = {key: label for key, label in found.items() if counts[label] == 1}
+            labels[id(value)] = f"{'class' if isinstance(value, type) else 'function'} {dependency.name}"
+    counts = Counter(labels.values())
+    labels = {key: label for key, label in labels.items() if counts[label] == 1}
     return Parts(labels, frozenset((dependency.name, id(dependency.value)) for dependency in graph.dependencies))
 
 

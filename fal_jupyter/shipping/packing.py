@@ -109,11 +109,11 @@ def _pack(cls: type, cell_of: Callable[[str], str]) -> Shipment:
 
 def _digests(cls: type, own: str, parts: Iterable[Part]) -> dict[str, str]:
     """Return the digest of each part by its label; several parts with one label have one digest, independent of order."""
-    found: dict[str, list[str]] = {f"class {cls.__name__}": [own]}
+    digests_of: dict[str, list[str]] = {f"class {cls.__name__}": [own]}
     for part in parts:
         if part.capture.digest:
-            found.setdefault(part.label, []).append(part.capture.digest)
-    return {label: digest("".join(sorted(digests)).encode()) for label, digests in found.items()}
+            digests_of.setdefault(part.label, []).append(part.capture.digest)
+    return {label: digest("".join(sorted(digests)).encode()) for label, digests in digests_of.items()}
 
 
 def _names_of_libraries(dependencies: Iterable[Dependency]) -> Iterator[tuple[str, str]]:

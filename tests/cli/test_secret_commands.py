@@ -146,7 +146,7 @@ def test_a_stored_secret_that_no_environment_can_have_is_left_out_with_a_remark(
         (("files", "upload-url", "http://127.0.0.1:9/x"), "FAL_JUPYTER_ALLOW_PRIVATE_URLS=1 allows"),
         (("files", "upload-url", "http://[::ffff:10.0.0.1]/x"), "Hostname resolves to a non-routable address"),
         (("files", "upload-url", "file:///etc/passwd"), "URL scheme 'file' is not allowed"),
-        (("files", "upload-url", "http://[x/"), "is no address"),
+        (("files", "upload-url", "http://[x/"), "invalid address"),
         (("files", "upload-url", "http://1.1.1.1:99999/"), "no such port"),
         (("files", "upload-url", "data:,x", "../../out"), "leads out of /data"),
         (("files", "rm", "none"), "files: /data/none: No such file or directory"),

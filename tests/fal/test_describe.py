@@ -196,10 +196,10 @@ def test_a_class_may_have_websockets_only() -> None:
 def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:
     with pytest.raises(AppRuleBroken, match=r"^App has no endpoint"):
         fal.describe(fal.App)
-    with pytest.raises(AppRuleBroken, match=r"^int is no fal\.App") as caught:
+    with pytest.raises(AppRuleBroken, match=r"^int is not a fal\.App subclass") as caught:
         fal.describe(int)
     assert "class Hello(fal.App)" in caught.value.hint
-    with pytest.raises(AppRuleBroken, match=r"^'Hello' is no fal\.App"):
+    with pytest.raises(AppRuleBroken, match=r"^'Hello' is not a fal\.App subclass"):
         fal.describe("Hello")  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fal_jupyter.gateway.http.response_head import ResponseHead
-from fal_jupyter.gateway.http.response_validation import objection
+from fal_jupyter.gateway.http.response_validation import invalid_response
 from fal_jupyter.gateway.storage.redaction import error_without_secrets, redactor
 from fal_jupyter.protocol.api import ErrorDescription
 from tests.support.queue_caller import Caller
@@ -164,9 +164,11 @@ def test_a_secret_is_found_in_the_forms_that_python_json_and_addresses_write_it_
 def test_a_head_without_a_length_or_of_a_head_request_is_no_reason_to_object() -> None:
     for method, headers, end in (("POST", [], True), ("HEAD", [("content-length", "9")], True), ("POST", [("content-length", "9")], False)):  # fmt: skip
         read = ResponseHead(200, headers).sorted()
-        assert objection(200, read, head_size=10, size=0, end=end, method=method, websocket=False) is None
+        assert invalid_response(200, read, head_size=10, size=0, end=end, method=method, websocket=False) is None
     assert (
-        objection(101, ResponseHead(101, []).sorted(), head_size=10, size=0, end=False, method="GET", websocket=True)
+        invalid_response(
+            101, ResponseHead(101, []).sorted(), head_size=10, size=0, end=False, method="GET", websocket=True
+        )
         is None
     )
 

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client.calls.events import value_of
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.interrupts import one_line, show_as
-from fal_jupyter.client.calls.printed import PATIENCE, Printed
 from fal_jupyter.client.calls.results import failure
+from fal_jupyter.client.calls.session_output import PATIENCE, SessionOutput
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop, run, run_async
 from fal_jupyter.domain.errors import BadArguments, RequestError
@@ -53,7 +53,7 @@ class RealtimeSession:
         self._client, self._name_places, self._options, self._where = client, name_places, options, where
         self._class_name = where.partition(".")[0]
         self._alias, self._on_output, self._opened = app.partition("/")[2], on_output, opened
-        self._printed: Printed | None = None
+        self._output: SessionOutput | None = None
         query_text = f"?{urlencode(query)}" if query else ""
         self._address = f"ws://localhost{RUN}{app}{quote(path, safe='/')}{query_text}"
         self._name = getattr(method, "__name__", path)
@@ -173,12 +173,12 @@ class RealtimeSession:
         message = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
         return RequestError(message, request_id=self._id(), hint=f"open another one: with {self._where}() as ws: …")
 
-    def _follow(self) -> Printed:
-        return Printed(self._client, self._alias, self._id(), self._on_output)
+    def _follow(self) -> SessionOutput:
+        return SessionOutput(self._client, self._alias, self._id(), self._on_output)
 
     def _show_the_rest(self) -> None:
-        if self._printed is not None:
-            self._printed.end(min(PATIENCE, self._socket.close_timeout))
+        if self._output is not None:
+            self._output.end(min(PATIENCE, self._socket.close_timeout))
 
     # --- the session, for threads and for asyncio -----------------------------------------------------------------
     def _drive(self, flow: Flow[object]) -> Any:
@@ -210,7 +210,7 @@ class RealtimeSession:
             answer = Answer(response.status_code, list(response.headers.raw_items()), bytes(response.body or b""))
             raise (yield from in_thread(partial(self._refused, answer))) from None
         self._opened(self._revision())
-        self._printed = yield from in_thread(self._follow)
+        self._output = yield from in_thread(self._follow)
         return self
 
     def _exit(self, kind: type[BaseException] | None) -> Flow[None]:

@@ -175,5 +175,5 @@ def _readable_part(item: object) -> str:
     if not isinstance(item, dict) or not isinstance(item.get("loc"), list | tuple):
         return str(item)
     location = ".".join(str(p) for p in item["loc"][1:]) or ".".join(map(str, item["loc"]))
-    got = "" if item.get("type") == "missing" else f" (got {item.get('input')!r:.60})"
-    return f"{location}: {item.get('msg', '')}{got}"
+    received = "" if item.get("type") == "missing" else f" (got {item.get('input')!r:.60})"
+    return f"{location}: {item.get('msg', '')}{received}"

@@ -20,6 +20,7 @@ from fal_jupyter import forks
 from fal_jupyter.client.connection.waiting import silent
 from fal_jupyter.domain import errors
 from fal_jupyter.domain.errors import GatewayError, GatewayUnreachable, StateRefused
+from fal_jupyter.processes import peer_of
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
@@ -60,7 +61,7 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
                 raise silent(_holder_of(settings.life_lock), CONNECT_PATIENCE) from None
             if wait:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(0))
-        _, uid = _peer_of(sock)
+        _, uid = peer_of(sock)
         if uid != os.getuid():
             raise GatewayUnreachable(
                 f"a process of another user (uid {uid}) answers on {settings.socket}",
@@ -88,13 +89,7 @@ def _holder_of(lock: os.PathLike[str]) -> int:
 
 def peer_pid(sock: socket.socket) -> int:
     """Return the process that listens at the other end."""
-    return _peer_of(sock)[0]
-
-
-def _peer_of(sock: socket.socket) -> tuple[int, int]:
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", data)
-    return pid, uid
+    return peer_of(sock)[0]
 
 
 def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:

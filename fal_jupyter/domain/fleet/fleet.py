@@ -239,8 +239,8 @@ class Fleet:
             case m.StartRefused():
                 commands = self._starts.refused(app, runner, event, now)
             case m.RunnerStopRequested():
-                verb = "killed" if event.kill or runner.state is State.PENDING else "stopped"
-                commands = self._stops.end(app, runner, f"the user {verb} it", now, kill=event.kill)
+                action = "killed" if event.kill or runner.state is State.PENDING else "stopped"
+                commands = self._stops.end(app, runner, f"the user {action} it", now, kill=event.kill)
             case _:
                 if not self._health.is_checked(app, runner):
                     return []

@@ -149,19 +149,19 @@ class Outline:
     def _step_of_form(self, data: bytes, position: int) -> int:
         """Read up to the next head or end of a part; what may belong to it is held."""
         mark = self._delimiter if self._in_text else b"\r\n\r\n"
-        found = data.find(mark, position)
-        stop = found if found >= 0 else max(position, len(data) - len(mark) + 1)
-        if found < 0:
+        index = data.find(mark, position)
+        stop = index if index >= 0 else max(position, len(data) - len(mark) + 1)
+        if index < 0:
             self._held = data[stop:]
         if self._in_text:
             self._add_text(data[position:stop])
-            if found < 0:
+            if index < 0:
                 return len(data)
             self._end_text()
             return stop
-        self._in_text = found >= 0
-        reached = self._take_small(data, position, stop + len(mark) if found >= 0 else stop)
-        return reached if found >= 0 or self._kind == "opaque" else len(data)
+        self._in_text = index >= 0
+        reached = self._take_small(data, position, stop + len(mark) if index >= 0 else stop)
+        return reached if index >= 0 or self._kind == "opaque" else len(data)
 
     # --- small values and long texts ----------------------------------------------------------------------------
     def _take_small(self, data: bytes, position: int, stop: int) -> int:

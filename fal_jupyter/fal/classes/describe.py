@@ -52,7 +52,9 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     """
     if not isinstance(cls, type) or not hasattr(cls, "host_kwargs"):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
-        raise AppRuleBroken(f"{name} is not a fal.App subclass", hint=f"class {getattr(cls, '__name__', 'Hello')}(fal.App): …")
+        raise AppRuleBroken(
+            f"{name} is not a fal.App subclass", hint=f"class {getattr(cls, '__name__', 'Hello')}(fal.App): …"
+        )
     options = {name: value for name, value in (overrides or {}).items() if value is not None}
     check_hosted(cls)
     if (

@@ -15,7 +15,8 @@ from fal_jupyter.domain.text.json_forms import encode_json
 from fal_jupyter.gateway.api import panels
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.services import GatewayServices
-from fal_jupyter.gateway.auth.leases import LeaseHolder, OwnerLease, peer_of
+from fal_jupyter.gateway.auth.leases import LeaseHolder, OwnerLease
+from fal_jupyter.processes import peer_of
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     A_APPS,

@@ -79,16 +79,16 @@ class OutputTailHandler(Handler):
         if live is not None and live.observer.taken:
             self.fail(409, "followed", "the output of that request is already being followed")
             return
-        prints = self._begin(request_id, request.alias)
+        tail = self._begin(request_id, request.alias)
         if live is not None:
-            live.observer.attach(prints)
+            live.observer.attach(tail)
         else:
-            prints.ended()
+            tail.ended()
         self._reader = asyncio.current_task()
         self.set_header("content-type", FRAMES_TYPE)
         try:
             await self.flush()
-            async for piece in prints.follow():
+            async for piece in tail.follow():
                 self.write(piece)
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
@@ -96,10 +96,10 @@ class OutputTailHandler(Handler):
                 live.observer.detach()
 
     def _begin(self, request_id: str, alias: str) -> OutputTail:
-        prints, published = OutputTail(), self.gateway.deployments.published.get(alias)
+        tail, published = OutputTail(), self.gateway.deployments.published.get(alias)
         for stream, text in published.log.printed_by(request_id) if published is not None else ():
-            prints.printed(stream, text)
-        return prints
+            tail.printed(stream, text)
+        return tail
 
     def on_connection_close(self) -> None:
         if self._reader is not None:

@@ -275,7 +275,7 @@ class KeysHandler(Handler):
         self.reply(self.gateway.keys.listed())
 
     def post(self) -> None:
-        self.gateway.keys.read_lasting()
+        self.gateway.keys.read_persistent()
         self.reply(self.gateway.keys.listed())
 
 

@@ -317,14 +317,14 @@ class QueueHandler(PublicHandler):
 
 def _without(parameter: str, query: str) -> tuple[str | None, str]:
     """Return the value of one of the gateway's parameters, and the remaining query, which is for the app."""
-    rest, found = [], None
+    rest, argument = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")
         if name == parameter and equals:
-            found = unquote_plus(value)
+            argument = unquote_plus(value)
         elif part:
             rest.append(part)
-    return found, "&".join(rest)
+    return argument, "&".join(rest)
 
 
 ROUTES = ((rf"{QUEUE}(.+)", QueueHandler),)

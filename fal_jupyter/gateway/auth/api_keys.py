@@ -32,8 +32,8 @@ class ApiKeys:
     """The currently valid keys of the data plane."""
 
     def __init__(self, store: Store, secret_store: SecretStore) -> None:
-        self._store, self._vault = store, secret_store
-        self._lasting: dict[str, PersistentKey] = {}
+        self._store, self._secret_store = store, secret_store
+        self._persistent: dict[str, PersistentKey] = {}
         self._recordings: set[asyncio.Future[None]] = set()
         self._live: dict[str, tuple[bytes, str, str, float]] = {}
         self.of_apps = AppKeys()
@@ -42,13 +42,13 @@ class ApiKeys:
         """Remove the keys of a previous gateway, whose leases ended with it."""
         await self._record(lambda db: db.execute("DELETE FROM keys"))
 
-    def read_lasting(self) -> None:
+    def read_persistent(self) -> None:
         """Load the persistent keys from disk; if they cannot be read, none is accepted."""
         try:
-            self._lasting = {key.id: key for key in self._vault.persistent_keys()}
+            self._persistent = {key.id: key for key in self._secret_store.persistent_keys()}
         except (OSError, SecretStoreDamaged) as error:
             log.warning("persistent keys are not accepted: %s", error)
-            self._lasting = {}
+            self._persistent = {}
 
     async def _record(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Write to the store; decisions use memory, so that a full disk affects no caller."""
@@ -91,16 +91,18 @@ class ApiKeys:
                 for key_id, (_, _, holder, created) in self._live.items()
             ]
             + [
-                KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.grant})", created=round(key.created * 1000, 1))
-                for key in self._lasting.values()
+                KeyRecord(
+                    id=key.id, holder=f"{key.name} (persistent, {key.grant})", created=round(key.created * 1000, 1)
+                )
+                for key in self._persistent.values()
             ]
             + self.of_apps.listed()
         )
 
     def revoke_one(self, key_id: str) -> bool:
         """Revoke one key immediately; False if there is none of that id."""
-        if self._lasting.pop(key_id, None) is not None:
-            return self._vault.remove_key(key_id)
+        if self._persistent.pop(key_id, None) is not None:
+            return self._secret_store.remove_key(key_id)
         if self.of_apps.revoke_one(key_id):
             return True
         if self._live.pop(key_id, None) is None:
@@ -125,21 +127,23 @@ class ApiKeys:
     def admits(self, authorization: str, right: Right) -> bool:
         """True if the header is ``Key id:secret`` (or ``Bearer``) of a valid key with that right; constant time in the secret."""
         key_id = self.id_of(authorization)
-        lasting = self._lasting.get(key_id)
-        if lasting is not None:
-            return right in lasting.grant.rights
+        persistent = self._persistent.get(key_id)
+        if persistent is not None:
+            return right in persistent.grant.rights
         if key_id in self._live:
             return True
         return key_id != "" and right in OF_APPS.rights
 
     def refusal(self, authorization: str, right: Right) -> str:
         """Describe why a valid key does not have that right; ``""`` if the header is not that of a valid key."""
-        lasting = self._lasting.get(self.id_of(authorization))
-        return refusal(lasting.grant, right) if lasting is not None and right not in lasting.grant.rights else ""
+        persistent = self._persistent.get(self.id_of(authorization))
+        return (
+            refusal(persistent.grant, right) if persistent is not None and right not in persistent.grant.rights else ""
+        )
 
     def lives(self, key_id: str) -> bool:
         """True while the key of that id is valid."""
-        return key_id in self._live or key_id in self._lasting or self.of_apps.hash_of(key_id) is not None
+        return key_id in self._live or key_id in self._persistent or self.of_apps.hash_of(key_id) is not None
 
     def id_of(self, authorization: str) -> str:
         """Return the id of the valid key in the header, or ``""``."""
@@ -147,6 +151,8 @@ class ApiKeys:
         if scheme.lower() not in ("key", "bearer"):
             return ""
         key_id, digest = id_and_hash(credentials.strip())
-        lasting = self._lasting.get(key_id)
-        expected = lasting.sha256 if lasting is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
+        persistent = self._persistent.get(key_id)
+        expected = (
+            persistent.sha256 if persistent is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
+        )
         return key_id if hmac.compare_digest(digest, expected or _DUMMY) and expected is not None else ""

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-
-def peer_of(sock: socket.socket) -> tuple[int, int]:
-    """Return ``(pid, uid)`` of a Unix socket's other end."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", data)
-    return pid, uid
 
 
 class LeaseHolder(NamedTuple):

@@ -139,10 +139,10 @@ class AppTimeline:
     def thin(self, now: float) -> Timeline:
         """Its latest part, reduced for a saved notebook."""
         points = coarser_points(self.series.points, now, THIN_POINTS)
-        lasting = sorted(self.lanes.values(), key=_Lane.ended)[
+        latest = sorted(self.lanes.values(), key=_Lane.ended)[
             -THIN_LANES:
         ]  # those that live or lived last, as in the live picture
-        lanes = [lane.thin(now) for lane in self.lanes.values() if lane in lasting]
+        lanes = [lane.thin(now) for lane in self.lanes.values() if lane in latest]
         usage = list(self.usage)[:: -max(1, len(self.usage) // THIN_USAGE)][::-1]
         decisions, left_out = list(self.decisions)[-THIN_DECISIONS:], self._dropped + len(self.lanes) - len(lanes)
         return Timeline(points=points, decisions=decisions, lanes=lanes, usage=usage, older_runners=left_out)

@@ -19,7 +19,7 @@ class InvalidResponse(NamedTuple):
     detail: str
 
 
-def objection(
+def invalid_response(
     status: int,
     headers: SortedHeaders,
     *,

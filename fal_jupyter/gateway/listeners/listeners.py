@@ -14,13 +14,13 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from fal_jupyter.domain.errors import PortTaken
-from fal_jupyter.gateway.auth.leases import peer_of
 from fal_jupyter.gateway.http.cors import CorsPolicy
 from fal_jupyter.gateway.http.server import HttpListener
 from fal_jupyter.gateway.http.tls_port import TlsPort
 from fal_jupyter.gateway.listeners.request_router import RequestRouter
 from fal_jupyter.gateway.requests.data_plane import DataPlane
 from fal_jupyter.gateway.runners.load_messages import GatewayPorts
+from fal_jupyter.processes import peer_of
 from fal_jupyter.protocol.api import TlsOpened
 from fal_jupyter.settings import Settings
 
@@ -50,7 +50,7 @@ class Listeners:
     """Opens and closes the gateway's socket and ports. *stopping* is set once the gateway drains."""
 
     def __init__(self, settings: Settings, routes: Routes, stopping: asyncio.Event) -> None:
-        self._tcp_front = routes.tcp
+        self._tcp_data_plane = routes.tcp
         self._port = 0
         self._tcp: asyncio.Server | None = None
         self._unix: asyncio.Server | None = None
@@ -116,7 +116,7 @@ class Listeners:
 
     def check_origins(self, policy: CorsPolicy) -> None:
         """Check the origin of requests on the ports from now on."""
-        self._tcp_front.origins = policy
+        self._tcp_data_plane.origins = policy
 
     async def open_port(self, requested: int) -> int:
         """Open the loopback port if it is closed; returns it.
@@ -143,7 +143,7 @@ class Listeners:
                 hint="choose another --port, or 0 for any free one",
             ) from None
         self._port = sockets[0].getsockname()[1]
-        self._tcp_front.ports = self.ports
+        self._tcp_data_plane.ports = self.ports
         loop = asyncio.get_running_loop()
         self._tcp = await loop.create_server(self._tcp_listener.connection, sock=sockets[0], backlog=1024)
 
@@ -155,7 +155,7 @@ class Listeners:
         """
         async with self._opening:
             await self._tls.open(self._tcp_listener)
-            self._tcp_front.ports = self.ports
+            self._tcp_data_plane.ports = self.ports
         return TlsOpened(port=self._tls.port, authority=str(self._tls.authority), bundle=str(self._tls.bundle))
 
     def close_ports(self) -> None:
@@ -164,10 +164,10 @@ class Listeners:
             self._tcp.close()
             self._tls.close()
             self._tcp_listener.close_idle()
-            for websocket in list(self._tcp_front.websockets):
+            for websocket in list(self._tcp_data_plane.websockets):
                 websocket.close_when_idle()
             self._tcp, self._port = None, 0
-            self._tcp_front.ports = self.ports
+            self._tcp_data_plane.ports = self.ports
 
 
 def _is_own_user(sock: socket.socket) -> bool:

@@ -32,42 +32,42 @@ _WHILE_DRAINING = (CDN, REST)  # running requests upload there
 class RequestRouter:
     """Selects the handler of each request of a listener: the data plane's, the control plane's (on the Unix socket) or the public ones."""
 
-    __slots__ = ("_admin", "_front", "_public", "_stopping")
+    __slots__ = ("_admin", "_data_plane", "_public", "_stopping")
 
     def __init__(
-        self, front: DataPlane, public: Application, admin: Application | None, stopping: asyncio.Event
+        self, data_plane: DataPlane, public: Application, admin: Application | None, stopping: asyncio.Event
     ) -> None:
-        self._front, self._public, self._admin, self._stopping = front, public, admin, stopping
+        self._data_plane, self._public, self._admin, self._stopping = data_plane, public, admin, stopping
 
     def handler(self, cycle: RequestResponseCycle, head: ParsedHead) -> IncomingRequest:
         """Return the handler of a request with this *head*; the target of a proxy request is replaced by the proxied one."""
-        front, target, headers = self._front, head.target, head.headers
+        data_plane, target, headers = self._data_plane, head.target, head.headers
         own: str | None = target
         target_header: str | None = None
         if self._stopping.is_set() and not target.startswith(_WHILE_DRAINING):
-            return RefusedRequest(front, cycle, 503, ENDING, ENDING_SENTENCE)
+            return RefusedRequest(data_plane, cycle, 503, ENDING, ENDING_SENTENCE)
         if not target.startswith(RUN) and is_proxied(target):
             target_header = headers.get(H_TARGET)
             own = own_target(target_header or "")
-        if front.origins is not None and is_own_host(headers.get("host", ""), front.ports):
-            welcome = front.origins.welcome(head.method, own or target, headers)
+        if data_plane.origins is not None and is_own_host(headers.get("host", ""), data_plane.ports):
+            welcome = data_plane.origins.welcome(head.method, own or target, headers)
             if welcome is not None and welcome.preflight is not None:
                 return Preflight(cycle, welcome.preflight)
             cycle.rewrite = welcome.headers if welcome is not None else None
         if own is None:
-            return RefusedRequest(front, cycle, 400, "bad_request", proxy_refusal(target_header))
+            return RefusedRequest(data_plane, cycle, 400, "bad_request", proxy_refusal(target_header))
         head.target = own
         if own.startswith(RUN):
-            return DataPlaneRequest(front, cycle)
+            return DataPlaneRequest(data_plane, cycle)
         if own.startswith(SPEAK):
             from fal_jupyter.gateway.requests.http_over_websocket import (  # start-up
                 HttpOverWebSocket,  # imports a library that is rarely needed
             )
 
-            return HttpOverWebSocket(front, cycle)
+            return HttpOverWebSocket(data_plane, cycle)
         if self._admin is not None and own.startswith(ADMIN) and _has_control(cycle.role, head.method, own):
             return TornadoRequest(self._admin, cycle, _PUBLICATION)
-        settings = front.settings
+        settings = data_plane.settings
         whole = streamed = BodyLimit(settings.max_body, limit_sentence(settings))
         if own.startswith(CDN):  # files are never in memory
             streamed = BodyLimit(settings.max_file, file_limit_sentence(settings))

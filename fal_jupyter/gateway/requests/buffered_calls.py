@@ -181,11 +181,11 @@ async def internal_call(
     head = request_head(
         request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
     )
-    hub = InternalCall(channel, runner_id, revision, on_output)
+    events = InternalCall(channel, runner_id, revision, on_output)
     description = RequestDescription(
         id=request_id, alias=alias, head=head, method=method, path=path, origin="internal", owned=True
     )
-    request = ProxiedRequest(hub, call, description)
+    request = ProxiedRequest(events, call, description)
     request.end_of_body()
     try:
         await asyncio.wait_for(call.ended(), patience)
@@ -199,8 +199,8 @@ async def internal_call(
 class BufferedCalls:
     """The calls made for panels; the latest answers are buffered."""
 
-    def __init__(self, hub: RequestEvents[ProxiedRequest]) -> None:
-        self._hub = hub
+    def __init__(self, events: RequestEvents[ProxiedRequest]) -> None:
+        self._events = events
         self._calls: dict[str, BufferedCall] = {}
 
     def call(
@@ -245,7 +245,7 @@ class BufferedCalls:
             content_type=kind,
             owned=True,
         )
-        request = ProxiedRequest(self._hub, call, description)
+        request = ProxiedRequest(self._events, call, description)
         if body:
             request.receive(body)
         request.end_of_body()

@@ -13,7 +13,7 @@ import msgspec
 
 from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_head import SortedHeaders
-from fal_jupyter.gateway.http.response_validation import InvalidResponse, objection
+from fal_jupyter.gateway.http.response_validation import InvalidResponse, invalid_response
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
 from fal_jupyter.gateway.requests.framed_reply import DisplayHead, FramedReply, decode_display_head
 from fal_jupyter.gateway.requests.request_body import RequestBody
@@ -123,7 +123,7 @@ class ResponseSender(msgspec.Struct, eq=False):
             headers: the app's headers; the lists are changed. head_size: bytes of the head as the runner wrote it.
             added: the gateway's headers, which follow the app's.
         """
-        invalid = objection(
+        invalid = invalid_response(
             status, headers, head_size=head_size, size=len(body), end=end,
             method=self._description.method, websocket=self._description.websocket,
         )  # fmt: skip

@@ -20,13 +20,13 @@ from fal_jupyter.domain.text.token_bucket import TokenBucket
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.runners.frame_dump import FrameDump
 from fal_jupyter.gateway.runners.template_messages import (
-    ForkOrder,
-    KillOrder,
-    SignalOrder,
+    ForkCommand,
+    KillCommand,
+    SignalCommand,
+    TemplateCommand,
     TemplateEvent,
-    TemplateOrder,
     decode_event,
-    encode_order,
+    encode_command,
 )
 from fal_jupyter.installed import Installed
 from fal_jupyter.processes import ends_within, is_stopped
@@ -118,9 +118,9 @@ class RunnerProcess:
         )
         self._loop.add_reader(self._pipe, self.read_output)
         template.runners[runner_id] = self
-        order = ForkOrder(runner_id, load.environment["preload"], load.machine["memory"])
+        command = ForkCommand(runner_id, load.environment["preload"], load.machine["memory"])
         try:
-            template.order(order, (runner_end.fileno(), write))
+            template.send(command, (runner_end.fileno(), write))
         except Exception:
             self.close()
             raise
@@ -139,13 +139,13 @@ class RunnerProcess:
         """End the runner's whole process tree; with *stacks*, its threads' stacks are printed first."""
         self.killed = True
         if stacks:
-            self.template.order(SignalOrder(self.id, int(signal.SIGABRT)))
-            self._loop.call_later(ABORT_GRACE, self._order_kill)
+            self.template.send(SignalCommand(self.id, int(signal.SIGABRT)))
+            self._loop.call_later(ABORT_GRACE, self._send_kill)
         else:
-            self._order_kill()
+            self._send_kill()
 
-    def _order_kill(self) -> None:
-        self.template.order(KillOrder(self.id))
+    def _send_kill(self) -> None:
+        self.template.send(KillCommand(self.id))
         self._loop.call_later(CHECK_EVERY, self._check_kill, time.monotonic() + KILL_PATIENCE)
 
     def _channel_ended(self) -> None:
@@ -155,7 +155,7 @@ class RunnerProcess:
         """The channel closed a moment ago: a process that has not exited since can no longer be reached."""
         if self.template.runners.get(self.id) is self:
             self.cut_off = True
-            self._order_kill()
+            self._send_kill()
 
     def _check_fork(self) -> None:
         if not self.pid and not self._is_over and not self._end_stopped_template():
@@ -278,7 +278,7 @@ class TemplateProcess:
         """True once it has imported what its runners need."""
         return self.installed is not None
 
-    def order(self, order: TemplateOrder, descriptors: tuple[int, ...] = ()) -> None:
+    def send(self, command: TemplateCommand, descriptors: tuple[int, ...] = ()) -> None:
         """Send a command; the descriptors are duplicated, so the caller may close its own at once.
 
         Raises:
@@ -294,7 +294,7 @@ class TemplateProcess:
             for fd in copies:
                 os.close(fd)
             raise
-        self._pending.append((encode_order(order), copies))
+        self._pending.append((encode_command(command), copies))
         self._flush()
 
     def _flush(self) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from fal_jupyter.installed import Installed
 
 
-class ForkOrder(msgspec.Struct, frozen=True, tag_field="op", tag="fork"):
+class ForkCommand(msgspec.Struct, frozen=True, tag_field="op", tag="fork"):
     """Fork a runner. The packet carries its end of the channel and the write end of its output pipe; *memory* in bytes, 0: no limit."""
 
     runner_id: str
@@ -15,20 +15,20 @@ class ForkOrder(msgspec.Struct, frozen=True, tag_field="op", tag="fork"):
     memory: int
 
 
-class KillOrder(msgspec.Struct, frozen=True, tag_field="op", tag="kill"):
+class KillCommand(msgspec.Struct, frozen=True, tag_field="op", tag="kill"):
     """End a runner's whole process tree."""
 
     runner_id: str
 
 
-class SignalOrder(msgspec.Struct, frozen=True, tag_field="op", tag="signal"):
+class SignalCommand(msgspec.Struct, frozen=True, tag_field="op", tag="signal"):
     """Send a signal to a runner's process."""
 
     runner_id: str
     signal: int
 
 
-TemplateOrder = ForkOrder | KillOrder | SignalOrder
+TemplateCommand = ForkCommand | KillCommand | SignalCommand
 
 
 class TemplateUp(msgspec.Struct, frozen=True, tag_field="event", tag="up"):
@@ -70,5 +70,5 @@ class ProcessExited(msgspec.Struct, frozen=True, tag_field="event", tag="exited"
 
 
 TemplateEvent = TemplateUp | ProcessForked | ForkRefused | MemoryExceeded | ProcessExited
-encode_order = msgspec.json.Encoder().encode
+encode_command = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(TemplateEvent).decode

@@ -243,8 +243,8 @@ class Files:
             moment = None
         self._sweeping = None
         if self._timer is not None:
-            moments = [upload.until for upload in self._open.values()]
-            self._arm(min([now + LATEST_SWEEP, self._due, *moments, *([] if moment is None else [moment])]))
+            expiries = [upload.until for upload in self._open.values()]
+            self._arm(min([now + LATEST_SWEEP, self._due, *expiries, *([] if moment is None else [moment])]))
 
     def close(self) -> None:
         """Stop sweeping, and drop incomplete uploads."""

@@ -40,7 +40,7 @@ def redirect_fal_client(base: str | None = None, key: str | None = None) -> Abst
     Applies to all threads of the process for the duration of the ``with`` block. Where a proxy is configured, ``NO_PROXY`` covers
     loopback addresses meanwhile. See :func:`fal_client` for the arguments.
     """
-    return adapters.turned(*_base_and_key(base, key))
+    return adapters.redirected(*_base_and_key(base, key))
 
 
 def _base_and_key(base: str | None, key: str | None) -> tuple[str, str | None]:

@@ -69,7 +69,7 @@ class OutputCapture:
         self._lock = threading.RLock()
         self._unsent: dict[int, _Unsent] = {}
         self._dropped: dict[int, _Dropped] = {}
-        self._allowance = TokenBucket()
+        self._token_bucket = TokenBucket()
         self._reported: set[tuple[str, ...]] = set()
         self._shown: dict[int, int] = {}
         self.in_flight: set[int] = set()
@@ -159,7 +159,7 @@ class OutputCapture:
             self._put(stream, unsent.which, text)
 
     def _put(self, stream: int, which: int, text: str) -> None:
-        if self._channel.backlog > OUTPUT_BOUND or not self._allowance.take(len(text), time.monotonic()):
+        if self._channel.backlog > OUTPUT_BOUND or not self._token_bucket.take(len(text), time.monotonic()):
             self._dropped.setdefault(stream, _Dropped()).add(which, text)
             return
         if stream in self._dropped:

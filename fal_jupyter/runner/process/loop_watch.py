@@ -33,7 +33,7 @@ class LoopWatch:
         self._thread = threading.get_ident()
         self._report = report
         self._several = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._watch_thread: threading.Thread | None = None
 
     def several(self, yes: bool) -> None:
         """Start or stop watching: whether several requests are running."""
@@ -41,24 +41,24 @@ class LoopWatch:
             self._several.clear()
             return
         self._several.set()
-        if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="fal-jupyter-loop-watch", daemon=True)
-            self._watcher.start()
+        if self._watch_thread is None:
+            self._watch_thread = threading.Thread(target=self._watch, name="fal-jupyter-loop-watch", daemon=True)
+            self._watch_thread.start()
 
     def _watch(self) -> None:
         pause = threading.Event()
         while True:
             self._several.wait()
-            turned = threading.Event()
+            responded = threading.Event()
             try:
-                self._loop.call_soon_threadsafe(turned.set)
+                self._loop.call_soon_threadsafe(responded.set)
             except RuntimeError:
                 return  # the loop has ended
-            if not turned.wait(BLOCKED_AFTER):
+            if not responded.wait(BLOCKED_AFTER):
                 task = asyncio.current_task(self._loop)
                 frame = sys._current_frames().get(self._thread)
                 self._report(task, _location(frame), BLOCKED_AFTER)
-                turned.wait()
+                responded.wait()
             pause.wait(LOOK_EVERY)
 
 

@@ -49,7 +49,7 @@ async function tell(kernel: Kernel, name: string): Promise<boolean> {
  * gets it when it is idle, each process once.
  */
 export function followName(panel: NamedPanel, store: Pick<Store, "view" | "watch">): void {
-  const told = new Set<string>();
+  const notified = new Set<string>();
   let renamed = false;
   const look = () => {
     const name = (panel.context.localPath ?? panel.context.path).split("/").pop() ?? "";
@@ -59,20 +59,20 @@ export function followName(panel: NamedPanel, store: Pick<Store, "view" | "watch
     }
     const owner = misnamed(panel, store.view, name);
     const address = `${kernel.id} ${owner} ${name}`;
-    if ((!renamed && !owner) || told.has(address)) {
+    if ((!renamed && !owner) || notified.has(address)) {
       return;
     }
     const again = renamed;
     renamed = false;
-    told.add(address);
+    notified.add(address);
     const failed = () => {
-      told.delete(address);
+      notified.delete(address);
       renamed ||= again;
     };
     void tell(kernel, name).then((done) => done || failed(), failed);
   };
   panel.context.pathChanged?.connect(() => {
-    told.clear();
+    notified.clear();
     renamed = true;
     look();
   });

@@ -168,12 +168,12 @@ class InspectorPanel {
 
   /** The request in its last known state. One that was running is lost if its app is gone. */
   request() {
-    const [told, known] = [this.detail?.request, this.known()];
-    if (!told || told.state === "done") return told ?? known;
+    const [detailed, known] = [this.detail?.request, this.known()];
+    if (!detailed || detailed.state === "done") return detailed ?? known;
     if (known?.state === "done") return known;
     const { link, apps, time } = this.host.store.view;
-    const isGone = (link === "live" || link === "off") && !apps.some((one) => one.alias === told.alias);
-    return isGone ? endedRequest(time || Date.now())(told) : told;
+    const isGone = (link === "live" || link === "off") && !apps.some((one) => one.alias === detailed.alias);
+    return isGone ? endedRequest(time || Date.now())(detailed) : detailed;
   }
 
   fetchDetail = async () => {

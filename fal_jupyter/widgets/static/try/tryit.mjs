@@ -406,11 +406,11 @@ class TryPanel {
         ),
       );
       this.path = this.choose.value = paths.includes(this.path) ? this.path : (paths[0] ?? "/");
-      const told = this.wanted ? this.hint.textContent : ""; // of the call that fills the form
+      const hint = this.wanted ? this.hint.textContent : ""; // of the call that fills the form
       this.drawForm();
       this.renewOtherForms(state);
       if (this.wanted) this.fill(this.wanted);
-      if (told) setText(this.hint, told);
+      if (hint) setText(this.hint, hint);
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;

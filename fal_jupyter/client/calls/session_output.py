@@ -15,7 +15,7 @@ from fal_jupyter.protocol.api import A_PRINTED
 PATIENCE = 1.0  # seconds to wait for output after the socket has closed
 
 
-class Printed:
+class SessionOutput:
     """Follows one request's output in a thread, and prints it below the cell that opened the session."""
 
     def __init__(self, client: CallingClient, alias: str, request_id: str, on_output: OnOutput | None) -> None:
