@@ -283,11 +283,12 @@ describe("the table of requests", () => {
   });
 
   test("says below how many are shown, with the figures of the app", () => {
-    expect(summaryWords(0, 0, "", false)).toContain("No request yet");
-    expect(summaryWords(0, 0, "", true)).toBe("No request in the marked span.");
-    expect(summaryWords(2, 2, "", false)).toBe("2 shown");
-    expect(summaryWords(2, 2, "2 calls", false)).toBe("2 calls");
-    expect(summaryWords(2, 5, "5 calls", false)).toBe("2 of 5 shown · 5 calls");
-    expect(summaryWords(2, 5, "", false)).toBe("2 of 5 shown");
+    expect(summaryWords(0, 0, "", "")).toContain("No request yet");
+    expect(summaryWords(0, 0, "", "span")).toBe("No request in the marked span.");
+    expect(summaryWords(0, 0, "9 calls", "filter")).toBe("No request matches the filter.");
+    expect(summaryWords(2, 2, "", "")).toBe("2 shown");
+    expect(summaryWords(2, 2, "2 calls", "")).toBe("2 calls");
+    expect(summaryWords(2, 5, "5 calls", "filter")).toBe("2 of 5 shown · 5 calls");
+    expect(summaryWords(2, 5, "", "")).toBe("2 of 5 shown");
   });
 });

@@ -307,8 +307,13 @@ export interface CardData {
 /**
  * An app as a panel knows it: `gone` marks the last known state of one that the gateway no longer has (kept_host.mjs).
  */
-/** `ended_by`: what took it away, its kernel or program where it is left out. */
-export type KnownApp = AppState & { gone?: boolean; ended?: number; ended_by?: "gateway" };
+/** `ended_by`: what took it away, its kernel or program where it is left out; `requests`: its last ones, newest first. */
+export type KnownApp = AppState & {
+  gone?: boolean;
+  ended?: number;
+  ended_by?: "gateway";
+  requests?: RequestState[];
+};
 
 // --- the store (store.mjs) -------------------------------------------------------------------------------------------
 /** What a panel draws. `link`: "live"; "connecting" (nothing came yet); "off" (no gateway runs); "lost" (the server or the
@@ -326,7 +331,7 @@ export interface View {
   ended: KnownApp[];
   devices: DeviceState[];
   host: HostState | null;
-  /** newest first, at most 300 an app */
+  /** of the apps that are served, newest first, at most 300 an app */
   requests: RequestState[];
   timelines: Map<string, Timeline>;
   /** the number of each app's colour */

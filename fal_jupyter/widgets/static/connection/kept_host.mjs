@@ -1,26 +1,9 @@
 // @ts-check
 /** A host that goes on showing an app which is gone: its record, requests and timeline as they were known last. */
 
-import { endedApp, isAnotherGateway } from "./store.mjs";
+import { endedApp, endedRequest, isAnotherGateway } from "./store.mjs";
 
 /** @typedef {import("../types.d.ts").View} View */
-
-/**
- * A request as it stands when its app is gone: one that was on its way has ended with the app, and its clock with it.
- * @param {number} time of the record
- */
-export function endedRequest(time) {
-  return (/** @type {import("../types.d.ts").RequestState} */ one) =>
-    one.state === "done"
-      ? one
-      : {
-          ...one,
-          state: /** @type {const} */ ("done"),
-          status: one.status || 503,
-          total_ms: Math.max(one.total_ms, time - one.began),
-          error: one.error || "lost: the app ended while it had the request",
-        };
-}
 
 /**
  * @param {import("../types.d.ts").Host} host

@@ -7,6 +7,7 @@ const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
 const KEPT_USAGE = 600;
 const KEPT_ENDED = 20;
+const KEPT_OF_ENDED = 100; // requests of each of them
 // of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
 const KEPT_MOVES = 3200;
 
@@ -36,6 +37,34 @@ function emptyView() {
 /** Now by the gateway's clock, which may be another machine's. @param {View} view */
 export function gatewayNow(view) {
   return Date.now() + view.skew;
+}
+
+/** The time for running clocks: by the gateway's clock, which stands while nothing is heard of it. @param {View} view */
+export function clockNow(view) {
+  return view.link === "live" ? gatewayNow(view) : view.time;
+}
+
+/** All requests, newest first, also those of apps that ended. @param {View} view */
+export function knownRequests(view) {
+  const ended = view.ended.flatMap((app) => app.requests ?? []);
+  return ended.length ? [...view.requests, ...ended].sort((a, b) => b.began - a.began) : view.requests;
+}
+
+/**
+ * A request as it stands when its app is gone: one that was on its way has ended with the app, and its clock with it.
+ * @param {number} time of the record
+ */
+export function endedRequest(time) {
+  return (/** @type {RequestState} */ one) =>
+    one.state === "done"
+      ? one
+      : {
+          ...one,
+          state: /** @type {const} */ ("done"),
+          status: one.status || 503,
+          total_ms: Math.max(one.total_ms, time - one.began),
+          error: one.error || "lost: the app ended while it had the request",
+        };
 }
 
 /**
@@ -80,13 +109,23 @@ export function isAnotherGateway(before, now) {
 }
 
 /**
- * The apps that ended while this page followed the feed, newest first. One that is served again is none of them.
+ * The apps that ended while this page followed the feed, newest first, with the last of their requests. One that is
+ * served again is none of them: it begins a new record.
  * @param {View} view as it was
  * @param {Set<string>} aliases apps that are served now
  * @param {import("../types.d.ts").KnownApp["ended_by"]} [by] what took away those that are not served any more
+ * @param {RequestState[]} [news] requests of the line that says so
  */
-function endedApps(view, aliases, by) {
-  const ended = view.apps.filter((app) => !aliases.has(app.alias)).map((app) => endedApp(app, view.time, by));
+function endedApps(view, aliases, by, news = []) {
+  const gone = view.apps.filter((app) => !aliases.has(app.alias));
+  const requests = gone.length ? mergeRequests(view.requests, news, new Set(gone.map((app) => app.alias))) : [];
+  const ended = gone.map((app) => ({
+    ...endedApp(app, view.time, by),
+    requests: requests
+      .filter((one) => one.alias === app.alias)
+      .slice(0, KEPT_OF_ENDED)
+      .map(endedRequest(view.time)),
+  }));
   const before = view.ended.filter((app) => !aliases.has(app.alias) && !ended.some((one) => one.alias === app.alias));
   return [...ended, ...before].slice(0, KEPT_ENDED);
 }
@@ -195,7 +234,12 @@ export function createStore() {
           gateway: line.gateway ?? view.gateway,
           options: line.options ?? view.options,
           apps,
-          ended: endedApps(view, aliases, isAnotherGateway(view.gateway, line.gateway) ? "gateway" : undefined),
+          ended: endedApps(
+            view,
+            aliases,
+            isAnotherGateway(view.gateway, line.gateway) ? "gateway" : undefined,
+            line.requests,
+          ),
           devices: line.devices ?? [],
           host: line.host ?? view.host,
           colours: appColours(view.colours, [...aliases]),

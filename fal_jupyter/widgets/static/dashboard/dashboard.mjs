@@ -1,15 +1,15 @@
 // @ts-check
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
-import { h, joinedTexts, replace, scheduler, update } from "../elements/dom.mjs";
+import { CLOCK_TICK, h, joinedTexts, replace, scheduler, update } from "../elements/dom.mjs";
 import { ENOUGH, percentileWords, sparkLine, TOO_FEW } from "../requests/endpoint_figures.mjs";
-import { bytes, count, duration, percent, plural, rate } from "../text/format.mjs";
+import { bytes, count, duration, percent, plural, rate, runningTime } from "../text/format.mjs";
 import { iconButton, stateGlyph } from "../elements/glyphs.mjs";
 import { actOnApp, runnerWords } from "../card/card.mjs";
 import { appMark, newestFailed, ownerWords } from "../card/card_states.mjs";
 import { inspectorPanel } from "../inspector/inspector.mjs";
 import { keepOwnKeys } from "../elements/keys.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
-import { queueTable, allQueuesWords } from "../requests/queue.mjs";
+import { queueTable, allQueuesWords, longestWait } from "../requests/queue.mjs";
 import { requestsPanel } from "../requests/requests.mjs";
 import { plainText } from "../text/plain.mjs";
 import { ensureStyle } from "../style/style.mjs";
@@ -96,7 +96,7 @@ export function figuresOf(view) {
     .filter((app) => app.state !== "Stopped")
     .reduce((sum, app) => sum + (app.scaling.max_concurrency ?? 0), 0);
   const starting = runners.filter((one) => one.state === "SETUP" || one.state === "PENDING").length;
-  const waits = view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since));
+  const waited = longestWait(view);
   const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
   const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
   const cold = view.apps.reduce((sum, app) => sum + app.stats.cold, 0);
@@ -121,7 +121,7 @@ export function figuresOf(view) {
     [
       "Waiting",
       String(view.apps.reduce((sum, app) => sum + app.waiting, 0)),
-      waits.length ? `longest ${duration(Math.max(...waits))}` : "",
+      waited ? `longest ${runningTime(waited)}` : "",
     ],
     [
       "Calls",
@@ -202,6 +202,8 @@ class DashboardPanel {
     this.markRow = requestsPanel(requests, this.host, { open: this.inspect }, this.signal).choose;
     const look = scheduler(root, this.signal, this.draw);
     this.signal.addEventListener("abort", this.host.store.watch(look));
+    const waiting = setInterval(() => longestWait(this.host.store.view) && look(), CLOCK_TICK);
+    this.signal.addEventListener("abort", () => clearInterval(waiting));
     this.draw();
     if (options.request) this.inspect(options.request);
   }

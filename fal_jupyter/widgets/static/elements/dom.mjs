@@ -219,6 +219,8 @@ export function link(address, text) {
     : document.createTextNode(text);
 }
 
+export const CLOCK_TICK = 250; // milliseconds between two looks at a clock, on every surface
+
 /**
  * Give a function that asks for a redraw: `draw` is called at most four times a second, and only while `root` is seen.
  * @param {HTMLElement} root

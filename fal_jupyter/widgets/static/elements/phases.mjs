@@ -24,6 +24,11 @@ function lastWord(request) {
   return isStream(request) ? "stream" : "answer";
 }
 
+/** When a runner had the whole request: milliseconds since 1970. @param {RequestState} request */
+export function beganToRun({ began, queue_ms, start_ms, transfer_ms }) {
+  return began + queue_ms + start_ms + transfer_ms;
+}
+
 /**
  * What a request on its way does, and since when (milliseconds since 1970): `waiting`, `running`, and from the first byte
  * of its answer on `streaming`, or `answering` where that is no stream.
@@ -31,7 +36,7 @@ function lastWord(request) {
  */
 export function doingOf(request) {
   const { state, began } = request;
-  const ran = began + request.queue_ms + request.start_ms + request.transfer_ms;
+  const ran = beganToRun(request);
   if (state === "streaming")
     return { word: isStream(request) ? "streaming" : "answering", since: ran + request.run_ms };
   return { word: state, since: state === "waiting" ? began : ran };

@@ -2,14 +2,14 @@
 /** One request, whole: where its time went, what came in and went out, what it printed and raised. */
 import { waitAdvice } from "./advice.mjs";
 import { refusalView } from "../outputs/answer.mjs";
-import { button, h, replace, scheduler } from "../elements/dom.mjs";
+import { button, CLOCK_TICK, h, replace, scheduler, setText } from "../elements/dom.mjs";
 import { editRequest } from "./edit_request.mjs";
 import { setUsable } from "../elements/focus.mjs";
 import { errorView } from "../elements/errors.mjs";
 import { bytes, clock, duration, pathText, plural } from "../text/format.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
-import { endedRequest } from "../connection/kept_host.mjs";
+import { clockNow, endedRequest, knownRequests } from "../connection/store.mjs";
 import { displaysView } from "../outputs/media.mjs";
 import { failureWords, hasFailed, phaseTable, totalOf, wasCancelled } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
@@ -148,11 +148,15 @@ class InspectorPanel {
     /** @type {{of: RequestDetail | null, view: HTMLElement | null}} */
     this.viewed = { of: null, view: null };
     this.body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${this.id}`, tabIndex: -1 });
+    this.total = h("strong", { style: { fontSize: "20px" } });
+    this.phases = h("div", null);
     this.root.append(this.body);
     if (this.arrive) setTimeout(() => this.signal.aborted || this.body.focus({ preventScroll: true })); // after the click that opened it
 
     const look = scheduler(this.root, this.signal, this.fetchDetail);
     this.signal.addEventListener("abort", this.host.store.watch(look));
+    const ticking = setInterval(() => this.request()?.state !== "done" && this.drawTime(), CLOCK_TICK);
+    this.signal.addEventListener("abort", () => clearInterval(ticking));
     this.fetchDetail();
   }
 
@@ -163,7 +167,7 @@ class InspectorPanel {
   }
 
   known() {
-    return this.host.store.view.requests.find((one) => one.id === this.id);
+    return knownRequests(this.host.store.view).find((one) => one.id === this.id);
   }
 
   /** The request in its last known state. One that was running is lost if its app is gone. */
@@ -176,8 +180,16 @@ class InspectorPanel {
     return isGone ? endedRequest(time || Date.now())(detailed) : detailed;
   }
 
+  /** Whether all that is left of it is its record: the rest ended with its app. */
+  isOfEnded() {
+    const { ended, requests } = this.host.store.view;
+    const has = (/** @type {import("../types.d.ts").RequestState} */ one) => one.id === this.id;
+    return !requests.some(has) && ended.some((app) => app.requests?.some(has));
+  }
+
   fetchDetail = async () => {
     const state = this.known()?.state ?? "";
+    if (this.isOfEnded()) return (this.draw(), this.show());
     if (
       this.busy ||
       this.host.kind === "saved" ||
@@ -221,19 +233,29 @@ class InspectorPanel {
     );
   }
 
+  /** The time of the request so far: it goes on between two lines of the feed. */
+  drawTime() {
+    const request = this.request();
+    if (!request) return;
+    const now = clockNow(this.host.store.view);
+    setText(this.total, duration(totalOf(request, now)));
+    replace(this.phases, phaseTable(request, now));
+  }
+
   draw() {
     const request = this.request();
     if (!request) return;
     const live = request.state !== "done";
-    const now = JSON.stringify([request, Boolean(this.detail)]);
+    const now = JSON.stringify([request, Boolean(this.detail), this.isOfEnded()]);
     if (!live && this.drawn === now) return;
     this.drawn = now;
+    this.drawTime();
     const app = this.host.store.view.apps.find((one) => one.alias === request.alias);
     replace(
       this.body,
       this.top(request),
       this.timePane(request, app),
-      phaseTable(request, Date.now()),
+      this.phases,
       this.factsPane(request),
       this.failurePane(request),
       this.bodyPart("Input", this.detail?.input ?? null, request.bytes_in, this.inputView()),
@@ -271,7 +293,7 @@ class InspectorPanel {
       h(
         "div",
         { class: "fj-bar-row", style: { padding: "0" } },
-        h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
+        this.total,
         request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null,
         h("span", { class: "fj-space" }),
         usual?.sample
@@ -353,7 +375,9 @@ class InspectorPanel {
                 ? this.detail.request.state === "done"
                   ? "not kept any more"
                   : "shown when the request has ended"
-                : "…",
+                : this.isOfEnded()
+                  ? "ended with its app"
+                  : "…",
             ),
     );
   }

@@ -1,7 +1,8 @@
 // @ts-check
 /** Requests that wait for a runner: how long, and what for. */
 import { h } from "../elements/dom.mjs";
-import { count, duration, pathText, runnerName } from "../text/format.mjs";
+import { clockNow } from "../connection/store.mjs";
+import { count, duration, pathText, runnerName, runningTime } from "../text/format.mjs";
 import { iconButton } from "../elements/glyphs.mjs";
 import { plainText } from "../text/plain.mjs";
 
@@ -45,10 +46,11 @@ export function waitsFor(app, place, now) {
  */
 export function queueTable(view, cancel) {
   const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
+  const now = clockNow(view);
   const rows = view.apps.flatMap((app) =>
     app.queue.map((one, place) => {
       const path = plainText(pathText(one.path));
-      const words = waitsFor(app, place, view.time);
+      const words = waitsFor(app, place, now);
       return h(
         "tr",
         { dataset: { key: one.id } },
@@ -64,7 +66,7 @@ export function queueTable(view, cancel) {
           { class: app.state === "Failing" ? "fj-failed" : "fj-muted", title: plainText(app.reason) || null },
           words,
         ),
-        h("td", { class: "fj-number" }, duration(view.time - one.since)),
+        h("td", { class: "fj-number" }, runningTime(now - one.since)),
         h(
           "td",
           null,
@@ -105,9 +107,14 @@ export function queueTable(view, cancel) {
   ];
 }
 
+/** The longest time that a request waits by now, 0 where none does. @param {View} view */
+export function longestWait(view) {
+  const now = clockNow(view);
+  return Math.max(0, ...view.apps.flatMap((app) => app.queue.map((one) => now - one.since)));
+}
+
 /** How many wait, and the longest. @param {View} view */
 export function allQueuesWords(view) {
   const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
-  const longest = Math.max(0, ...view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since)));
-  return waiting ? `${count(waiting)} waiting, longest ${duration(longest)}` : "";
+  return waiting ? `${count(waiting)} waiting, longest ${runningTime(longestWait(view))}` : "";
 }

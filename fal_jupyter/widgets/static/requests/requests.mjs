@@ -4,6 +4,7 @@ import { requestsCsv, saveText } from "./csv.mjs";
 import { h, joinedTexts, newId, replace, scheduler, setText, update } from "../elements/dom.mjs";
 import { endpointTable, percentileWords } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "../text/format.mjs";
+import { clockNow, knownRequests } from "../connection/store.mjs";
 import { roundUp } from "../elements/geometry.mjs";
 import { glyph, iconButton, requestLook } from "../elements/glyphs.mjs";
 import { devicesOf, inspectorPanel } from "../inspector/inspector.mjs";
@@ -114,13 +115,15 @@ export function rowTexts({ alias, path, runner, revision }, named) {
  * @param {number} shown
  * @param {number} matching
  * @param {string} figures
- * @param {boolean} marked only requests of a marked span are asked for
+ * @param {"" | "span" | "filter"} chosenBy what lets only some requests through
  */
-export function summaryWords(shown, matching, figures, marked) {
+export function summaryWords(shown, matching, figures, chosenBy) {
   if (!shown)
-    return marked
-      ? "No request in the marked span."
-      : "No request yet. Each call shows up here, with where its time went.";
+    return {
+      span: "No request in the marked span.",
+      filter: "No request matches the filter.",
+      "": "No request yet. Each call shows up here, with where its time went.",
+    }[chosenBy];
   const some = shown < matching ? `${shown} of ${matching} shown` : "";
   return [some, figures || (some ? "" : `${shown} shown`)].filter(Boolean).join(" · ");
 }
@@ -326,7 +329,7 @@ class RequestsPanel {
     );
     return h(
       "table",
-      { class: "fj-table fj-requests" },
+      { class: `fj-table fj-requests${this.alias ? "" : " fj-of-all"}` },
       h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
       h("thead", null, h("tr", null, cells)),
       this.bodyRows,
@@ -357,9 +360,15 @@ class RequestsPanel {
     saveText(`${this.alias || "fal"}-requests.csv`, "text/csv", text);
   }
 
+  /** Those of the app, or of all apps and of those that ended. */
+  all() {
+    const { view } = this.host.store;
+    return this.alias ? view.requests.filter((one) => one.alias === this.alias) : knownRequests(view);
+  }
+
   /** All that the filter lets through, also what is not in the page. */
   chosenHere() {
-    return chosenRequests(this.host.store.view.requests, {
+    return chosenRequests(this.all(), {
       alias: this.alias,
       kind: this.kind,
       text: this.filter.value,
@@ -492,7 +501,7 @@ class RequestsPanel {
   }
 
   drawRows() {
-    const now = this.host.kind === "saved" ? this.host.store.view.time : Date.now();
+    const now = clockNow(this.host.store.view);
     const marked = Boolean(this.span?.());
     const scale = timeScale(this.rows, now, { common: this.common || marked, shared: this.shared });
     setText(this.scaleText, scale ? `0 to ${duration(scale.whole)}` : "");
@@ -556,7 +565,8 @@ class RequestsPanel {
   drawSummary(/** @type {number} */ matching) {
     const app = this.app();
     const figures = app?.stats?.calls ? figuresWords(app.stats, (app.by_endpoint?.length ?? 0) > 1) : "";
-    const words = summaryWords(this.rows.length, matching, figures, Boolean(this.span?.()));
+    const chosenBy = this.span?.() ? "span" : this.all().length ? "filter" : "";
+    const words = summaryWords(this.rows.length, matching, figures, chosenBy);
     const older = h(
       "button",
       { type: "button", class: "fj-choice", onclick: () => ((this.most = ROWS), this.draw(true)) },

@@ -3,15 +3,15 @@
  * The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to
  * it.
  */
-import { button, h, newId, replace, scheduler, update } from "../elements/dom.mjs";
+import { button, CLOCK_TICK, h, newId, replace, scheduler, update } from "../elements/dom.mjs";
 import { actOnApp } from "../card/card.mjs";
 import { appLook, newestFailed, ownerWords, setupPassed } from "../card/card_states.mjs";
-import { gatewayNow } from "../connection/store.mjs";
-import { bytes, duration, pathText, plural, rate, runnerName } from "../text/format.mjs";
+import { clockNow, knownRequests } from "../connection/store.mjs";
+import { bytes, duration, pathText, plural, rate, runnerName, runningTime } from "../text/format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { keepOwnKeys, moveInMenu } from "../elements/keys.mjs";
 import { startButton } from "../dashboard/ledger.mjs";
-import { hasFailed, totalOf } from "../elements/phases.mjs";
+import { beganToRun, hasFailed, totalOf } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
 import { ensureStyle } from "../style/style.mjs";
 import { connectCell } from "./connect.mjs";
@@ -101,7 +101,7 @@ class TreePanel {
     this.frame.id = newId();
     const look = scheduler(root, this.signal, () => !this.frame.querySelector(".fj-menu") && this.draw());
     this.signal.addEventListener("abort", this.host.store.watch(look));
-    const ticking = setInterval(() => this.hasClock() && look(), 1000);
+    const ticking = setInterval(() => this.hasClock() && look(), CLOCK_TICK);
     this.signal.addEventListener("abort", () => clearInterval(ticking));
     this.draw();
   }
@@ -374,9 +374,8 @@ class TreePanel {
    * @param {View} view
    */
   doingOf(app, one, view) {
-    const since = Math.max(0, view.time - one.since);
+    const now = clockNow(view);
     if (one.state === "SETUP") {
-      const now = gatewayNow(view);
       // its glyph says that it is in setup: the numbers have the room
       return app.setup_ms > now - one.since
         ? `${setupPassed(one, now)} of ${duration(app.setup_ms)}`
@@ -390,14 +389,14 @@ class TreePanel {
           )
         : undefined;
     return request
-      ? `${duration(request.run_ms + request.stream_ms || since)} in ${plainText(pathText(request.path))}`
+      ? `${runningTime(now - beganToRun(request))} in ${plainText(pathText(request.path))}`
       : `${one.in_flight} in flight`;
   }
 
   /** The right end of an app's row. @param {AppState} app @param {View} view */
   asideOf(app, view) {
     if (app.state === "Ready" && !newestFailed(app)) return app.stats.rate > 0 ? rate(app.stats.rate) : undefined;
-    const again = (app.failure?.retry_at ?? 0) - gatewayNow(view);
+    const again = (app.failure?.retry_at ?? 0) - clockNow(view);
     if (app.state === "Failing" && again > 0) {
       const wait = again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`;
       return h("span", { class: "fj-failed" }, `retry in ${wait}`);
@@ -473,7 +472,7 @@ class TreePanel {
         cell ? h("span", { class: "fj-muted" }, `cell [${cell}]`) : null,
       ],
       {
-        aside: duration(view.time - one.since),
+        aside: runningTime(clockNow(view) - one.since),
         actions: [["close", "Cancel request", this.del(`requests/${one.id}`)]],
         press: () => this.host.openDashboard?.(one.id),
         label: "waiting",
@@ -630,7 +629,9 @@ class TreePanel {
         ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
         : null;
     // those on their way are with their runners and in the queue
-    const recent = view.requests.filter((one) => one.state === "done").slice(0, RECENT);
+    const recent = knownRequests(view)
+      .filter((one) => one.state === "done")
+      .slice(0, RECENT);
     const failed = recent.filter(hasFailed).length;
     return [
       lost,
@@ -695,10 +696,13 @@ class TreePanel {
     );
   }
 
-  /** Whether a row shows the time of a setup, or the time until the next attempt. */
+  /** Whether a row shows the time of a setup, of a call, or until the next attempt. */
   hasClock() {
-    return this.host.store.view.apps.some(
-      (app) => app.state === "Failing" || app.runners.some((one) => one.state === "SETUP"),
+    const { link, apps } = this.host.store.view;
+    const isRunning = (/** @type {import("../types.d.ts").RunnerState} */ { state }) =>
+      state === "SETUP" || state === "RUNNING";
+    return (
+      link === "live" && apps.some((app) => app.state === "Failing" || app.waiting > 0 || app.runners.some(isRunning))
     );
   }
 }

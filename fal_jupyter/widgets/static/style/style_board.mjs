@@ -394,6 +394,17 @@ export const BOARD_STYLE = `
     grid-template-columns: minmax(0, 1fr);
   }
 }
+@container fj (max-width: 900px) {
+  .fj .fj-of-all .fj-roomy {
+    display: none;
+  }
+  .fj .fj-table.fj-of-all td .fj-narrow {
+    display: block;
+  }
+  .fj .fj-of-all .fj-c-path {
+    width: 30%;
+  }
+}
 @container fj (max-width: 640px) {
   .fj .fj-roomy {
     display: none;
@@ -431,14 +442,21 @@ export const BOARD_STYLE = `
     margin-left: auto;
   }
 }
+@container fj (max-width: 520px) {
+  .fj .fj-requests td .fj-tight {
+    display: block;
+  }
+  .fj .fj-requests .fj-c-began,
+  .fj .fj-requests td.fj-c-began {
+    display: none;
+  }
+}
 @container fj (max-width: 440px) {
   .fj .fj-table td .fj-tight {
     display: block;
   }
   .fj .fj-apps .fj-c-runners,
-  .fj .fj-apps td.fj-c-runners,
-  .fj .fj-requests .fj-c-began,
-  .fj .fj-requests td.fj-c-began {
+  .fj .fj-apps td.fj-c-runners {
     display: none;
   }
   .fj .fj-apps .fj-c-state {

@@ -21,6 +21,12 @@ export function duration(ms) {
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} m`;
 }
 
+/** The time of a clock that runs: below a second in tenths, so that it can be read. @param {number} ms */
+export function runningTime(ms) {
+  const passed = Math.max(0, ms);
+  return duration(passed < 1000 ? Math.floor(passed / 100) * 100 : passed);
+}
+
 /**
  * A count: `1,204` in full, or short (`1.2 k`) where there is little room.
  * @param {number} number

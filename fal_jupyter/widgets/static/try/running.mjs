@@ -5,7 +5,7 @@
  */
 import { button, h, replace, setText, update } from "../elements/dom.mjs";
 import { inherits, setUsable } from "../elements/focus.mjs";
-import { duration, plural, runnerName } from "../text/format.mjs";
+import { duration, plural, runnerName, runningTime } from "../text/format.mjs";
 import { glyph, stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { doingOf } from "../elements/phases.mjs";
@@ -185,8 +185,7 @@ class RunningView {
     const request = this.host.store.view.requests.find((one) => one.id === this.id);
     const phase = this.phaseOf(app, request);
     const waited = request && phase !== "waiting" ? request.queue_ms + request.start_ms + request.transfer_ms : 0;
-    const time = Math.max(0, performance.now() - this.began - waited);
-    setText(this.passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
+    setText(this.passedTime, runningTime(performance.now() - this.began - waited));
     update(this.state, stateMark(phase, this.ending ? "cancelling" : undefined));
     const first = app?.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
     const expected = phase === "waiting" && first && app?.setup_ms ? app.setup_ms : 0;
