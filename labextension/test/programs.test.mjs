@@ -542,10 +542,15 @@ describe("load", () => {
   }
 
   test("asks first, and shows percentiles while the calls run", async () => {
-    const { root, host, questions } = opened([report(5).slice(0, 9), report(5).slice(9), report(40, { over: true })]);
+    const { root, host, questions } = opened([
+      report(5).slice(0, 9),
+      report(5).slice(9),
+      report(40, { over: true, failed: 0 }),
+    ]);
     root.querySelector('[aria-label="number of calls"]').value = "140";
     named(root, "Start load").click();
-    await until(() => root.querySelector("[role=status]").textContent === "40 calls of / in 2.00 s.");
+    await until(() => root.querySelector("[role=status]").textContent === " Finished: 40 calls of / in 2.00 s.");
+    expect(root.querySelector("[role=progressbar]").className).toBe("fj-progress fj-load-over");
     expect(questions).toEqual(["Make 140 calls of /, 8 at a time?"]);
     expect(host.asked).toEqual([
       ["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "140", at_once: "8" }, '{"n":1}'],
@@ -577,7 +582,7 @@ describe("load", () => {
   });
 
   test("what was agreed to is not asked again until the figures grow", async () => {
-    const { root, host, questions } = opened([report(140, { over: true })]);
+    const { root, host, questions } = opened([report(140, { over: true, failed: 0 })]);
     const [calls, atOnce] = ["number of calls", "calls at a time"].map((one) =>
       root.querySelector(`[aria-label="${one}"]`),
     );
@@ -593,6 +598,22 @@ describe("load", () => {
     await load("141", "8", 4);
     await load("140", "9", 5);
     expect(questions).toHaveLength(3);
+  });
+
+  test("calls that failed are said at its end, and its bar has another colour; the next one begins at nothing", async () => {
+    const { root, host } = opened([report(40, { over: true, failed: 3 })]);
+    named(root, "Start load").click();
+    await until(() => root.textContent.includes("Finished: 40 calls of / in 2.00 s, 3 of them failed."));
+    const bar = root.querySelector("[role=progressbar]");
+    expect(bar.className).toBe("fj-progress fj-load-failed");
+    const seen = [];
+    const ask = host.ask;
+    host.ask = (...all) => (
+      seen.push([bar.className, bar.ariaValueNow, root.querySelector(".fj-figure strong").textContent]), ask(...all)
+    );
+    named(root, "Start load").click();
+    await until(() => seen.length);
+    expect(seen).toEqual([["fj-progress fj-load-going", "0", "0 of 100"]]);
   });
 
   test("a load that breaks off says so", async () => {

@@ -398,6 +398,13 @@ describe("streams", () => {
         textOfEvent,
       ),
     ).toEqual(["a", "b", "c", "d", "e", null, null]);
+    const pieces = [
+      { token: "f", n: 1 }, // its name says that it is a piece
+      { index: 3, content: "g", finish_reason: null, role: "assistant" },
+      { step: 3, text: "loading the model" }, // a record: the text is one value among others
+      { content: "h", title: "a page" },
+    ];
+    expect(pieces.map(textOfEvent)).toEqual(["f", "g", null, null]);
     const view = streamView("application/x-ndjson");
     view.push(encode('{"n": 1}\n{"n": 2, "html": "<img src=x onerror=1>"}\n'));
     view.end();
@@ -409,6 +416,51 @@ describe("streams", () => {
     expect(["text/event-stream; charset=utf-8", "application/x-ndjson", "application/json"].map(isEventStream)).toEqual(
       [true, true, false],
     );
+  });
+
+  const seenText = (...events) => {
+    const view = streamView("application/jsonl");
+    view.push(encode(`${events.map((one) => JSON.stringify(one)).join("\n")}\n`));
+    view.end();
+    return [
+      pressed(view.element, "Text").getAttribute("aria-pressed") === "true",
+      (pressed(view.element, "Text").click(), view.element.querySelector(".fj-stream-text").textContent),
+    ];
+  };
+
+  test("records are listed first, and their text is a line each; pieces of a text are joined", () => {
+    const pick = (pick) => ({ pick, text: "throw the shuttle" });
+    expect(seenText(pick(1), pick(2))).toEqual([
+      false,
+      '{"pick":1,"text":"throw the shuttle"}\n{"pick":2,"text":"throw the shuttle"}',
+    ]);
+    expect(seenText({ token: "Hel" }, { token: "lo " }, { token: "world" }, { usage: 7 })).toEqual([
+      true,
+      "Hello world",
+    ]);
+    expect(seenText("The val", "ley waits", ". It", " sings")).toEqual([true, "The valley waits. It sings"]);
+    expect(seenText("The valley waits", "Light over it sings")).toEqual([
+      true,
+      "The valley waits\nLight over it sings",
+    ]);
+    expect(seenText({ text: "done" }, { n: 1 }, { n: 2 })[0]).toBe(false);
+  });
+
+  test("a stream is shown as the user chose for the last one of the same endpoint", () => {
+    const view = (of) => {
+      const made = streamView("application/jsonl", undefined, stop, of);
+      made.push(encode('"a"\n'));
+      made.end();
+      return made.element;
+    };
+    const chosen = (element) => element.querySelector('[aria-pressed="true"]').textContent;
+    pressed(view("hello /say"), "Raw").click();
+    expect([chosen(view("hello /say")), chosen(view("hello /other")), chosen(view(""))]).toEqual([
+      "Raw",
+      "Text",
+      "Text",
+    ]);
+    expect(view("hello /say").querySelector(".fj-stream-raw").hidden).toBe(false);
   });
 
   test("10,000 events: the last 500 are listed, and it is said", () => {
@@ -631,12 +683,21 @@ describe("outputs", () => {
     root.addEventListener("fj-edit-request", (event) => (event.preventDefault(), (wanted = event.detail)));
     pressed(first, "Reuse").click();
     expect(wanted).toEqual({ alias: "hello", id: "a", seed: 42 });
+    const said = () => root.querySelector("[role=status]").textContent;
+    expect(said()).toBe("3 outputs in the last 4 answers, kept until its kernel ends");
     panel.abort();
   });
 
   test("without outputs it says what will be there", () => {
     const root = document.createElement("div");
-    galleryPanel(root, madeHost(madeLine()), { alias: "hello" }, stop);
+    const host = madeHost(madeLine());
+    galleryPanel(root, host, { alias: "hello" }, stop);
     expect(root.textContent).toContain("are collected here");
+    const ofLoad = () => [...root.children].find((one) => one.textContent.includes("Calls of Load")).hidden;
+    expect(ofLoad()).toBe(true);
+    const shown = document.createElement("div");
+    host.store.apply(madeLine({ kind: "frame", requests: [madeRequest("l", { origin: "load" })] }));
+    galleryPanel(shown, host, { alias: "hello" }, stop);
+    expect([...shown.children].find((one) => one.textContent.includes("Calls of Load")).hidden).toBe(false);
   });
 });

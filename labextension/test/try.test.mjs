@@ -1136,6 +1136,15 @@ describe("panel", () => {
     expect(box("seed").value).toBe("9");
     pressed("Reset");
     expect([box("seed").value, box("prompt").value]).toEqual(["", "a fox"]);
+    expect(root.querySelector(".fj-picked:not([hidden])")).toBeNull();
+
+    pressed("Undo"); // the chosen file too
+    expect([box("seed").value, box("prompt").value]).toEqual(["9", "a badger"]);
+    expect(root.querySelector(".fj-picked:not([hidden])").textContent).toContain("fox.png");
+    expect(document.activeElement.textContent).toBe("Reset");
+    pressed("Reset");
+    pressed("Reset"); // nothing to undo any more
+    expect([...root.querySelectorAll("button")].some((one) => one.textContent === "Undo")).toBe(false);
   });
 
   test("forms of endpoints that are not chosen follow the schema, and keep what was typed", async () => {

@@ -4,6 +4,7 @@
  * made it.
  */
 import { button, h, scheduler, setText } from "../elements/dom.mjs";
+import { ownerWords } from "../card/card_states.mjs";
 import { bytes, clock, duration, plural } from "../text/format.mjs";
 import { glyph } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
@@ -105,16 +106,19 @@ function callWords({ input: body }, input, query, seed) {
 }
 
 /**
- * How many outputs are shown, and of how many answers, where not each of them has one.
+ * How many outputs are shown, and of how many answers, where not each of them has one; and how long they are there.
  * @param {number} outputs
  * @param {number} answers
  * @param {boolean} more are there, not shown
+ * @param {import("../types.d.ts").KnownApp | undefined} app
  */
-function outputsWords(outputs, answers, more) {
+function outputsWords(outputs, answers, more, app) {
   if (!outputs) return "";
-  if (more) return `the last ${plural(outputs, "output")}, kept until the app ends`;
+  if (!app || app.gone) return `the last ${plural(outputs, "output")} before ${ownerWords(app)} ended`;
+  const kept = `kept until ${ownerWords(app)} ends`; // also while the app is stopped
+  if (more) return `the last ${plural(outputs, "output")}, ${kept}`;
   const among = answers > outputs ? ` in the last ${answers} answers` : "";
-  return `${plural(outputs, "output")}${among}, kept until the app ends`;
+  return `${plural(outputs, "output")}${among}, ${kept}`;
 }
 
 /**
@@ -151,8 +155,14 @@ class GalleryPanel {
     this.list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${this.alias}` });
     this.more = button("Show earlier ones", () => ((this.most += AT_A_TIME), look()), { hidden: true });
     this.empty = h("p", { class: "fj-empty" });
+    this.ofLoad = h(
+      "div",
+      { class: "fj-bar-row fj-muted", hidden: true },
+      "Calls of Load are not collected here: Requests has them.",
+    );
     this.root.append(
       h("div", { class: "fj-bar-row" }, this.message, h("span", { class: "fj-space" }), this.note),
+      this.ofLoad,
       this.list,
       this.empty,
       h("div", { class: "fj-bar-row" }, this.more),
@@ -234,7 +244,9 @@ class GalleryPanel {
   }
 
   draw = () => {
-    const candidates = this.host.store.view.requests.filter((one) => one.alias === this.alias && mayHaveOutput(one));
+    const requests = this.host.store.view.requests.filter((one) => one.alias === this.alias);
+    const candidates = requests.filter(mayHaveOutput);
+    this.ofLoad.hidden = !requests.some((one) => one.origin === "load");
     const readable = candidates.filter((one) => this.known.get(one.id));
     if (!readable.length && this.host.picture?.outputs?.length) return this.drawSaved();
     const shown = readable.slice(0, this.most);
@@ -246,11 +258,11 @@ class GalleryPanel {
     }
     const unread = candidates.filter((one) => !this.known.has(one.id));
     this.more.hidden = !(readable.length > this.most || (unread.length && readable.length >= this.most));
-    setText(this.message, outputsWords(shown.length, candidates.length, !this.more.hidden));
     this.empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
       this.host.store.view.apps.find((one) => one.alias === this.alias)
     );
+    setText(this.message, outputsWords(shown.length, candidates.length, !this.more.hidden, app));
     const gone = !app || app.gone;
     setText(
       this.empty,

@@ -16,46 +16,83 @@ const STREAM_VIEWS = [
   ["raw", "Raw"],
 ];
 
+/**
+ * What stands beside the text in the events of language models: with anything else the event is a record, whose text
+ * is one value among others.
+ */
+const BESIDE_TEXT = new Set(
+  (
+    "text content id object created created_at model index type event role done finished finish_reason stop " +
+    "stop_reason special logprob logprobs usage details generated_text system_fingerprint"
+  ).split(" "),
+);
+
+/** What a stream was shown as last, by what it is of. @type {Map<string, string>} */
+const chosenViews = new Map();
+
 /** Whether a body of that type is shown as a stream of events. @param {string} type */
 export function isEventStream(type) {
   return /^(text\/event-stream|application\/(x-)?(ndjson|jsonl))/i.test(type);
 }
 
-/** The text that one event adds, null where it has none. @param {any} event @returns {string | null} */
+/** The piece of text that one event adds, null where it is a record. @param {any} event @returns {string | null} */
 export function textOfEvent(event) {
   if (typeof event === "string") return event;
   if (event === null || typeof event !== "object") return null;
   const choice = Array.isArray(event.choices) ? event.choices[0] : undefined;
+  const isPiece = Object.keys(event).every((key) => BESIDE_TEXT.has(key));
   const places = [
     choice?.delta?.content,
     choice?.text,
-    event.text,
     event.delta,
     event.delta?.text,
     event.delta?.content,
     event.token,
     event.token?.text,
-    event.content,
+    ...(isPiece ? [event.text, event.content] : []),
   ];
   return places.find((one) => typeof one === "string") ?? null;
+}
+
+/** Whether a text is of several words, with nothing at its ends that would part it from others. @param {string} text */
+function isSentence(text) {
+  return /\s/.test(text) && text === text.trim();
 }
 
 /**
  * @param {string} [type] of the body
  * @param {import("../types.d.ts").Host} [host]
  * @param {AbortSignal} [signal]
+ * @param {string} [of] the app and endpoint whose streams are shown alike: as the user chose last
  */
-export function streamView(type = "text/event-stream", host = undefined, signal = new AbortController().signal) {
-  return new StreamView(type, host, signal);
+export function streamView(
+  type = "text/event-stream",
+  host = undefined,
+  signal = new AbortController().signal,
+  of = "",
+) {
+  return new StreamView(type, host, signal, of);
 }
 
 class StreamView {
+  joined = "";
+  joinedSize = 0;
+
+  /** each event on a line */
+  lined = "";
+  linedSize = 0;
+
+  /** every piece of text is a sentence of its own */
+  sentences = true;
+
   /**
    * @param {string} [type] of the body
    * @param {import("../types.d.ts").Host} [host]
    * @param {AbortSignal} [signal]
+   * @param {string} [of] the app and endpoint whose streams are shown alike: as the user chose last
    */
-  constructor(type = "text/event-stream", host = undefined, signal = new AbortController().signal) {
+  constructor(type = "text/event-stream", host = undefined, signal = new AbortController().signal, of = "") {
+    this.of = of;
     this.type = type;
     this.host = host;
     this.signal = signal;
@@ -65,8 +102,6 @@ class StreamView {
     /** @type {{at: number, data: string, value: any, isJson: boolean}[]} those that are not listed yet */
     this.unlisted = [];
     this.rest = "";
-    this.joined = "";
-    this.joinedSize = 0;
     this.raw = "";
     this.rawSize = 0;
     this.events = 0;
@@ -75,7 +110,7 @@ class StreamView {
     this.last = 0;
     this.times = ""; // first event and rate by the request's own times, once it is over
     this.chosen = "";
-    this.pressed = false;
+    this.pressed = chosenViews.has(this.of);
 
     /** @type {any} the last event's value */
     this.latest = null;
@@ -117,7 +152,7 @@ class StreamView {
       this.media,
     );
 
-    this.choose("text");
+    this.choose(chosenViews.get(this.of) ?? "text");
   }
 
   choiceButtons() {
@@ -128,11 +163,17 @@ class StreamView {
           type: "button",
           class: "fj-choice",
           dataset: { view: name },
-          onclick: () => ((this.pressed = true), this.choose(name)),
+          onclick: () => this.press(name),
         },
         label,
       ),
     );
+  }
+
+  press(/** @type {string} */ name) {
+    this.pressed = true;
+    if (this.of) chosenViews.set(this.of, name);
+    this.choose(name);
   }
 
   choose(/** @type {string} */ name) {
@@ -165,15 +206,36 @@ class StreamView {
     } catch {
       isJson = false;
     }
-    const added = isJson ? textOfEvent(value) : data === "[DONE]" ? "" : this.joined ? `\n${data}` : data;
+    this.addText(isJson ? textOfEvent(value) : data === "[DONE]" ? "" : this.joined ? `\n${data}` : data, data);
+    if (value !== null && typeof value === "object") this.latest = value;
+    this.unlisted.push({ at: this.events, data, value, isJson });
+    if (this.unlisted.length > LISTED_EVENTS) this.unlisted = this.unlisted.slice(-LISTED_EVENTS);
+  }
+
+  /** @param {string | null} added the piece of text in an event, null for a record @param {string} data of the event */
+  addText(added, data) {
     if (added !== null) {
       this.withText += 1;
       this.joinedSize += added.length;
       this.joined = (this.joined + added).slice(-KEPT_STREAM);
+      this.sentences &&= added === "" || isSentence(added);
     }
-    if (value !== null && typeof value === "object") this.latest = value;
-    this.unlisted.push({ at: this.events, data, value, isJson });
-    if (this.unlisted.length > LISTED_EVENTS) this.unlisted = this.unlisted.slice(-LISTED_EVENTS);
+    const line = added ?? data;
+    if (!line) return;
+    this.linedSize += line.length + 1;
+    this.lined = `${this.lined}${this.lined ? "\n" : ""}${line}`.slice(-KEPT_STREAM);
+  }
+
+  /** Whether most events are pieces of a text; else they are records, which are listed first. */
+  isText() {
+    return this.withText * 2 > this.events;
+  }
+
+  /** The text, and how long all of it was: records and whole sentences stand on lines, pieces are joined. */
+  textShown() {
+    return this.isText() && !this.sentences
+      ? { text: this.joined, size: this.joinedSize }
+      : { text: this.lined, size: this.linedSize };
   }
 
   row(/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) {
@@ -191,7 +253,8 @@ class StreamView {
     clearTimeout(this.timer);
     this.timer = undefined;
     const atEnd = this.box.scrollTop + this.box.clientHeight >= this.box.scrollHeight - 8;
-    if (this.chosen === "text") setText(this.text, plainText(this.joined));
+    const shown = this.textShown();
+    if (this.chosen === "text") setText(this.text, plainText(shown.text));
     if (this.chosen === "raw") setText(this.lines, plainText(this.raw));
     for (const one of this.unlisted) this.list.append(this.row(one));
     this.unlisted = [];
@@ -201,8 +264,8 @@ class StreamView {
       setText(this.message, [plural(this.events, "event"), this.times || this.rateSoFar()].filter(Boolean).join(" · "));
     const cut = {
       text:
-        this.joinedSize > this.joined.length
-          ? `the last ${bytes(this.joined.length)} of ${bytes(this.joinedSize)} of text are shown`
+        shown.size > shown.text.length + 1
+          ? `the last ${bytes(shown.text.length)} of ${bytes(shown.size)} of text are shown`
           : "",
       events:
         this.events > LISTED_EVENTS ? `the last ${LISTED_EVENTS} of ${plural(this.events, "event")} are listed` : "",
@@ -226,8 +289,8 @@ class StreamView {
 
   later() {
     if (!this.events) return;
-    if (!this.pressed && this.chosen !== (this.withText ? "text" : "events"))
-      this.choose(this.withText ? "text" : "events");
+    const first = this.isText() ? "text" : "events";
+    if (!this.pressed && this.chosen !== first) this.choose(first);
     else this.timer ??= setTimeout(this.draw, REDRAW);
   }
 

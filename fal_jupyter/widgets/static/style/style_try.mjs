@@ -76,6 +76,26 @@ export const TRY_STYLE = `
   gap: 6px;
   flex-wrap: wrap;
 }
+.fj .fj-endpoint-choice {
+  text-overflow: ellipsis;
+}
+.fj .fj-undo {
+  display: inline-flex;
+  align-items: center;
+  gap: 4px;
+}
+.fj .fj-load-going > div {
+  background: var(--fj-run-fill);
+}
+.fj .fj-load-over > div {
+  background: var(--fj-ok-fill);
+}
+.fj .fj-load-failed > div {
+  background: var(--fj-failed-fill);
+}
+.fj .fj-load-stopped > div {
+  background: var(--fj-edge);
+}
 .fj .fj-drop-here {
   border-style: solid;
   background: var(--fj-tint-run);

@@ -174,6 +174,8 @@ class LoadPanel {
     this.begin.hidden = true;
     this.end.hidden = false;
     this.end.focus();
+    this.mark("going");
+    this.begun();
     setText(this.state, `Running ${what.path}.`);
     const { path, asked } = filledPath(what.path, what.query ?? {});
     /** @type {LoadReport | null} */
@@ -201,16 +203,18 @@ class LoadPanel {
         if (lines.length) this.show((last = JSON.parse(lines[lines.length - 1])));
       }
       if (!last?.over) throw new Error("The load ended before all calls were made.");
-      setText(this.state, `${plural(last.done, "call")} of ${what.path} in ${duration(last.seconds * 1000)}.`);
+      this.mark(last.failed ? "failed" : "over");
+      const failed = last.failed ? `, ${count(last.failed)} of them failed` : "";
+      const took = duration(last.seconds * 1000);
+      const words = `Finished: ${plural(last.done, "call")} of ${what.path} in ${took}${failed}.`;
+      replace(this.state, last.failed ? glyph("failed", "fj-failed") : glyph("ok", "fj-ok"), ` ${words}`);
     } catch (error) {
-      if (stop.signal.aborted)
-        setText(
-          this.state,
-          last
-            ? `Stopped after ${plural(last.done, "call")} of ${what.path}; those on their way were cancelled.`
-            : "Stopped.",
-        );
-      else setText(this.state, error instanceof Error ? error.message : String(error));
+      const isStopped = stop.signal.aborted;
+      this.mark(isStopped ? "stopped" : "failed");
+      const words = last
+        ? `Stopped after ${plural(last.done, "call")} of ${what.path}; those on their way were cancelled.`
+        : "Stopped.";
+      setText(this.state, isStopped ? words : error instanceof Error ? error.message : String(error));
     }
     this.signal.removeEventListener("abort", leave);
     const focused = document.activeElement === this.end;
@@ -218,6 +222,17 @@ class LoadPanel {
     this.begin.hidden = false;
     this.end.hidden = true;
     if (focused) this.begin.focus();
+  }
+
+  /** Colour the bar as the load stands. @param {"going" | "over" | "failed" | "stopped"} state */
+  mark(state) {
+    this.bar.className = `fj-progress fj-load-${state}`;
+  }
+
+  /** What is shown of a load that has no report yet: nothing of the one before. */
+  begun() {
+    const times = { seconds: 0, rate: 0, p50_ms: 0, p95_ms: 0, max_ms: 0 };
+    this.show({ done: 0, failed: 0, running: 0, total: Number(this.calls.value), over: false, ...times });
   }
 
   /** @param {LoadReport} report */

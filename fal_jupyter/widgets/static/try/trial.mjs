@@ -131,7 +131,7 @@ function listed(differences) {
 
 /**
  * @param {import("../types.d.ts").Host} host
- * @param {{path: string, value: any}} call `value` is null where it is not known
+ * @param {{path: string, value: any, streamOf?: string}} call `value` is null where it is not known; `streamOf`: as in `streamView`
  */
 export function trialPane(host, call) {
   return new TrialPane(host, call);
@@ -140,10 +140,11 @@ export function trialPane(host, call) {
 class TrialPane {
   /**
    * @param {import("../types.d.ts").Host} host
-   * @param {{path: string, value: any}} call `value` is null where it is not known
+   * @param {{path: string, value: any, streamOf?: string}} call `value` is null where it is not known; `streamOf`: as in `streamView`
    */
-  constructor(host, { path, value }) {
+  constructor(host, { path, value, streamOf = "" }) {
     this.host = host;
+    this.streamOf = streamOf;
     this.path = path;
     this.value = value;
     this.title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
@@ -305,7 +306,7 @@ class TrialPane {
   async body(answer, type, stop, begins) {
     /** @type {Uint8Array[]} */
     const pieces = [];
-    this.live = isEventStream(type) ? streamView(type, this.host, stop) : null;
+    this.live = isEventStream(type) ? streamView(type, this.host, stop, this.streamOf) : null;
     let text = "";
     const decoder = new TextDecoder();
     const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !this.live;

@@ -13,7 +13,7 @@ import { markRefused } from "../form/form_errors.mjs";
 import { endpointForm, fillForm, keepDraft, takeDraft } from "../form/form_endpoint.mjs";
 import { askJson, askSchema } from "../connection/host.mjs";
 import { FileInput, fileOf, isRecord } from "../text/literals.mjs";
-import { parsedJson } from "../text/exact_json.mjs";
+import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { markdownView } from "../elements/markdown.mjs";
 import { queryValues } from "../inspector/recorded.mjs";
 import { recordedValue, wholeInput } from "../inspector/recorded_input.mjs";
@@ -154,7 +154,7 @@ class TryPanel {
     this.signal.addEventListener("abort", () => this.draft.forms.size && keepDraft(this.alias, this.draft));
 
     this.choose = h("select", {
-      class: "fj-input",
+      class: "fj-input fj-endpoint-choice",
       id: newId(),
       onchange: () => ((this.path = this.choose.value), this.showResultsOf(this.path), this.drawForm()),
     });
@@ -172,7 +172,9 @@ class TryPanel {
       class: "fj-button fj-primary fj-run-button",
       title: "Ctrl Enter",
     });
-    this.reset = button("Reset", () => this.drawForm({ fresh: true }), { title: "Defaults and examples again" });
+    this.reset = button("Reset", () => this.beginAgain(0, "The form was reset."), {
+      title: "Defaults and examples again",
+    });
     this.whole = button("Show all fields", () => this.toggleWhole(), {
       class: "fj-choice",
       "aria-pressed": "false",
@@ -270,6 +272,7 @@ class TryPanel {
     });
     this.draft.forms.set(this.path, made);
     this.draft.path = this.path;
+    this.choose.title = this.path; // a long one is cut
     ({ takes: this.takes, form: this.form, query: this.query } = made);
     const parts = [this.query?.element, this.form.element].filter(Boolean);
     if (made.bodyFirst) parts.reverse();
@@ -279,7 +282,7 @@ class TryPanel {
     replace(
       this.samples,
       this.takes.examples.map(({ name }, at) =>
-        button(name, () => this.drawForm({ fresh: true, which: at }), {
+        button(name, () => this.beginAgain(at, "The example took the form's place."), {
           class: "fj-choice fj-cut",
           "aria-pressed": String(at === made.which),
         }),
@@ -288,6 +291,25 @@ class TryPanel {
     this.drawDoc(endpoint?.doc ?? "");
     setText(this.hint, "");
     this.markResults();
+  }
+
+  /**
+   * Let the form begin again with an example; what it held can be had back.
+   * @param {number} which
+   * @param {string} sentence
+   */
+  beginAgain(which, sentence) {
+    const [path, before] = [this.path, this.draft.forms.get(this.path)];
+    const held = before && heldBy(before);
+    this.drawForm({ fresh: true, which });
+    const made = this.draft.forms.get(path);
+    if (!before || !made || held === heldBy(made)) return;
+    const undo = () => {
+      this.draft.forms.set(path, before);
+      this.drawForm();
+      this.reset.focus();
+    };
+    replace(this.hint, `${sentence} `, button([glyph("undo"), "Undo"], undo, { class: "fj-choice fj-undo" }));
   }
 
   drawDoc(/** @type {string} */ text) {
@@ -490,12 +512,22 @@ class TryPanel {
     if (this.former && !areOfOneEndpoint(this.former, input)) this.comparing = this.chosen = false;
     if (this.current?.succeeded && !this.chosen) this.former = this.current;
     this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
-    this.current = trialPane(this.host, { path: input.path, value: input.unknown ? null : inputFields(input) });
+    this.current = trialPane(this.host, {
+      path: input.path,
+      value: input.unknown ? null : inputFields(input),
+      streamOf: this.streamOf(input),
+    });
     const view = runningView(this.host, { alias: this.alias, path: input.path, passed }, over.signal);
     view.followedBy(this.run);
     this.current.running(view);
     this.drawTrials();
     return { ...view, stop, over, pane: this.current };
+  }
+
+  /** The endpoint of a call, whose streams are shown as the last one was: its path may be filled. @param {{path: string}} call */
+  streamOf(call) {
+    const endpoint = this.app()?.endpoints.find((one) => areOfOneEndpoint(one, call));
+    return `${this.alias} ${endpoint?.path ?? call.path}`;
   }
 
   /** Say of the results what they belong to, where the form holds something else or another revision serves. */
@@ -771,6 +803,11 @@ function inputFields({ value, query }) {
     ...(value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value }),
     ...query,
   };
+}
+
+/** What a form holds, as a text. @param {import("../form/form_endpoint.mjs").EndpointForm} made */
+function heldBy({ form, query }) {
+  return writtenJson([form.read(), query?.read() ?? null]);
 }
 
 /**
