@@ -223,6 +223,12 @@ function capturesView(captures) {
   return [h("summary", null, "Takes along from the notebook: ", shown), h("ul", null, items)];
 }
 
+/** An address without what says nothing new: its scheme, and the host where that is the page's own. @param {string} address */
+export function addressWords(address) {
+  const [, host = "", path = ""] = /^https?:\/\/([^/]*)(.*)$/i.exec(address) ?? [];
+  return host && path && host === location.host ? path : host ? host + path : address;
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -575,11 +581,16 @@ class CardPanel {
 
   drawFacts(/** @type {import("../types.d.ts").KnownApp} */ state, /** @type {boolean} */ alive) {
     const fact = (/** @type {string} */ label, /** @type {any[]} */ ...value) =>
-      h("div", { class: "fj-fact" }, h("div", { class: "fj-label" }, label), h("div", null, value));
+      h(
+        "div",
+        { class: "fj-fact", dataset: { fact: label } },
+        h("div", { class: "fj-label" }, label),
+        h("div", null, value),
+      );
     const address = this.host.address(state);
     const isPicture = this.host.kind === "saved";
     const endpoints = state.endpoints.map((one) => one.path);
-    const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
+    const shown = (endpoints.length > 4 ? `${endpoints.length} in all: ` : "") + endpoints.slice(0, 4).join(" · ");
     const machine = state.machine.split(" (")[0];
     update(
       this.facts,
@@ -612,7 +623,7 @@ class CardPanel {
         isPicture || state.gone
           ? h("span", { class: "fj-muted", title: "Its address ended with it. The cell gives it a new one." }, "–")
           : [
-              h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")),
+              h("span", { class: "fj-mono fj-cut", title: address }, addressWords(address)),
               iconButton("copy", "Copy the address", () => this.host.copy(address)),
             ],
       ),

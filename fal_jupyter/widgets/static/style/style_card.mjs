@@ -3,14 +3,28 @@
 
 export const CARD_STYLE = `
 .fj .fj-facts {
-  display: grid;
-  grid-template-columns: minmax(0, 1.8fr) minmax(0, 1.5fr) minmax(0, 1.7fr) minmax(64px, 0.7fr) minmax(0, 1.9fr) minmax(
-      0,
-      2.2fr
-    );
+  flex-wrap: nowrap;
 }
 .fj .fj-fact {
   overflow: hidden;
+  flex: 1 1 auto;
+  min-width: 64px;
+}
+.fj .fj-fact[data-fact="Endpoints"] {
+  flex-shrink: 4;
+  min-width: 104px;
+}
+.fj .fj-fact:is([data-fact="Revision"], [data-fact="Address"]) {
+  max-width: 32%;
+}
+.fj .fj-fact:is([data-fact="Machine"], [data-fact="Setup"]) {
+  flex: 0 0 auto;
+  max-width: 180px;
+}
+.fj .fj-fact[data-fact="Runners"] {
+  flex: 0 0 auto;
+  min-width: 116px;
+  max-width: 24%;
 }
 .fj .fj-fact > div:last-child {
   white-space: nowrap;
@@ -31,7 +45,12 @@ export const CARD_STYLE = `
   vertical-align: top;
 }
 @container fj (max-width: 820px) {
+  .fj .fj-fact.fj-fact.fj-fact {
+    min-width: 0;
+    max-width: none;
+  }
   .fj .fj-facts {
+    display: grid;
     grid-template-columns: minmax(0, 1.4fr) minmax(0, 1fr) minmax(0, 1.2fr);
   }
 }
@@ -99,7 +118,7 @@ export const CARD_STYLE = `
 .fj .fj-scale-head > .fj-muted:not(:empty)::before {
   content: "\\00a0\\00b7\\00a0";
 }
-@container fj (max-width: 440px) {
+@container fj (max-width: 620px) {
   .fj .fj-scale-word:has(+ .fj-muted:not(:empty)) {
     display: none;
   }
