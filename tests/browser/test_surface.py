@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
@@ -63,6 +64,7 @@ def heights(config: Locator) -> list[float]:
     return found
 
 
+@pytest.mark.long  # labextension/test card_states.test.mjs and saving.test.mjs have the tab that is saved; of layout, the other tests have usual names
 def test_a_long_notice_is_whole_settings_keep_their_rows_and_the_tab_in_front_is_saved(lab: Front) -> None:
     path = lab.write("surface.ipynb", [LOAD, LONG])
     lab.open("surface.ipynb")

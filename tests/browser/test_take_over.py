@@ -50,6 +50,7 @@ def says_who_has_it(lab: Front, place: Locator) -> None:
         assert max(red, green, blue) - min(red, green, blue) < 40
 
 
+@pytest.mark.long  # labextension/test card_states.test.mjs and chip.test.mjs have what is said and asked, tests/e2e/test_take_over.py the change of owner
 @pytest.mark.timeout(300)
 def test_a_card_says_who_took_its_app_over_after_a_save_and_a_reload_too(lab: Front) -> None:
     page = lab.page
