@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import gateway_forks
 from tests.support.examples import load_profile
 
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
 # Tests that share a Jupyter server, or the apps that clients call.
 SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"), re.compile(r"tests/clients/"))
 load_profile()
+gateway_forks.install()
 
 
 def pytest_configure(config: pytest.Config) -> None:

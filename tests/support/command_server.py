@@ -25,6 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, cast
 
+from tests.support import gateway_forks
+
 PRELOADED = {
     "command": (  # what commands import when they run
         "fal_jupyter.cli.main",
@@ -58,9 +60,11 @@ class CommandServer:
     def __init__(self, kind: str, env: Mapping[str, str]) -> None:
         self._connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
+            gateways = gateway_forks.inherited()
+            numbers = [str(fd) for fd in (other.fileno(), *gateways)]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.command_server", str(other.fileno()), kind],
-                pass_fds=[other.fileno()],
+                [sys.executable, "-m", "tests.support.command_server", kind, *numbers],
+                pass_fds=[other.fileno(), *gateways],
                 cwd=Path(__file__).parent.parent.parent,
                 env={n: value for n, value in env.items() if not n.startswith("FAL_")} | {"ROOM": "x" * 500},
                 stdin=subprocess.DEVNULL,
@@ -288,14 +292,14 @@ def _serve(connection: socket.socket, kernels: bool) -> list[str]:
         sys.path[0] = directory
         os.environ.clear()
         os.environ.update(env)
-        _show_state(env.get("FAL_JUPYTER_STATE", ""))
+        show_state(env.get("FAL_JUPYTER_STATE", ""))
         if env.get("PYTHONUNBUFFERED"):
             for stream in (sys.stdout, sys.stderr):
                 cast(io.TextIOWrapper, stream).reconfigure(write_through=True)
         return list(arguments)
 
 
-def _show_state(state: str) -> None:
+def show_state(state: str) -> None:
     """Name this state directory in the initial environment, by which :func:`tests.support.state.processes_of` finds processes."""
     fields = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()
     start, end = map(int, fields[47:49])  # env_start and env_end
@@ -315,10 +319,13 @@ def _become_kernel(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    for module in PRELOADED[kind := sys.argv[2]]:
+    kind, own, *others = sys.argv[1:]
+    for module in PRELOADED[kind]:
         importlib.import_module(module)
+    for number in others:
+        gateway_forks.install_inherited(int(number))
     gc.freeze()
-    given = _serve(socket.socket(fileno=int(sys.argv[1])), kind == "kernel")
+    given = _serve(socket.socket(fileno=int(own)), kind == "kernel")
     if kind == "kernel":
         _become_kernel(given)
     else:
