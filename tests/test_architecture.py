@@ -19,7 +19,7 @@ MAY: dict[str, tuple[str, str]] = {
     # F0, ground
     "domain": ("", ""),
     "protocol": ("", ""),
-    # F1, shelves
+    # F1, shared
     "credentials": ("", ""),
     "forks": ("", ""),
     "installed": ("", ""),
@@ -275,6 +275,12 @@ def test_only_the_engine_reads_the_fleet() -> None:
         and not (isinstance(node.value, ast.Name) and node.value.id == "self")
     ]
     assert wrong == []
+
+
+def test_fork_hooks_are_in_forks_and_in_the_runner_only() -> None:
+    """A hook is never removed, so it keeps its object for ever: ``forks`` has one over weak references. A runner has one of each of its objects."""
+    places = {name for name, path in MODULES.items() if "register_at_fork(" in path.read_text()}
+    assert {name for name in places if top_of(MODULES[name]) != "runner"} == {"fal_jupyter.forks"}
 
 
 def test_only_settings_reads_the_environment_of_this_project() -> None:

@@ -393,7 +393,7 @@ describe("feed", () => {
     expect(storeOfPicture(CARD).view.link).toBe("saved");
   });
 
-  test("a kernel that is busy is told, and its answers come in pieces", async () => {
+  test("a busy kernel gets the request, and its answers come in pieces", async () => {
     let listen;
     const sent = [];
     const model = { on: (_, one) => (listen = one), off: vi.fn(), send: (...all) => sent.push(all) };

@@ -70,7 +70,7 @@ beforeEach(() => {
   document.body.replaceChildren(form.element);
 });
 
-test("a body hides the query parameters of the same name; a method other than POST is told", () => {
+test("a body hides the query parameters of the same name; a method other than POST is shown", () => {
   const found = endpointSchema(DOCUMENT, "/");
   expect(Object.keys(found.query.properties)).toEqual(["seed"]);
   expect(found.query.required).toEqual(["seed"]);
@@ -126,7 +126,7 @@ test("defaults and what was typed are read with their types; an empty box is nul
   expect(changes).toBe(5);
 });
 
-test("what is wrong is told below its field, as typed, and the field is marked", () => {
+test("what is wrong is shown below its field, as typed, and the field is marked", () => {
   type(box("steps"), "2.5");
   expect(box("steps").getAttribute("aria-invalid")).toBe("true");
   expect(document.body.textContent).toContain("Give a whole number.");

@@ -105,7 +105,7 @@ describe("the extension, before an app's cell runs", () => {
     },
   });
 
-  test("is loaded without a word, and its absence is told in one sentence", async () => {
+  test("is loaded without a word, and its absence is reported in one sentence", async () => {
     const good = kernel({ status: "ok" });
     await loadExtension({ ready: Promise.resolve(), session: { kernel: good } }, () =>
       Promise.reject(new Error("not asked")),

@@ -43,7 +43,7 @@ function opened(status = "idle", answers = []) {
   return { asked, become, names, panel, store };
 }
 
-it("is told when its notebook is renamed, without a trace", async () => {
+it("gets the new name when its notebook is renamed, without a trace", async () => {
   const { asked, become, names, panel } = opened();
   become("idle");
   expect(asked).toEqual([]);
@@ -55,7 +55,7 @@ it("is told when its notebook is renamed, without a trace", async () => {
   expect(asked[0]).toMatchObject({ code: "", silent: true, store_history: false });
 });
 
-it("is told when it is idle again, also where a failed cell took the first attempt away", async () => {
+it("gets the name when it is idle again, also where a failed cell took the first attempt away", async () => {
   const { become, names, panel } = opened("busy", ["aborted"]);
   panel.context.pathChanged.emit();
   expect(names()).toEqual([]);
@@ -68,7 +68,7 @@ it("is told when it is idle again, also where a failed cell took the first attem
   expect(names()).toEqual(["new.ipynb", "new.ipynb"]);
 });
 
-it("is told where the feed has its app by another name, each process once, and the kernels of others are not", async () => {
+it("gets the name where the feed has its app by another name, each process once, and the kernels of others are not", async () => {
   const { become, names, panel, store } = opened();
   store.apply(madeLine({ apps: [of(8, "two.ipynb")] }));
   store.apply(madeLine({ apps: [of(7, "new.ipynb"), of(7, "two.ipynb", "other")] }));

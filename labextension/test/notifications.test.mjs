@@ -1,4 +1,4 @@
-/** Notifications: where they lead, and that each failure is told once. */
+/** Notifications: where they lead, and that each failure is shown once. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { madeApp } from "./made.mjs";
 

@@ -329,7 +329,7 @@ describe("the end of an answer", () => {
     expect(refused.querySelector("img")).toBeNull();
   });
 
-  test("what was displayed is not told again among the printed lines", () => {
+  test("what was displayed is not shown again among the printed lines", () => {
     const shown = place();
     const line = (text, stream = 1) => ({ time: 1, runner: "a-1", request: "a", stream, text });
     completeAnswer(
@@ -592,7 +592,7 @@ describe("logs", () => {
 });
 
 describe("outputs", () => {
-  test("inputs are told in a line, texts first; a stream's result is its last event", () => {
+  test("inputs are shown in a line, texts first; a stream's result is its last event", () => {
     expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe(
       "a fox \u00b7 steps 4 \u00b7 image_url an image of 1 B",
     );

@@ -338,7 +338,7 @@ describe("running", () => {
     ).toEqual(['many [] → ["fox.png","b.png"]']);
   });
 
-  test("inputs with models in them are told by the innermost field that differs", () => {
+  test("inputs with models in them are described by the innermost field that differs", () => {
     const style = (levels, more = {}) => ({
       style: { radius: 1.5, palette: { levels, base: "red", dither: true } },
       ...more,
@@ -363,7 +363,7 @@ describe("running", () => {
     expect(form.problem()).toBe("Give a whole number.");
   });
 
-  test("a result is told from what the form holds and from the revision that answers", () => {
+  test("a result is distinguished from what the form holds and from the revision that answers", () => {
     const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 4, 2)).toEqual([]); // started by hand since
@@ -380,7 +380,7 @@ describe("running", () => {
   });
 });
 
-test("calls of one endpoint are told by their paths, filled or not", () => {
+test("calls of one endpoint are recognised by their paths, filled or not", () => {
   const are = (one, other) => areOfOneEndpoint({ path: one }, { path: other });
   expect([are("/items/3", "/items/{id}"), are("/items/{id}", "/items/3"), are("/x", "/y")]).toEqual([
     true,

@@ -373,7 +373,7 @@ def test_a_renamed_notebook_has_its_new_name_on_every_surface(lab: Front, tmp_pa
     rename(lab, "search.ipynb")
     expect(row).to_have_attribute("title", "studio of search.ipynb")
 
-    # while its kernel is busy: told when it is idle
+    # while its kernel is busy: it gets it when it is idle
     page.evaluate(
         "source => { const { content } = window.jupyterapp.shell.currentWidget;"
         " content.activeCellIndex = 3; content.activeCell.model.sharedModel.setSource(source); }",

@@ -116,7 +116,7 @@ def test_a_card_says_who_took_its_app_over_after_a_save_and_a_reload_too(lab: Fr
     expect(place.locator(".fj-card .fj-head-state")).to_have_text("Taken over by one.ipynb")
 
 
-def test_a_call_of_a_killed_kernel_is_said_to_be_lost(studio: Front, tmp_path: Path) -> None:
+def test_a_call_of_a_killed_kernel_is_shown_as_lost(studio: Front, tmp_path: Path) -> None:
     card = card_of(studio)
     call_slow(card, tmp_path / "never")
     requests = tab(card, "requests")

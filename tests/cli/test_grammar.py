@@ -99,7 +99,7 @@ def test_a_misspelt_command_is_reported_with_the_nearest_one() -> None:
     assert "serve" not in str(caught.value)
 
 
-def test_serve_is_a_verb_of_the_command_line_only() -> None:
+def test_serve_is_a_command_of_the_command_line_only() -> None:
     with pytest.raises(BadSetting):
         parser.parse_command(["serve", "x.py"], "notebook")
     args = parser.parse_command(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
@@ -116,7 +116,7 @@ def test_every_command_has_a_handler_and_every_handler_a_command() -> None:
     assert {command.name for command in grammar.COMMANDS} - in_the_foreground == set(handlers.HANDLERS)
 
 
-def test_no_word_at_all_is_a_wish_for_help() -> None:
+def test_no_word_at_all_shows_the_help() -> None:
     assert parser.parse_command([], "notebook").command == "help"
 
 
@@ -137,6 +137,6 @@ def test_places_are_read_by_name() -> None:
 
 
 @pytest.mark.parametrize("front", ["shell", "notebook"])
-def test_the_help_keeps_each_verb_apart_from_what_it_does(front: grammar.Front) -> None:
+def test_the_help_keeps_each_command_apart_from_its_description(front: grammar.Front) -> None:
     for verb in grammar.commands_of(front):
         assert f"\n  {verb.name} " in parser.help_text(front)

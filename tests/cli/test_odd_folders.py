@@ -49,17 +49,17 @@ def test_a_state_directory_that_is_not_utf8_is_refused(odd: Path, tmp_path: Path
 def test_an_app_in_a_folder_that_is_not_utf8_is_refused_before_it_is_run(odd: Path, tmp_path: Path) -> None:
     (odd / "odd.py").write_text("print('ran')" + APP)
     with state_directory() as state:
-        told = [refused("serve", "odd.py::Odd", cwd=odd, FAL_JUPYTER_STATE=str(state))]
-        told += [refused("serve", str(odd / "odd.py"), cwd=tmp_path, FAL_JUPYTER_STATE=str(state))]
+        errors = [refused("serve", "odd.py::Odd", cwd=odd, FAL_JUPYTER_STATE=str(state))]
+        errors += [refused("serve", str(odd / "odd.py"), cwd=tmp_path, FAL_JUPYTER_STATE=str(state))]
     sentence = f"fal-jupyter: the path of the app's file is not UTF-8 text: {tmp_path}/b\ufffdd/odd.py\n"
-    assert told == [f"{sentence}rename the file or the folder whose name is not UTF-8\n"] * 2
+    assert errors == [f"{sentence}rename the file or the folder whose name is not UTF-8\n"] * 2
 
 
 def test_a_working_directory_that_is_not_utf8_is_refused(odd: Path, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(APP)
     with state_directory() as state:
-        told = refused("serve", f"{tmp_path}/odd.py", cwd=odd, FAL_JUPYTER_STATE=str(state))
-    assert told.endswith(
+        errors = refused("serve", f"{tmp_path}/odd.py", cwd=odd, FAL_JUPYTER_STATE=str(state))
+    assert errors.endswith(
         f"fal-jupyter: the path of the working directory is not UTF-8 text: {tmp_path}/b\ufffdd\n"
         "rename the folder whose name is not UTF-8\n"
     )

@@ -67,7 +67,7 @@ def test_keys_of_older_versions_are_read(tmp_path: Path, more: dict[str, object]
 
 
 @pytest.mark.parametrize("fields", [{}, 3, {**KEY, "scope": "OTHER"}, {**KEY, "preset": "API", "sha256": "xx"}])
-def test_a_damaged_key_is_said(tmp_path: Path, fields: object) -> None:
+def test_a_damaged_key_is_reported(tmp_path: Path, fields: object) -> None:
     (tmp_path / "keys.json").write_text(json.dumps({"a": fields}))
 
     with pytest.raises(SecretStoreDamaged):

@@ -302,7 +302,7 @@ check("a client that loses patience cancels its job and stops asking", async () 
   assert.equal(requests.length, asked);
 });
 
-check("a webhook is told exactly its address", async () => {
+check("a webhook's delivery has exactly its address", async () => {
   let received;
   const server = createServer((request, response) => {
     request.resume().on("end", () => response.end());

@@ -77,7 +77,7 @@ def test_each_command_of_the_shell_is_one() -> None:
             assert subprocess.run(asked, env=place, capture_output=True, timeout=60).returncode == 0, verb
 
 
-def test_the_verbs_that_the_readme_names_work(state: Path, tmp_path: Path) -> None:
+def test_the_commands_that_the_readme_names_work(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
         for cell in CELLS[:3]:
             notebook.run(cell).ok()

@@ -1,4 +1,4 @@
-"""Apps that want devices: who starts, who waits and is told why, who makes room."""
+"""Apps that want devices: which start, which wait and why, which make room."""
 
 from __future__ import annotations
 

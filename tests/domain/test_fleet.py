@@ -53,7 +53,7 @@ from tests.support.examples import examples
 
 
 class World:
-    """A fleet and a clock that only moves when told."""
+    """A fleet and a clock that only moves when a test moves it."""
 
     def __init__(self) -> None:
         self.fleet = Fleet()
@@ -834,7 +834,7 @@ def test_a_slot_in_back_off_can_be_dropped_by_the_user(world: World) -> None:
     assert world.state("hello-2") is None
 
 
-def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
+def test_events_of_what_has_ended_change_nothing(world: World) -> None:
     world.serve(warm=1)
     stale = [
         RunnerSpawned("x"), RunnerReady("x"), RunnerFailed("x", "e"), RunnerExited("x", "e"), StartRefused("x", "e"),

@@ -1,4 +1,4 @@
-"""A queued request's life, and what is told of it at each moment; deliveries to webhooks."""
+"""A queued request's life, and its status at each moment; deliveries to webhooks."""
 
 from __future__ import annotations
 

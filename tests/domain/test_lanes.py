@@ -17,7 +17,7 @@ RUNS = st.lists(st.tuples(st.floats(0.1, 3000), st.floats(0.1, 2000)), min_size=
 
 
 def lane_of(runs: list[tuple[float, float]], most: int = 10_000, *, looks: bool = True) -> tuple[LaneMoves, list[Move]]:
-    """A lane that was told of runs, and all that happened."""
+    """A lane that received runs, and all that happened."""
     lane, at = LaneMoves(most), 0.0
     happened: list[Move] = [(0.0, "PENDING"), (1.0, "SETUP"), (2.0, IDLE)]
     for pause, length in runs:

@@ -114,7 +114,7 @@ def test_a_decision_with_many_waiting_looks_at_few_of_them(most: int) -> None:
     assert 0 < waiting.looked < 60
 
 
-def test_a_fact_with_many_waiting_looks_at_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_with_many_waiting_requests_looks_at_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole fleet, a request from its arrival to its dispatch: nobody walks along the line."""
 
     def walked(_: object) -> None:

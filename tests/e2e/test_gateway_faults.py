@@ -1,4 +1,4 @@
-"""What can befall the gateway and its machine (reliability rows 13–20, 25, 26, 36–38, 41, 48): bounded, told, and over when it is over."""
+"""Faults of the gateway and its machine (reliability rows 13–20, 25, 26, 36–38, 41, 48): bounded, told, and over when it is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What user code can do to its runner (reliability rows 1–5, 8, 10–12, 28, 33): callers are told, the owner why, and others go on."""
+"""What user code can do to its runner (reliability rows 1–5, 8, 10–12, 28, 33): callers get an error, the owner learns why, and others go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGSTOP × {template, runner, gateway, starter}: nobody waits for ever, everybody is told, and nothing is left."""
+"""SIGSTOP × {template, runner, gateway, starter}: no wait is endless, each caller gets an error, and nothing is left."""
 
 from __future__ import annotations
 

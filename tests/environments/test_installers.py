@@ -1,4 +1,4 @@
-"""What installers are told, and what is made of what they say."""
+"""What installers are called with, and what is made of their output."""
 
 from __future__ import annotations
 

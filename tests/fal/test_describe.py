@@ -1,4 +1,4 @@
-"""What the gateway is told of a class: name, who may call, endpoints, scaling, and when a warm runner is held."""
+"""What the gateway receives of a class: name, who may call, endpoints, scaling, and when a warm runner is held."""
 
 from __future__ import annotations
 

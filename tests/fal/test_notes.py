@@ -1,4 +1,4 @@
-"""What is told once when a class is served: options with no local effect, and ugly derived names."""
+"""Notes that are shown once when a class is served: options with no local effect, and ugly derived names."""
 
 from __future__ import annotations
 

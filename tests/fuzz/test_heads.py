@@ -1,7 +1,7 @@
 """Bytes at the gateway's port that are nearly HTTP, cut anywhere: answers in order, one clean refusal at most, never a fault of ours.
 
 Many of them are waited for until the gateway loses patience, so all are sent side by side; Hypothesis makes them, and what fails is
-told with its bytes.
+shown with its bytes.
 """
 
 from __future__ import annotations

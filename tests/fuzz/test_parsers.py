@@ -235,7 +235,7 @@ def test_a_thousand_request_ids_and_keys_are_valid_and_unique() -> None:
     assert all(re.fullmatch(r"fjk_\w{8}:\w{49}", one, re.ASCII) for one in keys)
 
 
-# --- addresses that are fetched or told -------------------------------------------------------------------------------
+# --- addresses that are fetched or sent -------------------------------------------------------------------------------
 @given(st.ip_addresses(v=4))
 def test_an_address_is_as_public_in_every_form_that_ipv6_has_for_it(address: ipaddress.IPv4Address) -> None:
     number = int(address)
@@ -357,7 +357,9 @@ words = st.lists(
 
 
 @given(words, st.sampled_from(["notebook", "shell"]))
-def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(given_words: list[str], front: grammar.Front) -> None:
+def test_any_words_are_a_command_a_request_for_help_or_one_sentence(
+    given_words: list[str], front: grammar.Front
+) -> None:
     try:
         parser.parse_command(given_words, front)
     except parser.HelpRequested:

@@ -150,7 +150,7 @@ def test_a_lifetime_ends_and_its_file_is_swept_by_itself(caller: Caller, header:
     eventually(lambda: not record.exists())
 
 
-def test_the_files_have_a_limit_together_and_are_listed_and_removed_by_a_verb(tmp_path: Path) -> None:
+def test_the_files_have_a_limit_together_and_are_listed_and_removed_by_a_command(tmp_path: Path) -> None:
     limits = {"FAL_JUPYTER_CDN_BYTES": "1000", "FAL_JUPYTER_FILE_LIFETIME": "3600"}
     with cdn_caller(tmp_path, env=limits) as caller:
         url = caller.upload(b"x" * 600)

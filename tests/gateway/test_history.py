@@ -1,4 +1,4 @@
-"""What is kept of ended requests, and of time: in bounded memory, nothing told twice, nothing that was shown left hanging."""
+"""What is kept of ended requests, and of time: in bounded memory, nothing sent twice, nothing that was shown left hanging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs too large for memory: small values are always told, long texts are stored for the owner, bounded, and nothing is left behind."""
+"""Inputs too large for memory: small values are always shown, long texts are stored for the owner, bounded, and nothing is left behind."""
 
 from __future__ import annotations
 

@@ -333,7 +333,7 @@ def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, run
 
 # --- webhooks ----------------------------------------------------------------------------------------------------------
 class Receiver:
-    """A webhook's receiver on loopback: answers 500 as often as it is told to, then 200."""
+    """A webhook's receiver on loopback: answers 500 as often as requested, then 200."""
 
     def __init__(self, failures: int = 0) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []

@@ -123,7 +123,7 @@ def test_an_expired_token_opens_nothing(talk: Served) -> None:
         ({"allowed_apps": ["talk"], "token_expiration": True}, "own", 422),
     ],
 )
-def test_what_is_no_wish_for_a_token(talk: Served, body: object, key: str | None, status: int) -> None:
+def test_an_invalid_request_for_a_token_is_refused(talk: Served, body: object, key: str | None, status: int) -> None:
     found, response = rest(talk, body, key)
     assert found == status
     assert response["detail"]  # type: ignore[index]

@@ -333,7 +333,7 @@ def test_another_auth_takes_effect_in_the_runners_that_are_there(notebook: Kerne
 
 
 # --- %fal -------------------------------------------------------------------------------------------------------------
-def test_the_verbs_list_print_and_stop(notebook: Kernel, state: Path) -> None:
+def test_the_commands_list_print_and_stop(notebook: Kernel, state: Path) -> None:
     notebook.run(versioned("Listed", "x", setup="print('set up')")).ok()
     notebook.run("Listed.hi()").ok()
     assert "Listed" in notebook.run("%fal apps").ok().text
@@ -348,7 +348,7 @@ def test_the_verbs_list_print_and_stop(notebook: Kernel, state: Path) -> None:
     assert notebook.run("%fal kill nosuch").status == "error"
 
 
-def test_a_kernel_is_told_the_new_name_of_its_notebook(state: Path, tmp_path: Path) -> None:
+def test_a_kernel_gets_the_new_name_of_its_notebook(state: Path, tmp_path: Path) -> None:
     def rename(running: Kernel, name: str) -> None:
         asked = (
             f'getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "rename_notebook", str)("{name}")'

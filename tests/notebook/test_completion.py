@@ -70,7 +70,7 @@ def test_an_option_that_is_already_used_is_not_offered_again() -> None:
 
 
 @pytest.mark.parametrize("line", ["", "   ", "%time x", "falx ", "%%time", "x = fal.", "%%fal ", "%fal_app "])
-def test_other_lines_are_none_of_our_business(line: str) -> None:
+def test_lines_of_other_magics_are_left_alone(line: str) -> None:
     assert ASK.suggest(line) is None
 
 

@@ -78,7 +78,7 @@ def test_question_marks_show_help_with_every_option(notebook: Kernel) -> None:
         assert verb in verbs
 
 
-def test_help_is_a_verb_an_option_and_the_answer_to_no_verb(notebook: Kernel) -> None:
+def test_help_is_a_command_an_option_and_the_answer_to_no_command(notebook: Kernel) -> None:
     for line in ("%fal", "%fal help", "%fal --help"):
         assert "doctor" in notebook.run(line).ok().text
     assert "--lines" in notebook.run("%fal help logs").ok().text
@@ -101,7 +101,7 @@ def test_a_mistake_in_a_magic_line_is_one_sentence_and_the_kernel_lives(notebook
         assert "fal_jupyter/" not in cell.traceback
 
 
-def test_reading_verbs_start_no_gateway(notebook: Kernel, state: Path) -> None:
+def test_reading_commands_start_no_gateway(notebook: Kernel, state: Path) -> None:
     assert json.loads(notebook.run("%fal apps --json").ok().text) == []
     assert json.loads(notebook.run("%fal runners --json").ok().text) == []
     assert "No app is running" in notebook.run("%fal apps").ok().text

@@ -1,4 +1,4 @@
-"""What a cell is told where something cannot be as it was meant, and what goes along without being asked for."""
+"""Notices of a cell where something cannot be as it was meant, and what goes along without being asked for."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def test_a_working_directory_that_is_not_utf8_is_one_sentence(notebook: Kernel, 
     notebook.run(
         f"import os\nbefore, odd = os.getcwd(), os.fsencode({str(tmp_path)!r}) + b'/b\\xffd'; os.mkdir(odd); os.chdir(odd)"
     ).ok()
-    told = notebook.run("%%fal_app\n" + ONE.format("Odd", "", "int", "1"))
+    cell = notebook.run("%%fal_app\n" + ONE.format("Odd", "", "int", "1"))
     notebook.run("os.chdir(before)").ok()
 
-    assert told.evalue == (
+    assert cell.evalue == (
         f"the path of the working directory is not UTF-8 text: {tmp_path}/b\ufffdd\n"
         "rename the folder whose name is not UTF-8"
     )

@@ -221,7 +221,7 @@ async def _read(sock: socket.socket) -> list[tuple[int, bytes]]:
 
 
 def _comparable(answer: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """A user's error is told with its frames; those are the same but for where FastAPI stood: only type and message count.
+    """A user's error contains its frames; those are the same but for where FastAPI stood: only type and message count.
 
     When the request began is another moment each time.
     """

@@ -16,7 +16,7 @@ class Both(BaseModel):
 
 
 class Keeping(FileRepository):
-    """Keeps nothing but what it is told of lifecycles."""
+    """Keeps nothing but the lifecycles that it gets."""
 
     def __init__(self):
         self.told = []
