@@ -29,6 +29,7 @@ def load_ipython_extension(shell: Shell) -> None:
     matcher = Completion(names_of_apps, names_of_runners).matcher()
     shell.Completer.custom_matchers.append(matcher)
     uninstall_display = class_display.install(shell)
+    uninstall_pictures = session.pictures.install(shell)
     session.look_at_modules()
     without_notebook, FalJupyterError.lines_of_call = FalJupyterError.lines_of_call, partial(lines_of_call, shell)
     shell.events.register("pre_run_cell", session.on_cell_start)
@@ -43,6 +44,7 @@ def load_ipython_extension(shell: Shell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
         uninstall_display()
+        uninstall_pictures()
         FalJupyterError.lines_of_call = without_notebook
         import_hook.uninstall()
         end_session()

@@ -69,10 +69,19 @@ class TypeFormatter(Protocol):
     def pop(self, typ: type, default: None) -> object: ...
 
 
+class BundleFormatter(Protocol):
+    """Makes MIME bundles of values, by their type (``IPython.core.formatters.MimeBundleFormatter``)."""
+
+    def for_type_by_name(self, type_module: str, type_name: str, func: Callable[[object], object]) -> object: ...
+
+    def pop(self, typ: str, default: None) -> object: ...
+
+
 class DisplayFormatter(Protocol):
-    """Has a formatter for each media type."""
+    """Has a formatter for each media type, and one for values that make several at once."""
 
     formatters: dict[str, TypeFormatter]
+    mimebundle_formatter: BundleFormatter
 
 
 class Completer(Protocol):

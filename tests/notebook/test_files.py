@@ -29,6 +29,14 @@ class Pictures(fal.App):
     def model(self) -> Made:
         return Made(images=[Image.from_pil(Pillow.new("RGB", (width, 2))) for width in (3, 4)])
 
+    @fal.endpoint("/displayed")
+    def displayed(self) -> Made:
+        from IPython.display import display
+        drawn = Pillow.effect_noise((6, 2), 50)
+        made = [Image.from_pil(drawn), Image.from_pil(Pillow.effect_noise((7, 2), 50)), Image.from_pil(Pillow.effect_noise((6, 2), 50))]
+        display(drawn, made[1])
+        return Made(images=made)
+
     @fal.endpoint("/image")
     def paint(self, width: int = 8) -> Image:
         return Image.from_pil(Pillow.new("RGB", (width, 4), (255, 0, 0)))
@@ -120,6 +128,16 @@ def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> Non
 def test_a_picture_of_an_answer_that_the_cell_ends_with_shows_once(pictures: Kernel) -> None:
     assert shown_pictures(pictures.run("made = Pictures.model()\nmade.images[0]").ok()) == [(3, 2), (4, 2)]
     assert shown_pictures(pictures.run("made = Pictures.model()\nmade.images[0];").ok()) == [(3, 2), (4, 2)]
+
+
+def test_a_picture_that_is_displayed_by_hand_shows_once(pictures: Kernel) -> None:
+    display = "made = Pictures.model()\ndisplay(made.images[0])\n"
+    assert shown_pictures(pictures.run(display).ok()) == [(3, 2), (4, 2)]
+    assert shown_pictures(pictures.run(f"{display}display(made.images[0])").ok()) == [(3, 2), (3, 2), (4, 2)]
+    by_endpoint = pictures.run("made = Pictures.displayed()").ok().outputs
+    shown = [output["data"]["image/png"] for output in by_endpoint if "image/png" in output.get("data", {})]
+    assert [Pillow.open(io.BytesIO(base64.b64decode(data))).size for data in shown] == [(6, 2), (7, 2), (6, 2)]
+    assert len(set(shown)) == 3
 
 
 def test_a_sound_has_a_player_under_the_cell(pictures: Kernel) -> None:

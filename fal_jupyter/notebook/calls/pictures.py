@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from fal_jupyter.commands.numbers import plural
+from fal_jupyter.notebook.shell import Shell
 
 MAX_SHOWN = 8
 MAX_DEPTH = 4
@@ -40,16 +44,54 @@ def alternative(media_type: str, words: str) -> dict[str, object]:
     return {media_type: {"alt": words}}
 
 
+def _digest_of(data: bytes) -> bytes:
+    """Return a digest of a picture's pixels, if Pillow can read it: files of one picture differ in how they are compressed."""
+    from PIL import Image  # start-up
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            if getattr(picture, "n_frames", 1) == 1:
+                pixels = picture.convert("RGBA")
+                return hashlib.sha256(str(pixels.size).encode() + pixels.tobytes()).digest()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        pass  # its bytes count
+    return hashlib.sha256(data).digest()
+
+
+_FAL_IMAGE = ("fal_jupyter.fal.toolkit.image.image", "Image")  # its module is imported when an app uses it
+
+
 class Pictures:
     """Collects the media in the results of the running cell's calls."""
 
     def __init__(self) -> None:
         self._media: list[tuple[str, str]] = []
         self._excess_types: list[str] = []  # media types beyond the limit
+        self._displayed: list[bytes] = []
 
     def begin(self) -> None:
         """Reset at the start of a cell."""
-        self._media, self._excess_types = [], []
+        self._media, self._excess_types, self._displayed = [], [], []
+
+    def install(self, shell: Shell) -> Callable[[], None]:
+        """Take note of each image of fal's that the cell displays itself; return the function that ends this."""
+        formatter = shell.display_formatter.mimebundle_formatter
+
+        def bundle_of(image: Any) -> object:
+            displayed = set(media_in(image))
+            self._media = [medium for medium in self._media if medium not in displayed]
+            return image._repr_mimebundle_()
+
+        formatter.for_type_by_name(*_FAL_IMAGE, bundle_of)
+
+        def uninstall() -> None:
+            formatter.pop(".".join(_FAL_IMAGE), None)
+
+        return uninstall
+
+    def add_displayed(self, data: bytes) -> None:
+        """Take note of a picture that an endpoint displayed under the cell."""
+        self._displayed.append(data)
 
     def add_result(self, value: object) -> None:
         """Collect the media in *value*, the result of a call; runs in the calling thread."""
@@ -62,13 +104,9 @@ class Pictures:
     def add_cell_result(self, value: object) -> None:
         """Take note of the cell's result.
 
-        Images in a list are collected, since IPython displays lists as text (``App.paint.map(…)``); an image that IPython
-        displays itself (``picture = App.paint(…).image``, then ``picture``) is not displayed again.
+        Images in a list are collected, since IPython displays lists as text (``App.paint.map(…)``).
         """
-        if hasattr(type(value), "_repr_mimebundle_"):
-            displayed = set(media_in(value))
-            self._media = [medium for medium in self._media if medium not in displayed]
-        elif isinstance(value, list):
+        if isinstance(value, list):
             images = [item for item in value[:100] if hasattr(type(item), "_repr_mimebundle_")]
             collected = set(self._media)
             new_media = (medium for medium in media_in(images) if medium not in collected)
@@ -79,10 +117,11 @@ class Pictures:
         from fal_jupyter.fal.toolkit.image.image import MAX_SHOWN_BYTES  # start-up
         from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
 
+        displayed = {_digest_of(data) for data in self._displayed}
         bundles: list[tuple[dict[str, str], dict[str, object]]] = []
         for media_type, url in self._media:
             data = local_bytes(url, MAX_SHOWN_BYTES)
-            if data:
+            if data and not (displayed and media_type in IMAGES and _digest_of(data) in displayed):
                 encoded, player = base64.b64encode(data).decode(), PLAYED.get(media_type)
                 label = url if len(url) < 200 else f"a file of type {media_type}"
                 if player is None:
