@@ -47,7 +47,7 @@ class CallHooks:
     """What a front end does with calls and their outcome. All are called in the thread that calls.
 
     Attributes:
-        on_output: receives ``(stream, text)`` of what the endpoint prints during a call.
+        new_output: returns what receives ``(stream, text)`` of what the endpoint prints during one call.
         on_done: receives a :class:`CallRecord` for every finished call.
         on_value: receives the value of every successful call; for a map, all of them as one list.
         on_map: creates the progress display of a map, from the endpoint's name and the number of items.
@@ -57,7 +57,7 @@ class CallHooks:
         again: what the user does so that a new revision uses an edited module.
     """
 
-    on_output: OnOutput | None = None
+    new_output: Callable[[], OnOutput] | None = None
     on_done: Callable[[CallRecord], None] | None = None
     on_value: Callable[[object], None] | None = None
     on_map: Callable[[str, int], Progress] | None = None
@@ -87,12 +87,12 @@ class CallReports:
 
     def notice(self, text: str) -> None:
         """Show a line below the calling cell."""
-        if self.hooks.on_output is not None:
-            self.hooks.on_output(2, f"[fal_jupyter: {text}]\n")
+        if self.hooks.new_output is not None:
+            self.hooks.new_output()(2, f"[fal_jupyter: {text}]\n")
 
     def edited_modules(self) -> None:
         """Show which of the user's modules were edited since the app was published."""
-        if self.hooks.on_output is not None:
+        if self.hooks.new_output is not None:
             for news in self.edits.news(self._class_name, self.hooks.again, self.hooks.cell()):
                 self.notice(news)
 
@@ -129,7 +129,7 @@ class CallReports:
         if self._is_unknown(answered, newest):
             self._published_by(self.taker(), answered)
         is_older = self.outdated or 0 < answered < newest
-        if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
+        if is_older and self.hooks.new_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell
             self.notice(f"revision {answered} of {self._class_name} is still serving, not its latest definition")
 
@@ -140,7 +140,7 @@ class CallReports:
 
     def _is_unknown(self, answered: int, newest: int) -> bool:
         """True if it must be asked who published the answering revision, which is newer than this process's *newest*."""
-        return answered > newest and answered != self._newer and self.hooks.on_output is not None
+        return answered > newest and answered != self._newer and self.hooks.new_output is not None
 
     def _published_by(self, taker: str, revision: int) -> None:
         """Report, once, that a newer revision is of *taker*, another process; ``""``: of this one."""

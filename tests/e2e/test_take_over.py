@@ -138,7 +138,7 @@ def test_an_awaited_call_does_not_block_its_event_loop(
         handle = serve_file(file, "Hello", client=first)
         handle.wait()
         handle.call_reports.hooks = replace(
-            handle.call_reports.hooks, on_output=lambda stream, text: printed.append(text)
+            handle.call_reports.hooks, new_output=lambda: lambda stream, text: printed.append(text)
         )
         noted(type(first.connections), "_new_lease")
         noted(type(first.control), "apps")

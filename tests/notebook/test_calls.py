@@ -96,6 +96,10 @@ class Desk(fal.App):
         print()
         return count
 
+    @fal.endpoint("/half")
+    def half(self, word: str) -> None:
+        print(word, end="")
+
     @fal.endpoint("/flood")
     def flood(self, lines: int) -> float:
         began = time.monotonic()
@@ -355,6 +359,26 @@ def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk_kernel: Kernel) -
     assert desk_kernel.run("Desk.dots(count=1);").ok().text == ".\n"  # another cell's line
 
 
+def test_a_line_that_one_call_leaves_open_is_not_continued_by_another(desk_kernel: Kernel) -> None:
+    cell = desk_kernel.run("for word in ('one', 'two'): Desk.half(word)\nDesk.talk(1, 'three')\nDesk.dots();").ok()
+    assert cell.text == "one\ntwo\nthree 0\n...\n"
+
+
+def test_bars_of_several_calls_share_a_line_which_other_text_does_not_continue(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    line, one, two = OpenLine(), object(), object()
+    line.begin(one_screen=False)
+    written = [
+        (one, "\r10%"), (one, "\r20%"), (two, "\r10%"), (one, "\r30%"), (one, " of it"), (two, "text\n"), (two, "word"), (one, "\r40%"),
+        (one, "\n"), (two, "\r20%"),
+    ]  # fmt: skip
+    for writer, text in written:
+        line.write_for_runner(out, text, writer)
+    line.end()
+    assert out.getvalue() == "\r10%\r20%\r10%\r30% of it\ntext\nword\n\r40%\n\r20%"
+
+
 def test_in_a_terminal_both_streams_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = io.StringIO(), io.StringIO()
     monkeypatch.setattr("sys.stdout", out)
@@ -363,8 +387,8 @@ def test_in_a_terminal_both_streams_share_a_line(monkeypatch: pytest.MonkeyPatch
     for one_screen, expected in ((True, "\nfrom a runner"), (False, "from a runner")):
         line.begin(one_screen=one_screen)
         print("left open", end="", file=err)
-        line.write_for_runner(out, "from a runner")
-        line.write_for_runner(out, " and on\n")
+        line.write_for_runner(out, "from a runner", line)
+        line.write_for_runner(out, " and on\n", line)
         line.end()
         assert out.getvalue() == f"{expected} and on\n"
         assert "write" not in vars(out)

@@ -153,7 +153,7 @@ class SubmittingApp(Protocol):
 
     @property
     def on_output(self) -> OnOutput | None:
-        """Receives what the endpoint prints."""
+        """Receives what the endpoint prints during one call."""
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""

@@ -30,6 +30,7 @@ from fal_jupyter.notebook.shell import Shell
 
 if TYPE_CHECKING:
     from fal_jupyter.client.call_reports import CallHooks
+    from fal_jupyter.client.connection.answer import OnOutput
     from fal_jupyter.client.handle import AppHandle
     from fal_jupyter.client.serving import Prepared
     from fal_jupyter.protocol.api import Event
@@ -115,7 +116,7 @@ def _hooks(session: NotebookSession, class_name: str) -> CallHooks:
 
     shows_progress = session.is_kernel or sys.stderr.isatty()
     return CallHooks(
-        on_output=write_output,
+        new_output=new_output,
         on_done=session.timing.record,
         on_value=session.pictures.add_result,
         on_map=partial(_show_map, session, class_name) if shows_progress else None,
@@ -304,34 +305,40 @@ def _outside(app: str) -> str:
 def _wait(session: NotebookSession, handle: AppHandle, starting: Sequence[AppHandle]) -> None:
     __tracebackhide__ = True
     try:
-        handle.wait(_on_event)
+        handle.wait(partial(_on_event, new_output()))
     except KeyboardInterrupt:
         aliases = ", ".join(handle.alias for handle in starting)
         print(f"Not waiting any longer: {aliases} keeps starting in the background; calls wait for it.", flush=True)
         raise
 
 
-def _on_event(event: Event) -> None:
+def _on_event(write: OnOutput, event: Event) -> None:
     """Display the output of ``setup()`` under the cell while the first runner starts."""
     if event.get("event") == "output":
-        write_output(event.get("stream", 1), event.get("text", ""))
+        write(event.get("stream", 1), event.get("text", ""))
     elif event.get("event") == "waiting":
         write_output(2, f"[fal_jupyter: it {event.get('detail', '')}]\n")
 
 
-def write_output(stream: int, text: str) -> None:
-    """Write output of user code, from the thread that waits for it, so that it appears under the right cell."""
+def new_output() -> OnOutput:
+    """Return what writes the output of one call: no other output continues its lines."""
+    return partial(write_output, writer=object())
+
+
+def write_output(stream: int, text: str, *, writer: object = None) -> None:
+    """Write output of *writer*, from the thread that waits for it, so that it appears under the right cell."""
     if type(text) is not str:  # fal_jupyter.client.connection.answer.AnswerImage, a str subclass
         _show_picture(text)
         return
     target = sys.stderr if stream == 2 else sys.stdout
-    open_line.write_for_runner(target, text)
+    open_line.write_for_runner(target, text, writer)
     target.flush()
 
 
 def _show_picture(picture: Any) -> None:
     from IPython.display import publish_display_data  # start-up
 
+    current_session().pictures.add_displayed(picture.data)
     sys.stdout.flush()
     open_line.close()
     data, words = base64.b64encode(picture.data).decode(), picture.rstrip("\n")
