@@ -3,6 +3,7 @@ import { CARD_MIME, isLive } from "../src/cards/card_data.ts";
 import { otherMaker } from "../src/notebooks/notebook_panel.ts";
 import { chipLook, isAppCell, makeChip, updateChip } from "../src/cards/chip.ts";
 import { sourceHash } from "../src/cards/source.ts";
+import { differing, linesEdited, noteText } from "../src/cards/served_text.ts";
 import { isEdited, noteWritten, writtenOf } from "../src/cards/written.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
 
@@ -242,5 +243,39 @@ describe("a card", () => {
     expect(isLive(card(), view("live", madeApp("other")))).toBe(false);
     expect(isLive(card(), view("lost", madeApp("hello")))).toBe(false);
     expect(isLive(card({ panel: "dashboard" }), view("live"))).toBe(true);
+  });
+});
+
+describe("the lines that differ from what was run", () => {
+  it("are counted where the page has seen that text", () => {
+    const lines = (before, after) => differing(before.split(""), after.split(""));
+    expect([lines("abc", "abc"), lines("abc", "aXc"), lines("abc", "abXYc"), lines("abc", "ac")]).toEqual([0, 1, 2, 1]);
+    expect([lines("", "ab"), lines("abcd", "bcde"), lines("abab", "ab")]).toEqual([2, 2, 2]);
+    const long = Array.from({ length: 2000 }, (_, at) => `before ${at}`);
+    expect(
+      differing(
+        long,
+        long.map((one) => `${one}!`),
+      ),
+    ).toBe(2000);
+
+    const text = `${CELL}    y = 0\n`;
+    const made = card({ source: sourceHash(text) });
+    const app = madeApp("hello", { runners: [madeRunner("hello-1")] });
+    const edited = `%%fal_app\nclass Hello(fal.App):\n    x = 1\n    z = 2\n`;
+    expect(words({ source: edited, card: made, app })).toBe("r1 serves · edited");
+    noteText(edited, made); // another text than that of the card
+    expect(linesEdited(edited, made)).toBe(0);
+    noteText(text, made);
+    expect(chipLook({ source: edited, card: made, app })).toMatchObject({
+      text: "r1 serves · edited: 2 lines differ",
+      title: "The cell was edited since, 2 lines differ: run it to serve what it says",
+    });
+    expect(words({ source: text.replace("y", "z"), card: made, app })).toBe("r1 serves · edited: 1 line differs");
+    const stopped = chipLook({ source: edited, card: made, app: madeApp("hello", { state: "Stopped" }) });
+    expect(stopped).toMatchObject({
+      text: "stopped · edited",
+      title: "Start the app as it was, or run the cell, which was edited since (2 lines differ)",
+    });
   });
 });

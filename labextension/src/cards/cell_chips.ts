@@ -9,6 +9,7 @@ import { ensureStyle } from "../shared/style/style.mjs";
 import type { AppState } from "../shared/types";
 import type { IFalConnection, IFalNotebooks } from "../tokens";
 import { cellRuns } from "./card_data";
+import { noteText } from "./served_text";
 import { chipLook, isAppCell, isStarting, makeChip, standAside, updateChip, type ChipAction } from "./chip";
 
 /** Milliseconds from a change to the drawing of the chips. */
@@ -47,9 +48,13 @@ export class CellChips {
     const { view } = this.connection.host.store;
     const chip = present ?? makeChip(() => this.actionsOf(location));
     const app = this.appOf(cell);
+    const card = cardOf(cell.model);
+    if (card) {
+      noteText(source, card);
+    }
     const look = chipLook({
       source,
-      card: cardOf(cell.model),
+      card,
       app,
       gateway: view.gateway,
       runs: cellRuns(cell.node),

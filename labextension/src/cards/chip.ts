@@ -4,8 +4,10 @@ import { backWords } from "../shared/card/owner_guard.mjs";
 import { h, replace } from "../shared/elements/dom.mjs";
 import { glyph } from "../shared/elements/glyphs.mjs";
 import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
+import { plural } from "../shared/text/format.mjs";
 import { shortText } from "../shared/text/plain.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
+import { linesEdited } from "./served_text";
 import { isEdited } from "./written";
 
 export interface ChipLook {
@@ -81,8 +83,22 @@ export function chipLook(cell: CellState): ChipLook {
     const title = `The app is of ${owner} now. ${backWords("this cell", source)}`;
     return { shape: "stopped", tone: "fj-pending", text: `taken over by ${shortText(owner, 24)}`, title };
   }
-  const edited = isEdited(source, card, app);
+  const edited = editOf(cell.source, card, app);
   return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway), otherCell);
+}
+
+/** A cell that says something else than what its app runs with. */
+interface Edit {
+  /** `3 lines differ`, "" where the text that was run is not known. */
+  lines: string;
+}
+
+function editOf(source: string, card: CardData, app: AppState): Edit | null {
+  if (!isEdited(source, card, app)) {
+    return null;
+  }
+  const lines = linesEdited(source, card);
+  return { lines: lines ? `${plural(lines, "line")} ${lines === 1 ? "differs" : "differ"}` : "" };
 }
 
 /** The revision that answers calls. */
@@ -91,17 +107,17 @@ function servingOf(app: AppState): string {
 }
 
 /** What the chip says of an app that is stopped or whose newest revision does not serve; null of any other. */
-function notServingLook(app: AppState, edited: boolean, now: number): ChipLook | null {
+function notServingLook(app: AppState, edited: Edit | null, now: number): ChipLook | null {
   const editedText = edited ? " · edited" : "";
   const editedTone = edited ? " fj-dashed" : "";
-  const editedTitle = edited ? " The cell was edited since: run it." : "";
+  const editedTitle = edited ? ` The cell was edited since${edited.lines && `, ${edited.lines}`}: run it.` : "";
   const withEdited = (title: string) => (edited ? `${title}.${editedTitle}` : title);
   if (app.state === "Stopped") {
     return {
       shape: "stopped",
       tone: "fj-pending",
       text: `stopped${editedText}`,
-      title: `Start the app as it was, or run the cell${edited ? ", which was edited since" : ""}`,
+      title: `Start the app as it was, or run the cell${edited ? `, which was edited since${edited.lines && ` (${edited.lines})`}` : ""}`,
     };
   }
   if (app.state === "Failing") {
@@ -145,12 +161,13 @@ function notServingLook(app: AppState, edited: boolean, now: number): ChipLook |
 }
 
 /** What the chip says of an app whose newest revision serves. */
-function servingLook(app: AppState, edited: boolean, stale: boolean, otherCell: number): ChipLook {
+function servingLook(app: AppState, edited: Edit | null, stale: boolean, otherCell: number): ChipLook {
   const serving = servingOf(app);
   const dashed = { shape: "edited", tone: "fj-setup fj-dashed" };
   if (edited) {
-    const title = "The cell was edited since: run it to serve what it says";
-    return { ...dashed, text: `${serving} serves · edited`, title };
+    const { lines } = edited;
+    const title = `The cell was edited since${lines && `, ${lines}`}: run it to serve what it says`;
+    return { ...dashed, text: `${serving} serves · edited${lines && `: ${lines}`}`, title };
   }
   if (stale && otherCell) {
     const title = `Cell ${otherCell} made ${serving}: run this cell to serve what it says`;
