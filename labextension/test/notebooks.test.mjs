@@ -120,6 +120,51 @@ it("the outputs of an app's cell are in sight where the page shows some of them"
   expect([isInSight(100, 200, false), notebooks.isInSight("other")]).toEqual([false, false]);
 });
 
+describe("a cell that is inserted", () => {
+  /** A page without a notebook, whose file browser shows a folder that has these files. */
+  function emptyPage(...files) {
+    const saved = [];
+    const browser = { id: "filebrowser", model: { path: "work" } };
+    const opened = { context: { ready: Promise.resolve() }, content: { widgets: [1, 2], activeCellIndex: 0 } };
+    const { notebooks, open } = page({ execute: async (id, args) => (saved.push([id, args]), opened) });
+    const contents = {
+      get: async () => ({ content: files.map((name) => ({ name })) }),
+      save: async (path, { content }) => saved.push([path, content.cells.map((one) => one.source)]),
+    };
+    notebooks.app.serviceManager = { contents };
+    Object.assign(notebooks.app.shell, { widgets: () => [browser] });
+    return { notebooks, open, opened, saved };
+  }
+
+  it("has a new notebook where none is open, and is the active cell there", async () => {
+    const { notebooks, opened, saved } = emptyPage("hello.ipynb");
+    await notebooks.insertCell("%%fal_app\nclass Hello(fal.App):\n    pass");
+    expect(saved).toEqual([
+      ["work/hello-1.ipynb", ["%load_ext fal_jupyter", "%%fal_app\nclass Hello(fal.App):\n    pass"]],
+      ["docmanager:open", { path: "work/hello-1.ipynb", factory: "Notebook" }],
+    ]);
+    expect(opened.content.activeCellIndex).toBe(1);
+    await notebooks.insertCell("import fal_jupyter");
+    expect(saved[2][0]).toBe("work/untitled.ipynb");
+  });
+
+  it("goes into the notebook that was used last where none is in sight", async () => {
+    const { notebooks, open, saved } = emptyPage();
+    const { panel, content } = await open(modelOf());
+    const sources = [];
+    Object.assign(panel, { id: "hidden", isVisible: false, isDisposed: false });
+    content.activeCell = {
+      model: { type: "code", sharedModel: { getSource: () => "", setSource: (text) => sources.push(text) } },
+    };
+    await notebooks.insertCell("1 + 1");
+    expect([sources, saved]).toEqual([["1 + 1"], []]);
+    panel.isDisposed = true;
+    notebooks.panels.clear();
+    await notebooks.insertCell("1 + 1");
+    expect(saved).toHaveLength(2);
+  });
+});
+
 describe("a cell that a button runs", () => {
   it("stays where it is seen, and is scrolled to where it is not", async () => {
     const scrolls = [];

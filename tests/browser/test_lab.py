@@ -298,6 +298,24 @@ def test_sidebar_dashboard_status_bar_and_commands(studio: Front) -> None:
     expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
 
 
+def test_a_cell_that_is_inserted_where_no_notebook_is_open_has_a_new_one(lab: Front) -> None:
+    page, root = lab.page, lab.server.directory / "root"
+    cells = "window.jupyterapp.shell.currentWidget.content"
+    lab.command("fal-jupyter:insert-app-cell")
+    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
+    page.wait_for_function(f"() => {cells}.activeCellIndex === 1", polling=EVERY)
+    assert (root / "hello.ipynb").exists()
+    lab.run_all(2)
+    expect(page.locator(".fj-card").get_by_text("Ready", exact=True)).to_be_visible()
+
+    # a notebook that is open, behind something else, has the next one
+    lab.command("fal-jupyter:open-dashboard")
+    expect(page.locator(".jp-NotebookPanel")).to_be_hidden()
+    lab.command("fal-jupyter:insert-connect-cell")
+    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="Hello.hi()")).to_be_visible()
+    assert [path.name for path in root.glob("*.ipynb")] == ["hello.ipynb"]
+
+
 def card_app(card: Locator) -> str:
     label = card.locator(".fj-name").get_attribute("title")
     assert label

@@ -7,6 +7,7 @@ import { isAppCell } from "../cards/chip";
 import { noteWritten } from "../cards/written";
 import { lineWith, withOptions } from "./cell_source";
 import { loadExtension } from "./kernel";
+import { folderShown, openNewNotebook } from "./notebook_file";
 import {
   cardOf,
   makesApp,
@@ -79,16 +80,22 @@ export class Notebooks {
     return panel ?? [...this.panels].find((panel) => panel.isVisible) ?? null;
   }
 
-  /** True where the notebook that the user looks at made the app. */
-  holds(alias: string): boolean {
-    return this.current?.content.widgets.some((cell) => cardOf(cell.model)?.alias === alias) ?? false;
+  /** The notebook that cells are inserted into: where none is in sight, the one that was used last. */
+  private get target(): NotebookPanel | null {
+    return this.current ?? (this.lastUsed?.isDisposed ? null : this.lastUsed);
   }
 
-  /** Insert a code cell below the active one. */
+  /** True where the notebook that cells are inserted into made the app. */
+  holds(alias: string): boolean {
+    return this.target?.content.widgets.some((cell) => cardOf(cell.model)?.alias === alias) ?? false;
+  }
+
+  /** Insert a code cell below the active one; where no notebook is open, into a new one. */
   async insertCell(source: string): Promise<void> {
-    const panel = this.current;
+    const panel = this.target;
     if (!panel) {
-      throw new Error("There is no notebook to insert the cell into: open one first.");
+      await this.openNotebookWith(source);
+      return;
     }
     this.app.shell.activateById(panel.id);
     const cell = panel.content.activeCell;
@@ -96,6 +103,16 @@ export class Notebooks {
       await this.app.commands.execute("notebook:insert-cell-below");
     }
     panel.content.activeCell?.model.sharedModel.setSource(source);
+  }
+
+  /** Make a notebook with a cell, and make that the active one. */
+  private async openNotebookWith(source: string): Promise<void> {
+    const name = /^class (\w+)\(fal\.App\)/m.exec(source)?.[1].toLowerCase() ?? "untitled";
+    const panel = await openNewNotebook(this.app, folderShown(this.app), name, [source]);
+    await panel?.context.ready;
+    if (panel) {
+      panel.content.activeCellIndex = panel.content.widgets.length - 1;
+    }
   }
 
   /** The models of all cells now. */
@@ -274,6 +291,7 @@ export class Notebooks {
 
   private add(panel: NotebookPanel): IDisposable {
     this.panels.add(panel);
+    this.lastUsed = panel;
     for (const observer of this.observers) {
       observer.panelAdded?.(panel);
     }
@@ -281,6 +299,7 @@ export class Notebooks {
     void panel.context.ready.then(() => {
       panel.content.model?.cells.changed.connect(() => this.lookAtCells(panel, known));
       panel.content.activeCellChanged?.connect(() => {
+        this.lastUsed = panel;
         this.notifyChanged();
         window.setTimeout(() => this.notifyChanged(), 400); // the toolbar of the active cell comes a little later
       });
@@ -310,5 +329,6 @@ export class Notebooks {
   }
 
   private readonly panels = new Set<NotebookPanel>();
+  private lastUsed: NotebookPanel | null = null;
   private readonly observers: NotebookObserver[] = [];
 }

@@ -7,7 +7,7 @@ import { onApp } from "../commands/choose_app";
 import { complain } from "../complain";
 import { appsIcon } from "../icons";
 import { connectCell } from "../shared/sidebar/connect.mjs";
-import { APP_CELL } from "../shared/sidebar/templates.mjs";
+import { cellsOf } from "../shared/sidebar/templates.mjs";
 import type { AppState } from "../shared/types";
 import { IFalConnection, IFalNotebooks } from "../tokens";
 
@@ -35,7 +35,10 @@ export const cellCommandsPlugin: JupyterFrontEndPlugin<void> = {
       label: "Insert an App Cell",
       caption: "A %%fal_app cell to begin with",
       icon: addIcon,
-      execute: () => notebooks.insertCell(APP_CELL.trimEnd()),
+      execute: () => {
+        const aliases = host.store.view.apps.map((one) => one.alias);
+        return notebooks.insertCell(cellsOf("text", aliases).cells[0]);
+      },
     });
     addCommand(app, palette, {
       id: "insert-connect-cell",

@@ -5,6 +5,7 @@ import { ILauncher } from "@jupyterlab/launcher";
 import { addCommand } from "../commands/add_commands";
 import { newNotebook } from "../commands/new_notebook";
 import { newAppIcon } from "../icons";
+import { folderShown } from "../notebooks/notebook_file";
 import { IFalConnection } from "../tokens";
 
 const CATEGORY = "fal apps";
@@ -31,7 +32,7 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
         cwd: { type: "string", description: "Where to put it" },
         template: { type: "string", description: "text, image or stream; asked for where absent" },
       },
-      execute: (args) => newNotebook(app, args.cwd ?? "", args.template, aliases()),
+      execute: (args) => newNotebook(app, args.cwd ?? folderShown(app), args.template, aliases()),
     });
     launcher?.add({ command: "fal-jupyter:new-notebook", category: CATEGORY, rank: 1 });
     void app.restored.then(() => {
