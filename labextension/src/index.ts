@@ -7,6 +7,7 @@ import { cellChipPlugin } from "./plugins/cell_chip";
 import { cellCommandsPlugin } from "./plugins/cell_commands";
 import { connectionPlugin } from "./plugins/connection";
 import { dashboardPlugin } from "./plugins/dashboard";
+import { foldedErrorsPlugin } from "./plugins/folded_errors";
 import { inspectorPlugin } from "./plugins/inspector";
 import { launcherPlugin } from "./plugins/launcher";
 import { ledgerPlugin } from "./plugins/ledger";
@@ -26,6 +27,7 @@ export default [
   panelsPlugin,
   rendererPlugin,
   outputsPlugin,
+  foldedErrorsPlugin,
   cellChipPlugin,
   sidebarPlugin,
   dashboardPlugin,

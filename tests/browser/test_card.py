@@ -143,6 +143,12 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     expect(crash.locator(".fj-here")).to_contain_text('self.weights = open("/no/such/weights")')
     expect(crash.get_by_role("button", name="Retry now")).to_be_visible()
     expect(broken.locator(".fj-cell-chip")).to_contain_text("r1 failed: FileNotFoundError")
+    # its traceback below the card is one line while the card says the same, and whole in the notebook
+    folded, traceback = broken.locator(".fj-folded-error"), broken.locator(".fj-folds-error .jp-RenderedText")
+    expect(folded).to_contain_text("SetupFailed: Broken could not start: setup() raised FileNotFoundError")
+    expect(traceback).to_be_hidden()
+    (error,) = page.evaluate(f"{ACTIVE}.widgets[3].model.outputs.toJSON().filter(one => one.output_type === 'error')")
+    assert 'self.weights = open("/no/such/weights")' in str(error["traceback"])
     crash.scroll_into_view_if_needed()
     lab.pictures("card-crash")
     crash.get_by_role("button", name="Go to line 4").click()
@@ -150,6 +156,9 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
         f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3",
         polling=EVERY,
     )
+    folded.get_by_role("button", name="Show traceback").click()
+    expect(broken.locator(".jp-RenderedText", has_text="Traceback (most recent call last)")).to_be_visible()
+    expect(folded).to_have_count(0)
 
     # mended
     page.evaluate("text => " + ACTIVE + ".widgets[3].model.sharedModel.setSource(text)", BROKEN.replace("open", "str"))
@@ -240,7 +249,7 @@ def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
         re.compile("SyntaxError|_IncompleteInputError")
     )  # Python 3.13 has its own
     expect(head).to_have_text("Ready")
-    expect(made.locator(".fj-cell-chip")).to_contain_text("r1 serves · edited")
+    expect(made.locator(".fj-cell-chip")).to_contain_text("r1 serves · edited: 1 line differs")
     lab.picture("card-kept-light")
 
     # a setup() that fails behind a revision that serves

@@ -16,6 +16,7 @@ import { widgetCard, widgetId, writeWidgetCards, type SavedModel, type WrittenCa
 const PATIENCE = 3000;
 
 interface Output {
+  type?: string;
   data: Record<string, unknown>;
   metadata?: Record<string, unknown>;
   toJSON(): Record<string, unknown>;

@@ -30,6 +30,8 @@ interface Editor {
 export interface Cell extends Widget {
   model: CellModel;
   inputArea?: Widget | null;
+  /** One widget for each output, as far as they are shown. */
+  outputArea?: { widgets: readonly Widget[] };
   editor?: Editor | null;
   ready?: Promise<void>;
 }

@@ -1043,6 +1043,34 @@ html[theme="light"] .fj,
   font: inherit;
   padding: 1px 6px;
 }
+.fj-folded-error.fj {
+  flex: 1 1 0;
+  min-width: 0;
+  container-type: normal;
+  display: flex;
+  align-items: baseline;
+  gap: 8px;
+  background: var(--jp-rendermime-error-background);
+  padding: 4px 8px;
+  overflow-wrap: anywhere;
+}
+.fj-folded-error > span {
+  flex: 1;
+  min-width: 0;
+}
+.fj-folded-error > button {
+  flex: none;
+}
+@media screen {
+  .fj-folds-error > .jp-OutputArea-output {
+    display: none;
+  }
+}
+@media print {
+  .fj-folded-error.fj {
+    display: none;
+  }
+}
 .fj-status-frame.fj {
   container-type: normal;
   background: none;

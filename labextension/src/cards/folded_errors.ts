@@ -1,0 +1,102 @@
+/**
+ * After a start that failed, the live card and the traceback of its cell say the same. While they do, the traceback is folded to one
+ * line. Only elements of the page change: the notebook has the traceback whole, and so has every page without this extension.
+ */
+import { cardOf, type Cell } from "../notebooks/notebook_panel";
+import { h } from "../shared/elements/dom.mjs";
+import { ensureStyle } from "../shared/style/style.mjs";
+import { plainText } from "../shared/text/plain.mjs";
+import type { AppState, CardData } from "../shared/types";
+import type { IFalConnection, IFalNotebooks } from "../tokens";
+import { isLive } from "./card_data";
+
+const ERROR_MIME = "application/vnd.jupyter.error";
+
+/** An error of a cell, as the kernel names it. */
+export interface CellError {
+  ename: string;
+  evalue: string;
+}
+
+/** True while the card of an app that could not start shows what an error of its cell says. */
+export function isOnCard({ ename, evalue }: CellError, card: CardData, app: AppState | undefined): boolean {
+  if (ename !== "SetupFailed" || !app) {
+    return false;
+  }
+  const { failure } = app;
+  if (app.state === "Failing" && failure) {
+    return evalue.includes(failure.error ? `${failure.error.type}: ${failure.error.message}` : failure.text);
+  }
+  // the kernel reports a failure a moment before the feed does
+  return app.state === "Starting" && app.revision === card.revision && failure?.revision !== app.revision;
+}
+
+export class FoldedErrors {
+  constructor(
+    private readonly connection: IFalConnection,
+    private readonly notebooks: IFalNotebooks,
+  ) {
+    notebooks.observe({
+      cellAdded: (cell) => {
+        cell.model.outputs?.changed.connect(() => this.look(cell));
+        this.look(cell);
+      },
+    });
+    connection.host.store.watch(() => {
+      for (const { cell } of this.notebooks.cells()) {
+        this.look(cell);
+      }
+    });
+  }
+
+  private look(cell: Cell): void {
+    const { outputs } = cell.model;
+    for (let at = 0; !cell.isDisposed && at < (outputs?.length ?? 0); at += 1) {
+      const output = outputs?.get(at);
+      const node = cell.outputArea?.widgets[at]?.node;
+      if (output?.type === "error" && node) {
+        const error = output.data[ERROR_MIME] as CellError;
+        this.fold(node, error, !this.unfolded.has(node) && this.isShownTwice(cell, error));
+      }
+    }
+  }
+
+  private isShownTwice(cell: Cell, error: CellError): boolean {
+    const card = cardOf(cell.model);
+    const { view } = this.connection.host.store;
+    const isDrawn = cell.node.querySelector(".fj-output") !== null; // it is not where the renderer is disabled
+    const app = view.apps.find((one) => one.alias === card?.alias);
+    return card !== null && isDrawn && isLive(card, view) && isOnCard(error, card, app);
+  }
+
+  private fold(node: HTMLElement, error: CellError, folded: boolean): void {
+    const line = node.querySelector(":scope > .fj-folded-error");
+    if (folded && !line) {
+      const added = this.foldedLine(node, error);
+      ensureStyle(added);
+      node.append(added);
+    } else if (!folded) {
+      line?.remove();
+    }
+    node.classList.toggle("fj-folds-error", folded);
+  }
+
+  private foldedLine(node: HTMLElement, { ename, evalue }: CellError): HTMLElement {
+    const unfold = () => {
+      this.unfolded.add(node);
+      node.querySelector(".fj-folded-error")?.remove();
+      node.classList.remove("fj-folds-error");
+      const traceback = node.querySelector<HTMLElement>(".jp-OutputArea-output");
+      traceback?.setAttribute("tabindex", "-1");
+      traceback?.focus();
+    };
+    return h(
+      "div",
+      { class: "fj fj-folded-error" },
+      h("span", { class: "fj-mono" }, plainText(`${ename}: ${evalue.split("\n", 1)[0]}`)),
+      h("button", { type: "button", class: "fj-choice", onclick: unfold }, "Show traceback"),
+    );
+  }
+
+  private readonly unfolded = new WeakSet<HTMLElement>(); // by the user, and for good
+}
