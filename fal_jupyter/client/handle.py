@@ -404,7 +404,6 @@ def _setup_failed(class_name: str, event: Event) -> SetupFailed:
     error = event.get("error")
     if error is not None:
         phase = "setup()" if error["phase"] == "setup" else "its import in the runner"
-        return SetupFailed(
-            f"{class_name} could not start: {phase} raised {error['type']}: {error['message']}", traceback=error["text"]
-        )
+        raised = f"{error['type']}: {error['message']}" if error["message"] else error["type"]
+        return SetupFailed(f"{class_name} could not start: {phase} raised {raised}", traceback=error["text"])
     return SetupFailed(f"{class_name} could not start: {event['detail']}")

@@ -137,4 +137,24 @@ describe("results", () => {
     expect(ran).toEqual([["hello", 9, "mine()"], ["all of it"]]);
     expect(errorView(error, Object.assign(host, { kind: "saved" }), "hello").querySelector("button")).toBeNull();
   });
+
+  test("an error in a helper module shows its line, and leads to the line of the cell that called it", () => {
+    const ran = [];
+    const host = Object.assign(madeHost(null), { goToLine: (...all) => ran.push(all) });
+    const frames = [
+      { filename: "/tmp/ipykernel_7/12.py", lineno: 9, function: "setup", line: "helper.load()" },
+      { filename: "/home/me/helper.py", lineno: 3, function: "load", line: "open(path)" },
+    ];
+    const error = { type: "OSError", message: "no", text: "all of it", phase: "setup", frames };
+    const view = errorView(error, host, "hello");
+    expect([...view.querySelectorAll(".fj-muted")].map((one) => one.textContent)).toEqual([
+      "helper.py, line 3, in load",
+      "called from the cell, line 9, in setup",
+    ]);
+    expect(view.querySelector(".fj-here").textContent).toContain("open(path)");
+    const [go] = view.querySelectorAll("button");
+    expect(go.textContent).toBe("Go to line 9 of the cell");
+    go.click();
+    expect(ran).toEqual([["hello", 9, "helper.load()"]]);
+  });
 });

@@ -5,7 +5,7 @@ import { FoldedErrors, isOnCard } from "../src/cards/folded_errors.ts";
 import { CARD, madeApp, madeHost, madeLine } from "./made.mjs";
 
 const EVALUE = "Broken could not start: setup() raised OSError: no weights\nin the folder";
-const ERROR = { ename: "SetupFailed", evalue: EVALUE };
+const ERROR = { ename: "SetupFailed", evalue: EVALUE, traceback: ["Traceback:", "…", `SetupFailed: ${EVALUE}`] };
 const failure = (more = {}) => ({
   time: 5,
   revision: 1,
@@ -27,13 +27,17 @@ describe("an error of a cell", () => {
     expect(isOnCard(ERROR, CARD, failing({ failure: other }))).toBe(false);
     const exited = { ename: "SetupFailed", evalue: "Broken could not start: it exited with 3" };
     expect(isOnCard(exited, CARD, failing({ failure: failure({ error: null, text: "it exited with 3" }) }))).toBe(true);
+    const bare = failure({ error: { ...failure().error, message: "" } });
+    expect(isOnCard({ ...ERROR, evalue: "setup() raised OSError" }, CARD, failing({ failure: bare }))).toBe(true);
   });
 
   it("is there before the feed tells of it, and then only of this start", () => {
     const starting = { state: "Starting", serving: 0 };
     expect(isOnCard(ERROR, CARD, madeApp("hello", starting))).toBe(true);
     expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, revision: 2 }))).toBe(false);
-    expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: failure() }))).toBe(false);
+    expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: failure() }))).toBe(true); // a retry
+    const earlier = failure({ revision: 0, error: null, text: "an earlier one" });
+    expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: earlier }))).toBe(true);
   });
 });
 
@@ -92,6 +96,12 @@ describe("the traceback below a card", () => {
     expect(document.activeElement).toBe(error.querySelector(".jp-OutputArea-output"));
     host.store.apply({ ...madeLine({ apps: [failing()] }), seq: 2 });
     expect(isFolded()).toBe(false);
+  });
+
+  it("is as it was where it has one line only", () => {
+    const [card, error] = outputs();
+    error.data = { "application/vnd.jupyter.error": { ...ERROR, evalue: "x", traceback: ["SetupFailed: x"] } };
+    expect(page(drawnCell([card, error]), madeApp("hello", { state: "Starting" })).isFolded()).toBe(false);
   });
 
   it("is whole below a card that is not drawn live, and below one of another app", () => {

@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, expect
 
 from fal_jupyter.protocol.feed import MIME
 from tests.browser.apps import CELLS, LOAD, STUDIO
-from tests.browser.conftest import EVERY, Front
+from tests.browser.conftest import CLOSE, EVERY, Front
 from tests.browser.test_card import restarted
 from tests.support.serve import runners
 
@@ -301,6 +301,9 @@ def test_sidebar_dashboard_status_bar_and_commands(studio: Front) -> None:
 def test_a_cell_that_is_inserted_where_no_notebook_is_open_has_a_new_one(lab: Front) -> None:
     page, root = lab.page, lab.server.directory / "root"
     cells = "window.jupyterapp.shell.currentWidget.content"
+    lab.write("closed.ipynb", ["1"])
+    lab.open("closed.ipynb")
+    page.evaluate(CLOSE, "")
     lab.command("fal-jupyter:insert-app-cell")
     expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
     page.wait_for_function(f"() => {cells}.activeCellIndex === 1", polling=EVERY)
@@ -313,7 +316,7 @@ def test_a_cell_that_is_inserted_where_no_notebook_is_open_has_a_new_one(lab: Fr
     expect(page.locator(".jp-NotebookPanel")).to_be_hidden()
     lab.command("fal-jupyter:insert-connect-cell")
     expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="Hello.hi()")).to_be_visible()
-    assert [path.name for path in root.glob("*.ipynb")] == ["hello.ipynb"]
+    assert {path.name for path in root.glob("*.ipynb")} == {"closed.ipynb", "hello.ipynb"}
 
 
 def card_app(card: Locator) -> str:

@@ -121,7 +121,7 @@ function notServingLook(app: AppState, edited: Edit | null, now: number): ChipLo
     };
   }
   if (app.state === "Failing") {
-    const error = app.failure?.error ? `: ${app.failure.error.type}` : "";
+    const error = app.failure?.error ? `: ${app.failure.error.type.split(".").at(-1)}` : "";
     return {
       shape: "failed",
       tone: `fj-failed${editedTone}`,

@@ -16,19 +16,25 @@ const ERROR_MIME = "application/vnd.jupyter.error";
 export interface CellError {
   ename: string;
   evalue: string;
+  traceback: string[];
 }
 
-/** True while the card of an app that could not start shows what an error of its cell says. */
+/** True while the card of an app that could not start shows what an error of its cell says, also while the app tries again. */
 export function isOnCard({ ename, evalue }: CellError, card: CardData, app: AppState | undefined): boolean {
-  if (ename !== "SetupFailed" || !app) {
+  if (ename !== "SetupFailed" || !app || !["Failing", "Starting"].includes(app.state)) {
     return false;
   }
   const { failure } = app;
-  if (app.state === "Failing" && failure) {
-    return evalue.includes(failure.error ? `${failure.error.type}: ${failure.error.message}` : failure.text);
+  if (failure?.revision === app.revision) {
+    const { type, message } = failure.error ?? { type: failure.text, message: "" };
+    return evalue.endsWith(message ? `${type}: ${message}` : type);
   }
-  // the kernel reports a failure a moment before the feed does
-  return app.state === "Starting" && app.revision === card.revision && failure?.revision !== app.revision;
+  return app.revision === card.revision; // the kernel reports a failure a moment before the feed does
+}
+
+/** True for an error with more than one line. */
+function hasTraceback({ traceback }: CellError): boolean {
+  return traceback.join("\n").trimEnd().includes("\n");
 }
 
 export class FoldedErrors {
@@ -56,7 +62,8 @@ export class FoldedErrors {
       const node = cell.outputArea?.widgets[at]?.node;
       if (output?.type === "error" && node) {
         const error = output.data[ERROR_MIME] as CellError;
-        this.fold(node, error, !this.unfolded.has(node) && this.isShownTwice(cell, error));
+        const folds = hasTraceback(error) && !this.unfolded.has(node);
+        this.fold(node, error, folds && this.isShownTwice(cell, error));
       }
     }
   }

@@ -28,12 +28,26 @@ function isOwn(filename) {
 }
 
 /**
- * The innermost frame of the user's own code; `isCell` where a notebook's cell holds it.
+ * The line of the user's code that raised an error, and the line of a cell that led to it where that is another one: the error of a
+ * helper module is looked for there.
  * @param {import("../types.d.ts").ErrorDescription} error
  */
-export function ownFrame(error) {
-  const frame = error.frames.filter((one) => isOwn(one.filename)).at(-1);
-  return frame && { ...frame, isCell: CELL_FILE.test(frame.filename) };
+function ownFrames(error) {
+  const frame = error.frames.filter((one) => isOwn(one.filename)).at(-1) ?? error.frames.at(-1);
+  const cell = error.frames.filter((one) => CELL_FILE.test(one.filename)).at(-1);
+  return { frame, cell, calls: cell && cell !== frame ? cell : undefined };
+}
+
+/** A line of code, with where it is. @param {import("../types.d.ts").ErrorFrame} frame @param {string} [before] */
+function frameView(frame, before = "") {
+  const place = `${before}${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`;
+  const line = `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`;
+  return h(
+    "div",
+    null,
+    h("div", { class: "fj-muted" }, place),
+    h("pre", { class: "fj-code" }, h("span", { class: before ? null : "fj-here" }, line)),
+  );
 }
 
 /**
@@ -44,23 +58,7 @@ export function ownFrame(error) {
  */
 export function errorView(error, host, alias) {
   const own = error.frames.filter((frame) => isOwn(frame.filename));
-  const frame = own.at(-1) ?? error.frames.at(-1);
-  const where =
-    frame &&
-    h(
-      "div",
-      null,
-      h(
-        "div",
-        { class: "fj-muted" },
-        `${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`,
-      ),
-      h(
-        "pre",
-        { class: "fj-code" },
-        h("span", { class: "fj-here" }, `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`),
-      ),
-    );
+  const { frame, calls } = ownFrames(error);
   const library = error.frames.length - own.length;
   const whole = h(
     "details",
@@ -77,9 +75,10 @@ export function errorView(error, host, alias) {
       { class: "fj-banner fj-bad", role: "alert" },
       h("div", null, h("strong", null, phase, plainText(error.type)), h("div", null, plainText(error.message))),
     ),
-    where,
-    whole,
+    frame && frameView(frame),
+    calls && frameView(calls, "called from "),
     errorActions(error, host, alias),
+    whole,
   );
 }
 
@@ -91,13 +90,12 @@ export function errorView(error, host, alias) {
  */
 function errorActions(error, host, alias) {
   if (host.kind === "saved") return null;
-  const frame = ownFrame(error);
+  const { cell, calls } = ownFrames(error);
+  const label = `Go to line ${cell?.lineno}${calls ? " of the cell" : ""}`;
   return h(
     "div",
     { class: "fj-bar-row fj-error-actions" },
-    frame && host.goToLine && frame.isCell
-      ? button([glyph("link"), `Go to line ${frame.lineno}`], () => host.goToLine?.(alias, frame.lineno, frame.line))
-      : null,
+    cell && host.goToLine ? button([glyph("link"), label], () => host.goToLine?.(alias, cell.lineno, cell.line)) : null,
     button([glyph("copy"), "Copy traceback"], () => host.copy(error.text)),
   );
 }

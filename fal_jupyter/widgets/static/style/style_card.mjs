@@ -251,7 +251,7 @@ export const CARD_STYLE = `
   margin: 0 12px 12px;
 }
 .fj .fj-error-actions {
-  padding: 8px 0 0;
+  padding: 8px 0;
 }
 .fj .fj-away {
   display: none;
