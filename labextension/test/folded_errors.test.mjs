@@ -35,7 +35,10 @@ describe("an error of a cell", () => {
     const starting = { state: "Starting", serving: 0 };
     expect(isOnCard(ERROR, CARD, madeApp("hello", starting))).toBe(true);
     expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, revision: 2 }))).toBe(false);
-    expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: failure() }))).toBe(true); // a retry
+    const retry = { ...starting, revision: 2, failure: failure() };
+    expect(isOnCard(ERROR, CARD, madeApp("hello", retry))).toBe(true);
+    const ofRevision = failure({ error: null, text: "another one" });
+    expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: ofRevision }))).toBe(false);
     const earlier = failure({ revision: 0, error: null, text: "an earlier one" });
     expect(isOnCard(ERROR, CARD, madeApp("hello", { ...starting, failure: earlier }))).toBe(true);
   });

@@ -25,11 +25,12 @@ export function isOnCard({ ename, evalue }: CellError, card: CardData, app: AppS
     return false;
   }
   const { failure } = app;
-  if (failure?.revision === app.revision) {
-    const { type, message } = failure.error ?? { type: failure.text, message: "" };
-    return evalue.endsWith(message ? `${type}: ${message}` : type);
+  const { type, message } = failure?.error ?? { type: failure?.text ?? "", message: "" };
+  if (failure && evalue.endsWith(message ? `${type}: ${message}` : type)) {
+    return true;
   }
-  return app.revision === card.revision; // the kernel reports a failure a moment before the feed does
+  // the kernel reports a failure a moment before the feed does
+  return app.state === "Starting" && app.revision === card.revision && failure?.revision !== app.revision;
 }
 
 /** True for an error with more than one line. */
