@@ -303,12 +303,15 @@ def test_a_cell_that_is_inserted_where_no_notebook_is_open_has_a_new_one(lab: Fr
     cells = "window.jupyterapp.shell.currentWidget.content"
     lab.write("closed.ipynb", ["1"])
     lab.open("closed.ipynb")
+    lab.closing = True
     page.evaluate(CLOSE, "")
     lab.command("fal-jupyter:insert-app-cell")
     expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
     page.wait_for_function(f"() => {cells}.activeCellIndex === 1", polling=EVERY)
     assert (root / "hello.ipynb").exists()
     lab.run_all(2)
+    lab.settle()
+    lab.closing = False
     expect(page.locator(".fj-card").get_by_text("Ready", exact=True)).to_be_visible()
 
     # a notebook that is open, behind something else, has the next one
