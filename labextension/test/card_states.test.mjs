@@ -273,6 +273,16 @@ describe("a failed setup", () => {
     expect(root.querySelector("img")).toBeNull();
   });
 
+  test("without an exception has the last lines that its runner printed", async () => {
+    const runners = [madeRunner("hello-7", "CRASH_BACKOFF")];
+    const crash = failure({ error: null, text: "the runner ended before it was ready: killed by SIGSEGV" });
+    drawn(madeLine({ apps: [app({ state: "Failing", serving: 0, failure: crash, runners })] }));
+    const printed = await until(() => root.querySelector('.fj-card-stage pre[aria-label="the last lines printed"]'));
+    await until(() => !printed.hidden);
+    expect(printed.textContent).toContain("loading <img");
+    expect(root.querySelector("img")).toBeNull();
+  });
+
   test("of a new revision leaves the old one serving, and its error to unfold", async () => {
     const host = drawn(madeLine({ apps: [app({ revision: 2, serving: 1, failure: failure({ revision: 2 }) })] }));
     expect(root.querySelector(".fj-card-notice").textContent).toContain(

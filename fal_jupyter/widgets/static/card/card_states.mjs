@@ -22,6 +22,7 @@ const START_STEPS = [
   ["IDLE", "ready"],
 ];
 const PRINTED_LINES = 3;
+const LAST_LINES = 30; // of a runner that ended without an exception
 
 /** True where the last publication could not start while an older revision answers. @param {AppState} app */
 export function newestFailed(app) {
@@ -506,10 +507,24 @@ class CardStates {
         { class: "fj-pane", dataset: { key: `crash ${of}` } },
         error
           ? errorView(error, this.host, this.card.alias)
-          : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)),
+          : [h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)), this.lastWords(now)],
       ),
     };
     return this.crash.node;
+  }
+
+  /** What a runner printed last that ended without an exception: a signal or C code leaves nothing else. @param {AppState} now */
+  lastWords(now) {
+    const runner = now.runners.find((one) => one.state === "CRASH_BACKOFF");
+    const printed = h("pre", { class: "fj-code", tabIndex: 0, hidden: true, "aria-label": "the last lines printed" });
+    const show = (/** @type {import("../types.d.ts").LogRecord[]} */ records) => {
+      printed.textContent = records.map((one) => plainText(one.text)).join("\n");
+      printed.hidden = records.length === 0;
+    };
+    const path = `apps/${encodeURIComponent(this.card.alias)}/logs`;
+    const query = { lines: String(LAST_LINES), ...(runner && { runner: runner.id }) };
+    askJson(this.host, "GET", path, { query, signal: this.signal }).then(show, () => undefined); // the Logs tab says why
+    return printed;
   }
 
   steps(/** @type {View} */ view, /** @type {AppState} */ now) {
