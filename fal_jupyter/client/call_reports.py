@@ -85,10 +85,14 @@ class CallReports:
         self.taker = taker
         self._newer = 0  # the last revision of which was asked who published it
 
+    def new_output(self) -> OnOutput | None:
+        """Return what receives the output of one call, or ``None`` where it is not shown."""
+        return self.hooks.new_output() if self.hooks.new_output is not None else None
+
     def notice(self, text: str) -> None:
         """Show a line below the calling cell."""
-        if self.hooks.new_output is not None:
-            self.hooks.new_output()(2, f"[fal_jupyter: {text}]\n")
+        if (write := self.new_output()) is not None:
+            write(2, f"[fal_jupyter: {text}]\n")
 
     def edited_modules(self) -> None:
         """Show which of the user's modules were edited since the app was published."""

@@ -310,8 +310,7 @@ class AppHandle:
     @property
     def on_output(self) -> OnOutput | None:
         """Receives what the endpoint prints during one call."""
-        new_output = self.call_reports.hooks.new_output
-        return new_output() if new_output is not None else None
+        return self.call_reports.new_output()
 
     def value_of(self, name: str, answer: Answer) -> object:
         """Return the value of an answer of the endpoint *name*, and report the call.

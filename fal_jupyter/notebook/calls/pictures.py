@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,20 +40,6 @@ def media_in(value: object, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]
 def alternative(media_type: str, words: str) -> dict[str, object]:
     """Return the metadata of an image output whose alternative text is *words*, where pages made by nbconvert look for it."""
     return {media_type: {"alt": words}}
-
-
-def _digest_of(data: bytes) -> bytes:
-    """Return a digest of a picture's pixels, if Pillow can read it: files of one picture differ in how they are compressed."""
-    from PIL import Image  # start-up
-
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if getattr(picture, "n_frames", 1) == 1:
-                pixels = picture.convert("RGBA")
-                return hashlib.sha256(str(pixels.size).encode() + pixels.tobytes()).digest()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        pass  # its bytes count
-    return hashlib.sha256(data).digest()
 
 
 _FAL_IMAGE = ("fal_jupyter.fal.toolkit.image.image", "Image")  # its module is imported when an app uses it
@@ -114,14 +98,15 @@ class Pictures:
 
     def bundles(self) -> list[tuple[dict[str, str], dict[str, object]]]:
         """Return what to display as MIME bundles and their metadata: images as base64, players for audio and video."""
+        from fal_jupyter.fal.toolkit.image.digest import digest_of  # start-up
         from fal_jupyter.fal.toolkit.image.image import MAX_SHOWN_BYTES  # start-up
         from fal_jupyter.fal.toolkit.utils.fetching import local_bytes  # start-up
 
-        displayed = {_digest_of(data) for data in self._displayed}
+        displayed = {digest_of(data) for data in self._displayed}
         bundles: list[tuple[dict[str, str], dict[str, object]]] = []
         for media_type, url in self._media:
             data = local_bytes(url, MAX_SHOWN_BYTES)
-            if data and not (displayed and media_type in IMAGES and _digest_of(data) in displayed):
+            if data and not (displayed and media_type in IMAGES and digest_of(data) in displayed):
                 encoded, player = base64.b64encode(data).decode(), PLAYED.get(media_type)
                 label = url if len(url) < 200 else f"a file of type {media_type}"
                 if player is None:
