@@ -513,16 +513,16 @@ class CardStates {
     return this.crash.node;
   }
 
-  /** What a runner printed last that ended without an exception: a signal or C code leaves nothing else. @param {AppState} now */
+  /** What an app without a runner printed last: one that ended by a signal or in C code leaves nothing else. @param {AppState} now */
   lastWords(now) {
-    const runner = now.runners.find((one) => one.state === "CRASH_BACKOFF");
+    if (now.state !== "Failing") return null;
     const printed = h("pre", { class: "fj-code", tabIndex: 0, hidden: true, "aria-label": "the last lines printed" });
     const show = (/** @type {import("../types.d.ts").LogRecord[]} */ records) => {
       printed.textContent = records.map((one) => plainText(one.text)).join("\n");
       printed.hidden = records.length === 0;
     };
     const path = `apps/${encodeURIComponent(this.card.alias)}/logs`;
-    const query = { lines: String(LAST_LINES), ...(runner && { runner: runner.id }) };
+    const query = { lines: String(LAST_LINES) };
     askJson(this.host, "GET", path, { query, signal: this.signal }).then(show, () => undefined); // the Logs tab says why
     return printed;
   }
