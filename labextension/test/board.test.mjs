@@ -391,6 +391,11 @@ describe("an app that ended with its kernel", () => {
     expect(shown(treePanel, host).querySelectorAll('[data-key^="recent:"]')).toHaveLength(2);
     root.querySelector('tr[data-request="a"]').click();
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("ended with its app"));
+    expect(root.querySelector(".fj-inspector .fj-foot").childNodes).toHaveLength(0); // nothing can be done with it
+    expect([...root.querySelectorAll("tr[data-request]")].map((one) => one.getAttribute("class"))).toEqual([
+      null,
+      "fj-chosen",
+    ]);
     host.store.apply(line([madeApp("other")]));
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(host.asked).toEqual([]); // the gateway has nothing of it

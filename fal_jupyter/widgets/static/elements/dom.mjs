@@ -51,7 +51,8 @@ export function setProperty(element, name, value) {
   if (name.startsWith("on") && typeof value === "function") {
     setHandler(element, name.slice(2).toLowerCase(), value);
   } else if (name === "class") {
-    element.setAttribute("class", value);
+    if (value) element.setAttribute("class", value);
+    else element.removeAttribute("class");
   } else if (name === "style") {
     for (const [key, one] of Object.entries(value)) {
       if (key.startsWith("--")) element.style.setProperty(key, one);

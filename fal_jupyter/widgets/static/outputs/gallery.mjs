@@ -321,7 +321,11 @@ function outputCard(request, view, words, seed, action) {
         "div",
         { class: "fj-bar-row fj-output-facts" },
         chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)),
-        h("span", { class: "fj-muted" }, `began ${clock(request.began, false)} · ${duration(request.total_ms)}`),
+        h(
+          "span",
+          { class: "fj-muted" },
+          `began ${clock(request.began, false)} · ${duration(request.total_ms).replaceAll(" ", "\u00a0")}`,
+        ),
       ),
       action ?? null,
     ),

@@ -253,6 +253,12 @@ export const BOARD_STYLE = `
   min-width: 48px;
   text-align: right;
 }
+.fj .fj-row > strong.fj-muted ~ .fj-aside {
+  flex-shrink: 0;
+}
+.fj .fj-inspector > .fj-foot:empty {
+  display: none;
+}
 .fj .fj-section-more {
   font-weight: 400;
 }
