@@ -1,7 +1,7 @@
 /** The card and its Try tab on a store and a host that a test steers; the feed's reader on streams it makes. */
 import { Blob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { addressWords, cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { kernelHost, readFeed, savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { createStore, storeOfPicture } from "../../fal_jupyter/widgets/static/connection/store.mjs";
 import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
@@ -419,4 +419,17 @@ describe("feed", () => {
     listen({ id, error: "no gateway is running" });
     await expect(refused).rejects.toThrow("no gateway is running");
   });
+});
+
+test("an address goes without the host of the page, and an app of many endpoints says how many first", () => {
+  expect(addressWords(`http://${location.host}/user/a/fal/run/me/hello`)).toBe("/user/a/fal/run/me/hello");
+  expect(addressWords("http://127.0.0.1:9/run/me/hello")).toBe("127.0.0.1:9/run/me/hello");
+  expect([addressWords("http://hub"), addressWords("")]).toEqual(["hub", ""]);
+  const root = document.createElement("div");
+  const stop = new AbortController();
+  const endpoints = [..."abcde"].map((name) => ({ name, path: `/${name}`, signature: "", doc: "", protocol: "http" }));
+  cardPanel(root, madeHost(madeLine({ apps: [madeApp("hello", { endpoints })] })), CARD, stop.signal);
+  expect(root.querySelector('[data-fact="Endpoints"]').textContent).toBe("Endpoints5 in all: /a · /b · /c · /d");
+  expect(root.querySelector('[data-fact="Endpoints"] [title]').title).toBe("/a /b /c /d /e");
+  stop.abort();
 });

@@ -80,6 +80,14 @@ def test_what_is_said_of_calls_is_true_during_and_after_them(lab: Front, tmp_pat
         lab.pictures(f"records-facts-{width}")
     page.set_viewport_size({"width": 1440, "height": 1000})
 
+    # what is short is whole in the facts, what is long has an ellipsis and a title
+    facts = card.locator(".fj-facts")
+    assert facts.evaluate(HIDDEN) == []
+    for name in ("Machine", "Runners", "Setup", "Revision"):
+        assert facts.locator(f'[data-fact="{name}"] > div').last.evaluate(
+            "e => [e, ...e.children].every(c => c.scrollWidth <= c.clientWidth + 1 || c.tagName === 'svg')"
+        ), name
+
     # a stream of records is listed, and shown as it was chosen when it is called again
     choose(card, "/instructions")
     run.click()
