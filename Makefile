@@ -84,8 +84,8 @@ help:  ## list these targets
 setup: $(READY) $(FRONT_BUILT)  ## create .venv with fal_jupyter, its extension and JupyterLab (make lab does it too)
 	@echo "setup: ready in $(VENV); make lab opens JupyterLab"
 
-dev: $(READY_DEV)  ## install what contributors need: fast tests, linters, the pre-commit hook; neither torch nor Node
-	@if [ -d .git ] && [ -z "$$(git config core.hooksPath)" ]; then $(BIN)/pre-commit install > /dev/null && echo "dev: git runs the checks of .pre-commit-config.yaml before each commit"; fi
+dev: $(READY_DEV)  ## install what contributors need: fast tests, linters, git hooks; neither torch nor Node
+	@if [ -d .git ] && [ -z "$$(git config core.hooksPath)" ]; then $(BIN)/pre-commit install > /dev/null && echo "dev: git runs the checks of .pre-commit-config.yaml before each commit and push"; fi
 	@echo "dev: ready in $(VENV); next: make test-fast, make lint"
 
 setup-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(FRONT_CHECKS_READY) $(CLIENTS_READY) browser nginx  ## install what the tests need besides (make test does it too)

@@ -140,6 +140,14 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     assert words <= targets
 
 
+def test_hooks_of_every_stage_are_installed() -> None:
+    """``pre-commit install`` installs those of the stage pre-commit only, if the file names no others."""
+    config = (TOP / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    installed = re.search(r"^default_install_hook_types: \[(.*)\]$", config, re.M)
+    assert installed is not None
+    assert set(re.findall(r"tages: \[(.*?)\]", config)) <= set(installed[1].split(", "))
+
+
 def test_no_paper_outside_of_the_repository_is_referred_to() -> None:
     files = [*PAGES, *PACKAGE.rglob("*.py"), *(TOP / "tests").rglob("*.py"), TOP / "pyproject.toml", TOP / "Makefile"]
     found = [
