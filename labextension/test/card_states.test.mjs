@@ -280,6 +280,10 @@ describe("a failed setup", () => {
     const printed = await until(() => root.querySelector('.fj-card-stage pre[aria-label="the last lines printed"]'));
     await until(() => !printed.hidden);
     expect(printed.textContent).toContain("loading <img");
+    root.replaceChildren();
+    drawn(madeLine({ apps: [app({ state: "Failing", serving: 0, failure: crash, runners })] }), { ...CARD, prints: 1 });
+    await until(() => root.textContent.includes("killed by SIGSEGV"));
+    expect(root.querySelector('pre[aria-label="the last lines printed"]')).toBeNull(); // the cell has them
     expect(root.querySelector("img")).toBeNull();
   });
 

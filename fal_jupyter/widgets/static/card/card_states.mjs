@@ -515,7 +515,7 @@ class CardStates {
 
   /** What an app without a runner printed last: one that ended by a signal or in C code leaves nothing else. @param {AppState} now */
   lastWords(now) {
-    if (now.state !== "Failing") return null;
+    if (now.state !== "Failing" || now.failure?.revision === this.card.prints) return null; // the cell prints it
     const printed = h("pre", { class: "fj-code", tabIndex: 0, hidden: true, "aria-label": "the last lines printed" });
     const show = (/** @type {import("../types.d.ts").LogRecord[]} */ records) => {
       printed.textContent = records.map((one) => plainText(one.text)).join("\n");
