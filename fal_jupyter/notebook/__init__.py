@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.notebook.calls.open_line import open_line
 from fal_jupyter.notebook.completion import Completion
 from fal_jupyter.notebook.display import class_display
 from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
@@ -30,6 +31,7 @@ def load_ipython_extension(shell: Shell) -> None:
     shell.Completer.custom_matchers.append(matcher)
     uninstall_display = class_display.install(shell)
     uninstall_pictures = session.pictures.install(shell)
+    uninstall_open_line = open_line.install(shell)
     session.look_at_modules()
     without_notebook, FalJupyterError.lines_of_call = FalJupyterError.lines_of_call, partial(lines_of_call, shell)
     shell.events.register("pre_run_cell", session.on_cell_start)
@@ -45,6 +47,7 @@ def load_ipython_extension(shell: Shell) -> None:
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
         uninstall_display()
         uninstall_pictures()
+        uninstall_open_line()
         FalJupyterError.lines_of_call = without_notebook
         import_hook.uninstall()
         end_session()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import CodeType, TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class CellCompiler(Protocol):
@@ -97,6 +97,15 @@ class CompletionContext(Protocol):
     cursor_position: int
 
 
+@runtime_checkable
+class HookedPublisher(Protocol):
+    """Sends what is displayed, through functions that see each message (``ipykernel.zmqshell.ZMQDisplayPublisher``)."""
+
+    def register_hook(self, hook: Callable[[dict[str, object]], dict[str, object] | None]) -> None: ...
+
+    def unregister_hook(self, hook: Callable[[dict[str, object]], dict[str, object] | None]) -> bool: ...
+
+
 class EventManager(Protocol):
     """Calls functions before and after cells."""
 
@@ -130,6 +139,7 @@ class Shell(Protocol):
     compile: CellCompiler
     Completer: Completer
     display_formatter: DisplayFormatter
+    display_pub: object
     events: EventManager
     execution_count: int
     history_manager: InputHistory

@@ -362,6 +362,8 @@ def test_what_a_runner_prints_begins_on_a_line_of_its_own(desk_kernel: Kernel) -
 def test_a_line_that_one_call_leaves_open_is_not_continued_by_another(desk_kernel: Kernel) -> None:
     cell = desk_kernel.run("for word in ('one', 'two'): Desk.half(word)\nDesk.talk(1, 'three')\nDesk.dots();").ok()
     assert cell.text == "one\ntwo\nthree 0\n...\n"
+    between = desk_kernel.run("for word in ('one', 'two'):\n    Desk.half(word)\n    display(word)").ok()
+    assert [output["text"] for output in between.outputs if output["output_type"] == "stream"] == ["one", "two"]
 
 
 def test_bars_of_several_calls_share_a_line_which_other_text_does_not_continue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from fal_jupyter import forks
+from fal_jupyter.notebook.shell import HookedPublisher, Shell
 
 _CELL: Final = "the cell"
 _SCREEN: Final = 0  # in place of a stream's id where both are shown in one place
@@ -51,6 +52,24 @@ class OpenLine:
     def forked(self) -> None:
         """Reset in a forked child, where another thread may have had the lock."""
         self._lock = threading.RLock()
+
+    def install(self, shell: Shell) -> Callable[[], None]:
+        """Take note of what cells display, which ends a line in a notebook; return the function that ends this."""
+        publisher = shell.display_pub
+        if not isinstance(publisher, HookedPublisher):
+            return lambda: None  # a terminal prints what is displayed
+
+        def end_line(message: dict[str, object]) -> dict[str, object]:
+            if message.get("msg_type") == "display_data":
+                self.close()
+            return message
+
+        publisher.register_hook(end_line)
+
+        def uninstall() -> None:
+            publisher.unregister_hook(end_line)
+
+        return uninstall
 
     def begin(self, *, one_screen: bool) -> None:
         """A cell begins, on a line of its own. *one_screen*: both streams are shown in one place, as a terminal does."""
