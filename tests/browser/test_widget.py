@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, expect
 
@@ -103,6 +104,7 @@ def over_the_comm(lab: Front) -> None:
     assert not [url for url in asked if "calls" in url]  # all of it went through the kernel
 
 
+@pytest.mark.long  # labextension/test/saving.test.mjs has what is saved of a widget and what is kept, tests/notebook/test_panels.py its view
 def test_a_saved_notebook_has_the_picture_of_a_widget_that_goes_on_in_its_page(lab: Front) -> None:
     path = lab.write("saved_widget.ipynb", [LOAD, STUDIO, "import fal_jupyter\nfal_jupyter.widget(Studio)"])
     lab.open(path.name)
