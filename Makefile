@@ -186,10 +186,12 @@ test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows,
 # Front-end files count as changed when they differ from the last commit, or from where the branch left LINT_SINCE.
 LINT_SINCE ?= origin/HEAD
 FRONT_CHANGED = { git status --porcelain -- $(FRONT) fal_jupyter/widgets/static; git diff --name-only $(LINT_SINCE)... -- $(FRONT) fal_jupyter/widgets/static; } 2> /dev/null
+SCRIPTS = docs/conf.py docs/make_contract.py docs/make_pictures.py hatch_build.py notebooks/make_tour.py notebooks/run_demo.py
 lint: $(READY_DEV)  ## ruff (rules and format) and mypy strict; biome and tsc too if front-end files have changed
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
 	@$(BIN)/mypy
+	@$(BIN)/mypy $(SCRIPTS)
 	@if [ -n "$$($(FRONT_CHANGED))" ]; then $(MAKE) --no-print-directory lint-front; else echo "lint: no front-end file has changed, so biome and tsc were not run (make lint-front runs them)"; fi
 	@echo "lint: clean"
 

@@ -84,12 +84,12 @@ def relinked(text: str) -> str:
 def commands() -> str:
     """The help of each command, as the parser writes it."""
     from fal_jupyter.commands import parser
-    from fal_jupyter.commands.grammar import COMMANDS
+    from fal_jupyter.commands.grammar import COMMANDS, Front
 
     parts = [f"## `%%fal_app`\n\n```text\n{parser.app_parser().format_help().rstrip()}\n```\n"]
     for command in COMMANDS:
         fronts = [name for name, front in (("%fal", "notebook"), ("fal-jupyter", "shell")) if front in command.fronts]
-        front = "shell" if "shell" in command.fronts else "notebook"
+        front: Front = "shell" if "shell" in command.fronts else "notebook"
         title = " · ".join(f"`{name} {command.name}`" for name in fronts)
         parts.append(f"## {title}\n\n```text\n{parser.help_text(front, command.name).rstrip()}\n```\n")
     return "\n".join(parts)
