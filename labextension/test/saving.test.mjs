@@ -58,22 +58,30 @@ function contextOf(fresh, status = "idle") {
   };
 }
 
+/** A notebook with these outputs that is saved by `context`: `view` is what its page sees, `sets` which outputs were written. */
+function notebookOf(outputs, context, view = VIEW) {
+  const notebook = { view, sets: [] };
+  const { set } = outputs;
+  outputs.set = (at, value) => (notebook.sets.push(at), set(at, JSON.parse(JSON.stringify(value))));
+  refreshBeforeSave(
+    context,
+    () => [outputs],
+    () => notebook.view,
+  );
+  return notebook;
+}
+
 describe("saving a notebook", () => {
   it("writes the card as it stands, once, in the output's own place", async () => {
     const outputs = listOf({ "text/plain": "printed" }, bundle("old"), bundle("config of then", { tab: "config" }));
     const context = contextOf([bundle("new", { picture: { app: called(1) } })]);
-    let view = { ...VIEW, apps: [called(1)] };
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => view,
-    );
+    const notebook = notebookOf(outputs, context, { ...VIEW, apps: [called(1)] });
     await context.save();
     expect(outputs.all.map((one) => one.data["text/html"])).toEqual([undefined, "new", "config of then"]);
     expect(outputs.all[1]).toMatchObject({ output_type: "display_data", metadata: {} });
     expect(context.asked[0]).toMatchObject({ code: "", silent: true, store_history: false });
     expect(context.asked[0].user_expressions.made).toContain('(["hello"])');
-    view = VIEW;
+    notebook.view = VIEW;
     await context.saveAs();
     expect(context.saved).toEqual(["save", "saveAs"]);
   });
@@ -103,11 +111,7 @@ describe("saving a notebook", () => {
     expect(staleApps([outputs], { link: "lost", apps: [called(1)] })).toEqual([]);
     expect(staleApps([listOf(bundle("", { alias: "", panel: "dashboard", picture: null }))], VIEW)).toEqual([""]);
     for (const context of [contextOf([bundle("new")], "busy"), { ...contextOf([]), sessionContext: {} }]) {
-      refreshBeforeSave(
-        context,
-        () => [outputs],
-        () => ({ ...VIEW, apps: [called(1)] }),
-      );
+      notebookOf(outputs, context, { ...VIEW, apps: [called(1)] });
       await context.save();
       expect(context.asked).toEqual([]);
       expect(context.saved).toEqual(["save"]);
@@ -120,11 +124,7 @@ describe("saving a notebook", () => {
     outputs.all[0].data["text/plain"] = ["ready\n", "r1"];
     const ended = { ...madeApp("hello"), state: "Stopped", gone: true, ended: 5, runners: [] };
     const context = contextOf([], "unknown");
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => ({ link: "off", apps: [], ended: [ended] }),
-    );
+    notebookOf(outputs, context, { link: "off", apps: [], ended: [ended] });
     await context.save();
     const [card, other] = outputs.all.map((one) => one.data);
     expect(card["text/html"]).toMatch(
@@ -163,23 +163,15 @@ describe("saving a notebook", () => {
     const [root, stop] = [document.createElement("div"), new AbortController()];
     cardPanel(root, madeHost(madeLine({ apps: [madeApp("hello")] })), card, stop.signal);
     const outputs = listOf(bundle("old", card), bundle("other", { alias: "other" }));
-    const sets = [];
-    const { set } = outputs;
-    outputs.set = (at, value) => (sets.push(at), set(at, value));
     const context = contextOf([bundle("new", { ...card, picture: { app: called(1) } })]);
-    let view = VIEW;
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => view,
-    );
+    const notebook = notebookOf(outputs, context);
     await context.save();
-    expect(sets).toEqual([]);
+    expect(notebook.sets).toEqual([]);
     root.querySelector('[data-tab="config"]').click();
     await context.save();
     await context.save();
-    expect([sets, outputs.all.map((one) => one.data[MIME].front)]).toEqual([[0], ["config", undefined]]);
-    view = { ...VIEW, apps: [called(1)] };
+    expect([notebook.sets, outputs.all.map((one) => one.data[MIME].front)]).toEqual([[0], ["config", undefined]]);
+    notebook.view = { ...VIEW, apps: [called(1)] };
     outputs.all[0].data[MIME].picture = { app: called(0) };
     await context.save();
     expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].front]).toEqual(["new", "config"]);
@@ -188,22 +180,16 @@ describe("saving a notebook", () => {
 
   it("writes what was written to a card's cell, also into a fresh output, and nothing twice", async () => {
     const outputs = listOf(bundle("old", { app: "me/hello" }));
-    const [{ [MIME]: card }, sets, { set }] = [outputs.all[0].data, [], outputs];
-    outputs.set = (at, value) => (sets.push(at), set(at, JSON.parse(JSON.stringify(value))));
+    const { [MIME]: card } = outputs.all[0].data;
     card.source = sourceHash("before");
     noteWritten(card, "before", "after", { keep_alive: 60 });
     const context = contextOf([bundle("new", { ...card, picture: { app: called(1) } })]);
-    let view = VIEW;
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => view,
-    );
+    const notebook = notebookOf(outputs, context);
     const written = { source: sourceHash("after"), values: { keep_alive: 60 } };
     await context.save();
     await context.save();
-    expect([sets, outputs.all[0].data[MIME].written]).toEqual([[0], written]);
-    view = { ...VIEW, apps: [called(1)] };
+    expect([notebook.sets, outputs.all[0].data[MIME].written]).toEqual([[0], written]);
+    notebook.view = { ...VIEW, apps: [called(1)] };
     await context.save();
     expect([outputs.all[0].data["text/html"], outputs.all[0].data[MIME].written]).toEqual(["new", written]);
   });
@@ -214,29 +200,24 @@ describe("saving a notebook", () => {
     const set = () => expect.unreachable("the widget would be drawn anew");
     const outputs = { length: 2, get: (at) => shown[at], set };
     const context = contextOf([widgetOf("c", 1).fresh, widgetOf("a", 1).fresh, bundle("a card", { source: "" })]);
-    const notebook = { cells: [{ source: "markdown" }, { outputs: [made.json, { output_type: "stream" }] }] };
-    context.model.toJSON = () => notebook;
-    let view = { ...VIEW, apps: [called(1)] };
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => view,
-    );
-    const file = () => context.model.toJSON().cells[1].outputs;
+    const file = { cells: [{ source: "markdown" }, { outputs: [made.json, { output_type: "stream" }] }] };
+    context.model.toJSON = () => file;
+    const notebook = notebookOf(outputs, context, { ...VIEW, apps: [called(1)] });
+    const savedOutputs = () => context.model.toJSON().cells[1].outputs;
     const saved = (calls) => ({ ...made.json, data: widgetOf("a", calls).fresh, metadata: { isolated: false } });
-    expect(file()).toEqual([saved(0), { output_type: "stream" }]); // this is also what is saved without a kernel
+    expect(savedOutputs()).toEqual([saved(0), { output_type: "stream" }]); // this is also what is saved without a kernel
     await context.save();
     const asked = context.asked.map((one) => one.user_expressions.made);
     expect(asked).toEqual([expect.stringContaining('(["hello"], ["a"])')]);
     const first = context.model.toJSON();
-    expect(file()[0]).toEqual(saved(1));
-    expect(notebook.cells[1].outputs[0]).toEqual(widgetOf("a", 0).json);
+    expect(savedOutputs()[0]).toEqual(saved(1));
+    expect(file.cells[1].outputs[0]).toEqual(widgetOf("a", 0).json);
     await context.save();
     expect(context.asked.length).toBe(1);
     expect(context.model.toJSON()).toEqual(first);
-    view = { link: "off", apps: [], ended: [{ ...called(1), state: "Stopped", ended: 5 }] };
+    notebook.view = { link: "off", apps: [], ended: [{ ...called(1), state: "Stopped", ended: 5 }] };
     await context.save();
-    expect(file()[0].data["text/plain"]).toContain("Stopped: its kernel had ended when this was saved");
+    expect(savedOutputs()[0].data["text/plain"]).toContain("Stopped: its kernel had ended when this was saved");
   });
 
   it("replaces a card by its own, not by a widget's of the same panel, and that of a reopened widget", async () => {
@@ -245,11 +226,7 @@ describe("saving a notebook", () => {
     const outputs = listOf(card, old);
     const fresh = [widgetOf("a", 1).fresh, bundle("new", { source: "" })];
     const context = contextOf(fresh);
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => ({ ...VIEW, apps: [called(1)] }),
-    );
+    notebookOf(outputs, context, { ...VIEW, apps: [called(1)] });
     await context.save();
     expect(outputs.all.map((one) => one.data)).toEqual([fresh[1], fresh[0]]);
     expect(context.model.toJSON()).toEqual({ cells: [] });
@@ -277,12 +254,7 @@ describe("saving a notebook", () => {
       moves: at ? [[at, "GONE"]] : [[1, "IDLE"]],
     }));
     const timelines = new Map([["hello", { points, lanes, usage: [], decisions: [] }]]);
-    const view = { ...VIEW, apps: [called(1)], requests, timelines, time: 77 };
-    refreshBeforeSave(
-      context,
-      () => [outputs],
-      () => view,
-    );
+    notebookOf(outputs, context, { ...VIEW, apps: [called(1)], requests, timelines, time: 77 });
     await context.save();
     const { picture } = outputs.all[0].data[MIME];
     expect(context.asked).toEqual([]);
@@ -304,11 +276,7 @@ describe("saving a notebook", () => {
     context.sessionContext.session.kernel.requestExecute = () => ({
       done: Promise.reject(new Error("the kernel died")),
     });
-    refreshBeforeSave(
-      context,
-      () => [listOf(bundle("old"))],
-      () => ({ ...VIEW, apps: [called(1)] }),
-    );
+    notebookOf(listOf(bundle("old")), context, { ...VIEW, apps: [called(1)] });
     await context.save();
     expect(context.saved).toEqual(["save"]);
   });
