@@ -28,7 +28,7 @@ def sources(root: Path) -> list[Path]:
     for folder, patterns in (
         (front / "src", ("*.ts",)),
         (front / "schema", ("*.json",)),
-        (front / "scripts", ("*.mjs",)),
+        (front / "scripts", ("*.mjs", "*.cjs")),
     ):
         found += [path for pattern in patterns for path in folder.rglob(pattern) if "shared" not in path.parts]
     found += (root / "fal_jupyter" / "widgets" / "static").rglob("*.mjs")

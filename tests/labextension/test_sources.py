@@ -175,6 +175,7 @@ def test_the_hash_of_the_sources_covers_the_shared_modules_too(tmp_path: Path) -
         "labextension/yarn.lock",
         "fal_jupyter/widgets/static/card/card.mjs",
         "labextension/schema/plugin.json",
+        "labextension/scripts/bundle.cjs",
     ):
         changed = tmp_path / name
         kept = changed.read_bytes()

@@ -42,6 +42,10 @@ def test_the_wheel_has_everything_once(wheel: Path) -> None:
         entry = built["jupyterlab"]["_build"]["load"]
         config = next(name for name in names if name.endswith("etc/jupyter/jupyter_server_config.d/fal_jupyter.json"))
         assert json.loads(opened.read(config)) == {"ServerApp": {"jpserver_extensions": {"fal_jupyter": True}}}
+        scripts = {
+            file.filename: file.file_size for file in opened.infolist() if file.filename.startswith(f"{share}static/")
+        }
+        assert max(scripts.values()) < 300 * 1024, scripts  # from there on the bundler warns
     assert f"{share}{entry}" in names
     assert f"{share}install.json" in names
     assert {
