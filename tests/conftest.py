@@ -5,18 +5,28 @@ from __future__ import annotations
 import compileall
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import gateway_forks
 from tests.support.examples import load_profile
+from tests.support.fixtures import state_fixture
+from tests.support.webhook_receiver import WebhookReceiver, webhook_receiver
 
 sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
 # Tests that share a Jupyter server, or the apps that clients call.
 SHARED = (re.compile(r"tests/browser/"), re.compile(r"tests/server/"), re.compile(r"tests/clients/"))
 load_profile()
 gateway_forks.install()
+state = state_fixture()
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as running:
+        yield running
 
 
 def pytest_configure(config: pytest.Config) -> None:

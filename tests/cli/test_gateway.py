@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import file_fixture
 from tests.support.kernel import kernel
 from tests.support.serve import COMMAND, command, served
 from tests.support.state import is_running, processes_of, state_directory
@@ -28,17 +29,7 @@ class Hello(fal.App):
 """
 
 
-@pytest.fixture
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
-
-
-@pytest.fixture
-def hello(tmp_path: Path) -> str:
-    path = tmp_path / "hello.py"
-    path.write_text(APP)
-    return f"{path}::Hello"
+hello = file_fixture("hello", "hello.py", APP, "::Hello")
 
 
 @contextmanager

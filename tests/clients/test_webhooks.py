@@ -5,12 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import queue
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import fal_client
 import httpx
@@ -18,49 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.support.serve import Served
-
-
-@dataclass
-class Delivery:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Receiver:
-    """A receiver of webhooks; it fails as often as *failures* says."""
-
-    def __init__(self) -> None:
-        self.came: queue.Queue[Delivery] = queue.Queue()
-        self.failures = 0
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.came.put(Delivery(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                fails, receiver.failures = receiver.failures > 0, receiver.failures - 1
-                self.send_response(500 if fails else 200)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def next(self) -> Delivery:
-        return self.came.get(timeout=20)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+from tests.support.webhook_receiver import Delivery, WebhookReceiver
 
 
 def check_signature(base: str, delivery: Delivery) -> None:
@@ -74,9 +26,9 @@ def check_signature(base: str, delivery: Delivery) -> None:
 
 
 def test_a_result_is_delivered_signed_to_exactly_the_address(
-    client: fal_client.SyncClient, many: Served, app: str, receiver: Receiver
+    client: fal_client.SyncClient, many: Served, app: str, receiver: WebhookReceiver
 ) -> None:
-    job = client.submit(app, {"prompt": "a cat"}, path="/valid", webhook_url=f"{receiver.base}/done?a=1&b=%C3%A9&c=é")
+    job = client.submit(app, {"prompt": "a cat"}, path="/valid", webhook_url=f"{receiver.url}/done?a=1&b=%C3%A9&c=é")
     delivery = receiver.next()
 
     assert delivery.path == "/done?a=1&b=%C3%A9&c=%C3%A9"
@@ -93,9 +45,9 @@ def test_a_result_is_delivered_signed_to_exactly_the_address(
 
 
 def test_a_failure_is_delivered_with_its_status_and_body(
-    client: fal_client.SyncClient, many: Served, app: str, receiver: Receiver
+    client: fal_client.SyncClient, many: Served, app: str, receiver: WebhookReceiver
 ) -> None:
-    client.submit(app, {}, path="/valid", webhook_url=receiver.base)
+    client.submit(app, {}, path="/valid", webhook_url=receiver.url)
     delivery = receiver.next()
     payload = json.loads(delivery.body)
 
@@ -105,10 +57,10 @@ def test_a_failure_is_delivered_with_its_status_and_body(
 
 
 def test_a_failed_delivery_is_retried_with_a_new_signature(
-    client: fal_client.SyncClient, many: Served, app: str, receiver: Receiver
+    client: fal_client.SyncClient, many: Served, app: str, receiver: WebhookReceiver
 ) -> None:
     receiver.failures = 1
-    client.submit(app, {"prompt": "x"}, path="/valid", webhook_url=receiver.base)
+    client.submit(app, {"prompt": "x"}, path="/valid", webhook_url=receiver.url)
     first, second = receiver.next(), receiver.next()
 
     assert first.body == second.body

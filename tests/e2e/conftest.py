@@ -7,13 +7,6 @@ import pytest
 
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import kept_state
-from tests.support.state import state_directory
-
-
-@pytest.fixture
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
 
 
 @pytest.fixture(scope="session")

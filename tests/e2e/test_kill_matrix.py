@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.support.fixtures import file_fixture
 from tests.support.http_answer import Answer
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import Served, command, served
@@ -58,11 +59,7 @@ def each_way(usually: Mapping[Any, bool | None], name: Callable[[Any], str]) -> 
 IDLE_AND_BUSY = [pytest.param(False, id="idle", marks=pytest.mark.long), pytest.param(True, id="in a request")]
 
 
-@pytest.fixture
-def app_file(tmp_path: Path) -> str:
-    path = tmp_path / "sleeper.py"
-    path.write_text(APP)
-    return f"{path}::Sleeper"
+app_file = file_fixture("app_file", "sleeper.py", APP, "::Sleeper")
 
 
 def roles(state: Path) -> dict[str, list[int]]:

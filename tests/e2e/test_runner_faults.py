@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import file_fixture, state_fixture
 from tests.support.http_answer import Answer
 from tests.support.kernel import Kernel
 from tests.support.serve import Served, command, runners, served
-from tests.support.state import is_running, state_directory, wait_for_end
+from tests.support.state import is_running, wait_for_end
 
 APP = """
 import asyncio
@@ -145,17 +146,10 @@ class Shared(fal.App):
 """
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("app") / "frail.py"
-    path.write_text(APP)
-    return str(path)
+file = file_fixture("file", "frail.py", APP, scope="module")
 
 
 @pytest.fixture(scope="module")

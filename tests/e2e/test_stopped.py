@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cdn import eventually
+from tests.support.fixtures import file_fixture
 from tests.support.kernel import kernel
 from tests.support.serve import Served, command, doctor
 from tests.support.state import processes_of, state_directory, wait_for_end
@@ -38,11 +39,7 @@ class Steady(fal.App):
 """
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> str:
-    path = tmp_path / "steady.py"
-    path.write_text(APP)
-    return f"{path}::Steady"
+target = file_fixture("target", "steady.py", APP, "::Steady")
 
 
 def pid_of(state: Path, role: str) -> int:

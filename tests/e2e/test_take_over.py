@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from fal_jupyter.domain.errors import AppTaken
 from fal_jupyter.protocol.api import A_APPS
 from fal_jupyter.protocol.feed import AppState
 from tests.support.serve import Served, apps, served
-from tests.support.state import state_directory
 
 APP = """
 import fal
@@ -33,12 +31,6 @@ class Hello(fal.App):
     def hi(self) -> str:
         return "{text}"
 """
-
-
-@pytest.fixture
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
 
 
 @pytest.fixture

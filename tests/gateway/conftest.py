@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import file_fixture, state_fixture
 from tests.support.serve import Served, kept_state, served
-from tests.support.state import state_directory
 
 APP = '''
 import asyncio
@@ -167,17 +167,10 @@ def shared_state() -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="session")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("session")
 
 
-@pytest.fixture(scope="session")
-def app_file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("app") / "app.py"
-    path.write_text(APP)
-    return str(path)
+app_file = file_fixture("app_file", "app.py", APP, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import file_fixture, state_fixture
 from tests.support.serve import Served, command, doctor, runners, served
 from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 
@@ -64,17 +65,10 @@ class Broken(fal.App):
 """
 
 
-@pytest.fixture
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture()
 
 
-@pytest.fixture(scope="module")
-def hello(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("app") / "hello.py"
-    path.write_text(HELLO)
-    return str(path)
+hello = file_fixture("hello", "hello.py", HELLO, scope="module")
 
 
 @pytest.fixture(scope="module")

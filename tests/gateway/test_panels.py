@@ -24,18 +24,14 @@ from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
 from fal_jupyter.protocol.feed import BODY_BOUND, MAX_REQUESTS, FeedLine, RequestState
 from fal_jupyter.settings import read
+from tests.support.fixtures import state_fixture
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 from tests.support.wire import Wire, head, port_of
 
 PARTS = ("queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms")
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    """A gateway of this file's own: these tests stop, restart and scale its app."""
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")  # a gateway of this file's own: these tests stop, restart and scale its app
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import json
 import threading
 import weakref
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,6 +24,7 @@ from fal_jupyter.gateway.queue.webhooks import Webhooks
 from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
+from tests.support.webhook_receiver import WebhookReceiver
 
 APP = """
 import asyncio
@@ -332,61 +332,24 @@ def test_a_status_stream_sends_each_state_and_each_line_once(caller: Caller, run
 
 
 # --- webhooks ----------------------------------------------------------------------------------------------------------
-class Receiver:
-    """A webhook's receiver on loopback: answers 500 as often as requested, then 200."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.paths: list[str] = []
-        self.done = threading.Event()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                receiver.paths.append(self.path)
-                self.send_response(500 if len(receiver.got) <= failures else 200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-                if len(receiver.got) > failures:
-                    receiver.done.set()
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.mark.parametrize(
     ("below", "status", "error"), [("", "OK", None), ("/fails", "ERROR", "Invalid status code: 500")]
 )
 def test_a_result_is_delivered_to_its_webhook_signed(
-    caller: Caller, below: str, status: str, error: str | None
+    caller: Caller, receiver: WebhookReceiver, below: str, status: str, error: str | None
 ) -> None:
-    receiver = Receiver()
     hook = f"{receiver.url}/hook?a=1&b=é x"
     _, job, _ = caller.ask("POST", f"{caller.app}{below}?fal_webhook={quote(hook, safe='')}", {"text": "w"})
-    assert receiver.done.wait(20)
-    headers, body = receiver.got[0]
+    delivery = receiver.next()
+    headers, body = delivery.headers, delivery.body
     payload = json.loads(body)
     assert (payload["request_id"], payload["status"], payload["error"]) == (job["request_id"], status, error)
     assert payload["payload"] == ({"text": "w"} if not below else payload["payload"])
-    assert receiver.paths[0].startswith("/hook?a=1&b=")
+    assert delivery.path.startswith("/hook?a=1&b=")
     parts = [headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")]
     key = caller.ask("GET", "/rest/.well-known/jwks.json", key=None)[1]["keys"][0]
     public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "=="))
     public.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), signed_message(*parts, body))  # type: ignore[arg-type, call-arg]
-    receiver.close()
 
 
 @pytest.mark.parametrize(
@@ -394,14 +357,11 @@ def test_a_result_is_delivered_to_its_webhook_signed(
     [("NaN", "the answer has NaN, "), ("1e999", "or a number too large "), ("deep", "nested too deeply")],
 )
 def test_an_answer_that_not_every_receiver_reads_is_delivered_without_payload(
-    caller: Caller, what: str, reason: str
+    caller: Caller, receiver: WebhookReceiver, what: str, reason: str
 ) -> None:
-    receiver = Receiver()
     below = f"/written?what={what}&fal_webhook={quote(receiver.url, safe='')}"
     _, job, _ = caller.ask("POST", caller.app + below, {})
-    assert receiver.done.wait(20)
-    receiver.close()
-    payload = json.loads(receiver.got[0][1], parse_constant=pytest.fail)
+    payload = json.loads(receiver.next().body, parse_constant=pytest.fail)
     assert (payload["status"], payload["payload"]) == ("OK", None)
     assert reason in payload["payload_error"]
     connection = http.client.HTTPConnection(caller.host, timeout=30)
@@ -410,7 +370,9 @@ def test_an_answer_that_not_every_receiver_reads_is_delivered_without_payload(
     connection.close()
 
 
-def test_a_delivery_is_made_once_in_a_thread_for_all_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delivery_is_test_a_delivery_is_made_once_in_a_thread_for_all_attempts(
+    tmp_path: Path, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[int] = []
 
     class Call(QueuedCall):
@@ -429,7 +391,7 @@ def test_a_delivery_is_made_once_in_a_thread_for_all_attempts(tmp_path: Path, mo
     call.respond(200, [("content-type", "application/json")], b'{"text": "\xc3\xa9"}')
     call.job.end(200, "", "", 0.0, "")
     answer = weakref.ref(call)
-    receiver = Receiver(failures=2)
+    receiver.failures = 2
     webhooks = Webhooks(tmp_path / "key", "me", allow_private=False, most_bytes=10_000)
 
     async def deliver() -> None:
@@ -439,11 +401,10 @@ def test_a_delivery_is_made_once_in_a_thread_for_all_attempts(tmp_path: Path, mo
         await asyncio.gather(*webhooks._tasks)
 
     asyncio.run(deliver())
-    receiver.close()
     assert threads
     assert threading.get_ident() not in threads
     assert len(threads) == 1
-    assert [json.loads(body)["payload"] for _, body in receiver.got] == [{"text": "é"}] * 3
+    assert [json.loads(receiver.next().body)["payload"] for _ in range(3)] == [{"text": "é"}] * 3
     assert freed == [True, True]  # between the attempts only the delivery is in memory
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -18,8 +17,8 @@ from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
 from fal_jupyter.gateway.engine.recorder import FleetRecorder, events_of, replay
+from tests.support.fixtures import state_fixture
 from tests.support.serve import served
-from tests.support.state import state_directory
 
 SPEC = AppSpec(
     class_name="A",
@@ -114,11 +113,7 @@ def test_a_full_disk_ends_the_record_only(tmp_path: Path) -> None:
     recorder.close()
 
 
-@pytest.fixture
-def state() -> Iterator[Path]:
-    """A gateway of this file's own: it records."""
-    with state_directory() as path:
-        yield path
+state = state_fixture()  # a gateway of its own: it records
 
 
 def test_what_a_gateway_did_is_replayed(state: Path, app_file: str, tmp_path: Path) -> None:

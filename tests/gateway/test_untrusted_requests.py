@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from tests.support.fixtures import state_fixture
 from tests.support.serve import Served, command, served
-from tests.support.state import state_directory
 from tests.support.wire import Reply, Wire, exchange, head, port_of
 
 APP = """
@@ -62,11 +62,7 @@ class Open(fal.App):
 """
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    """A gateway of this file's own: it has short limits of time."""
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")  # a gateway of this file's own: it has short limits of time
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from nbclient.exceptions import CellExecutionError
 from fal_jupyter import processes, server_record
 from fal_jupyter.protocol.feed import MIME
 from fal_jupyter.server_record import ServerRecord
+from tests.support.fixtures import state_fixture
 from tests.support.kernel import Cell, Kernel, kernel
-from tests.support.state import state_directory
 
 APP = """%%fal_app --take-over
 class Slow(fal.App):
@@ -32,10 +32,7 @@ class Slow(fal.App):
 BROKEN = APP.replace("SETUP", "raise OSError('no weights here')").replace("Slow", "Broken")
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 from fal_jupyter.environments.interpreters import find_python
 from fal_jupyter.processes import children_of
 from tests.environments.wheels import make_wheel
+from tests.support.fixtures import state_fixture
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import command, served
 from tests.support.state import state_directory
@@ -20,10 +21,7 @@ from tests.support.state import state_directory
 TINY = "./tiny-1.0-py3-none-any.whl"
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")
 
 
 @pytest.fixture(scope="module")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.fixtures import state_fixture
 from tests.support.kernel import Kernel, kernel
-from tests.support.state import processes_of, state_directory
+from tests.support.state import processes_of
 
-
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    """A state directory of its own: that of the other files may have a gateway."""
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")  # of its own: that of the other files may have a gateway
 
 
 def complete(notebook: Kernel, code: str, cursor: int | None = None) -> list[str]:

@@ -15,6 +15,7 @@ from nbconvert import HTMLExporter
 
 from fal_jupyter.protocol.feed import MIME, source_hash
 from tests.support.base_environment import base_environment
+from tests.support.fixtures import state_fixture
 from tests.support.kernel import Cell, Kernel, kernel
 from tests.support.state import state_directory
 
@@ -46,10 +47,7 @@ def last_update(cell: Cell, alias: str) -> dict[str, Any]:
     return last
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")
 
 
 @pytest.fixture

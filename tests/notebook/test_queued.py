@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.kernel import Kernel, kernel
+from tests.support.webhook_receiver import WebhookReceiver
 
 APP = """%%fal_app
 import sys, time
@@ -229,38 +226,15 @@ def test_an_interrupt_stops_the_waiting_and_not_the_request(jobs: Kernel, tmp_pa
     assert again.text == "ends kept\n"  # its first line was shown by the first wait
 
 
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[dict[str, Any]], threading.Event]]:
-    """A webhook's receiver: its address, what came, and the word that something did."""
-    heard: list[dict[str, Any]] = []
-    came = threading.Event()
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-            came.set()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/?a=1&b=2", heard, came
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_webhook_gets_the_result(jobs: Kernel, receiver: tuple[str, list[dict[str, Any]], threading.Event]) -> None:
-    address, heard, came = receiver
+def test_a_webhook_gets_the_result(jobs: Kernel, receiver: WebhookReceiver) -> None:
+    address = f"{receiver.url}/?a=1&b=2"
     cell = jobs.run(f"print(Jobs.submit(webhook_url={address!r}).generate('hook').request_id)").ok()
-    assert came.wait(20)
-    assert [(h["request_id"], h["status"], h["payload"]) for h in heard] == [
-        (cell.text.strip(), "OK", {"text": "kooh"})
-    ]
+    delivered = json.loads(receiver.next().body)
+    assert (delivered["request_id"], delivered["status"], delivered["payload"]) == (
+        cell.text.strip(),
+        "OK",
+        {"text": "kooh"},
+    )
 
 
 def test_another_kernel_finds_a_request_by_its_id(jobs: Kernel, state: Path, tmp_path: Path) -> None:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.portability.app_folder import app
+from tests.support.fixtures import state_fixture
 from tests.support.serve import command
-from tests.support.state import processes_of, state_directory
+from tests.support.state import processes_of
 
 SEED = Path(__file__).parents[1] / "clients/seed_example.txt"
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("module")
 
 
 def found(output: str) -> list[list[Any]]:

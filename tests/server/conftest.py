@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.fixtures import state_fixture
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
 from tests.support.serve import Served, served
-from tests.support.state import state_directory
 
 APP = """
 import asyncio
@@ -99,10 +99,7 @@ class Wide(fal.App):
 """
 
 
-@pytest.fixture(scope="session")
-def state() -> Iterator[Path]:
-    with state_directory() as path:
-        yield path
+state = state_fixture("session")
 
 
 @pytest.fixture(scope="session")

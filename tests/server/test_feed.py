@@ -22,6 +22,7 @@ from fal_jupyter.server.upstream import Upstream
 from fal_jupyter.settings import read
 from tests.server.conftest import APP, Feed
 from tests.server.test_proxy import memory
+from tests.support.fixtures import file_fixture
 from tests.support.jupyter import Jupyter, jupyter_server
 from tests.support.serve import Served, served
 from tests.support.state import state_directory
@@ -78,11 +79,7 @@ def test_a_gateway_that_is_killed_and_another_on_its_socket_are_noticed() -> Non
         assert lines_until(feed, lambda line: line["kind"] != "off")[-1]["kind"] == "snapshot"
 
 
-@pytest.fixture(scope="module")
-def app_file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("app") / "app.py"
-    path.write_text(APP)
-    return str(path)
+app_file = file_fixture("app_file", "app.py", APP, scope="module")
 
 
 @pytest.fixture
