@@ -101,14 +101,18 @@ for name in NAMES:
 
 
 class Notebook:
-    """A kernel with the extension loaded, in a state directory of its own."""
+    """A kernel with the extension loaded, in a state directory of its own; of another environment if *python* is one's."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, python: Path | None = None) -> None:
         self.state = state
         self.manager = KernelManager()
+        if python is not None:
+            assert self.manager.kernel_spec is not None
+            self.manager.kernel_spec.argv[0] = str(python)
         # what goes wrong in a cell comes as a message; the kernel's own chatter is not needed
         environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
-        self.manager.start_kernel(env=environment, stderr=subprocess.DEVNULL)
+        # a folder of its own: the package in the working directory would come before that of *python*
+        self.manager.start_kernel(env=environment, cwd=str(state.parent), stderr=subprocess.DEVNULL)
         self.client = self.manager.client()
 
     def open(self) -> None:
@@ -160,10 +164,15 @@ def notebook() -> Iterator[Notebook]:
         running = Notebook(Path(place) / "state")
         try:
             running.open()
-            running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
+            serve_bench(running)
             yield running
         finally:
             running.close()
+
+
+def serve_bench(running: Notebook) -> None:
+    """Serve the app ``Bench`` from a cell."""
+    running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
 
 
 def calls(running: Notebook) -> tuple[float, float]:

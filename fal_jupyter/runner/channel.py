@@ -71,9 +71,11 @@ class RunnerChannel:
                     return
                 if sent == size:
                     return
-            rest = data if payload is None else data + payload
-            self._pending.append(memoryview(rest)[sent:])
             self._pending_bytes += size - sent
+            for part in (data, payload if payload is not None else b""):
+                if sent < len(part):
+                    self._pending.append(_unchanging(part)[sent:])
+                sent -= min(sent, len(part))
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="fal-jupyter-channel", daemon=True)
                 self._writer.start()
@@ -134,6 +136,13 @@ class RunnerChannel:
             for frame in self.receive():
                 if predicate(frame):
                     return frame
+
+
+def _unchanging(data: bytes | memoryview) -> memoryview:
+    """Return a view of data that is sent later: of a copy, where user code may change it meanwhile."""
+    if isinstance(data, memoryview) and type(data.obj) is bytes:
+        return data
+    return memoryview(bytes(data))
 
 
 def die() -> NoReturn:

@@ -186,6 +186,51 @@ def test_a_text_that_was_used_again_is_not_the_oldest(inputs: KeptInputs) -> Non
     assert read(first) == text_of("a")
 
 
+@pytest.mark.parametrize(
+    "again",
+    ["a" * 200_000 + "b" * 200_000, "a" * 399_999 + "b", "a" * 300_000, "a" * 500_000],
+    ids=["other half", "other last byte", "shorter", "longer"],
+)
+def test_a_text_that_only_begins_like_a_stored_one_is_kept_as_it_is(inputs: KeptInputs, again: str) -> None:
+    first, second = keep(inputs, text_of("a")), keep(inputs, again)
+    assert read(first) == text_of("a")
+    assert read(second) == again
+    assert inputs.texts.size == 400_000 + len(again)
+
+
+def test_a_text_that_is_sent_again_is_compared_and_not_written(
+    inputs: KeptInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(inputs, text_of("a"))
+    monkeypatch.setattr(inputs.texts, "create", None)  # nobody calls it
+    assert read(keep(inputs, text_of("a"))) == text_of("a")
+
+
+def test_a_stored_text_that_is_dropped_while_one_is_compared_with_it_is_copied(inputs: KeptInputs) -> None:
+    first, second = keep(inputs, text_of("a")), inputs.begin("application/json", texts=True)
+    data = json.dumps(text_of("a")).encode()
+    second.add(data[:300_000])
+    second._submit()
+    first.release()
+    second.add(data[300_000:])
+    second.end()
+    settle(inputs)
+    assert (read(first), read(second)) == (None, text_of("a"))
+
+
+def test_the_thread_is_not_woken_for_each_piece(inputs: KeptInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[object] = []
+    run = inputs.run
+    monkeypatch.setattr(inputs, "run", lambda job: (ran.append(job), run(job))[1])
+    made = inputs.begin("application/json", texts=False)
+    for _ in range(64):
+        made.add(b"x" * (64 << 10))
+    made.end()
+    assert len(ran) == 6  # four of a MiB, one for the rest, one for the end
+    monkeypatch.undo()
+    settle(inputs)
+
+
 def test_a_text_larger_than_all_room_is_not_stored_and_drops_no_other(inputs: KeptInputs) -> None:
     first = keep(inputs, text_of("a"))
     large = keep(inputs, {"width": 3, "text": text_of("x", 3 << 20)})

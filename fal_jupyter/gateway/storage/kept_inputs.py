@@ -7,7 +7,6 @@ behind, however the gateway ends.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import shutil
@@ -19,29 +18,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from fal_jupyter.domain.requests.outline import Outline
+from fal_jupyter.domain.requests.outline import LONG, Outline
 from fal_jupyter.protocol.feed import BODY_BOUND, Body, LeftOut
 
-ReadPiece = Callable[[bytes], None]
+ReadPieces = Callable[[Sequence[bytes]], None]
 Job = Callable[[], None]
 log = logging.getLogger("fal_jupyter.inputs")
 MOST_BYTES: Final = 512 << 20  # of all long texts
 MOST_TEXTS: Final = 256  # each has an open file
 SHARE_OF_FREE: Final = 10  # all of them take no more than this part of what is free on the disk
 MOST_PENDING: Final = 64 << 20  # bytes that the thread has not read yet
-STEP: Final = 64 * 1024  # bytes between which the thread lets others run
+STEP: Final = 256 * 1024  # bytes between which the thread lets others run
+BATCH: Final = (
+    1 << 20
+)  # bytes that are given to the thread at once: waking it for each piece costs the gateway as much as reading
 PATIENCE: Final = 5.0  # seconds
 
 
 class StoredText:
     """A long text on disk, the same one for all inputs that have it."""
 
-    __slots__ = ("_file", "_lock", "digest", "holders", "size")
+    __slots__ = ("_file", "_lock", "beginning", "holders", "size")
 
-    def __init__(self, file: IO[bytes], digest: bytes, size: int) -> None:
+    def __init__(self, file: IO[bytes], beginning: bytes, size: int) -> None:
         self._file: IO[bytes] | None = file
         self._lock = threading.Lock()
-        self.digest, self.size, self.holders = digest, size, 0
+        self.beginning, self.size, self.holders = beginning, size, 0
 
     @property
     def is_stored(self) -> bool:
@@ -68,7 +70,8 @@ class TextStore:
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self.folder, self.most_bytes = folder, most_bytes
         self.size = 0
-        self._texts: dict[bytes, StoredText] = {}
+        self._texts: dict[StoredText, None] = {}
+        self._newest: dict[bytes, StoredText] = {}  # by their beginning
 
     def create(self) -> IO[bytes]:
         """Create a file for a text.
@@ -82,19 +85,24 @@ class TextStore:
         """Whether a text of *size* bytes can be stored, if need be in place of older ones."""
         return size <= self._most(size)
 
-    def add(self, file: IO[bytes], digest: bytes, size: int) -> StoredText:
-        """Store a complete text, once; the oldest ones make room for it."""
-        text = self._texts.pop(digest, None)
-        if text is not None:
-            file.close()
-        else:
-            text = StoredText(file, digest, size)
-            self.size += size
+    def like(self, beginning: bytes) -> StoredText | None:
+        """The newest text with that beginning: an input that is sent again has the same ones."""
+        return self._newest.get(beginning)
+
+    def add(self, file: IO[bytes], beginning: bytes, size: int) -> StoredText:
+        """Store a complete text; the oldest ones make room for it."""
+        self.size += size
+        return self.use(StoredText(file, beginning, size))
+
+    def use(self, text: StoredText) -> StoredText:
+        """One more input has a text, which is now the newest."""
+        self._texts.pop(text, None)
         text.holders += 1
         most = self._most(0)
         while self._texts and (self.size > most or len(self._texts) >= MOST_TEXTS):
-            self._drop(next(iter(self._texts.values())))
-        self._texts[digest] = text
+            self._drop(next(iter(self._texts)))
+        self._texts[text] = None
+        self._newest[text.beginning] = text
         return text
 
     def _most(self, unstored: int) -> int:
@@ -112,64 +120,139 @@ class TextStore:
 
     def clear(self) -> None:
         """Drop all of them."""
-        for text in list(self._texts.values()):
+        for text in list(self._texts):
             self._drop(text)
 
     def _drop(self, text: StoredText) -> None:
-        if self._texts.get(text.digest) is text:
-            del self._texts[text.digest]
+        if text in self._texts:
+            del self._texts[text]
             self.size -= text.size
+        if self._newest.get(text.beginning) is text:
+            del self._newest[text.beginning]
         text.drop()
 
 
-class _TextWriter:
-    """Writes the long texts of one input (:class:`fal_jupyter.domain.requests.outline.TextSink`); what cannot be written is None."""
+class _TextReader:
+    """Compares a text with a stored one that begins alike, which stays readable meanwhile even if it is dropped."""
 
-    def __init__(self, store: TextStore | None) -> None:
-        self._store = store
+    __slots__ = ("_descriptor", "text")
+
+    def __init__(self, text: StoredText, descriptor: int) -> None:
+        self.text, self._descriptor = text, descriptor
+
+    @classmethod
+    def of(cls, text: StoredText | None) -> _TextReader | None:
+        """Open a stored text, if there is one."""
+        descriptor = text.open() if text is not None else None
+        return cls(text, descriptor) if text is not None and descriptor is not None else None
+
+    def has(self, data: bytes, position: int, buffer: bytearray) -> bool:
+        """Whether *data* is what it has at *position*; *buffer* is used to read it, and is as long at least.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with memoryview(buffer) as view:
+            size = os.preadv(self._descriptor, [view[: len(data)]], position)
+        return size == len(data) and buffer.startswith(data)
+
+    def copy(self, file: IO[bytes], size: int) -> None:
+        """Copy its first *size* bytes.
+
+        Raises:
+            OSError: it cannot be read, or the file cannot be written.
+        """
+        position = 0
+        while position < size:
+            data = os.pread(self._descriptor, min(STEP, size - position), position)
+            if not data:
+                raise OSError("a stored text has lost its end")
+            file.write(data)
+            position += len(data)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _TextWriter:
+    """Writes the long texts of one input (:class:`fal_jupyter.domain.requests.outline.TextSink`); what cannot be written is None.
+
+    As long as a text is like a stored one, it is only compared with it: inputs are often sent again, and comparing costs much less
+    than writing, or than a digest of all texts.
+    """
+
+    def __init__(self, store: TextStore | None, buffer: bytearray) -> None:
+        self._store, self._buffer = store, buffer
         self.texts: list[StoredText | None] = []
         self._file: IO[bytes] | None = None
-        self._digest = hashlib.sha256()
+        self._like: _TextReader | None = None
+        self._beginning = b""
         self._size = self._checked = 0
+        self._is_kept = False  # the text that is read now
 
     def begin(self) -> None:
-        self._digest, self._size, self._checked = hashlib.sha256(), 0, 0
-        if self._store is not None:
-            try:
-                self._file = self._store.create()
-            except OSError as error:
-                log.warning("a long input is not kept: %s", error)
+        self._beginning, self._size, self._checked = b"", 0, 0
+        self._is_kept = self._store is not None
 
     def write(self, data: bytes) -> None:
-        if self._file is None or self._store is None:
+        if not self._is_kept or self._store is None:
             return
         try:
+            if not self._beginning:
+                self._beginning = data[:LONG]
+                self._like = _TextReader.of(self._store.like(self._beginning))
+            if self._like is None or not self._like.has(data, self._size, self._buffer):
+                self._writable(self._store, self._size + len(data)).write(data)
             self._size += len(data)
-            if self._size > self._checked:
-                self._checked = self._size + STEP
-                if not self._store.room_for(self._checked):
-                    raise OSError("there is no room for it")
-            self._file.write(data)
-            self._digest.update(data)
         except OSError as error:
             self._give_up(error)
 
+    def _writable(self, store: TextStore, size: int) -> IO[bytes]:
+        """Return the file for the text, which has its beginning, if there is room for *size* bytes.
+
+        Raises:
+            OSError: there is none.
+        """
+        if size > self._checked:
+            self._checked = size + STEP
+            if not store.room_for(self._checked):
+                raise OSError("there is no room for it")
+        if self._file is None:
+            self._file = store.create()
+        if self._like is not None:
+            self._like.copy(self._file, self._size)
+            self._close_like()
+        return self._file
+
     def end(self) -> None:
         text = None
-        if self._file is not None and self._store is not None:
+        if self._is_kept and self._store is not None:
             try:
-                self._file.flush()
-                text, self._file = self._store.add(self._file, self._digest.digest(), self._size), None
+                like = self._like.text if self._like is not None else None
+                if like is not None and like.size == self._size and like.is_stored:
+                    text = self._store.use(like)
+                else:
+                    file = self._writable(self._store, self._size)
+                    file.flush()
+                    text, self._file = self._store.add(file, self._beginning, self._size), None
+                self._close_like()
             except OSError as error:
                 self._give_up(error)
         self.texts.append(text)
 
     def abandon(self) -> None:
         """The body ends within a text."""
+        self._is_kept = False
+        self._close_like()
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
             self._file = None
+
+    def _close_like(self) -> None:
+        if self._like is not None:
+            self._like.close()
+            self._like = None
 
     def _give_up(self, error: OSError) -> None:
         log.warning("a long input is not kept: %s", error)
@@ -181,35 +264,50 @@ class KeptInput:
 
     def __init__(self, inputs: KeptInputs, content_type: str, store: TextStore | None) -> None:
         self._inputs = inputs
-        self._writer = _TextWriter(store)
+        self._writer = _TextWriter(store, inputs.buffer)
         self._outline = Outline(self._writer, content_type, BODY_BOUND)
         self._settled: Future[None] | None = None
         self._over = self._broken = False
+        self._batch: list[bytes] = []
+        self._batch_size = 0
 
     # --- from the request ---------------------------------------------------------------------------------------
     def add(self, data: bytes) -> None:
         """A piece of the body, in order."""
-        if not self._over and not self._inputs.submit(self._read, data):
+        if self._over:
+            return
+        self._batch.append(data)
+        self._batch_size += len(data)
+        if self._batch_size >= BATCH:
+            self._submit()
+
+    def _submit(self) -> None:
+        pieces, size = self._batch, self._batch_size
+        self._batch, self._batch_size = [], 0
+        if not self._inputs.submit(self._read, pieces, size):
             self.release()
 
     def end(self) -> None:
         """The body is complete."""
+        if not self._over:
+            self._submit()
         if not self._over:
             self._over = True
             self._settled = self._inputs.run(self._finish)
 
     def release(self) -> None:
         """It is not needed any more, or its body never became complete."""
-        self._over, self._settled = True, None
+        self._over, self._settled, self._batch = True, None, []
         self._inputs.run(self._release)
 
     # --- in the thread ------------------------------------------------------------------------------------------
-    def _read(self, data: bytes) -> None:
+    def _read(self, pieces: Sequence[bytes]) -> None:
         if self._broken:
             return
         try:
-            for position in range(0, len(data), STEP):
-                self._outline.feed(data[position : position + STEP])
+            for data in pieces:
+                for position in range(0, len(data), STEP):
+                    self._outline.feed(data[position : position + STEP])
         except Exception:
             self._broken = True
             log.exception("a long input is not kept")
@@ -298,6 +396,7 @@ class KeptInputs:
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self.texts = TextStore(folder, most_bytes)
+        self.buffer = bytearray(STEP)  # of the thread
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inputs")
         self._closed = False
         self._pending = 0
@@ -307,21 +406,21 @@ class KeptInputs:
         """Begin to read an input; without *texts* its long ones are not stored."""
         return KeptInput(self, content_type, self.texts if texts else None)
 
-    def submit(self, read: ReadPiece, data: bytes) -> bool:
-        """Let the thread read a piece; False if it does not keep up."""
+    def submit(self, read: ReadPieces, pieces: Sequence[bytes], size: int) -> bool:
+        """Let the thread read pieces of *size* bytes; False if it does not keep up."""
         with self._lock:
-            if self._pending and self._pending + len(data) > MOST_PENDING:
+            if self._pending and self._pending + size > MOST_PENDING:
                 return False
-            self._pending += len(data)
-        self.run(lambda: self._read(read, data))
+            self._pending += size
+        self.run(lambda: self._read(read, pieces, size))
         return True
 
-    def _read(self, read: ReadPiece, data: bytes) -> None:
+    def _read(self, read: ReadPieces, pieces: Sequence[bytes], size: int) -> None:
         try:
-            read(data)
+            read(pieces)
         finally:
             with self._lock:
-                self._pending -= len(data)
+                self._pending -= size
 
     def run(self, job: Job) -> Future[None] | None:
         """Let the thread do something, after what it was given before; None after the end."""

@@ -242,8 +242,9 @@ class Stream:
             if whole:
                 self._move(_COMPLETE)
                 return
-            body = body[INLINE:]
-        await self._send_body(body)
+            await self._send_body(memoryview(body)[INLINE:])  # a view: a large answer is not copied
+        else:
+            await self._send_body(memoryview(body))
         if not more:
             self._move(_COMPLETE)
             self.capture.end_request(self.id)  # an unfinished last line belongs to the request, too
@@ -262,8 +263,7 @@ class Stream:
         )
         self.channel.send(frames.encode_message(_RESPONSE, self.id, head, content, end=True))
 
-    async def _send_body(self, body: bytes) -> None:
-        view = memoryview(body)
+    async def _send_body(self, view: memoryview) -> None:
         while view:
             while self.credit <= 0:
                 if self.call.disconnected:

@@ -261,7 +261,7 @@ class WebSocketStream(Stream):
     async def _transmit(self) -> None:
         data = b"".join(self._protocol.data_to_send())
         async with self._turn:
-            await self._send_body(data)
+            await self._send_body(memoryview(data))
             while self._late:  # answers to pings received meanwhile: never within a message
                 self._put(self._late.pop(0))
 
