@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from fal_jupyter.client.concurrent_map import Progress
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.local_modules import EditWatch
@@ -17,8 +19,7 @@ map_item: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("map_
 """The map and the item that the running thread works on; zeros for a single call."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, frozen=True, gc=False):
     """One finished call, for the timing display. Times are in milliseconds; *aborted*: its answer began but was cut off.
 
     *streamed*: its answer arrived in pieces. *batch* is the number of the map that made it, and *item* its index there; 0 for a single call. *hint* is what to type instead.

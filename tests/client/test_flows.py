@@ -301,7 +301,7 @@ def test_a_wait_ends_without_data(driver: Driver) -> None:
     ours, theirs = socket.socketpair()
 
     with ours, theirs, pytest.raises(TimeoutError):
-        driver(receive(ours, 0, deadline=0.0))
+        driver(receive(ours, deadline=0.0))
 
 
 def test_a_body_of_pieces_is_sent_whole_to_a_slow_reader(driver: Driver) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fal_jupyter.notebook.calls.call_lines import as_html, as_text
 from fal_jupyter.notebook.calls.progress import time_left
-from fal_jupyter.notebook.calls.timing import MAX_LINES, MAX_MAPS, MAX_RECORDS, MAX_ROWS, CellTiming, Tally
+from fal_jupyter.notebook.calls.timing import MAX_LINES, MAX_MAPS, MAX_RECORDS, MAX_ROWS, CellTiming, Group, Tally
 
 
 @dataclass(frozen=True)
@@ -255,6 +255,20 @@ def test_many_calls_and_many_maps_of_a_cell_share_a_line() -> None:
         maps.add(Call(batch=number + 1), 10.0 + number)
     assert len(as_text(maps).splitlines()) == 1
     assert f"{MAX_MAPS + 5} calls" in as_text(maps)
+
+
+def test_single_calls_before_and_after_a_map_share_a_line_of_their_own() -> None:
+    mixed = Tally(0.0)
+    for number in range(12):
+        if number == 5:
+            for item in range(3):
+                mixed.add(Call(item=item, batch=1, total_ms=50.0), 10.0)
+        mixed.add(Call(total_ms=2.0), 11.0 + number)
+    singles, mapped = mixed.lines()
+    assert isinstance(singles, Group)
+    assert isinstance(mapped, Group)
+    assert (list(singles.totals), list(mapped.totals)) == ([2.0] * 12, [50.0] * 3)
+    assert (singles.endpoints, mapped.endpoints, mixed.all.endpoints) == ({"/embed": 12}, {"/embed": 3}, {"/embed": 15})
 
 
 def test_several_maps_of_a_cell_share_the_rows_that_are_saved() -> None:

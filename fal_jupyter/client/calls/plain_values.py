@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from pydantic import AliasPath, BaseModel, RootModel
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def dump(value: object) -> bytes:
     """Write plain values as JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _encoder.encode(value).encode()
 
 
 def check_alone(value: object, where: str) -> None:
@@ -367,8 +370,13 @@ def _text_in(data: bytes, where: str) -> str:
         ) from None
 
 
+_NO_ARRAYS = frozenset({str, int, float, bool, dict, list, tuple, type(None)})
+
+
 def is_array(value: object) -> bool:
     """True for a numpy array or scalar or a torch tensor, without importing either."""
+    if type(value) in _NO_ARRAYS:
+        return False
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
         torch is not None and isinstance(value, getattr(torch, "Tensor", ()))

@@ -85,7 +85,10 @@ class Answer:
 
     def header(self, name: str) -> str:
         """The first header of that (lower-case) name, or ``""``."""
-        return next((value for key, value in self.headers if key.lower() == name), "")
+        for key, value in self.headers:  # no generator: it takes longer than the search
+            if key.lower() == name:
+                return value
+        return ""
 
 
 class AnswerReader:

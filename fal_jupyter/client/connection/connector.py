@@ -256,8 +256,8 @@ class GatewayConnector:
             )
 
     def idle(self) -> socket.socket | None:
-        """Return an open connection of an earlier call, if there is one; does not wait."""
-        return self._pool.take() if self.alive else None
+        """Return an open connection of an earlier call, if there is one; does not wait. Each is checked, and none is kept of a gateway that ended."""
+        return self._pool.take()
 
     def release(self, sock: socket.socket, *, reusable: bool) -> None:
         """Keep the connection of a completed call, or close it."""

@@ -61,14 +61,14 @@ def framed_call(
         is_new = sock is None
         if sock is None:
             sock = yield from in_thread(gateways.dial, socket.socket.close)
-        gateway, connection, reader = connect.peer_pid(sock), ControlConnection(request), new_reader()
-        unread = False
+        connection, reader = ControlConnection(request), new_reader()
+        unread, gateway = False, 0
         try:
             if calls is not None:
                 calls.begin(sock)
-            yield from send(sock, request, gateway)
+            yield from send(sock, request)
             while not connection.done:
-                data = yield from receive(sock, gateway, unanswered=connection.unanswered)
+                data = yield from receive(sock, unanswered=connection.unanswered)
                 reader.feed_from(connection, data)
                 for value in reader.values():
                     yield Item(value)
@@ -83,11 +83,14 @@ def framed_call(
         finally:
             if calls is not None:
                 calls.end(sock)
+            refused = connection.refused or refused_waiting(reader.answer)
+            if unread or refused:
+                gateway = connect.peer_pid(sock)  # before it may be closed
             gateways.release(sock, reusable=connection.reusable)
         if unread:
             if is_new:  # a kept connection may be older than the gateway that runs now
                 yield from in_thread(partial(gateways.await_end, gateway))
-        elif gateways_left and (connection.refused or refused_waiting(reader.answer)):
+        elif refused and gateways_left:
             gateways.forget(gateway)
         else:
             return reader

@@ -64,11 +64,10 @@ def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[
     """Return the bytes of a complete request, or an object to read them from."""
     if not target.isprintable() or " " in target:
         raise ValueError(f"{target!r} is not a valid request target")
-    headers = list(headers)
-    if any(sign in text for pair in headers for text in pair for sign in "\r\n\0"):
+    more = [f"{name}: {value}" for name, value in headers]
+    if any(sign in line for line in more for sign in "\r\n\0"):
         raise ValueError("a header contains a line break")
-    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *more]
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     return head + body if isinstance(body, bytes) else Outgoing(head, body)
 

@@ -44,7 +44,7 @@ class Response:
             return piece
         while not self._connection.done:
             try:
-                data = yield from receive(self._socket, self.gateway)
+                data = yield from receive(self._socket)
             except OSError as error:
                 raise GatewayError(f"the gateway's response broke off: {error}") from None
             if piece := self._connection.receive_data(data):
@@ -133,11 +133,10 @@ def open_response(sock: socket.socket, request: http.Request) -> Flow[Response]:
     """
     connection, first = ControlConnection(request), b""
     try:
-        gateway = connect.peer_pid(sock)
-        yield from send(sock, request, gateway)
+        yield from send(sock, request)
         while not connection.status:
-            first += connection.receive_data((yield from receive(sock, gateway, unanswered=connection.unanswered)))
-        return Response(sock, connection, gateway, first)
+            first += connection.receive_data((yield from receive(sock, unanswered=connection.unanswered)))
+        return Response(sock, connection, connect.peer_pid(sock), first)
     except BaseException:
         sock.close()
         raise
@@ -158,10 +157,10 @@ def read_whole(
         ValueError: it is not HTTP.
     """
     connection, body = ControlConnection(request), bytearray()
-    gateway, deadline = connect.peer_pid(sock), time.monotonic() + patience
-    yield from send(sock, request, gateway)
+    deadline = time.monotonic() + patience
+    yield from send(sock, request)
     while not (connection.done or until(body)):
-        data = yield from receive(sock, gateway, deadline=deadline, unanswered=connection.unanswered)
+        data = yield from receive(sock, deadline=deadline, unanswered=connection.unanswered)
         if not data:
             raise ConnectionResetError("the gateway ended")
         body += connection.receive_data(data)

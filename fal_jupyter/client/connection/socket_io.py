@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
+from fal_jupyter.client.connection.connect import peer_pid
 from fal_jupyter.client.connection.flows import Flow, Wait, in_thread
 from fal_jupyter.client.connection.http import Request
 from fal_jupyter.client.connection.waiting import LOOK, MOST_UNREAD, NotSent, Patience
@@ -15,8 +16,8 @@ from fal_jupyter.client.connection.waiting import LOOK, MOST_UNREAD, NotSent, Pa
 READ = 256 * 1024
 
 
-def receive(sock: socket.socket, pid: int, *, deadline: float | None = None, unanswered: int = 0) -> Flow[bytes]:
-    """Wait for bytes of the gateway *pid*, at most until *deadline* (``time.monotonic()``); ``b""`` at the end.
+def receive(sock: socket.socket, *, deadline: float | None = None, unanswered: int = 0) -> Flow[bytes]:
+    """Wait for bytes of the gateway, at most until *deadline* (``time.monotonic()``); ``b""`` at the end.
 
     Args:
         unanswered: length of the request that was sent on the Unix socket *sock*, until the first byte of its response.
@@ -41,12 +42,12 @@ def receive(sock: socket.socket, pid: int, *, deadline: float | None = None, una
                 raise NotSent(*error.args) from None
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError
-        patience = patience or Patience(pid)
+        patience = patience or Patience(peer_pid(sock))
         patience.look()
 
 
-def send(sock: socket.socket, data: Request, pid: int) -> Flow[None]:
-    """Send all of *data* to the gateway *pid*, however slowly it reads; stops early if it has responded before.
+def send(sock: socket.socket, data: Request) -> Flow[None]:
+    """Send all of *data* to the gateway, however slowly it reads; stops early if it has responded before.
 
     Raises:
         NotSent: the connection was closed before the first byte was sent, so the request cannot have begun.
@@ -65,7 +66,7 @@ def send(sock: socket.socket, data: Request, pid: int) -> Flow[None]:
                 begun, patience = True, None
             except BlockingIOError:
                 if not (yield Wait(sock, select.POLLOUT, LOOK)):
-                    patience = patience or Patience(pid)
+                    patience = patience or Patience(peer_pid(sock))
                     patience.look()
             except (BrokenPipeError, ConnectionResetError) as error:
                 if not begun:

@@ -23,7 +23,7 @@ PLAYED = {  # by an HTML player
 
 def media_in(value: object, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
     """Yield media type and URL of each image, audio and video in a result (fal's form: a dict or model with ``url`` and ``content_type``)."""
-    if hasattr(type(value), "model_fields"):
+    if hasattr(type(value), "__pydantic_fields__"):  # a model
         value = vars(value)
     if isinstance(value, dict):
         url, media_type = value.get("url"), value.get("content_type")
@@ -35,6 +35,11 @@ def media_in(value: object, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]
     elif isinstance(value, list) and depth:
         for member in value[:100]:
             yield from media_in(member, depth - 1)
+
+
+def _displays_itself(value: object) -> bool:
+    """True if IPython displays it by its own method; ``hasattr`` asks a model's metaclass, which is slow."""
+    return any("_repr_mimebundle_" in vars(kind) for kind in type(value).__mro__)
 
 
 def alternative(media_type: str, words: str) -> dict[str, object]:
@@ -79,7 +84,7 @@ class Pictures:
 
     def add_result(self, value: object) -> None:
         """Collect the media in *value*, the result of a call; runs in the calling thread."""
-        if hasattr(type(value), "_repr_mimebundle_"):
+        if _displays_itself(value):
             return  # fal's Image: IPython displays it as the cell's result
         pictures = media_in(value)
         self._media += itertools.islice(pictures, MAX_SHOWN - len(self._media))
@@ -91,7 +96,7 @@ class Pictures:
         Images in a list are collected, since IPython displays lists as text (``App.paint.map(…)``).
         """
         if isinstance(value, list):
-            images = [item for item in value[:100] if hasattr(type(item), "_repr_mimebundle_")]
+            images = [item for item in value[:100] if _displays_itself(item)]
             collected = set(self._media)
             new_media = (medium for medium in media_in(images) if medium not in collected)
             self._media += itertools.islice(new_media, MAX_SHOWN - len(self._media))

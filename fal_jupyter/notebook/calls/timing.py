@@ -6,6 +6,7 @@ started before the cell (by a thread of an earlier cell) is ignored. :mod:`fal_j
 
 from __future__ import annotations
 
+import copy
 import heapq
 import threading
 import time
@@ -119,6 +120,13 @@ class Group:
         else:
             heapq.heappushpop(self._slowest, entry)
 
+    def copy(self) -> Group:
+        """Return a group of the same calls."""
+        made = copy.copy(self)
+        for name in ("totals", "succeeded", "endpoints", "revisions", "first", "_slowest"):
+            setattr(made, name, copy.copy(getattr(self, name)))
+        return made
+
     @property
     def is_whole(self) -> bool:
         """Whether :attr:`rows` has all calls."""
@@ -151,18 +159,21 @@ class Tally:
         self.started = started
         self.records: list[TimedCall] = []
         self.all = Group()
-        self._single_calls = Group()
+        self._single_calls = self.all  # until there is a map
         self._maps: dict[int, tuple[int, Group]] = {}  # with the index of its first call among all
         self._singles: list[tuple[int, TimedCall]] = []  # the same for the first single calls
 
     def add(self, call: TimedCall, ended: float) -> None:
         """Add *call*, which ended at *ended* (monotonic seconds)."""
         index = len(self.all.totals)
+        if call.batch and self._single_calls is self.all:
+            self._single_calls = self.all.copy()
         self.all.add(call, ended)
         if len(self.records) < MAX_RECORDS:
             self.records.append(call)
         if not call.batch:
-            self._single_calls.add(call, ended)
+            if self._single_calls is not self.all:
+                self._single_calls.add(call, ended)
             if len(self._single_calls.totals) <= MAX_LINES:
                 self._singles.append((index, call))
         elif call.batch in self._maps or len(self._maps) <= MAX_MAPS:

@@ -93,7 +93,10 @@ class Arguments:
         for name, kind in self._parameters.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
             path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", r"\\"), path)
-        headers, beside = self._head({n: values.pop(n) for n in self._parameters.elsewhere if n in values})
+        headers: tuple[tuple[str, str], ...] = ()
+        beside: dict[str, object] = {}
+        if self._parameters.elsewhere:
+            headers, beside = self._head({n: values.pop(n) for n in self._parameters.elsewhere if n in values})
         spread = {
             name: _fields(self.name, name, values.pop(name)) for name in self._parameters.query_models if name in values
         }
@@ -173,7 +176,7 @@ def _fields(endpoint: str, name: str, value: object) -> dict[str, object]:
 
 
 def _encoded(query: dict[str, object]) -> str:
-    return urlencode({n: v for n, v in query.items() if v is not None}, doseq=True)
+    return urlencode({n: v for n, v in query.items() if v is not None}, doseq=True) if query else ""
 
 
 def _path_part(value: object, where: str, *, whole: bool) -> str:

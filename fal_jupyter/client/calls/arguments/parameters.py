@@ -13,6 +13,7 @@ from fal_jupyter.client.calls import forms
 from fal_jupyter.client.calls.arguments.annotations import (
     DEPENDENCIES,
     hints_of,
+    is_array_of,
     is_body,
     is_injected,
     is_model_class,
@@ -38,6 +39,9 @@ class Parameters:
         form: how each form parameter is filled. form_models: those of them that are models.
         elsewhere: parameters of headers and cookies, and those of dependencies.
         embedded: True if the body is an object of models by name.
+        whole: the models that a call may give as a whole, or by their fields. arrays: those of them that are lists or the like.
+        lone_models: the model that each of them takes, or None.
+        required: parameters without a default. by_name: True if each parameter may be given by name.
     """
 
     def __init__(self, path: str, function: Callable[..., object]) -> None:
@@ -65,6 +69,11 @@ class Parameters:
         self._in_head = [n for n in self.signature.parameters if type(marks[n]).__name__ in ("Header", "Cookie")]
         self.form: dict[str, forms.FormField | type[BaseModel]] = {}
         self.form_models: list[str] = []
+        self.whole: list[str] = []
+        self.arrays: set[str] = set()
+        self.lone_models: dict[str, type[BaseModel] | None] = {}
+        self.required: frozenset[str] = frozenset()
+        self.by_name = False
 
     def settle(self) -> None:
         """Find where each parameter is sent, as FastAPI does in the runner. Done at the first call: importing FastAPI is slow."""
@@ -85,6 +94,12 @@ class Parameters:
             n for n in self.plain if is_model_class(self.hints.get(n)) and type(self.marks[n]).__name__ == "Query"
         ]
         self.embedded = len(self.models) > 1 or any(getattr(self.marks.get(n), "embed", None) for n in self.models)
+        self.whole = self.models or self.query_models or self.form_models
+        self.arrays = {n for n in self.whole if is_array_of(self.hints.get(n))}
+        self.lone_models = {n: lone_model(self.hints.get(n)) for n in self.whole}
+        parameters = self.signature.parameters.values()
+        self.required = frozenset(p.name for p in parameters if p.default is p.empty)
+        self.by_name = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
         self._settled = True
 
     def _add_form(self, fields: dict[str, Field]) -> None:
@@ -137,8 +152,3 @@ class Parameters:
             return self.signature.replace(parameters=parameters)
         except ValueError:  # one without a default after one that has
             return self.signature
-
-    @property
-    def whole(self) -> list[str]:
-        """The models that a call may give as a whole, or by their fields."""
-        return self.models or self.query_models or self.form_models
