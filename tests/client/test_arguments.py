@@ -736,3 +736,30 @@ def test_secret_bytes_that_are_no_text_are_refused_by_name() -> None:
 
     with pytest.raises(BadArguments, match=re.escape("argument 'input_data'['token'] has secret bytes")):
         sent("bare", input_data=Login(token=pydantic.SecretBytes(b"\xff")))
+
+
+class Named(BaseModel):
+    name: str
+
+
+class Greeter:
+    def greet(self, body: Named) -> str:
+        return body.name
+
+
+def test_placing_the_fields_of_a_model_takes_few_steps() -> None:
+    """A call from a cell takes some hundred microseconds, so what is known of the endpoint is found once and not at each call."""
+    arguments, steps = Arguments("greet", "/", Greeter.greet), 0
+
+    def count(frame: object, event: str, arg: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    arguments.place((), {"name": "Ada"})
+    sys.setprofile(count)
+    try:
+        parts = arguments.place((), {"name": "Ada"})
+    finally:
+        sys.setprofile(None)
+    assert parts.body == b'{"name":"Ada"}'
+    assert steps < 40

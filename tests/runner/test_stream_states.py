@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -145,3 +146,19 @@ def test_a_long_answer_waits_for_credit_and_stops_when_its_caller_disconnects() 
         return [waits, still, channel.kinds[0], channel.kinds[-1]]
 
     assert asyncio.run(answer()) == [True, True, Kind.RESPONSE, Kind.END_BODY]
+
+
+def test_a_large_answer_is_sent_without_a_copy_of_it() -> None:
+    data = bytes(8 << 20)
+
+    async def send() -> int:
+        stream, _ = stream_of()
+        stream.add_credit(len(data))
+        await stream.send(START)
+        tracemalloc.start()
+        await stream.send(body(data))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    assert asyncio.run(send()) < len(data) // 4
