@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.client.calls import hints
-from fal_jupyter.client.calls.arguments.annotations import names_taken, rewrites_input
+from fal_jupyter.client.calls.arguments.annotations import is_array_of, names_taken, rewrites_input
 from fal_jupyter.client.calls.arguments.parameters import Parameters
 from fal_jupyter.client.calls.plain_values import dump_model, is_model, put_at, taken_name
 from fal_jupyter.domain.errors import BadArguments
@@ -44,7 +44,7 @@ class Binding:
             and not args
             and len(whole := parameters.whole) == 1
             and whole[0] not in kwargs
-            and whole[0] not in parameters.arrays
+            and (parameters.lone_models[whole[0]] is not None or not is_array_of(parameters.hints.get(whole[0])))
         ):
             fields = {n: v for n, v in kwargs.items() if n not in signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in signature.parameters}

@@ -13,7 +13,6 @@ from fal_jupyter.client.calls import forms
 from fal_jupyter.client.calls.arguments.annotations import (
     DEPENDENCIES,
     hints_of,
-    is_array_of,
     is_body,
     is_injected,
     is_model_class,
@@ -39,7 +38,7 @@ class Parameters:
         form: how each form parameter is filled. form_models: those of them that are models.
         elsewhere: parameters of headers and cookies, and those of dependencies.
         embedded: True if the body is an object of models by name.
-        whole: the models that a call may give as a whole, or by their fields. arrays: those of them that are lists or the like.
+        whole: the models that a call may give as a whole, or by their fields.
         lone_models: the model that each of them takes, or None.
         required: parameters without a default. by_name: True if each parameter may be given by name.
     """
@@ -70,7 +69,6 @@ class Parameters:
         self.form: dict[str, forms.FormField | type[BaseModel]] = {}
         self.form_models: list[str] = []
         self.whole: list[str] = []
-        self.arrays: set[str] = set()
         self.lone_models: dict[str, type[BaseModel] | None] = {}
         self.required: frozenset[str] = frozenset()
         self.by_name = False
@@ -95,7 +93,6 @@ class Parameters:
         ]
         self.embedded = len(self.models) > 1 or any(getattr(self.marks.get(n), "embed", None) for n in self.models)
         self.whole = self.models or self.query_models or self.form_models
-        self.arrays = {n for n in self.whole if is_array_of(self.hints.get(n))}
         self.lone_models = {n: lone_model(self.hints.get(n)) for n in self.whole}
         parameters = self.signature.parameters.values()
         self.required = frozenset(p.name for p in parameters if p.default is p.empty)
