@@ -379,7 +379,9 @@ class SavedOutput(TypedDict):
 
 class Picture(TypedDict):
     """The last state of one app, thin enough for a saved notebook: what a card shows where nothing is live. ``logs`` are the last lines;
-    the notebook adds ``outputs``, newest first, and ``last``, the newest result, cut."""
+    the notebook adds ``outputs``, newest first, and ``last``, the newest result, cut. Calls of a load are among the ``requests`` only: ``answers`` are
+    the ids of the other ones that may have given an output, newest first, and ``newest`` is the one whose result Try shows (``""``: none); a saved
+    notebook has neither. It has ``output_count``, the outputs there were, unless some of the answers were not read."""
 
     time: Number
     app: AppState
@@ -388,6 +390,9 @@ class Picture(TypedDict):
     logs: list[LogRecord]
     outputs: list[SavedOutput]
     last: RequestDetail | None
+    answers: NotRequired[list[str]]
+    newest: NotRequired[str]
+    output_count: NotRequired[int]
 
 
 class Build(TypedDict):

@@ -393,6 +393,14 @@ describe("feed", () => {
     expect(storeOfPicture(CARD).view.link).toBe("saved");
   });
 
+  test("a load does not push the calls outside of it out", () => {
+    const store = createStore();
+    const load = Array.from({ length: 400 }, (_, at) => madeRequest(`l${at}`, { began: 2000 + at, origin: "load" }));
+    store.apply(madeLine({ requests: [madeRequest("by-hand", { began: 1000, origin: "panel" }), ...load] }));
+    expect(store.view.requests).toHaveLength(301);
+    expect(store.view.requests.at(-1)?.id).toBe("by-hand");
+  });
+
   test("a busy kernel gets the request, and its answers come in pieces", async () => {
     let listen;
     const sent = [];

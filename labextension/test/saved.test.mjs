@@ -77,6 +77,14 @@ describe("a saved card", () => {
     expect(drawn(galleryPanel, {}).textContent).toContain("No output was saved.");
   });
 
+  it("says how many outputs are missing where they were counted", () => {
+    const words = (count) =>
+      drawn(galleryPanel, { outputs: [OUTPUT], output_count: count }).querySelector("[role=status]");
+    expect(words(5).textContent).toBe("1 of 5 outputs, as saved");
+    expect(words(1).textContent).toBe("1 output, as saved");
+    expect(words(undefined).textContent).toBe("the last 1 output, as saved");
+  });
+
   it("shows its newest result, and a failure with its error first", () => {
     const last = {
       request: madeRequest("r1", { path: "/draw" }),

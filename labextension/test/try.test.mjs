@@ -16,6 +16,7 @@ import {
   chosenSeed,
   inputDifferences,
 } from "../../fal_jupyter/widgets/static/try/trial.mjs";
+import { FileComparison } from "../../fal_jupyter/widgets/static/try/same_file.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -336,6 +337,32 @@ describe("running", () => {
         },
       ),
     ).toEqual(['many [] → ["fox.png","b.png"]']);
+  });
+
+  test("a file is the same whatever its address says of it", async () => {
+    const own = "http://127.0.0.1:9/cdn/files/0/fox.png";
+    const chosen = { url: "data:image/png;base64,AQID", file_name: "fox.png", content_type: "image/png" };
+    const read = { url: "data:application/octet-stream;base64,AQID", file_name: "fox.png", file_size: 3 };
+    expect(inputDifferences({ image: chosen }, { image: read })).toEqual([]);
+    expect(inputDifferences({ image: chosen }, { image: { ...read, file_name: "owl.png" } })).toHaveLength(1);
+    expect(inputDifferences({ image: chosen }, { image: "data:image/png;base64,AQIE" })).toHaveLength(1);
+    expect(inputDifferences({ image: chosen }, { image: { url: own } })).toEqual(["image fox.png → fox.png"]);
+
+    let bytes = [1, 2, 3];
+    const fetch = vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(new Uint8Array(bytes)));
+    const known = vi.fn();
+    const host = { media: (address) => (address.startsWith("http://127.0.0.1:9/") ? "/files/own" : null) };
+    const files = () => new FileComparison(host, new AbortController().signal, known);
+    const [alike, other] = [files(), files()];
+    const change = (one) => inputDifferences({ image: chosen }, { image: { url: own } }, one.isSame);
+    expect(change(alike)).toEqual([]);
+    await vi.waitFor(() => expect(fetch).toHaveBeenCalledTimes(1));
+    bytes = [1, 2, 4];
+    expect(change(other)).toEqual([]); // not known yet
+    await vi.waitFor(() => expect(known).toHaveBeenCalledTimes(1));
+    expect([change(alike), change(other)]).toEqual([[], ["image fox.png → fox.png"]]);
+    expect(inputDifferences({ i: chosen }, { i: "https://example.org/fox.png" }, alike.isSame)).toHaveLength(1);
+    fetch.mockRestore();
   });
 
   test("inputs with models in them are described by the innermost field that differs", () => {

@@ -54,7 +54,7 @@ OWN_ERRORS = re.compile(
 # Where a page of Jupyter asks, by the kind of what it asks for: all that lies elsewhere was brought in by somebody's text.
 PLACES = {
     "document": ("lab/workspaces/", "notebooks/"),
-    "fetch": ("api/", "lab/api/", "fal/api/", "lsp/status", "server-proxy/servers-info"),
+    "fetch": ("api/", "lab/api/", "fal/api/", "fal/cdn/files/", "lsp/status", "server-proxy/servers-info"),
     "font": ("static/", "lab/api/themes/", "lab/extensions/"),
     "image": ("static/", "kernelspecs/python3/", "fal/cdn/files/"),
     "media": ("fal/cdn/files/",),

@@ -36,7 +36,8 @@ from fal_jupyter.protocol.feed import (
 def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **record: Any) -> Any:
     """A request that has ended, as far as the history looks at one."""
     name = name or f"q{number}"
-    description = RequestDescription(id=name, alias=alias, head=record.pop("head", b""), cell=(7, "c-1"))
+    origin, head = record.pop("origin", "http"), record.pop("head", b"")
+    description = RequestDescription(id=name, alias=alias, head=head, cell=(7, "c-1"), origin=origin)
     kept = {
         "status": 200, "bytes_sent": 0, "content_type": "", "error": None, "detail": "", "displays": [], "displays_size": 0, "body": lambda: b"",
     }  # fmt: skip
@@ -62,6 +63,19 @@ def test_only_the_latest_requests_of_an_app_are_stored_and_all_are_counted() -> 
     assert history.apps["a"].stats(10**9)["calls"] == MAX_REQUESTS + 50
     assert history.find("q0") is None
     assert history.find("q60") is not None
+
+
+def test_a_load_drops_its_own_requests_first_as_long_as_they_are_more_than_half() -> None:
+    history = RequestHistory(60)
+    history.ended(ended(0))
+    for number in range(1, MAX_REQUESTS + 50):
+        history.ended(ended(number, origin="load"))
+    kept = history.apps["a"].requests
+    assert [kept[0].id, kept[1].id, len(kept)] == ["q0", "q51", MAX_REQUESTS]
+    for number in range(MAX_REQUESTS):
+        history.ended(ended(number, name=f"by-hand-{number}"))
+    assert len(kept) == MAX_REQUESTS
+    assert {one.id.rpartition("-")[0] for one in kept} == {"by-hand"}
 
 
 def test_a_request_has_the_total_that_its_caller_got() -> None:

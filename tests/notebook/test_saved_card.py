@@ -10,11 +10,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.fal.toolkit.utils.thumbnails import THUMBNAIL, thumbnail
+from fal_jupyter.gateway.feed.feed import PICTURED_REQUESTS
 from fal_jupyter.notebook.display.saved_card import (
     MAX_TEXT,
     activity_html,
@@ -27,6 +29,7 @@ from fal_jupyter.notebook.display.saved_panels import MAX_ROWS, page, page_text,
 from fal_jupyter.notebook.display.saved_results import (
     MAX_IMAGE_BYTES,
     MAX_OUTPUTS,
+    MAX_READ,
     MAX_THUMBNAIL_CHARS,
     SavedResults,
     bounded,
@@ -453,6 +456,70 @@ def test_calls_of_a_load_are_neither_fetched_nor_the_last_result() -> None:
     assert fetched == ["by-hand"]
     assert kept["last"] is not None
     assert kept["last"]["request"]["id"] == "by-hand"
+
+
+def test_outputs_are_the_last_ones_whatever_a_load_did_after_them(
+    desk_app: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAL_JUPYTER_STATE", str(desk_app.state))
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk_app.state)}))
+
+    def snapshot() -> Picture:
+        found = client.control.picture("desk")
+        assert found is not None
+        return found
+
+    before = SavedResults().add_to(shorten(snapshot()), client)["output_count"]
+    for number in range(MAX_OUTPUTS + 2):
+        assert desk_app.request(f"/draw?prompt=fox-{number}", {}).status == 200
+    query = urlencode({"path": "/", "calls": PICTURED_REQUESTS, "at_once": 1})
+    b"".join(client.control.open("POST", f"/admin/apps/desk/load?{query}", body=b"{}"))
+    raw = snapshot()
+    assert {request["origin"] for request in raw["requests"]} == {"load"}
+    kept = SavedResults().add_to(shorten(raw), client)
+    assert [item["input"] for item in kept["outputs"]] == [f"prompt fox-{n}" for n in range(MAX_OUTPUTS + 1, 1, -1)]
+    assert kept["output_count"] == before + MAX_OUTPUTS + 2
+    assert kept["last"] is not None
+    assert "fox-7" in kept["last"]["query"]
+    assert not {"answers", "newest"} & kept.keys()
+    assert f"last {MAX_OUTPUTS} of {kept['output_count']}" in page(CARD, kept, "outputs")
+
+
+def test_a_picture_reads_a_few_answers_at_a_time_and_counts_outputs_when_all_are_read() -> None:
+    read_ids: list[str] = []
+    record: Any = {
+        "origin": "cell",
+        "status": 200,
+        "content_type": "application/json",
+        "path": "/",
+        "error": "",
+        "total_ms": 1,
+        "revision": 1,
+    }
+    requests = [{**record, "id": f"r{at}", "began": at} for at in range(MAX_READ + 6, 0, -1)]
+    gone = {"r1"}
+
+    def request(request_id: str) -> Any:
+        read_ids.append(request_id)
+        if request_id in gone:
+            raise OSError
+        file = {"url": "https://e.org/a.bin", "file_name": "a.bin"}
+        known = detail_of(snapshot, file if request_id != "r2" else {})
+        return {**known, "request": next(item for item in requests if item["id"] == request_id)}
+
+    client: Any = SimpleNamespace(control=SimpleNamespace(request=request))
+    snapshot: Any = {"requests": requests[:3], "answers": [item["id"] for item in requests], "newest": "r9"}
+    results = SavedResults()
+    kept = results.add_to(snapshot, client)
+    assert (read_ids[0], len(read_ids)) == (requests[0]["id"], MAX_READ)
+    assert "output_count" not in kept
+    assert [item["id"] for item in kept["outputs"]] == [item["id"] for item in requests[:MAX_OUTPUTS]]
+    assert "output_count" not in results.add_to(snapshot, client)  # one could not be read
+    gone.clear()
+    assert results.add_to(snapshot, client)["output_count"] == MAX_READ + 5
+    assert len(read_ids) == MAX_READ + 6 + 1
+    assert kept["last"] is not None
+    assert kept["last"]["request"]["id"] == "r9"
 
 
 def picture_bytes(size: tuple[int, int], form: str = "PNG", *, noise: bool = False) -> bytes:

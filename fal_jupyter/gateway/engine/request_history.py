@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fal_jupyter.domain.requests.outputs import may_give_output
 from fal_jupyter.protocol.feed import (
     CANCELLED,
     MAX_ENDPOINTS,
@@ -132,6 +133,11 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
             kept,
         )
 
+    @property
+    def is_load(self) -> bool:
+        """Whether a load made it, with hundreds of the same."""
+        return self.description.origin == "load"
+
     def has_failed(self) -> bool:
         """Whether it failed: a status of 400 or more, or an answer that broke off; a cancelled request has not."""
         return self.status != CANCELLED and (self.status >= 400 or self.error is not None or bool(self.detail))
@@ -173,6 +179,23 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
     def output(self) -> Body | None:
         """The answer's body, or None if it was dropped."""
         return body_of(self.response_body, self.content_type, self.bytes_out)
+
+
+def answers(ended: Iterable[RecordedRequest]) -> list[str]:
+    """Return the ids of the requests that may have given an output, newest first; those of a load would crowd out the others."""
+    found = [one for one in _by_hand(ended) if may_give_output(one.status, one.content_type)]
+    return [one.id for one in found]
+
+
+def newest_result(ended: Iterable[RecordedRequest]) -> str:
+    """Return the id of the newest request of a panel, else of the newest one outside a load, else ``""``."""
+    found = _by_hand(ended)
+    return next((one.id for one in found if one.description.origin == "panel"), found[0].id if found else "")
+
+
+def _by_hand(ended: Iterable[RecordedRequest]) -> list[RecordedRequest]:
+    made = [one for one in ended if not one.is_load]
+    return sorted(made, key=lambda one: -one.timestamps.began)
 
 
 def input_of(sample: bytes, content_type: str, size: int, kept: KeptInput | None) -> Body | None:
@@ -273,8 +296,23 @@ class AppHistory:
     def __init__(self) -> None:
         self.requests: deque[RecordedRequest] = deque()
         self.cold_starts = 0
+        self._loads = 0  # of the requests
         self._all = _CallStatistics()
         self._by_path: dict[str, _CallStatistics] = {}
+
+    def add(self, recorded: RecordedRequest) -> RecordedRequest | None:
+        """Record a request, and return the one that is dropped for it: of a load as long as those are more than half."""
+        self.requests.append(recorded)
+        self._loads += recorded.is_load
+        if len(self.requests) <= MAX_REQUESTS:
+            return None
+        position = 0
+        if self._loads > MAX_REQUESTS // 2:
+            position = next(index for index, one in enumerate(self.requests) if one.is_load)
+        dropped = self.requests[position]
+        del self.requests[position]
+        self._loads -= dropped.is_load
+        return dropped
 
     def count(self, recorded: RecordedRequest, second: int) -> None:
         """Count a request, which ended in *second* of the wall clock."""
@@ -357,9 +395,8 @@ class RequestHistory:
             log.debug("request %s", recorded)
         app = self._of(recorded.alias)
         app.count(recorded, int(now + _WALL))
-        app.requests.append(recorded)
-        if len(app.requests) > MAX_REQUESTS:
-            self._drop_bodies(app.requests.popleft())
+        if (oldest := app.add(recorded)) is not None:
+            self._drop_bodies(oldest)
         if (former := self._bodies.get(recorded.id)) is not None:  # an earlier attempt of a queued request
             self._drop_bodies(former)
         if recorded.size:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.gateway.devices.resource_usage import ResourceMeter, ResourceUsage, used_by
-from fal_jupyter.gateway.engine.request_history import state_of, wall_ms
+from fal_jupyter.gateway.engine.request_history import answers, newest_result, state_of, wall_ms
 from fal_jupyter.gateway.feed.snapshot import app_state, device_states, host_state, options
 from fal_jupyter.gateway.feed.timelines import Timelines
 from fal_jupyter.gateway.record_json import encode_record
@@ -261,12 +261,9 @@ class Feed:
         """One published app's state, reduced for a saved notebook."""
         usage = self._meter.usage if self._meter is not None else ResourceUsage()
         history = self._engine.history.apps.get(alias)
-        ended = (
-            [recorded.state() for recorded in list(history.requests)[-PICTURED_REQUESTS:]]
-            if history is not None
-            else []
-        )
-        requests = sorted(ended, key=lambda request: -request["began"])
+        ended = list(history.requests) if history is not None else []
+        pictured = [recorded.state() for recorded in ended[-PICTURED_REQUESTS:]]
+        requests = sorted(pictured, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
         self._observe()
         published = next(app for app in self._engine.deployments.known() if app.alias == alias)
@@ -279,6 +276,8 @@ class Feed:
             logs=[{**line, "text": line["text"][-PICTURED_LINE:]} for line in lines],
             outputs=[],
             last=None,
+            answers=answers(ended),
+            newest=newest_result(ended),
         )
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:

@@ -11,13 +11,15 @@ from urllib.parse import parse_qsl
 
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.domain.requests.outputs import may_give_output
 from fal_jupyter.notebook.calls.pictures import IMAGES
-from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
+from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, SavedOutput
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
 
 MAX_OUTPUTS: Final = 6
+MAX_READ: Final = 24  # answers that are read for one snapshot; a card is saved often, so the rest is read soon
 MAX_IMAGES: Final = 4  # thumbnails per output
 MAX_THUMBNAIL_CHARS: Final = 48_000  # base64 characters of all thumbnails
 MAX_IMAGE_BYTES: Final = 16 << 20  # bytes of an image that is read
@@ -38,44 +40,62 @@ class SavedResults:
     """Results of one app's calls by request id. Each is fetched once, as finished calls do not change."""
 
     def __init__(self) -> None:
-        self._by_request: dict[str, SavedOutput | None] = {}
+        self._kept: dict[str, SavedOutput] = {}
+        self._gives: dict[str, bool] = {}  # whether the answer of a request that was read has an output
         self._last: RequestDetail | None = None
 
     def add_to(self, snapshot: Picture, client: Client) -> Picture:
-        """Return *snapshot* with ``outputs`` and ``last``, without results that the gateway has dropped."""
-        # hundreds of a load would crowd out what was called by hand
-        ended = [request for request in snapshot["requests"] if request["origin"] != "load"]
-        chosen = next((item for item in ended if item["origin"] == "panel"), ended[0] if ended else None)
-        for request in ended:
-            is_last = chosen is not None and request["id"] == chosen["id"]
-            stale = is_last and (self._last is None or self._last["request"]["id"] != request["id"])
-            if not stale and (request["id"] in self._by_request or not _may_give_pictures(request)):
-                continue
+        """Return *snapshot* with ``outputs``, ``output_count`` and ``last``, without results that the gateway has dropped."""
+        answers, newest = _results_of(snapshot)
+        is_stale = bool(newest) and (self._last is None or self._last["request"]["id"] != newest)
+        unread = [request for request in answers if request not in self._gives]
+        wanted = unread[:MAX_READ]
+        if is_stale and newest not in wanted:
+            wanted.insert(0, newest)
+        for request in wanted:
             try:
-                detail = client.control.request(request["id"])
+                detail = client.control.request(request)
             except (OSError, FalJupyterError, ValueError):
                 continue
-            self._by_request[request["id"]] = output_of(detail, lambda fetched=detail: _read_body(client, fetched))  # type: ignore[misc]
-            if is_last:
+            if request in unread:
+                self._read(detail, client)
+            if is_stale and request == newest:
                 self._last = shortened(detail)
-        ordered = sorted(
-            (item for item in self._by_request.values() if item is not None), key=lambda item: -item["began"]
-        )
-        self._by_request = {
-            **{
-                request["id"]: self._by_request.get(request["id"])
-                for request in ended
-                if request["id"] in self._by_request
-            },
-            **{item["id"]: item for item in ordered[:MAX_OUTPUTS]},
-        }
-        return {**snapshot, "outputs": bounded(ordered[:MAX_OUTPUTS]), "last": self._last}
+        ordered = self._ordered()[:MAX_OUTPUTS]
+        self._kept = {item["id"]: item for item in ordered}
+        known = {*answers, *self._kept}
+        self._gives = {request: gives for request, gives in self._gives.items() if request in known}
+        result: Picture = {**snapshot, "outputs": bounded(ordered), "last": self._last}
+        result.pop("answers", None)
+        result.pop("newest", None)
+        if all(request in self._gives for request in answers):
+            result["output_count"] = sum(self._gives.values())
+        return result
+
+    def _read(self, detail: RequestDetail, client: Client) -> None:
+        """Note whether a call gave an output, and keep its thumbnails if it is one of the last."""
+        request = detail["request"]
+        newer = [item for item in self._kept.values() if item["began"] > request["began"]]
+        if len(newer) >= MAX_OUTPUTS:
+            self._gives[request["id"]] = gives_output(detail)
+            return
+        output = output_of(detail, lambda: _read_body(client, detail))
+        self._gives[request["id"]] = output is not None
+        if output is not None:
+            self._kept[output["id"]] = output
+
+    def _ordered(self) -> list[SavedOutput]:
+        return sorted(self._kept.values(), key=lambda item: -item["began"])
 
 
-def _may_give_pictures(request: RequestState) -> bool:
-    kind = _base(request["content_type"])
-    return 200 <= request["status"] < 300 and (
-        kind.endswith("json") or kind == "text/event-stream" or kind.partition("/")[0] in ("image", "audio", "video")
+def _results_of(snapshot: Picture) -> tuple[list[str], str]:
+    """Return the ids of the calls whose answers may have outputs, newest first, and of the one that Try shows."""
+    if "answers" in snapshot:
+        return snapshot["answers"], snapshot.get("newest", "")
+    by_hand = [request for request in snapshot["requests"] if request["origin"] != "load"]  # of an older gateway
+    answers = [item["id"] for item in by_hand if may_give_output(item["status"], item["content_type"])]
+    return answers, next(
+        (item["id"] for item in by_hand if item["origin"] == "panel"), by_hand[0]["id"] if by_hand else ""
     )
 
 
@@ -95,6 +115,14 @@ def _base(content_type: str) -> str:
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------------
+def gives_output(detail: RequestDetail) -> bool:
+    """Whether a successful call gave something to look at; reads no file."""
+    if any(picture["content_type"].startswith("image/") for picture in detail["displays"]):
+        return True
+    is_medium = not _is_file_only(_base(detail["request"]["content_type"]))
+    return is_medium or next(files_in(value_of(detail["output"])), None) is not None
+
+
 def output_of(detail: RequestDetail, read_body: Callable[[], bytes | None] = lambda: None) -> SavedOutput | None:
     """Return the media of a call's result, or ``None``. *read_body* returns the complete body if the record is truncated."""
     request, input_value = detail["request"], value_of(detail["input"])

@@ -93,7 +93,9 @@ def logs_text(picture: Picture) -> list[str]:
 def outputs(picture: Picture) -> tuple[str, str, str]:
     """The panel's title, note and body."""
     saved = picture.get("outputs") or []
-    return "Outputs", f"last {len(saved)} with something to see", "".join(map(_output, saved))
+    known = picture.get("output_count", 0)
+    note = f"last {len(saved)} of {known}" if known > len(saved) else f"last {len(saved)} with something to see"
+    return "Outputs", note, "".join(map(_output, saved))
 
 
 def _output(output: SavedOutput) -> str:

@@ -260,7 +260,7 @@ export interface SavedOutput {
   pictures: Display[];
   others: string[];
 }
-/** The last three are missing in notebooks that were saved before there was any. */
+/** The last four are missing in notebooks that were saved before there was any, `output_count` where not all were counted. */
 export interface Picture {
   time: number;
   app: AppState;
@@ -269,6 +269,7 @@ export interface Picture {
   logs: LogRecord[];
   outputs: SavedOutput[];
   last: RequestDetail | null;
+  output_count?: number;
 }
 export interface Build {
   passed: number;

@@ -2,6 +2,7 @@
 /** The feed's lines, merged into one view in bounded memory. */
 
 const KEPT_REQUESTS = 300;
+const KEPT_BESIDE = 100; // … and of those outside a load, which has hundreds of the same
 const KEPT_POINTS = 7200; // half an hour of four a second
 const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
@@ -131,7 +132,7 @@ function endedApps(view, aliases, by, news = []) {
 }
 
 /**
- * Newest first, one record an id, at most `KEPT_REQUESTS` an app.
+ * Newest first, one record an id, at most `KEPT_REQUESTS` an app and `KEPT_BESIDE` that a load would push out.
  * @param {RequestState[]} known newest first
  * @param {RequestState[]} news in any order
  * @param {Set<string>} aliases apps that are there
@@ -149,10 +150,14 @@ export function mergeRequests(known, news, aliases) {
   merged.sort((a, b) => b.began - a.began);
   /** @type {Map<string, number>} */
   const counts = new Map();
-  return merged.filter((request) => {
-    const number = (counts.get(request.alias) ?? 0) + 1;
-    counts.set(request.alias, number);
-    return aliases.has(request.alias) && number <= KEPT_REQUESTS;
+  const count = (/** @type {string} */ key) => {
+    const number = (counts.get(key) ?? 0) + 1;
+    counts.set(key, number);
+    return number;
+  };
+  return merged.filter(({ alias, origin }) => {
+    const isBeside = origin !== "load" && count(`${alias} beside`) <= KEPT_BESIDE; // no alias has a space
+    return aliases.has(alias) && (count(alias) <= KEPT_REQUESTS || isBeside);
   });
 }
 

@@ -121,6 +121,12 @@ function outputsWords(outputs, answers, more, app) {
   return `${plural(outputs, "output")}${among}, ${kept}`;
 }
 
+/** How many outputs were saved, and of how many. @param {number} saved @param {number} known 0 where they were not counted */
+function savedWords(saved, known) {
+  if (known > saved) return `${saved} of ${plural(known, "output")}, as saved`;
+  return known ? `${plural(saved, "output")}, as saved` : `the last ${plural(saved, "output")}, as saved`;
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
@@ -217,7 +223,7 @@ class GalleryPanel {
   /** Small copies, as the notebook has them: of a saved card, and of an app that ended with its kernel. */
   drawSaved() {
     const outputs = this.host.picture?.outputs ?? [];
-    setText(this.message, `the last ${plural(outputs.length, "output")}, as saved`);
+    setText(this.message, savedWords(outputs.length, this.host.picture?.output_count ?? 0));
     this.list.replaceChildren(
       ...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)),
     );

@@ -38,12 +38,13 @@ export function callBefore(requests, alias, current) {
  * @param {string} id
  * @param {(detail: import("../types.d.ts").RequestDetail) => Promise<Record<string, any> | null>} inputOf
  * @param {AbortSignal} signal
+ * @param {import("./same_file.mjs").SameFile} [same]
  * @returns {Promise<ReturnType<typeof trialPane> | null>} null where its answer is gone
  */
-export async function recordedTrial(host, id, inputOf, signal) {
+export async function recordedTrial(host, id, inputOf, signal, same) {
   /** @type {import("../types.d.ts").RequestDetail} */
   const detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
-  const pane = trialPane(host, { path: pathText(detail.request.path), value: await inputOf(detail) });
+  const pane = trialPane(host, { path: pathText(detail.request.path), value: await inputOf(detail) }, same);
   pane.id = id;
   const answer = detail.held ? await host.ask("GET", `requests/${id}/answer`, { signal }) : null;
   if (answer?.status === 200) {

@@ -13,6 +13,7 @@ import { parsedJson, writtenJson } from "../text/exact_json.mjs";
 import { savedMedia } from "../outputs/media.mjs";
 import { hasFailed, phaseBar, phaseParts, phaseTable, wasCancelled } from "../elements/phases.mjs";
 import { baseType, plainText, textView } from "../text/plain.mjs";
+import { isSameFile } from "./same_file.mjs";
 import { copyButton, keptBodyView, resultView } from "../outputs/result.mjs";
 import { isEventStream, streamView } from "../outputs/stream_view.mjs";
 
@@ -46,21 +47,25 @@ function steps(one, two) {
  * The fields that differ between the inputs of two calls, the innermost ones, with both values in short.
  * @param {Record<string, any>} before
  * @param {Record<string, any>} now
+ * @param {import("./same_file.mjs").SameFile} [same]
  * @returns {[string, string, string][]}
  */
-function changedFields(before, now) {
+function changedFields(before, now, same = isSameFile) {
   const plain = (/** @type {any} */ value) => (isModel(value) ? value : { input: value });
-  return changedWithin("", plain(before), plain(now));
+  return changedWithin("", plain(before), plain(now), same);
 }
 
-/** @param {string} path @param {any} one @param {any} two @returns {[string, string, string][]} */
-function changedWithin(path, one, two) {
-  if (one === two || writtenJson(one) === writtenJson(two)) return [];
+/**
+ * @param {string} path @param {any} one @param {any} two @param {import("./same_file.mjs").SameFile} same
+ * @returns {[string, string, string][]}
+ */
+function changedWithin(path, one, two, same) {
+  if (one === two || writtenJson(one) === writtenJson(two) || same(one, two)) return [];
   const within = steps(one, two);
   if (!within) return [[path, briefly(one), briefly(two)]];
   return within.flatMap((step) => {
     const place = typeof step === "number" ? `${path}[${step}]` : path ? `${path}.${step}` : step;
-    return changedWithin(place, one[step], two[step]);
+    return changedWithin(place, one[step], two[step], same);
   });
 }
 
@@ -68,9 +73,10 @@ function changedWithin(path, one, two) {
  * What differs between the inputs of two calls, one short text a field.
  * @param {Record<string, any>} before
  * @param {Record<string, any>} now
+ * @param {import("./same_file.mjs").SameFile} [same]
  */
-export function inputDifferences(before, now) {
-  return changedFields(before, now).map(([name, one, two]) => `${name} ${one} → ${two}`);
+export function inputDifferences(before, now, same) {
+  return changedFields(before, now, same).map(([name, one, two]) => `${name} ${one} → ${two}`);
 }
 
 /**
@@ -96,14 +102,15 @@ function isPathOf(path, endpoint) {
  * @param {{path: string, value: Record<string, any>} | null} now what the form holds
  * @param {number} serving the revision that answers now, 0 for none
  * @param {number} [since] the first revision with its code: restarts and starts by hand only add a number
+ * @param {import("./same_file.mjs").SameFile} [same]
  * @returns {string[]}
  */
-export function belongsTo({ path, value, revision }, now, serving, since = serving) {
+export function belongsTo({ path, value, revision }, now, serving, since = serving, same = isSameFile) {
   const sentences = [];
   if (now && !isPathOf(path, now.path)) sentences.push(`This is a result of ${path}.`);
   const isSameCode = revision >= since && revision <= serving;
   if (revision && serving && !isSameCode) sentences.push(`r${revision} gave it; r${serving} serves now.`);
-  const differences = now && value && path === now.path ? inputDifferences(value, now.value) : [];
+  const differences = now && value && path === now.path ? inputDifferences(value, now.value, same) : [];
   if (differences.length) sentences.push(`The form has changed: ${listed(differences)}.`);
   return sentences;
 }
@@ -132,19 +139,22 @@ function listed(differences) {
 /**
  * @param {import("../types.d.ts").Host} host
  * @param {{path: string, value: any, streamOf?: string}} call `value` is null where it is not known; `streamOf`: as in `streamView`
+ * @param {import("./same_file.mjs").SameFile} [same]
  */
-export function trialPane(host, call) {
-  return new TrialPane(host, call);
+export function trialPane(host, call, same = isSameFile) {
+  return new TrialPane(host, call, same);
 }
 
 class TrialPane {
   /**
    * @param {import("../types.d.ts").Host} host
    * @param {{path: string, value: any, streamOf?: string}} call `value` is null where it is not known; `streamOf`: as in `streamView`
+   * @param {import("./same_file.mjs").SameFile} same
    */
-  constructor(host, { path, value, streamOf = "" }) {
+  constructor(host, { path, value, streamOf = "" }, same) {
     this.host = host;
     this.streamOf = streamOf;
+    this.same = same;
     this.path = path;
     this.value = value;
     this.title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
@@ -370,7 +380,7 @@ class TrialPane {
    */
   mark(now, serving, since) {
     const sentences = this.over
-      ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving, since)
+      ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving, since, this.same)
       : [];
     this.note.hidden = !sentences.length;
     setText(this.note, sentences.join(" "));
@@ -385,7 +395,7 @@ class TrialPane {
    * @param {{value: any, revision: () => number}} newer
    */
   formerWords(newer) {
-    const changed = newer.value && this.value ? changedFields(this.value, newer.value) : [];
+    const changed = newer.value && this.value ? changedFields(this.value, newer.value, this.same) : [];
     const of = this.revision() && newer.revision() !== this.revision() ? ` (r${this.revision()})` : "";
     return changed.length
       ? `before${of}: ${listed(changed.map(([name, one]) => `${name} ${one}`))}`
@@ -407,7 +417,7 @@ class TrialPane {
     const differences = [
       ...(areOfOneEndpoint(other, this) ? [] : [`${other.path} → ${this.path}`]),
       ...revisions,
-      ...(other.value && this.value ? inputDifferences(other.value, this.value) : []),
+      ...(other.value && this.value ? inputDifferences(other.value, this.value, this.same) : []),
     ];
     setText(
       this.changes,

@@ -18,6 +18,7 @@ import { markdownView } from "../elements/markdown.mjs";
 import { queryValues } from "../inspector/recorded.mjs";
 import { recordedValue, wholeInput } from "../inspector/recorded_input.mjs";
 import { plainText } from "../text/plain.mjs";
+import { FileComparison } from "./same_file.mjs";
 import { keptBodyView } from "../outputs/result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, filledPath } from "../form/schema.mjs";
@@ -150,6 +151,7 @@ class TryPanel {
       this.host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(this.alias);
     this.path = this.draft.path;
     this.touched = this.draft.forms.size > 0; // what a card of the app had before is not written over
+    this.files = new FileComparison(this.host, this.signal, () => this.drawTrials());
     this.draft.changed = () => ((this.touched = true), setText(this.hint, ""), this.markResults());
     this.signal.addEventListener("abort", () => this.draft.forms.size && keepDraft(this.alias, this.draft));
 
@@ -512,11 +514,12 @@ class TryPanel {
     if (this.former && !areOfOneEndpoint(this.former, input)) this.comparing = this.chosen = false;
     if (this.current?.succeeded && !this.chosen) this.former = this.current;
     this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
-    this.current = trialPane(this.host, {
+    const call = {
       path: input.path,
       value: input.unknown ? null : inputFields(input),
       streamOf: this.streamOf(input),
-    });
+    };
+    this.current = trialPane(this.host, call, this.files.isSame);
     const view = runningView(this.host, { alias: this.alias, path: input.path, passed }, over.signal);
     view.followedBy(this.run);
     this.current.running(view);
@@ -609,7 +612,7 @@ class TryPanel {
         const input = await this.inputOf(detail);
         return typeof input === "string" ? null : inputFields(input);
       };
-      const former = await recordedTrial(this.host, before, inputOf, this.signal).catch(() => null);
+      const former = await recordedTrial(this.host, before, inputOf, this.signal, this.files.isSame).catch(() => null);
       if (this.current !== current) return; // another call was begun
       if (!former) return setText(this.hint, "The result before is not kept any more.");
       this.former = former;
