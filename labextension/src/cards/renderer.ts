@@ -8,35 +8,12 @@ import { savedHost } from "../shared/connection/host.mjs";
 import { drawPanel } from "../shared/widget.mjs";
 import type { CardData } from "../shared/types";
 import { CARD_MIME, cellRuns, isLive } from "./card_data";
+import { keepHeight } from "./held_height";
 import type { LabHost } from "../connection/host";
 import type { Cell } from "../notebooks/notebook_panel";
 
 /** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;
-
-/**
- * While a cell runs again its outputs keep their height until the new card is there, so that the cells below do not
- * jump. It loses them just before it runs.
- */
-function keepHeight(outputs: HTMLElement | null): void {
-  const cell = outputs?.closest(".jp-Cell") ?? null;
-  const height = outputs?.offsetHeight ?? 0;
-  if (!outputs || !height || outputs.style.minHeight) {
-    return;
-  }
-  outputs.style.minHeight = `${height}px`;
-  let rests = 0; // looks at which the cell did not run: its last output is drawn a little later
-  const timer = window.setInterval(() => {
-    const now = outputs.querySelector(".fj-card")
-      ? (outputs.querySelector<HTMLElement>(".jp-OutputArea")?.offsetHeight ?? 0)
-      : 0;
-    rests = cellRuns(cell) ? 0 : rests + 1;
-    if (now >= height || rests > 3) {
-      window.clearInterval(timer);
-      outputs.style.minHeight = "";
-    }
-  }, 250);
-}
 
 /** The nearest widget of a class that an output is in. */
 function within(output: Widget, kind: string): Widget | null {
@@ -77,7 +54,7 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   protected onBeforeDetach(message: Message): void {
-    keepHeight(this.node.closest<HTMLElement>(".jp-Cell-outputWrapper"));
+    keepHeight(this.node);
     super.onBeforeDetach(message);
   }
 

@@ -1107,6 +1107,19 @@ html[theme="light"] .fj,
 .fj-output {
   padding: 2px 0;
 }
+.jp-Cell-outputWrapper:has(> .fj-awaited) {
+  position: relative;
+}
+.fj-awaited {
+  position: absolute;
+  padding: 8px 0;
+  color: var(--jp-ui-font-color2);
+  font-size: var(--jp-ui-font-size1);
+  animation: fj-live 2s ease-in-out infinite;
+}
+.jp-OutputArea:has(.jp-OutputArea-output) ~ .fj-awaited {
+  display: none;
+}
 .fj .fj-live {
   animation: fj-live 2s ease-in-out infinite;
 }
@@ -1116,6 +1129,7 @@ html[theme="light"] .fj,
   }
 }
 @media (prefers-reduced-motion: reduce) {
+  .fj-awaited,
   .fj .fj-live {
     animation: none;
   }
