@@ -109,6 +109,13 @@ describe("a cancelled request", () => {
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("cancelled by its caller"));
     expect(root.querySelector(".fj-inspector .fj-bad")).toBe(null);
   });
+  it("and the parts of a failed call are drawn alike in list and inspector", () => {
+    const failed = madeRequest("a", { status: 500, run_ms: 5 });
+    for (const drawn of [phaseBar(failed, 0), phaseTable(failed, 0)]) {
+      expect(drawn.querySelector(".fj-phase-failed")).not.toBe(null);
+      expect(drawn.querySelector(".fj-phase-run")).toBe(null);
+    }
+  });
   it("and phases of no time are left out", () =>
     expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));
 });

@@ -411,13 +411,16 @@ describe("timeline", () => {
     host.store.lose("lost", "");
     const root = shown(timelinePanel, host, { alias: "hello" });
     const marks = [...root.querySelectorAll(".fj-mark")];
-    expect(marks.map((one) => one.querySelector("text")?.textContent)).toEqual(["1 → 4 (3)", "4 → 3"]);
+    expect(marks.map((one) => one.querySelector("text")?.textContent)).toEqual(["1 → 4 in 3 steps", "4 → 3"]);
     expect(marks[0].getAttribute("aria-label")).toContain("the last of 3 decisions");
     press(marks[1], "ArrowLeft");
     expect(root.querySelector(".fj-readout").textContent).toContain(
       "One of 3 decisions at this mark; the table has each.",
     );
     expect(markWords([late])).toBe("4 → 3");
+    const back = (...numbers) => numbers.slice(1).map((after, at) => ({ ...late, before: numbers[at], after }));
+    expect(markWords(back(1, 2, 1))).toBe("1 → 2 → 1");
+    expect(markWords(back(3, 3, 2, 0, 3))).toBe("3 → 0 → 3");
   });
   it("marks a span with Shift and the arrow keys, and shows its requests", async () => {
     const host = made();

@@ -13,8 +13,9 @@ import { TRY_STYLE } from "../../fal_jupyter/widgets/static/style/style_try.mjs"
 import {
   areOfOneEndpoint,
   belongsTo,
-  chosenSeed,
   inputDifferences,
+  trialPane,
+  usedSeed,
 } from "../../fal_jupyter/widgets/static/try/trial.mjs";
 import { FileComparison } from "../../fal_jupyter/widgets/static/try/same_file.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
@@ -860,12 +861,30 @@ describe("panel", () => {
     expect(panel.call(before.path)).toEqual(before);
   });
 
-  test("the seed that an endpoint chose is said, not the one that it was given", () => {
-    const seed = (text, value, type = "application/json") => chosenSeed(new TextEncoder().encode(text), type, value);
+  test("two results whose seeds were left to chance differ by the seeds of their answers", () => {
+    const made = (value, answer) => {
+      const pane = trialPane({ copy: () => {} }, { path: "/", value });
+      const request = madeRequest("r", { content_type: "application/json" });
+      pane.end(
+        { request, input: null, output: null, error: null, logs: [], displays: [] },
+        new TextEncoder().encode(answer),
+      );
+      return pane;
+    };
+    const [first, second] = [made({ n: 1 }, '{"seed": 5}'), made({ n: 1, seed: 8 }, '{"seed": 8}')];
+    expect([first, second].map((one) => one.title.textContent.match(/seed \d/)?.[0])).toEqual(["seed 5", "seed 8"]);
+    second.compare(first);
+    expect(second.changes.textContent).toBe("seed 5 → 8");
+    expect(first.formerWords(second)).toBe("before: seed 5");
+  });
+
+  test("the seed of a call is that in its answer, else the one that it was given", () => {
+    const seed = (text, value, type = "application/json") => usedSeed(new TextEncoder().encode(text), type, value);
     expect(seed('{"seed": 18446744073709551615}', { seed: null })).toBe("18446744073709551615");
     expect(seed('{"seed": 7}', { seed: -1 })).toBe("7");
     expect(seed('{"seed": 7}', null)).toBe("7");
-    expect(seed('{"seed": 7}', { seed: 7 })).toBe("");
+    expect(seed('{"seed": 7}', { seed: 7 })).toBe("7");
+    expect(seed("", { seed: 3 }, "image/png") + seed("[1", { seed: 4 }) + seed("{}", { seed: -1 })).toBe("34");
     expect(seed('{"seed": {}}', {}) + seed("null", {}) + seed("[1", {}) + seed('{"seed": 7}', {}, "text/plain")).toBe(
       "",
     );

@@ -151,7 +151,11 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     assert 'self.weights = open("/no/such/weights")' in str(error["traceback"])
     crash.scroll_into_view_if_needed()
     lab.pictures("card-crash")
+    page.evaluate(
+        "() => document.addEventListener('animationstart', event => event.animationName === 'fj-line-shown' && (window.fjLine = event.target.textContent))"
+    )
     crash.get_by_role("button", name="Go to line 4").click()
+    page.wait_for_function("() => window.fjLine?.includes('/no/such/weights')", polling=EVERY)
     page.wait_for_function(
         f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3",
         polling=EVERY,

@@ -25,6 +25,8 @@ export interface CellModel {
 }
 interface Editor {
   setCursorPosition(position: { line: number; column: number }): void;
+  /** CodeMirror's view. */
+  editor?: { state: { doc: { line(number: number): { from: number } } }; domAtPos(at: number): { node: Node } };
   focus(): void;
 }
 export interface Cell extends Widget {

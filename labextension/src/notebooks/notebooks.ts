@@ -52,6 +52,18 @@ function withoutNextScroll(content: NotebookPanel["content"], index: number): ()
   return end;
 }
 
+/** Scroll a line (from 1) of a cell to the middle of what is seen, and mark it for a moment. */
+function showLine(cell: Cell, line: number): void {
+  const view = cell.editor?.editor;
+  const place = view?.domAtPos(view.state.doc.line(line).from).node;
+  const shown = (place instanceof Element ? place : place?.parentElement)?.closest<HTMLElement>(".cm-line");
+  if (shown) {
+    shown.scrollIntoView({ block: "center" });
+    shown.classList.add("fj-line-shown");
+    shown.addEventListener("animationend", () => shown.classList.remove("fj-line-shown"), { once: true });
+  }
+}
+
 export class Notebooks {
   constructor(private readonly app: JupyterFrontEnd) {
     app.docRegistry.addWidgetExtension("Notebook", {
@@ -216,6 +228,7 @@ export class Notebooks {
     location.panel.content.mode = "edit";
     location.cell.editor?.setCursorPosition({ line: lineWith(sourceOf(location.cell), line, text) - 1, column: 0 });
     location.cell.editor?.focus();
+    showLine(location.cell, lineWith(sourceOf(location.cell), line, text));
   }
 
   /** Write options into the class of an app, in its cell. */

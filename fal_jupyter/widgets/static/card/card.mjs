@@ -113,7 +113,7 @@ export async function actOnApp(host, alias, action, confirm = host.confirm, othe
     const sure = confirm
       ? await confirm(
           other ? `Stop ${alias} of ${other}?` : `Stop ${alias}?`,
-          "Its runners end, and calls of it are refused until it is started again.",
+          "Its runners end, and calls of it are refused until it is started again. Its requests and outputs stay.",
           "Stop",
         )
       : true;

@@ -105,6 +105,12 @@ export function totalOf(request, now) {
   return phasesOf(request, now).reduce((sum, part) => sum + part.ms, 0);
 }
 
+/** The class of a part: what the endpoint did is drawn as the end that it had. @param {RequestState} request @param {string} name */
+function phaseLook(request, name) {
+  const end = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "";
+  return `fj-phase-${end && ["run", "stream", "answer"].includes(name) ? end : name}`;
+}
+
 /**
  * The bar: each part at least two pixels wide, `whole` milliseconds fill it.
  * @param {RequestState} request
@@ -116,12 +122,11 @@ export function phaseBar(request, now, whole, offset = 0) {
   const parts = phasesOf(request, now);
   const total = whole ?? parts.reduce((sum, part) => sum + part.ms, 0);
   const share = (/** @type {number} */ ms) => `${total > 0 ? (100 * ms) / total : 0}%`;
-  const end = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "";
   const shown = parts
     .filter((part) => part.ms > 0)
     .map((part) =>
       h("span", {
-        class: `fj-phase-${end && ["run", "stream", "answer"].includes(part.name) ? end : part.name}`,
+        class: phaseLook(request, part.name),
         style: { width: share(part.ms) },
         title: `${part.word} ${duration(part.ms)}`,
       }),
@@ -177,7 +182,7 @@ export function phaseTable(request, now) {
         { class: "fj-phases", "aria-hidden": "true" },
         h("span", { style: { width: `${whole ? (100 * offset) / whole : 0}%`, border: "0", minWidth: "0" } }),
         part.ms > 0
-          ? h("span", { class: `fj-phase-${part.name}`, style: { width: `${(100 * part.ms) / whole}%` } })
+          ? h("span", { class: phaseLook(request, part.name), style: { width: `${(100 * part.ms) / whole}%` } })
           : null,
       );
       return h(

@@ -69,7 +69,10 @@ export function moveWords(one) {
 export function markWords(several) {
   const moved = several.filter((one) => one.before !== one.after);
   if (moved.length < 2) return moveWords(moved[0] ?? several[several.length - 1]);
-  return `${moved[0].before} → ${moved[moved.length - 1].after}`;
+  const [first, last] = [moved[0].before, moved[moved.length - 1].after];
+  if (first !== last) return `${first} → ${last}`;
+  const turn = moved.map((one) => one.after).sort((one, two) => Math.abs(two - first) - Math.abs(one - first))[0];
+  return `${first} → ${turn} → ${last}`;
 }
 
 /**
@@ -80,7 +83,7 @@ export function markWords(several) {
  */
 function markText(one, words, right) {
   const room = Math.min(one.room, right + RIGHT - one.x);
-  const many = one.several.length > 1 ? ` (${one.several.length})` : "";
+  const many = one.several.length > 1 ? ` in ${one.several.length} steps` : "";
   if (one.decision.kind === "note" && !many) return null;
   const text = [`${words}${many}`, words, String(one.several[one.several.length - 1].after)].find(
     (each) => 11 + 6.2 * each.length + 9 <= room,

@@ -1107,6 +1107,15 @@ html[theme="light"] .fj,
 .fj-output {
   padding: 2px 0;
 }
+.cm-line.fj-line-shown {
+  animation: fj-line-shown 3s ease-out;
+}
+@keyframes fj-line-shown {
+  0%,
+  60% {
+    background: var(--jp-warn-color3, rgb(255 200 0 / 35%));
+  }
+}
 .jp-Cell-outputWrapper:has(> .fj-awaited) {
   position: relative;
 }

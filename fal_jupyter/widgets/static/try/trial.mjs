@@ -116,18 +116,25 @@ export function belongsTo({ path, value, revision }, now, serving, since = servi
 }
 
 /**
- * The seed in an answer whose call left it to chance, "" where there is none.
+ * The seed of a call: that in its answer, else the one that it was given; "" where there is none.
  * @param {Uint8Array} data @param {string} type @param {any} value what the call was made with, null where not known
  */
-export function chosenSeed(data, type, value) {
-  if (!/\bjson$/.test(baseType(type)) || data.length > MOST_JSON) return "";
+export function usedSeed(data, type, value) {
+  const isSeed = (/** @type {any} */ seed) => typeof seed === "number" || typeof seed === "bigint";
+  const given = isSeed(value?.seed) && value.seed >= 0 ? String(value.seed) : ""; // -1 is often chance
+  if (!/\bjson$/.test(baseType(type)) || data.length > MOST_JSON) return given;
   try {
     const seed = parsedJson(new TextDecoder().decode(data))?.seed;
-    const isSeed = typeof seed === "number" || typeof seed === "bigint";
-    return isSeed && String(value?.seed) !== String(seed) ? String(seed) : "";
+    return isSeed(seed) ? String(seed) : given;
   } catch {
-    return ""; // it broke off
+    return given; // it broke off
   }
+}
+
+/** What a call was made with, and the seed that its answer has where it was left to chance. @param {{value: any, seed: string}} trial */
+function valueWithSeed({ value, seed }) {
+  const isChance = value && (value.seed === undefined || value.seed === null || value.seed === -1);
+  return seed && isChance ? { ...value, seed: parsedJson(seed) } : value;
 }
 
 /** @param {string[]} differences */
@@ -179,6 +186,7 @@ class TrialPane {
     /** @type {ReturnType<typeof streamView> | null} */
     this.live = null;
     this.id = ""; // of its request
+    this.seed = ""; // that it was made with, as far as that is known
     this.succeeded = false;
   }
 
@@ -344,7 +352,7 @@ class TrialPane {
     running?.remove();
     const { request } = detail;
     this.succeeded = !hasFailed(request) && !wasCancelled(request);
-    const seed = chosenSeed(data, request.content_type, this.value);
+    const seed = (this.seed = usedSeed(data, request.content_type, this.value));
     const chip = wasCancelled(request)
       ? h("span", { class: "fj-chip" }, "cancelled")
       : request.status >= 400
@@ -392,10 +400,11 @@ class TrialPane {
 
   /**
    * What this result is beside a newer one: its revision and what it was made with, as far as that differs.
-   * @param {{value: any, revision: () => number}} newer
+   * @param {{value: any, seed: string, revision: () => number}} newer
    */
   formerWords(newer) {
-    const changed = newer.value && this.value ? changedFields(this.value, newer.value, this.same) : [];
+    const isKnown = newer.value && this.value;
+    const changed = isKnown ? changedFields(valueWithSeed(this), valueWithSeed(newer), this.same) : [];
     const of = this.revision() && newer.revision() !== this.revision() ? ` (r${this.revision()})` : "";
     return changed.length
       ? `before${of}: ${listed(changed.map(([name, one]) => `${name} ${one}`))}`
@@ -404,7 +413,7 @@ class TrialPane {
 
   /**
    * Say how this call differs from another, or what this result is.
-   * @param {{path: string, value: any, revision: () => number} | string | null} other
+   * @param {{path: string, value: any, seed: string, revision: () => number} | string | null} other
    */
   compare(other) {
     this.changes.hidden = !other;
@@ -417,7 +426,7 @@ class TrialPane {
     const differences = [
       ...(areOfOneEndpoint(other, this) ? [] : [`${other.path} → ${this.path}`]),
       ...revisions,
-      ...(other.value && this.value ? inputDifferences(other.value, this.value, this.same) : []),
+      ...(other.value && this.value ? inputDifferences(valueWithSeed(other), valueWithSeed(this), this.same) : []),
     ];
     setText(
       this.changes,
