@@ -260,7 +260,8 @@ export interface SavedOutput {
   pictures: Display[];
   others: string[];
 }
-/** The last four are missing in notebooks that were saved before there was any, `output_count` where not all were counted. */
+/** `logs`, `outputs` and `last` are missing in notebooks that were saved before there was any, `output_count` where not all were counted; `answers`
+ *  and `newest` are for the kernel only. */
 export interface Picture {
   time: number;
   app: AppState;
@@ -269,6 +270,8 @@ export interface Picture {
   logs: LogRecord[];
   outputs: SavedOutput[];
   last: RequestDetail | null;
+  answers?: string[];
+  newest?: string;
   output_count?: number;
 }
 export interface Build {

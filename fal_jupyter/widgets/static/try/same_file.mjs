@@ -13,7 +13,7 @@ const MOST_PAIRS = 8;
 /** @typedef {(one: any, two: any) => boolean} SameFile */
 
 /** The address of a file and its name, null for another value. @param {any} value */
-function fileOf(value) {
+function addressedFile(value) {
   const isRecord = value && typeof value === "object" && !Array.isArray(value) && isFileRecord(value);
   const address = isRecord ? value.url : value;
   if (typeof address !== "string" || !/^(data:[^,]{0,1000},|https?:)/i.test(address)) return null;
@@ -33,7 +33,7 @@ function base64Of(address) {
  * @param {(one: string, two: string) => boolean} [read]
  */
 export function isSameFile(one, two, read = () => false) {
-  const [a, b] = [fileOf(one), fileOf(two)];
+  const [a, b] = [addressedFile(one), addressedFile(two)];
   if (!a || !b || (a.name && b.name && a.name !== b.name)) return false;
   if (a.address === b.address) return true;
   const [first, second] = [base64Of(a.address), base64Of(b.address)];
