@@ -58,7 +58,7 @@ class ForeignApp(AppHandle):
         endpoints = [EndpointSpec(**endpoint) for endpoint in state["endpoints"]]
         spec = AppSpec(class_name=state["class_name"], alias=state["alias"], endpoints=tuple(endpoints))
         published = Published(
-            app=state["app"], alias=state["alias"], revision=state["serving"], verdict=state["verdict"], reason=state["told"],
+            app=state["app"], alias=state["alias"], revision=state["serving"], verdict=state["verdict"], reason=state["verdict_reason"],
             url=state["url"], serving=state["serving"], machine=state["machine"], overrides=state["overrides"],
         )  # fmt: skip
         called = [endpoint for endpoint in endpoints if endpoint.protocol == "http"]

@@ -11,7 +11,7 @@ from typing import Final, NotRequired, TypedDict
 Number = int | float
 """A JSON number: integers stay integers when decoded, so that 300 is not displayed as 300.0."""
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 """Incremented by every incompatible change."""
 
 # --- data plane -------------------------------------------------------------------------------------------------

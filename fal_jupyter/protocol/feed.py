@@ -152,7 +152,7 @@ class Failure(TypedDict):
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``owner_memory`` and ``owner_shared`` are
     the memory of its kernel or program with its children (not the gateway's), as a runner's. ``revision`` was published last, ``serving`` answers
-    (0: none yet), ``code_since`` is the first revision with its code, ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
+    (0: none yet), ``code_since`` is the first revision with its code, ``verdict`` and ``verdict_reason`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
     ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look;
     ``taken_from`` are the processes that had its name and ran when it was taken over."""
 
@@ -172,7 +172,7 @@ class AppState(TypedDict):
     serving: int
     code_since: int
     verdict: str
-    told: str
+    verdict_reason: str
     endpoints: list[EndpointState]
     sockets: list[EndpointState]
     about: str
@@ -181,7 +181,7 @@ class AppState(TypedDict):
     overrides: dict[str, Number]
     reason: str
     setup_ms: Number
-    asleep: bool
+    unloaded: bool
     runners: list[RunnerState]
     queue: list[Waiting]
     waiting: int
@@ -342,7 +342,7 @@ class Display(TypedDict):
 
 
 class RequestDetail(TypedDict):
-    """Answer to GET /admin/requests/{id}. ``held`` is true while the whole answer is available at ``…/answer``; ``query`` is as sent."""
+    """Answer to GET /admin/requests/{id}. ``buffered`` is true while the whole answer is available at ``…/answer``; ``query`` is as sent."""
 
     request: RequestState
     query: str
@@ -351,7 +351,7 @@ class RequestDetail(TypedDict):
     error: ErrorDescription | None
     logs: list[LogRecord]
     displays: list[Display]
-    held: bool
+    buffered: bool
 
 
 class KeyRecord(TypedDict):

@@ -36,7 +36,7 @@ const detailOf = (request, text) => ({
   output: null,
   error: null,
   logs: [],
-  held: false,
+  buffered: false,
 });
 const figures = (path, more = {}) => ({
   path,

@@ -48,7 +48,7 @@ function answering(
     if (path.endsWith("/calls")) return { request_id: "r1" };
     if (path.endsWith("/logs"))
       return [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }];
-    return { request: madeRequest("r1", request), input: null, output: null, error: null, logs: [], held: true };
+    return { request: madeRequest("r1", request), input: null, output: null, error: null, logs: [], buffered: true };
   });
   const plain = host.ask.bind(host);
   host.ask = async (method, path, asked) => {

@@ -84,7 +84,7 @@ function held(input, { gone = false, query = "width=0&seed=42" } = {}) {
     if (path.endsWith("/schema")) return answer(SCHEMA);
     if (path.endsWith("/calls")) return answer({ request_id: "12345678-0" }, 202);
     if (path === "requests/x1")
-      return answer({ request, query, input, output: null, error: null, logs: [], displays: [], held: false });
+      return answer({ request, query, input, output: null, error: null, logs: [], displays: [], buffered: false });
     return answer({});
   };
   return host;
@@ -218,7 +218,7 @@ test("an output says what its call was made with", async () => {
       error: null,
       logs: [],
       displays: [],
-      held: false,
+      buffered: false,
     };
     return { status: 200, json: async () => detail };
   };

@@ -140,7 +140,7 @@ describe("requests", () => {
       output: null,
       error: null,
       logs: [],
-      held: false,
+      buffered: false,
     };
     const host = madeHost(madeLine({ requests: [madeRequest("a")] }), () => detail);
     const root = shown(requestsPanel, host, { alias: "hello" });
@@ -184,7 +184,7 @@ describe("requests", () => {
         error: null,
         logs: [],
         displays: [],
-        held: false,
+        buffered: false,
       })),
       { alias: "hello" },
     );
@@ -547,7 +547,7 @@ describe("dashboard", () => {
         apps: [madeApp(HOSTILE, { owner_name: HOSTILE, runners: [madeRunner(HOSTILE)] }), madeApp("hello")],
         requests: [madeRequest("a", { path: `/${HOSTILE}`, error: HOSTILE, status: 500 })],
       }),
-      () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], held: false }),
+      () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], buffered: false }),
     );
     const root = shown(dashboardPanel, host);
     named(root, "App ").click();

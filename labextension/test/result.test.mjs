@@ -284,7 +284,7 @@ describe("the end of an answer", () => {
     error: null,
     logs: [],
     displays: [],
-    held: true,
+    buffered: true,
     ...more,
   });
   const place = () => {
@@ -658,7 +658,7 @@ describe("outputs", () => {
         error: null,
         logs: [],
         displays: [],
-        held: false,
+        buffered: false,
       };
     });
     host.media = own.media;

@@ -93,7 +93,7 @@ describe("a saved card", () => {
       error: null,
       logs: [],
       displays: [],
-      held: false,
+      buffered: false,
     };
     const root = drawn(tryPanel, { last, outputs: [OUTPUT] });
     expect(root.querySelectorAll("img")).toHaveLength(1);

@@ -457,7 +457,7 @@ describe("panel", () => {
         error: null,
         logs: [],
         displays: [],
-        held: true,
+        buffered: true,
       };
     });
     const plain = host.ask.bind(host);
@@ -488,7 +488,7 @@ describe("panel", () => {
         ? DOCUMENT
         : path.endsWith("/calls")
           ? { request_id: "r1" }
-          : { input: null, output: null, error: null, logs: [], displays: [], held: true, ...detail, request },
+          : { input: null, output: null, error: null, logs: [], displays: [], buffered: true, ...detail, request },
     );
     const plain = host.ask.bind(host);
     host.ask = async (method, path, asked) => {
@@ -827,7 +827,7 @@ describe("panel", () => {
         base64: "",
         truncated: false,
       };
-      const detail = { request, input: null, output, error: null, logs: [], displays: [], held: false };
+      const detail = { request, input: null, output, error: null, logs: [], displays: [], buffered: false };
       return { status: 200, json: async () => detail };
     };
     tryPanel(root, host, { alias: "hello" }, stop.signal);

@@ -47,8 +47,8 @@ def card(panel: str, tab: str) -> dict[str, Any]:
     }
     app: dict[str, Any] = {
         "app": EVIL, "alias": "x", "class_name": EVIL, "state": "constructor", "owner_kind": EVIL, "owner_name": EVIL, "owner_pid": 1, "auth": EVIL,
-        "machine": EVIL, "url": "javascript:__ran=['url']", "revision": 1, "serving": 1, "code_since": 1, "verdict": "__proto__", "told": EVIL, "endpoints": endpoints, "sockets": [], "about": ABOUT,
-        "scaling": {"__proto__": 1, "max_concurrency": 1}, "by_class": {}, "overrides": {}, "reason": EVIL, "setup_ms": 1, "asleep": False,
+        "machine": EVIL, "url": "javascript:__ran=['url']", "revision": 1, "serving": 1, "code_since": 1, "verdict": "__proto__", "verdict_reason": EVIL, "endpoints": endpoints, "sockets": [], "about": ABOUT,
+        "scaling": {"__proto__": 1, "max_concurrency": 1}, "by_class": {}, "overrides": {}, "reason": EVIL, "setup_ms": 1, "unloaded": False,
         "runners": [{"id": EVIL, "pid": 1, "state": EVIL, "since": 0, "devices": [EVIL], "served": 0, "in_flight": 0, "revision": 1, "memory": 0, "setup_ms": 0}],
         "queue": [], "waiting": 0, "in_flight": 0, "log": 0, "failure": {"time": 0, "revision": 1, "text": EVIL, "error": error, "retry_at": 0},
         "stats": {"calls": 1, "failed": 1, "cold": 0, "rate": 0, "sample": 1, "p50_ms": 1, "p95_ms": 1, "max_ms": 1, "spark": [1], "spark_time": 1},

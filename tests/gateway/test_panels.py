@@ -303,7 +303,7 @@ def test_a_request_can_be_looked_at_with_input_output_and_logs(wide: Served, cli
     assert json.loads(detail["input"]["text"]) == {"name": "Gräce"}
     assert detail["input"]["content_type"] == "application/json"
     assert json.loads(detail["output"]["text"])["text"] == "Hello, Gräce"
-    assert (detail["error"], detail["held"]) == (None, False)
+    assert (detail["error"], detail["buffered"]) == (None, False)
 
 
 def test_a_panel_gets_an_error_with_the_users_lines_while_its_caller_gets_no_details(
@@ -383,7 +383,7 @@ def test_a_buffered_answer_can_be_read_repeatedly(client: Client) -> None:
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["content-security-policy"] == "sandbox"
     detail = client.control.request(request_id)
-    assert (detail["held"], detail["request"]["origin"]) == (True, "panel")
+    assert (detail["buffered"], detail["request"]["origin"]) == (True, "panel")
 
 
 def test_a_buffered_answer_is_streamed_to_later_readers_too(client: Client, tmp_path: Path) -> None:
@@ -481,7 +481,7 @@ def test_a_restart_serves_on_while_new_runners_come_up(wide: Served, client: Cli
     assert status == 200
     assert wide.request("/", {"name": "Ada"}).status == 200
     line = feed.until(lambda line: "apps" in line and app_in(line)["serving"] == answer["revision"])
-    assert app_in(line)["told"] == "restarted manually"
+    assert app_in(line)["verdict_reason"] == "restarted manually"
     assert wide.request("/", {"name": "Ada"}).json["pid"] != pid
 
 
@@ -490,7 +490,7 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
 ) -> None:
     assert client.control.ask("POST", "/admin/apps/wide/unload") == (200, {"unloaded": "wide"})
     zero = app_in(
-        feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["asleep"])
+        feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["unloaded"])
     )
     assert client.control.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # 200 where it was asked for before
     woken = client.control.ask("POST", "/admin/apps/wide/start")  # a runner, and no new revision
@@ -499,7 +499,7 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     runners = [
         runner for runner in ready["runners"] if runner["state"] != "TERMINATING"
     ]  # the former one may still be ending
-    assert (ready["serving"], len(runners), ready["asleep"]) == (zero["revision"], 1, False)
+    assert (ready["serving"], len(runners), ready["unloaded"]) == (zero["revision"], 1, False)
     assert client.control.ask("POST", "/admin/apps/wide/start") == woken  # it has one: nothing happens
     assert client.control.ask("POST", "/admin/apps/wide/unload")[0] == 200
     feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero")
@@ -649,7 +649,7 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
         feed.until(
             lambda line: (
                 "apps" in line
-                and (app_in(line)["state"], app_in(line)["told"]) == ("Ready", "started manually")
+                and (app_in(line)["state"], app_in(line)["verdict_reason"]) == ("Ready", "started manually")
                 and app_in(line)["stats"]["calls"] == before["stats"]["calls"] + 1
             )
         )

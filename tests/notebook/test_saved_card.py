@@ -436,7 +436,7 @@ def detail_of(seen: Picture, output: dict[str, Any], **more: Any) -> Any:
         "error": None,
         "logs": [],
         "displays": [],
-        "held": False,
+        "buffered": False,
         **more,
     }
 
@@ -580,9 +580,9 @@ def test_a_card_names_the_revision_that_a_restart_by_hand_made(seen: Picture) ->
     from fal_jupyter.notebook.display.panel_outputs import _with_state_of
 
     card = replace(CARD, revision="r4, rebuilt: class Desk changed")
-    now: Picture = {**seen, "app": {**seen["app"], "revision": 4, "told": "class Desk changed"}}
+    now: Picture = {**seen, "app": {**seen["app"], "revision": 4, "verdict_reason": "class Desk changed"}}
     assert _with_state_of(card, now).revision == card.revision
-    restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "told": "started manually"}}
+    restarted: Picture = {**seen, "app": {**seen["app"], "revision": 5, "verdict_reason": "started manually"}}
     assert _with_state_of(card, restarted).revision == "r5, started manually"
 
 

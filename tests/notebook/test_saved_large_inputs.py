@@ -35,7 +35,7 @@ def detail_of(**more: Any) -> Any:
         "error": None,
         "logs": [],
         "displays": [],
-        "held": False,
+        "buffered": False,
     }
 
 

@@ -54,7 +54,7 @@ class Allotment:
         count: GPUs for each runner, exclusively.
         eligible: ids of the devices that fit, in order of the types and of index; *names* are their display names (``GPU 0``).
         cores: cores of the machine, 0 for all of them. memory: bytes, 0 for no limit.
-        told: the whole in a few words, for the card. types: that of each of *eligible*, if later types have devices too.
+        description: the whole in a few words, for the card. types: that of each of *eligible*, if later types have devices too.
     """
 
     type: str = ""

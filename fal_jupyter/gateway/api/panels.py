@@ -190,7 +190,7 @@ class RequestHandler(Handler):
                 error=error,
                 logs=logs,
                 displays=displays_of(displays),
-                held=is_buffered,
+                buffered=is_buffered,
             )
         )
 

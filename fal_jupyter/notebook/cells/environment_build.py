@@ -106,9 +106,9 @@ def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
     )  # fmt: skip
     app = AppState(
         app=card.app, alias=spec.alias, class_name=spec.class_name, state="Starting", owner_kind="", owner_name="", owner_pid=0,
-        auth=spec.auth, machine=card.place, url="", revision=1, serving=0, code_since=0, verdict="new", told="",
+        auth=spec.auth, machine=card.place, url="", revision=1, serving=0, code_since=0, verdict="new", verdict_reason="",
         endpoints=[endpoint for endpoint in endpoints if endpoint["protocol"] == "http"], sockets=[endpoint for endpoint in endpoints if endpoint["protocol"] != "http"],
-        about=spec.about, scaling=scaling, by_class=scaling, overrides={}, reason=card.revision, setup_ms=0.0, asleep=False,
+        about=spec.about, scaling=scaling, by_class=scaling, overrides={}, reason=card.revision, setup_ms=0.0, unloaded=False,
         runners=[], queue=[], waiting=0, in_flight=0, stats=stats, by_endpoint=[], log=0, failure=None,
     )  # fmt: skip
     timeline = Timeline(points=[], decisions=[], lanes=[], usage=[])

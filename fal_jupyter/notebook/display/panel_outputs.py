@@ -350,7 +350,7 @@ def _revision(card: StaticCard, app: AppState) -> str:
     newest = f"r{app['revision']}"
     if card.revision.partition(",")[0] == newest:
         return card.revision
-    return f"{newest}, {app['told']}" if app["told"] else newest
+    return f"{newest}, {app['verdict_reason']}" if app["verdict_reason"] else newest
 
 
 def _failure(app: AppState) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def _results_of(snapshot: Picture) -> tuple[list[str], str]:
 
 def _read_body(client: Client, detail: RequestDetail) -> bytes | None:
     """Return the complete body of a response that the gateway retains for the panels."""
-    if not detail["held"] or detail["request"]["bytes_out"] > MAX_IMAGE_BYTES:
+    if not detail["buffered"] or detail["request"]["bytes_out"] > MAX_IMAGE_BYTES:
         return None
     try:
         answer = client.control.open("GET", f"/admin/requests/{detail['request']['id']}/answer")
@@ -333,7 +333,7 @@ def shortened(detail: RequestDetail) -> RequestDetail:
         "error": error,
         "logs": [{**line, "text": line["text"][:300]} for line in detail["logs"][-MAX_LOG_LINES:]],
         "displays": [],
-        "held": False,
+        "buffered": False,
     }
 
 

@@ -112,7 +112,7 @@ export interface AppState {
   serving: number;
   code_since: number;
   verdict: string;
-  told: string;
+  verdict_reason: string;
   endpoints: EndpointState[];
   sockets: EndpointState[];
   about: string;
@@ -121,7 +121,7 @@ export interface AppState {
   overrides: Record<string, number>;
   reason: string;
   setup_ms: number;
-  asleep: boolean;
+  unloaded: boolean;
   runners: RunnerState[];
   queue: Waiting[];
   waiting: number;
@@ -242,7 +242,7 @@ export interface RequestDetail {
   error: ErrorDescription | null;
   logs: LogRecord[];
   displays: Display[];
-  held: boolean;
+  buffered: boolean;
 }
 export interface KeyRecord {
   id: string;

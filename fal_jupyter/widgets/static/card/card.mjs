@@ -60,14 +60,12 @@ export function revisionWords(app) {
     app.serving && app.serving !== app.revision
       ? `r${app.serving} serves, r${app.revision} ${newestFailed(app) ? "failed" : "is starting"}`
       : `r${app.revision}`;
+  const why = app.verdict_reason ?? ""; // a card saved by an older version has none
+  const because = why && `: ${why}`;
   const change =
-    {
-      new: "",
-      nothing: "nothing changed",
-      scaled: `scaling changed: ${app.told}`,
-      rebuild: `rebuilt: ${app.told}`,
-      restart: app.told,
-    }[app.verdict] ?? app.told;
+    { new: "", nothing: "nothing changed", scaled: `scaling changed${because}`, rebuild: `rebuilt${because}` }[
+      app.verdict
+    ] ?? why;
   return change ? `${shown} ${change}` : shown;
 }
 

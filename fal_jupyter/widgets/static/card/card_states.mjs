@@ -325,7 +325,7 @@ class CardStates {
   zero(/** @type {View} */ view, /** @type {AppState} */ now) {
     const last = view.requests.find((one) => one.alias === this.card.alias && one.state === "done");
     const costs = now.setup_ms >= 1 ? [" and takes about ", h("strong", null, duration(now.setup_ms)), " longer"] : "";
-    const why = now.asleep ? "It was unloaded by hand." : plainText(now.reason) ? `${plainText(now.reason)}.` : "";
+    const why = now.unloaded ? "It was unloaded by hand." : plainText(now.reason) ? `${plainText(now.reason)}.` : "";
     return this.banner(
       "",
       this.grey("zero"),

@@ -244,7 +244,7 @@ class GalleryPanel {
         this.signal,
         this.host,
       );
-    if (!detail.held) return null;
+    if (!detail.buffered) return null;
     const answer = await this.host.ask("GET", `requests/${detail.request.id}/answer`, { signal: this.signal });
     return answer.status === 200 ? resultView(await answer.bytes(), type, this.signal, this.host) : null;
   }

@@ -46,7 +46,7 @@ export async function recordedTrial(host, id, inputOf, signal, same) {
   const detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
   const pane = trialPane(host, { path: pathText(detail.request.path), value: await inputOf(detail) }, same);
   pane.id = id;
-  const answer = detail.held ? await host.ask("GET", `requests/${id}/answer`, { signal }) : null;
+  const answer = detail.buffered ? await host.ask("GET", `requests/${id}/answer`, { signal }) : null;
   if (answer?.status === 200) {
     pane.end(detail, await pane.body(answer, answer.headers.get("content-type") ?? "", signal));
     return pane;
