@@ -119,13 +119,13 @@ describe("the note beside an option", () => {
     madeApp("hello", { scaling: { keep_alive: now, warm: 1 }, by_class: { keep_alive: 300, warm: 1 }, ...more });
 
   test("says where the value comes from", () => {
-    expect(optionNote(rule, app(300), {}, {}, false).text).toBe("class: 300 s, default 10 s");
-    expect(optionNote(rule, app(10, { by_class: { keep_alive: 10 } }), {}, {}, false).text).toBe("default: 10 s");
+    expect(optionNote(rule, app(300), {}, {}, false).text).toBe("class: 300\u00a0s, default 10\u00a0s");
+    expect(optionNote(rule, app(10, { by_class: { keep_alive: 10 } }), {}, {}, false).text).toBe("default: 10\u00a0s");
     expect(optionNote(warm, app(300), {}, {}, false).text).toBe("for a notebook: 1, default 0");
     expect(optionNote(rule, app(20, { overrides: { keep_alive: 20 } }), {}, {}, false)).toEqual({
       chip: "set here",
       tone: "",
-      text: "class: 300 s",
+      text: "class: 300\u00a0s",
     });
   });
 
@@ -134,17 +134,17 @@ describe("the note beside an option", () => {
     expect(optionNote(rule, app(300), edits, { keep_alive: 300 }, false)).toEqual({
       chip: "not applied",
       tone: "fj-run",
-      text: "in force: 300 s",
+      text: "in force: 300\u00a0s",
     });
     expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, false)).toEqual({
       chip: "not applied",
       tone: "fj-setup",
-      text: "in force: 60 s, changed elsewhere",
+      text: "in force: 60\u00a0s, changed elsewhere",
     });
     expect(optionNote(rule, app(60), edits, { keep_alive: 300 }, true)).toMatchObject({
       chip: "applying",
       tone: "fj-run",
-      text: "in force: 60 s",
+      text: "in force: 60\u00a0s",
     });
   });
 

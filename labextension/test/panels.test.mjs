@@ -283,7 +283,7 @@ describe("config", () => {
     const root = shown(configPanel, host, { alias: "hello" });
     const box = type(root, "keep_alive", "30");
     const note = box.closest(".fj-field").nextElementSibling;
-    expect(note.textContent).toMatch(/^not applied.* in force: 10 s$/);
+    expect(note.textContent).toMatch(/^not applied.* in force: 10\u00a0s$/);
     named(note, "Apply").click();
     await until(() => host.asked.length);
     expect(note.textContent).toContain("applying");

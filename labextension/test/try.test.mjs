@@ -615,7 +615,7 @@ describe("panel", () => {
   test("a call on its way has its own header, place, progress and Cancel, and no trace of the former result", async () => {
     const logs = () => [
       { time: 1, runner: "hello-1", request: "r2", stream: 2, text: "\r 30%|███       | 3/10 [00:01<00:02]" },
-      { time: 1, runner: "hello-1", request: "r2", stream: 1, text: "warming up" },
+      { time: 1, runner: "hello-1", request: "r2", stream: 1, text: "\u001b[32mwarming\u001b[0m up" },
     ];
     const host = held(madeLine({ apps: [app()] }), { logs });
     tryPanel(root, host, { alias: "hello" }, stop.signal);
@@ -646,6 +646,7 @@ describe("panel", () => {
     await until(() => root.querySelector(".fj-running-where").textContent.includes("2nd of 2 in the queue"));
     await until(() => root.querySelector('[role="progressbar"]')?.getAttribute("aria-valuenow") === "30");
     expect(root.querySelector(".fj-running-tail").textContent).toBe("warming up");
+    expect(root.querySelector(".fj-running-tail span").textContent).toBe("warming");
     expect(root.querySelector(".fj-clock").textContent).toMatch(/\d/);
     pressed("Cancel");
     await until(() => host.asked.some(([method, path]) => method === "DELETE" && path === "requests/r2"));

@@ -41,6 +41,28 @@ except Exception:
     pass"""
 WIDTHS = (1440, 1100, 800)
 
+# The row of an app that fails, as the sidebar draws it: whether its name and what comes next are cut.
+FAILING_ROW = """tree => {
+    const row = document.createElement('div');
+    row.className = 'fj-row';
+    row.innerHTML = '<strong class="fj-cut">broken</strong><span class="fj-muted">r1</span>'
+        + '<span class="fj-muted fj-cut">a-long-name-of-a-notebook.ipynb</span><span class="fj-space"></span>'
+        + '<span class="fj-aside fj-muted"><span class="fj-failed">retry in 23 s</span></span>';
+    tree.append(row);
+    const cut = [...row.querySelectorAll('strong, .fj-aside')].map(one => one.scrollWidth > one.clientWidth);
+    row.remove();
+    return cut;
+}"""
+
+# How much room there is below Load in a card that is higher than its form.
+BELOW_LOAD = """body => {
+    const room = body.style.getPropertyValue('--fj-room');
+    body.style.setProperty('--fj-room', '900px');
+    const [panel, load] = ['.fj-tab-panel', '.fj-load'].map(one => body.querySelector(one).getBoundingClientRect().bottom);
+    body.style.setProperty('--fj-room', room);
+    return panel - load;
+}"""
+
 
 def cut_heads(table: Locator, outer: Locator) -> list[str]:
     """Headers of a table's visible columns that are cut off by what the table lies in, at one moment: a width may take columns away."""
@@ -124,12 +146,29 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     name = sidebar.locator('[data-key^="app:"] strong:not(.fj-muted)')
     assert name.evaluate("e => e.scrollWidth > e.clientWidth")  # an ellipsis, and the whole name in the title
     assert "a-name-that-is-longer-than-the-sidebar-is-wide" in (name.get_attribute("title") or "")
+    assert sidebar.get_by_role("tree").evaluate(FAILING_ROW) == [False, False]
     # scaling: use over time, sentences
     card = page.locator(".fj-card").first
     card.locator('[data-tab="timeline"]').click()
     expect(card.locator("svg.fj-usage").first).to_have_attribute("aria-label", re.compile("memory: .* MB at"))
     expect(card.locator(".fj-readout")).to_contain_text("runner")
     lab.picture("board-scaling")
+    # the requests of a marked span are seen whole, and a chart that was only dragged over has no frame
+    chart = card.locator("svg.fj-chart").first
+    chart.evaluate("chart => chart.scrollIntoView({block: 'center'})")
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 120, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 30, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(card.locator(".fj-marked tr[data-request]").first).to_be_attached()
+    panel = card.locator('[data-panel="timeline"]')
+    assert panel.evaluate("panel => panel.scrollHeight <= panel.clientHeight + 1")
+    assert chart.evaluate("chart => getComputedStyle(chart).outlineStyle") == "none"
+    card.get_by_role("button", name="Clear the marked span").click()
+    card.locator('[data-tab="try"]').click()
+    assert card.locator(".fj-card-body").evaluate(BELOW_LOAD) <= 1
     card.locator('[data-tab="requests"]').click()
     expect(card.locator(".fj-endpoints")).to_contain_text("/caf\u00e9")
     lab.picture("board-requests")

@@ -125,7 +125,7 @@ export function keyedValue(rule, value, key) {
  */
 export function optionNote(rule, state, edits, bases, applying) {
   const { name } = rule;
-  const unit = rule.unit ? " s" : "";
+  const unit = rule.unit ? "\u00a0s" : ""; // a number keeps its unit on its line
   const now = state.scaling[name];
   if (name in edits) {
     const elsewhere = bases[name] !== now && !applying;

@@ -177,7 +177,7 @@ class TimelinePanel {
     });
     this.chart = h("div", { class: "fj-timeline-chart" }, this.empty, this.picture, this.list);
     this.readout = h("div", { class: "fj-readout", role: "status" });
-    this.marked = h("div", null);
+    this.marked = h("div", { class: "fj-marked" });
     const usage = h(
       "details",
       { class: "fj-by-endpoint", open: true },

@@ -253,8 +253,12 @@ export const BOARD_STYLE = `
   min-width: 48px;
   text-align: right;
 }
-.fj .fj-row > strong.fj-muted ~ .fj-aside {
+.fj .fj-row > strong.fj-muted ~ .fj-aside,
+.fj .fj-row > .fj-aside:has(> .fj-failed) {
   flex-shrink: 0;
+}
+.fj .fj-row > strong.fj-cut ~ .fj-muted.fj-cut {
+  flex-shrink: 9999;
 }
 .fj .fj-inspector > .fj-foot:empty {
   display: none;

@@ -187,6 +187,22 @@ export const CARD_STYLE = `
   height: max(520px, var(--fj-panel));
   overflow-y: auto;
 }
+.fj .fj-panel-timeline:has(> .fj-marked:not(:empty)) {
+  height: auto;
+  min-height: max(520px, var(--fj-panel));
+}
+.fj .fj-tab-panel:has(> .fj-panel-try:not([hidden], .fj-away)) {
+  display: flex;
+  flex-direction: column;
+}
+.fj .fj-tab-panel > .fj-panel-try:not([hidden], .fj-away) {
+  display: flex;
+  flex-direction: column;
+  flex: 1 0 auto;
+}
+.fj .fj-tab-panel > .fj-panel-try > .fj-split {
+  flex: 1 0 auto;
+}
 .fj .fj-card-build {
   max-height: 150px;
   white-space: pre-wrap;

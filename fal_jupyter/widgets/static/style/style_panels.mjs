@@ -54,6 +54,9 @@ html[theme="light"] .fj,
   user-select: none;
   cursor: crosshair;
 }
+.fj svg.fj-chart:focus:not(:focus-visible) {
+  outline: none;
+}
 .fj svg.fj-chart:focus-visible {
   outline-offset: -2px;
 }

@@ -9,6 +9,7 @@ import { duration, plural, runnerName, runningTime } from "../text/format.mjs";
 import { glyph, stateMark } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
 import { doingOf } from "../elements/phases.mjs";
+import { newPen, runNodes, terminalLine } from "../elements/terminal.mjs";
 import { streams } from "../snippets/snippets.mjs";
 import { plainText } from "../text/plain.mjs";
 
@@ -47,16 +48,24 @@ export function progressIn(text) {
 }
 
 /**
- * The last lines as a terminal would have left them: what a carriage return wrote over is gone, and bars are shown as
- * bars.
+ * The last lines as a terminal would have left them, with the codes of their colours: what a carriage return wrote over
+ * is gone, and bars are shown as bars. A line that is cut is plain: the cut might be within a code.
  * @param {string[]} texts
  */
 export function lastLines(texts) {
   return texts
-    .map((text) => plainText(text.replace(/\r+$/, "").split("\r").at(-1) ?? "").trimEnd())
-    .filter((text) => text && !barIn(text))
+    .map((text) => {
+      const line = text.replace(/\r+$/, "").split("\r").at(-1) ?? "";
+      return { line: line.trimEnd(), plain: plainText(line).trimEnd() };
+    })
+    .filter(({ plain }) => plain && !barIn(plain))
     .slice(-TAIL)
-    .map((text) => (text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)} …` : text));
+    .map(({ line, plain }) => (line.length > LONGEST_LINE ? shortened(plain) : line));
+}
+
+/** @param {string} plain */
+function shortened(plain) {
+  return plain.length > LONGEST_LINE ? `${plain.slice(0, LONGEST_LINE)} …` : plain;
 }
 
 /** @param {number} place */
@@ -152,7 +161,11 @@ class RunningView {
     );
     this.where = h("div", { class: "fj-running-where fj-muted" });
     this.progress = h("div", { class: "fj-running-progress" });
-    this.tail = h("pre", { class: "fj-code fj-running-tail", hidden: true, "aria-label": "the last lines printed" });
+    this.tail = h("pre", {
+      class: "fj-code fj-terminal fj-running-tail",
+      hidden: true,
+      "aria-label": "the last lines printed",
+    });
     this.body = h("div", { class: "fj-running" }, this.where, this.progress, this.tail);
 
     this.asking = false;
@@ -213,7 +226,11 @@ class RunningView {
       );
     else update(this.progress);
     this.tail.hidden = !this.lines.length;
-    setText(this.tail, this.lines.join("\n"));
+    const pen = newPen();
+    update(
+      this.tail,
+      this.lines.map((line, at) => [at ? "\n" : null, runNodes(terminalLine(line, pen))]),
+    );
   };
 
   track(/** @type {number} */ percent, /** @type {string} */ name) {
