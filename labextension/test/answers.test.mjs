@@ -118,6 +118,22 @@ describe("results", () => {
     expect(view.querySelector("img")).toBeNull();
   });
 
+  test("compiled and generated code without a source is a library's", () => {
+    const frames = [
+      { filename: "/tmp/ipykernel_7/12.py", lineno: 33, function: "poster", line: "rng = np.random.default_rng(seed)" },
+      { filename: "bit_generator.pyx", lineno: 69, function: "numpy.random._int_to_uint32_array", line: "" },
+    ];
+    const error = { type: "ValueError", message: "no", text: "all of it", phase: "request", frames };
+    const view = errorView(error, madeHost(null), "hello");
+    expect([...view.querySelectorAll(".fj-muted")].map((one) => one.textContent)).toEqual([
+      "the cell, line 33, in poster",
+    ]);
+    expect(view.querySelector("summary").textContent).toBe("whole traceback, with 1 frame of libraries");
+    const only = errorView({ ...error, frames: frames.slice(1) }, madeHost(null), "hello");
+    expect(only.querySelector(".fj-muted").textContent).toContain("bit_generator.pyx, line 69");
+    expect(only.querySelector(".fj-here")).toBeNull(); // no empty box
+  });
+
   test("an error leads to the line of its cell, and its traceback can be copied, everywhere it is shown", () => {
     const ran = [];
     const host = Object.assign(madeHost(null), {

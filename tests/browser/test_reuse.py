@@ -25,7 +25,7 @@ class Photo(BaseModel):
 class Dots(fal.App):
     @fal.endpoint("/")
     def paint(self, photo: Photo) -> dict:
-        return {"image": Image.from_pil(Pillow.new("RGB", (64, 48), "red")), "seed": photo.dots}
+        return {"image": Image.from_pil(Pillow.new("RGB", (400, 1600), "red")), "seed": photo.dots}
 """
 AWAITED = """() => {
     window.fjAwaited = [];
@@ -60,7 +60,10 @@ def test_reuse_tells_files_by_their_bytes_and_a_saved_card_has_the_last_outputs(
     card.locator('[data-tab="outputs"]').click()
     outputs = card.locator('[data-panel="outputs"]')
     expect(outputs.locator(".fj-output-card")).to_have_count(4)
+    outputs.locator(".fj-output-card").first.get_by_role("button", name=re.compile("Enlarge")).click()
+    expect(outputs.get_by_role("button", name=re.compile("^Reuse")).first).not_to_be_in_viewport()
     outputs.get_by_role("button", name=re.compile("^Reuse")).first.click()
+    expect(form.locator(".fj-endpoint-choice")).to_be_in_viewport()  # the tab of outputs was much longer
     note = card.locator(".fj-trial-note")
     expect(note).to_contain_text("dots 4000 → 3")
     expect(note).not_to_contain_text("image")

@@ -92,16 +92,17 @@ def test_a_small_body_is_as_it_was(wide: Served, client: Client) -> None:
     assert whole(client, request_id)[0] == 404
 
 
-def test_a_load_keeps_the_small_values_only(wide: Served, client: Client) -> None:
+def test_the_calls_of_a_load_share_the_long_text_that_they_repeat(wide: Served, client: Client) -> None:
     body = json.dumps({"name": PHOTO, "width": 3}).encode()
     known = {one["id"] for one in requests_of(client)}
-    b"".join(client.control.open("POST", "/admin/apps/wide/load?path=/&method=POST&calls=2&at_once=1", (), body))
-    made = [one for one in requests_of(client) if one["id"] not in known and one["origin"] == "load"]
-    recorded = client.control.request(made[0]["id"])["input"]
-    assert recorded is not None
-    assert json.loads(recorded["text"])["width"] == 3
-    assert recorded["whole"] is False
-    assert whole(client, made[0]["id"])[0] == 404
+    b"".join(client.control.open("POST", "/admin/apps/wide/load?path=/&method=POST&calls=6&at_once=3", (), body))
+    made = [one["id"] for one in requests_of(client) if one["id"] not in known and one["origin"] == "load"]
+    assert len(made) == 6
+    for request_id in made:
+        recorded = client.control.request(request_id)["input"]
+        assert recorded is not None
+        assert (json.loads(recorded["text"])["width"], recorded["whole"]) == (3, True)
+        assert whole(client, request_id) == (200, body)
 
 
 def test_only_the_owner_gets_an_input(wide: Served, client: Client) -> None:
@@ -123,8 +124,8 @@ def inputs(tmp_path: Path) -> Iterator[KeptInputs]:
     assert not list(tmp_path.iterdir())
 
 
-def keep(inputs: KeptInputs, value: object, *, texts: bool = True) -> KeptInput:
-    made = inputs.begin("application/json", texts=texts)
+def keep(inputs: KeptInputs, value: object) -> KeptInput:
+    made = inputs.begin("application/json")
     made.add(json.dumps(value).encode())
     made.end()
     settle(inputs)
@@ -207,7 +208,7 @@ def test_a_text_that_is_sent_again_is_compared_and_not_written(
 
 
 def test_a_stored_text_that_is_dropped_while_one_is_compared_with_it_is_copied(inputs: KeptInputs) -> None:
-    first, second = keep(inputs, text_of("a")), inputs.begin("application/json", texts=True)
+    first, second = keep(inputs, text_of("a")), inputs.begin("application/json")
     data = json.dumps(text_of("a")).encode()
     second.add(data[:300_000])
     second._submit()
@@ -221,7 +222,7 @@ def test_a_stored_text_that_is_dropped_while_one_is_compared_with_it_is_copied(i
 def test_the_thread_is_not_woken_for_each_piece(inputs: KeptInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[kept_inputs.Job] = []
     monkeypatch.setattr(inputs, "run", ran.append)
-    made = inputs.begin("application/json", texts=False)
+    made = inputs.begin("application/json")
     for _ in range(64):
         made.add(b"x" * (64 << 10))
     made.end()
@@ -274,7 +275,7 @@ def test_no_more_than_a_part_of_what_is_free_is_taken(inputs: KeptInputs, monkey
 
 
 def test_a_body_that_never_becomes_complete_is_dropped(inputs: KeptInputs) -> None:
-    made = inputs.begin("application/json", texts=True)
+    made = inputs.begin("application/json")
     made.add(b'{"text": "' + b"x" * 100_000)
     made.release()
     made.add(b"more")
@@ -286,7 +287,7 @@ def test_a_body_that_never_becomes_complete_is_dropped(inputs: KeptInputs) -> No
 def test_a_thread_that_does_not_keep_up_costs_the_input_and_no_memory(inputs: KeptInputs) -> None:
     gate, piece = threading.Event(), b"x" * (16 << 20)
     inputs.run(lambda: void(gate.wait(10)))
-    made = inputs.begin("application/json", texts=True)
+    made = inputs.begin("application/json")
     for _ in range(6):
         made.add(piece)
     gate.set()

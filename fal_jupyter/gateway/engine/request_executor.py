@@ -142,10 +142,10 @@ class RequestExecutor:
         self._report(request.description.arrival())
 
     def keep_input(self, request: ProxiedRequest) -> None:
-        """Record a large body beside the request; a load repeats one input, whose long texts would drop those of other calls."""
+        """Record a large body beside the request."""
         description = request.description
         if request.body.bytes_received > BODY_BOUND and not description.websocket:
-            request.body.keep_in(self._inputs.begin(description.content_type, texts=description.origin != "load"))
+            request.body.keep_in(self._inputs.begin(description.content_type))
 
     def request_aborted(self, request: ProxiedRequest) -> None:
         """Its caller disconnected, or its owner cancelled it."""

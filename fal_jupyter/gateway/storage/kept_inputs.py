@@ -181,7 +181,7 @@ class _TextWriter:
     than writing, or than a digest of all texts.
     """
 
-    def __init__(self, store: TextStore | None, buffer: bytearray) -> None:
+    def __init__(self, store: TextStore, buffer: bytearray) -> None:
         self._store, self._buffer = store, buffer
         self.texts: list[StoredText | None] = []
         self._file: IO[bytes] | None = None
@@ -192,10 +192,10 @@ class _TextWriter:
 
     def begin(self) -> None:
         self._beginning, self._size, self._checked = b"", 0, 0
-        self._is_kept = self._store is not None
+        self._is_kept = True
 
     def write(self, data: bytes) -> None:
-        if not self._is_kept or self._store is None:
+        if not self._is_kept:
             return
         try:
             if not self._beginning:
@@ -226,7 +226,7 @@ class _TextWriter:
 
     def end(self) -> None:
         text = None
-        if self._is_kept and self._store is not None:
+        if self._is_kept:
             try:
                 like = self._like.text if self._like is not None else None
                 if like is not None and like.size == self._size and like.is_stored:
@@ -262,9 +262,9 @@ class _TextWriter:
 class KeptInput:
     """The input of one request: what is not in memory of it. Of the gateway's loop, but for methods that say otherwise."""
 
-    def __init__(self, inputs: KeptInputs, content_type: str, store: TextStore | None) -> None:
+    def __init__(self, inputs: KeptInputs, content_type: str) -> None:
         self._inputs = inputs
-        self._writer = _TextWriter(store, inputs.buffer)
+        self._writer = _TextWriter(inputs.texts, inputs.buffer)
         self._outline = Outline(self._writer, content_type, BODY_BOUND)
         self._settled: Future[None] | None = None
         self._over = self._broken = False
@@ -402,9 +402,9 @@ class KeptInputs:
         self._pending = 0
         self._lock = threading.Lock()
 
-    def begin(self, content_type: str, *, texts: bool) -> KeptInput:
-        """Begin to read an input; without *texts* its long ones are not stored."""
-        return KeptInput(self, content_type, self.texts if texts else None)
+    def begin(self, content_type: str) -> KeptInput:
+        """Begin to read an input."""
+        return KeptInput(self, content_type)
 
     def submit(self, read: ReadPieces, pieces: Sequence[bytes], size: int) -> bool:
         """Let the thread read pieces of *size* bytes; False if it does not keep up."""

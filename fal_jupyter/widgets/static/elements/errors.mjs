@@ -22,9 +22,14 @@ export function namedCells(text) {
   );
 }
 
-/** Whether a frame is the user's own and not a library's. @param {string} filename */
-function isOwn(filename) {
-  return !/site-packages|dist-packages|\/lib\/python\d|<frozen/.test(filename);
+/**
+ * Whether a frame is the user's own: not a library's, nor one without a source, as compiled extensions and generated code have it.
+ * @param {import("../types.d.ts").ErrorFrame} frame
+ */
+function isOwn({ filename, line }) {
+  return (
+    Boolean(line || CELL_FILE.test(filename)) && !/site-packages|dist-packages|\/lib\/python\d|<frozen/.test(filename)
+  );
 }
 
 /**
@@ -33,7 +38,7 @@ function isOwn(filename) {
  * @param {import("../types.d.ts").ErrorDescription} error
  */
 function ownFrames(error) {
-  const frame = error.frames.filter((one) => isOwn(one.filename)).at(-1) ?? error.frames.at(-1);
+  const frame = error.frames.filter(isOwn).at(-1) ?? error.frames.at(-1);
   const cell = error.frames.filter((one) => CELL_FILE.test(one.filename)).at(-1);
   return { frame, cell, calls: cell && cell !== frame ? cell : undefined };
 }
@@ -41,12 +46,20 @@ function ownFrames(error) {
 /** A line of code, with where it is. @param {import("../types.d.ts").ErrorFrame} frame @param {string} [before] */
 function frameView(frame, before = "") {
   const place = `${before}${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`;
-  const line = `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`;
   return h(
     "div",
     null,
     h("div", { class: "fj-muted" }, place),
-    h("pre", { class: "fj-code" }, h("span", { class: before ? null : "fj-here" }, line)),
+    frame.line &&
+      h(
+        "pre",
+        { class: "fj-code" },
+        h(
+          "span",
+          { class: before ? null : "fj-here" },
+          `${String(frame.lineno).padStart(4)}  ${plainText(frame.line)}`,
+        ),
+      ),
   );
 }
 
@@ -57,7 +70,7 @@ function frameView(frame, before = "") {
  * @returns {HTMLElement}
  */
 export function errorView(error, host, alias) {
-  const own = error.frames.filter((frame) => isOwn(frame.filename));
+  const own = error.frames.filter(isOwn);
   const { frame, calls } = ownFrames(error);
   const library = error.frames.length - own.length;
   const whole = h(

@@ -116,6 +116,9 @@ export const RESULT_STYLE = `
   flex: none;
   max-width: 50%;
 }
+.fj .fj-error-view {
+  overflow-wrap: anywhere;
+}
 .fj .fj-error-view .fj-code {
   white-space: pre-wrap;
   overflow-wrap: anywhere;

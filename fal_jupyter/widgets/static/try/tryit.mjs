@@ -379,7 +379,8 @@ class TryPanel {
             ? `Filled from the call of ${clock(detail.request.began, false)}. ${nextWords(input.missing, this.lost)}`
             : `The app has no endpoint ${input.path} any more.`,
       );
-      /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus();
+      /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus({ preventScroll: true });
+      this.head.scrollIntoView?.({ block: "nearest" }); // the tab that was left may have been much longer
     } catch (error) {
       setText(this.hint, message(error));
     }
