@@ -468,7 +468,7 @@ def test_timing_can_be_switched_off(desk_kernel: Kernel) -> None:
 # --- interrupts -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "call",
-    ["Desk.slow(MARK)", "Desk.slow.map([MARK])", "Desk.loop(MARK)", "Desk.loop.map([MARK, MARK])"],
+    ["Desk.slow(MARK)", "Desk.slow.map([MARK])", "Desk.loop(MARK)", "Desk.loop.map([MARK, MARK + '2'])"],
     ids=["async", "async map", "sync", "sync map"],
 )
 def test_an_interrupt_gives_the_prompt_back_at_once_and_cancels_the_request(

@@ -219,7 +219,7 @@ def test_an_interrupt_stops_the_waiting_and_not_the_request(jobs: Kernel, tmp_pa
     jobs.interrupt()
     stopped = jobs.finish(cell)
     assert stopped.ename == "KeyboardInterrupt"
-    assert "goes on: job.get() waits for it again" in stopped.traceback
+    assert "is still running: job.get() waits for it again" in stopped.traceback
     gate.touch()
     again = jobs.run("job.get().text").ok()
     assert again.result == "'tpek'"

@@ -47,8 +47,12 @@ _forking: _Forking | None = None
 
 
 def install() -> None:
-    """Let gateways that this process starts be forks; the process that forks starts with the first of them."""
-    vars(subprocess)["Popen"] = _Popen
+    """Let gateways that this process starts be forks; the process that forks starts with the first of them.
+
+    Two methods of the class are exchanged, and not the class: apps of tests send it to their runners by its name.
+    """
+    for name in _REPLACED:
+        setattr(subprocess.Popen, name, vars(_Starting)[name])
 
 
 def install_inherited(fd: int) -> None:
@@ -93,10 +97,14 @@ def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(READ_AT_START) and name != "PYTHONUNBUFFERED"}
 
 
-class _Popen(subprocess.Popen[Any]):
-    """Starts a gateway as such a fork, and all else as it is."""
+_REPLACED = ("_execute_child", "_try_wait", "_internal_poll")
+_execute_child, _try_wait, _internal_poll = (vars(subprocess.Popen)[name] for name in _REPLACED)
 
-    _answering: int | None = None  # a descriptor: a gateway outlives the object of its start
+
+class _Starting(subprocess.Popen[Any]):
+    """Methods of Popen that start a gateway as such a fork, and all else as it is."""
+
+    _answering: int  # a descriptor, only of a fork: a gateway outlives the object of its start
 
     def _execute_child(
         self, args: Any, executable: Any, preexec_fn: Any, close_fds: Any, pass_fds: Any, cwd: Any, env: Any, startupinfo: Any,
@@ -109,7 +117,7 @@ class _Popen(subprocess.Popen[Any]):
         if forking is None or not forking.heeds(given):
             options = (args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell)
             pipes = (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
-            cast(Any, super())._execute_child(*options, *pipes, *more)
+            _execute_child(self, *options, *pipes, *more)
             return
         try:
             streams = [fd if fd != -1 else number for number, fd in enumerate((p2cread, c2pwrite, errwrite))]
@@ -125,8 +133,8 @@ class _Popen(subprocess.Popen[Any]):
             cast(Any, self)._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
-        if self._answering is None:
-            return cast("tuple[int, int]", cast(Any, super())._try_wait(wait_flags))
+        if "_answering" not in vars(self):
+            return cast("tuple[int, int]", _try_wait(self, wait_flags))
         os.set_blocking(self._answering, not wait_flags & os.WNOHANG)
         try:
             return self.pid, int(os.read(self._answering, 64) or signal.SIGKILL)
@@ -134,8 +142,8 @@ class _Popen(subprocess.Popen[Any]):
             return 0, 0
 
     def _internal_poll(self, *state: Any, **more: Any) -> int | None:
-        if self._answering is None or self.returncode is not None:
-            return cast("int | None", cast(Any, super())._internal_poll(*state, **more))
+        if "_answering" not in vars(self) or self.returncode is not None:
+            return cast("int | None", _internal_poll(self, *state, **more))
         pid, status = self._try_wait(os.WNOHANG)
         if pid == self.pid:
             cast(Any, self)._handle_exitstatus(status)
