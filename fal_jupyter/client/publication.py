@@ -128,9 +128,11 @@ class Publications:
         if not isinstance(answer, ErrorResponse):
             return answer
         if answer.holder is not None:
+            holder = f"{answer.holder.name} (process {answer.holder.pid})"
             raise AppTaken(
-                f"the app {alias!r} belongs to {answer.holder.name} (process {answer.holder.pid}), which is still running",
+                f"the app {alias!r} belongs to {holder}, which is still running",
                 hint="give yours another name with --name NAME, or take it with --take-over",
+                holder=holder,
             )
         if answer.error_type == "lease_ended":
             raise ConnectionResetError(answer.detail)

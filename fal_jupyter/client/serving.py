@@ -13,6 +13,7 @@ from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.runtime_environment import find_environment
+from fal_jupyter.domain.errors import AppTaken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
@@ -86,7 +87,15 @@ class Prepared:
         Raises:
             AppTaken: another running owner has the name.
         """
-        served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
+        try:
+            served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
+        except AppTaken as error:
+            if fal.handle_of(self.cls) is None:
+                name = self.spec.alias
+                reason = f"its name {name!r} is that of {error.holder}" if error.holder else error.message
+                hint = f"serve it again with --take-over to take the name, or with --name NAME beside it; fal_jupyter.app({name!r}) calls the other one"
+                fal.bind_refusal(self.cls, reason, hint)
+            raise
         self.shipment.warnings.extend(_taken_over(served))
         handle = AppHandle(
             self.client,

@@ -103,9 +103,17 @@ class NoSuchMachine(UserError):
 
 
 class AppTaken(UserError):
-    """Another running kernel owns the app of that name."""
+    """Another running kernel owns the app of that name.
+
+    Attributes:
+        holder: which one, as ``a.ipynb (process 12)``, or ``""``.
+    """
 
     status = 409
+
+    def __init__(self, message: str, *, hint: str = "", where: str = "", holder: str = "") -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.holder = holder
 
 
 class BadArguments(UserError, TypeError):

@@ -16,7 +16,9 @@ from fal_jupyter.fal.classes.endpoints import endpoint
 from fal_jupyter.fal.classes.function import cached, function, wrap_app
 from fal_jupyter.fal.classes.function import function as isolated
 from fal_jupyter.fal.classes.remote import bind as bind
+from fal_jupyter.fal.classes.remote import bind_refusal as bind_refusal
 from fal_jupyter.fal.classes.remote import handle_of as handle_of
+from fal_jupyter.fal.classes.remote import refusal_of as refusal_of
 from fal_jupyter.fal.classes.remote import unbind as unbind
 from fal_jupyter.fal.classes.warned import AppWarning, MisspeltOption
 from fal_jupyter.fal.container import ContainerImage

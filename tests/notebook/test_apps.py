@@ -211,6 +211,14 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
         assert "--take-over" in refused.traceback
         assert str(notebook.pid) in refused.traceback
         assert notebook.run("Mine.hi()[0]").ok().result == "'first'"
+        # the user did define it under %%fal_app: what its calls say is who has the name
+        for later in ("Mine.hi()", "Mine.stream.hi()", "Mine.url", "fal_jupyter.app(Mine)"):
+            said = other.run(later).evalue or ""
+            assert (
+                f"Mine is not served from here: its name 'mine' is that of a notebook (process {notebook.pid})" in said
+            )
+            assert "serve it again with --take-over to take the name, or with --name NAME beside it" in said
+        assert "'first'" in other.run("fal_jupyter.app('mine').hi()").ok().result
 
         other.run(versioned("Mine", "beside", options="--name mine-too")).ok()
         assert other.run("Mine.hi()[0], Mine.app.split('/')[1]").ok().result == "('beside', 'mine-too')"

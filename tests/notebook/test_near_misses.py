@@ -93,6 +93,10 @@ def shop(notebook: Kernel) -> Kernel:
         ("Shop.model(frut='apple')", "did you mean fruit?"),
         ("Shop.model({'frut': 'apple'})", "did you mean fruit where the input has frut?"),
         ("Shop.model(numpy.zeros(3))", "is a numpy.ndarray, but it takes Price\ngive it to a field by name: weights=….tolist()"),
+        ("Shop.price('apple', numpy.zeros(3))", "an array is sent as its .tolist(): send one item of it, or declare the parameter as list[int]"),
+        ("Shop.model(fruit=numpy.zeros(3))", "an array is sent as its .tolist(): send str(…) of it, or declare the parameter as list"),
+        ("Shop.model(fruit='fig', weights=numpy.zeros((2, 2)))", "send one flat list: of an array, its .ravel().tolist()"),
+        ("Shop.model(Price.model_construct(fruit=numpy.zeros(3)))", "give the field fruit its .tolist()"),
         pytest.param(
             "import torch; Shop.price(torch.zeros(3))", "is a torch.Tensor, but it takes str",
             marks=[pytest.mark.long, pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")],

@@ -31,12 +31,14 @@ def for_arguments(
 
 
 def for_invalid_input(detail: object) -> str:
-    """Return the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, or a path in place of a file; ``""``
-    where there is none."""
+    """Return the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, a path in place of a file, or an
+    array, which is sent as a list, where something else is taken; ``""`` where there is none."""
     if not isinstance(detail, list):
         return ""
     for item in detail:
-        if isinstance(item, dict) and (hint := _for_path(item.get("input"), str(item.get("msg", "")))):
+        if isinstance(item, dict) and (
+            hint := _for_path(item.get("input"), str(item.get("msg", ""))) or _for_numbers(item)
+        ):
             return hint
         if not isinstance(item, dict) or item.get("type") != "missing" or not isinstance(item.get("input"), Mapping):
             continue
@@ -55,6 +57,12 @@ def for_value(value: object) -> str:
     if form == PICTURE:
         return f"send {form}, and declare the endpoint's parameter as fal.toolkit.Image"
     return f"send {form}" if form else "send text, numbers, lists or dicts"
+
+
+def for_field(fields: Mapping[str, object]) -> str:
+    """Describe how to convert the first value among a model's *fields* that JSON cannot hold; ``""`` if none is known."""
+    forms = ((name, json_form(type(value))) for name, value in fields.items())
+    return next((f"give the field {name} {form}" for name, form in forms if form), "")
 
 
 def is_file(model: object) -> bool:
@@ -85,6 +93,30 @@ def _takes_list(hint: object) -> bool:
     if isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset):
         return True
     return any(map(_takes_list, typing.get_args(hint)))
+
+
+_LISTS = {"int_type": "list[int]", "float_type": "list[float]", "bool_type": "list[bool]"}
+_DICTS = frozenset({"dict_type", "model_type", "model_attributes_type", "dataclass_type"})
+
+
+def _for_numbers(item: Mapping[str, object]) -> str:
+    """Describe what to send instead of numbers: those of an array arrive as a list, so that only the error's kind says what is taken."""
+    kind, given, location = item.get("type"), item.get("input"), item.get("loc")
+    in_list = isinstance(location, list | tuple) and bool(location) and isinstance(location[-1], int)
+    if isinstance(given, list) and given and all(isinstance(one, int | float | list) for one in given):
+        if kind in _LISTS or kind == "string_type":
+            if in_list:
+                return "send one flat list: of an array, its .ravel().tolist()"
+            one = "str(…) of it" if kind == "string_type" else "one item of it"
+            return f"an array is sent as its .tolist(): send {one}, or declare the parameter as {_LISTS.get(str(kind), 'list')}"
+        if kind in _DICTS:
+            return "an array is sent as its .tolist(): send it under a name, {'values': ….tolist()}"
+    if in_list and isinstance(given, int | float):
+        if kind == "int_from_float":
+            return "send whole numbers: of an array, its .round().astype(int).tolist()"
+        if kind == "string_type":
+            return "send text: of an array, its .astype(str).tolist()"
+    return ""
 
 
 _PICTURES = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "tif", "tiff")

@@ -126,7 +126,8 @@ def dump_model(model: BaseModel, where: str, *, by_alias: bool = True) -> object
     except BadArguments:
         raise
     except Exception as error:
-        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
+        hint = hints.for_field(model.__dict__)
+        raise BadArguments(f"{where} cannot be written as JSON: {error}", hint=hint) from None
     return _as_taken(model, dumped, where, by_alias=by_alias) if _is_special(type(model)) else dumped
 
 

@@ -57,6 +57,8 @@ class Handle(Protocol):
 
 
 _handles: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
+_refusals: WeakKeyDictionary[type, tuple[str, str]] = WeakKeyDictionary()
+"""Why the serving of a class was refused, and what to do."""
 _imported_in = os.getpid()
 
 
@@ -77,6 +79,17 @@ NotServedHere.__name__ = NotServedHere.__qualname__ = "NotServed"
 def bind(cls: type, handle: Any) -> None:
     """From now on *handle* answers for exactly *cls*."""
     _handles[cls] = handle
+    _refusals.pop(cls, None)
+
+
+def bind_refusal(cls: type, reason: str, hint: str) -> None:
+    """The serving of *cls* was refused: as long as nothing answers for it, its calls say why and what to do."""
+    _refusals[cls] = reason, hint
+
+
+def refusal_of(cls: type) -> tuple[str, str] | None:
+    """Return why the serving of *cls* was refused and what to do, or ``None``."""
+    return _refusals.get(cls)
 
 
 def unbind(cls: type) -> None:
@@ -99,6 +112,9 @@ def require_handle(cls: type, expression: str) -> Any:
     if handle is not None:
         return handle
     name = cls.__name__
+    if cls in _refusals:
+        reason, hint = _refusals[cls]
+        raise NotServedHere(f"{name} is not served from here: {reason}", hint=hint)
     served = next((base.__name__ for base in cls.__mro__[1:] if base in _handles), "")
     message = f"{name} is not served, so {expression} has nothing to reach"
     if served:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fal_jupyter.client.serving import Prepared
     from fal_jupyter.protocol.api import Event
 from fal_jupyter import fal
-from fal_jupyter.fal import handle_of
+from fal_jupyter.fal import handle_of, refusal_of
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.notebook.display.surfaces import server_of
 from fal_jupyter.notebook.namespace.app_classes import apps_among
@@ -95,6 +95,8 @@ def app(which: type | str) -> AppHandle:
         return own_handle if own_handle is not None else _open_foreign_app(session, which)
     handle: AppHandle | None = handle_of(which)
     if handle is None:
+        if (refusal := refusal_of(which)) is not None:
+            raise NotServed(f"{which.__name__} is not served from here: {refusal[0]}", hint=refusal[1])
         running = f"running here: {', '.join(session.handles)}" if session.handles else "define it under %%fal_app"
         raise NotServed(
             f"nothing of this notebook serves {which.__name__}", hint=hint_for(which, session.handles, running)
@@ -285,7 +287,7 @@ def _publish(session: NotebookSession, prepared: Prepared) -> AppHandle:
         if "--take-over" in str(error) or session.shell is None:
             raise
         hint = "add --name NAME to run a second one beside it, or --take-over to take it"
-        raise AppTaken(error.message, hint=hint, where=error.where) from None
+        raise AppTaken(error.message, hint=hint, where=error.where, holder=error.holder) from None
     handle.call_reports.hooks = replace(
         _hooks(session, prepared.cls.__name__),
         name_places=session.rename_cell_frames,
