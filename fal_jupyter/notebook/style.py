@@ -1,8 +1,8 @@
 """Colours and inline styles of all static displays; the only Python module with hex values.
 
-Front ends that render saved notebooks drop ``<style>`` and scripts, so each element has an inline style. JupyterLab's
-variables cover light, dark and high contrast; the fallback colours have a contrast of at least 3:1 on white and near-black,
-and greys are transparent.
+Front ends that render saved notebooks drop ``<style>`` and scripts, so each element has an inline style. States and
+phases have one colour for all themes, between the two that live panels have (``style.mjs``), with a contrast of at least 3:1 on
+white and near-black; text, lines and fonts have JupyterLab's variables.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from typing import Final
 from fal_jupyter.domain.text.terminal_text import plain_text
 from fal_jupyter.protocol.feed import Phase
 
-OK: Final = "var(--jp-success-color1, #2a9170)"
-FAILED: Final = "var(--jp-error-color1, #d4551a)"
-WARN: Final = "var(--jp-warn-color1, #b8791a)"
+OK: Final = "#2a9170"
+FAILED: Final = "#d4551a"
+WARN: Final = "#b8791a"
 RUN: Final = "#2b83c4"
 START: Final = "#b8791a"
 QUEUE: Final = "#858c96"
-TRANSFER: Final = "#4f9196"
-STREAM: Final = "#7a6fd0"
-ANSWER: Final = "#b8608f"
+TRANSFER: Final = "#7b8794"
+DRAINING: Final = "#ad6891"
+IDLE: Final = "rgba(43, 131, 196, 0.35)"
+"""Pale RUN on any background, drawn with an outline."""
+ANSWER: Final = IDLE
+STREAM: Final = f"repeating-linear-gradient(90deg, {RUN} 0 4px, transparent 4px 6px)"
+"""Ticks of RUN over IDLE."""
 CANCELLED: Final = "#7d848e"
 """Drawn as an outline."""
 PHASES: Final[tuple[tuple[Phase, str, str], ...]] = (
@@ -31,7 +35,14 @@ PHASES: Final[tuple[tuple[Phase, str, str], ...]] = (
     ("run_ms", "run", RUN),
     ("stream_ms", "stream", STREAM),
 )
-"""The five phases of a request: field, label, colour."""
+"""The five phases of a request: field, label, colour (to be drawn by :func:`fill`)."""
+_FILLS: Final = {
+    QUEUE: f"border: 1px dashed {QUEUE}",
+    CANCELLED: f"border: 1px solid {CANCELLED}",
+    IDLE: f"border: 1px solid {RUN}; background: {IDLE}",
+    STREAM: f"border: 1px solid {RUN}; background: {IDLE}; background-image: {STREAM}",
+}
+"""What is not a plain area: the same forms as in the live panels (``style.mjs``)."""
 LINE: Final = "var(--jp-border-color2, rgba(128, 128, 128, 0.4))"
 MUTED: Final = "opacity: 0.75"
 CODE: Final = "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 12px)"
@@ -56,6 +67,11 @@ def phases_of(*, streamed: bool) -> tuple[tuple[Phase, str, str], ...]:
     """Return the phases of a request whose response is or is not a stream."""
     field, _, colour = PHASES[-1]
     return (*PHASES[:-1], (field, last_phase(streamed=streamed), colour if streamed else ANSWER))
+
+
+def fill(colour: str) -> str:
+    """Style a segment of a bar or a legend: waiting is a dashed outline, what was cancelled a hollow bar, an answer pale, a stream ticked."""
+    return f"box-sizing: border-box; {_FILLS[colour]}" if colour in _FILLS else f"background: {colour}"
 
 
 def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:

@@ -194,10 +194,11 @@ def test_the_bars_of_requests_have_one_scale(seen: Picture) -> None:
 
 
 def test_only_an_answer_in_pieces_has_a_stream_and_what_took_no_time_has_no_bar(seen: Picture) -> None:
-    plain = {"content_type": "application/json", "transfer_ms": 0.01, "stream_ms": 0.2}
+    fine = {"status": 200, "error": ""}
+    plain = {**fine, "content_type": "application/json", "transfer_ms": 0.01, "stream_ms": 0.2}
     drawn = page(CARD, with_requests(seen, plain), "requests")
     assert ("answer 0.2 ms" in drawn, "stream" in drawn, "transfer" in drawn) == (True, False, False)
-    pieces = {"content_type": "text/event-stream; charset=utf-8", "stream_ms": 400.0}
+    pieces = {**fine, "content_type": "text/event-stream; charset=utf-8", "stream_ms": 400.0}
     both = page(CARD, with_requests(seen, plain, pieces), "requests")
     assert ("stream 400 ms" in both, "</span> answer" in both, "</span> stream" in both) == (True, True, True)
     output = page_text(CARD, with_requests(seen, plain), "requests")
@@ -602,7 +603,7 @@ def test_answer_stream_and_what_was_cancelled_look_different(seen: Picture) -> N
     times = {"run_ms": 100.0, "stream_ms": 300.0, "total_ms": 400.0, "status": 200, "error": ""}
     answer, stream = ({**times, "content_type": kind} for kind in ("application/json", "text/event-stream"))
     html = page(CARD, with_requests(seen, answer, stream, {**stream, "status": 499}), "requests")
-    assert (f"background: {ANSWER}" in html, f"background: {STREAM}" in html) == (True, True)
+    assert (f"background: {ANSWER}" in html, f"background-image: {STREAM}" in html) == (True, True)
     assert html.count(f"1px solid {CANCELLED}") == 3  # run and stream of the bar, and the legend
     assert "</span> cancelled</span>" in html
     only = page(CARD, with_requests(seen, {**stream, "status": 499}), "requests")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fal_jupyter.commands.numbers import count, milliseconds, percentile, plural, rate
 from fal_jupyter.notebook.calls.timing import Group, Row, Tally, TimedCall, has_failed
 from fal_jupyter.notebook.style import (
+    ANSWER,
     CELL,
     CODE,
     FAILED,
@@ -15,9 +16,11 @@ from fal_jupyter.notebook.style import (
     NUMBER,
     OK,
     RUN,
+    STREAM,
     TABLE,
     TEXT,
     element,
+    fill,
     last_phase,
     phases_of,
     text,
@@ -99,7 +102,8 @@ def _caption(group: Group, rows_shown: int) -> str:
 def _shares(call: TimedCall) -> list[tuple[str, float, str]]:
     failed, phases = has_failed(call), phases_of(streamed=call.streamed)
     return [
-        (name, getattr(call, field), FAILED if failed and colour == RUN else colour) for field, name, colour in phases
+        (name, getattr(call, field), FAILED if failed and colour in (RUN, ANSWER, STREAM) else colour)
+        for field, name, colour in phases
     ]
 
 
@@ -225,7 +229,7 @@ def _group_line(group: Group, width: int, limit: int) -> str:
 
 
 def _piece(width: float, colour: str, *, offset: float = 0, title: str = "") -> str:
-    style = f"display: inline-block; height: 8px; width: {max(2, round(width))}px; background: {colour}"
+    style = f"display: inline-block; height: 8px; width: {max(2, round(width))}px; {fill(colour)}"
     return element(
         "span", style=f"margin-left: {round(offset)}px; {style}" if round(offset) > 0 else style, title=title
     )

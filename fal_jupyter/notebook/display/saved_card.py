@@ -14,10 +14,11 @@ from fal_jupyter.notebook.display import saved_panels
 from fal_jupyter.notebook.style import (
     BAND,
     CELL,
+    DRAINING,
     FAILED,
     FRAME,
+    IDLE,
     MUTED,
-    OK,
     QUEUE,
     RUN,
     START,
@@ -30,8 +31,8 @@ from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 MAX_TEXT = 300  # characters of any text in a saved snapshot; a path alone may have 60,000
 MAX_TRACEBACK = 3000  # characters of a traceback
 _STATES = (
-    ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
-    ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
+    ("RUNNING", "running", RUN), ("IDLE", "idle", IDLE), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
+    ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", DRAINING), ("TERMINATING", "ending", DRAINING),
 )  # fmt: skip
 
 

@@ -24,7 +24,6 @@ from fal_jupyter.notebook.display.saved_parts import (
     clock,
     code,
     day_and_time,
-    fill,
     fold,
     label,
     piece,
@@ -37,14 +36,17 @@ from fal_jupyter.notebook.style import (
     BAND,
     CANCELLED,
     CELL,
+    DRAINING,
     FAILED,
     FRAME,
+    IDLE,
     MUTED,
     OK,
     QUEUE,
     RUN,
     START,
     element,
+    fill,
     isolated,
     phases_of,
     text,
@@ -60,10 +62,9 @@ from fal_jupyter.protocol.feed import (
 )
 
 MAX_ROWS: Final = 10  # requests, decisions
-_IDLE: Final = "rgba(43, 131, 196, 0.35)"
 _LANES: Final = {
-    "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
-    "DRAINING": ("draining", "#ad6891"), "TERMINATING": ("ending", "#ad6891"), "CRASH_BACKOFF": ("crash back-off", FAILED),
+    "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", IDLE), "RUNNING": ("running", RUN),
+    "DRAINING": ("draining", DRAINING), "TERMINATING": ("ending", DRAINING), "CRASH_BACKOFF": ("crash back-off", FAILED),
 }  # fmt: skip
 _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 
@@ -174,9 +175,9 @@ def _drawn_phases(request: RequestState) -> list[tuple[str, float, str]]:
     word = request_tables.word_of(request)
 
     def drawn(name: str, colour: str) -> str:
-        if word == "cancelled" and name in ("run", "stream", "answer"):
-            return CANCELLED
-        return FAILED if word.startswith("failed") and name == "run" else colour
+        if name not in ("run", "stream", "answer"):
+            return colour
+        return CANCELLED if word == "cancelled" else FAILED if word.startswith("failed") else colour
 
     return [(name, ms, drawn(name, colour)) for name, ms, colour in _phases(request)]
 

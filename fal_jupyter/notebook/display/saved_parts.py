@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fal_jupyter.commands.numbers import milliseconds
-from fal_jupyter.notebook.style import BAND, CANCELLED, CELL, CODE, LINE, MUTED, NUMBER, QUEUE, TABLE, element, text
+from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, TABLE, element, fill, text
 
 WIDE: Final = f"{TABLE}; width: 100%; font-size: inherit"
 TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
@@ -55,12 +55,6 @@ def piece(percent: float, colour: str, title: str = "", height: int = 9) -> str:
     wide = round(percent * BLOCKS / 100)
     blocks = ("█" * wide or "▏") if title else "\u00a0" * wide
     return element("span", blocks, style=style, title=title)
-
-
-def fill(colour: str) -> str:
-    """Style a segment of a bar or a legend: waiting is a dashed outline, as in live panels, and what was cancelled a hollow bar."""
-    outline = {QUEUE: "dashed", CANCELLED: "solid"}.get(colour)
-    return f"box-sizing: border-box; border: 1px {outline} {colour}" if outline else f"background: {colour}"
 
 
 def track(*pieces: str) -> str:
