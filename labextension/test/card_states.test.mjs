@@ -155,6 +155,24 @@ describe("the first start", () => {
     await until(() => host.asked.some(([, path]) => path.endsWith("/logs")));
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(root.querySelector(".fj-card-stage").textContent).not.toContain("loading");
+    expect(root.querySelector(".fj-card-silent").textContent).toBe(
+      "The form comes here when the app is ready. What setup() prints is below this card.",
+    );
+  });
+
+  test("says in the room of the log that nothing was printed yet", async () => {
+    const host = madeHost(madeLine({ apps: [begun("PENDING")] }));
+    const silent = () => root.querySelector(".fj-card-steps + .fj-card-silent")?.textContent;
+    let records = [];
+    host.ask = async () => ({ ok: true, status: 200, headers: new Headers(), json: async () => records });
+    cardPanel(root, host, CARD, stop.signal);
+    await until(() => silent() === "What setup() prints appears here.");
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [begun("SETUP")] }));
+    await until(() => silent() === "setup() has printed nothing yet.");
+    records = [{ time: 1, runner: "hello-1", request: "", stream: 1, text: "loading" }];
+    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [begun("SETUP", { log: 4 })] }));
+    await until(() => root.querySelector(".fj-card-steps + pre")?.textContent === "loading");
+    expect(silent()).toBeUndefined();
   });
 });
 

@@ -97,6 +97,11 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     chip = first.locator(".fj-cell-chip")
     expect(chip).to_contain_text(re.compile(r"r1 setup \d+ s"))
     facts, begun = box(card.locator(".fj-facts")), box(card)
+    silent = card.locator(".fj-card-silent")  # fills the room of the form that comes
+    expect(silent).to_have_text("The form comes here when the app is ready. What setup() prints is below this card.")
+    room, panel = box(silent), box(card.locator(".fj-tab-panel").first)
+    assert room["height"] > panel["height"] - 70
+    assert room["y"] + room["height"] <= panel["y"] + panel["height"]
     lab.picture("card-starting-light")
     gate.touch()
     expect(card.locator(".fj-head-state")).to_have_text("Ready")

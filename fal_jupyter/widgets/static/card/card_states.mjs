@@ -608,6 +608,16 @@ class CardStates {
     ];
   }
 
+  /** What is in the room of the log while it has no line. @param {import("../types.d.ts").RunnerState} first @param {boolean} below */
+  silent(first, below) {
+    const words = below
+      ? "The form comes here when the app is ready. What setup() prints is below this card."
+      : first.state === "SETUP"
+        ? "setup() has printed nothing yet."
+        : "What setup() prints appears here.";
+    return h("p", { class: "fj-muted fj-card-silent" }, words);
+  }
+
   /** @param {AppState | undefined} now */
   drawStage(now) {
     this.readBuild();
@@ -628,8 +638,7 @@ class CardStates {
       update(
         this.stage,
         this.steps(this.view, now),
-        this.printed.length && !below ? this.tail : null,
-        below || this.printed.length ? null : h("p", { class: "fj-empty" }, "What setup() prints appears here."),
+        !first ? null : this.printed.length && !below ? this.tail : this.silent(first, Boolean(below)),
       );
     } else replace(this.stage);
   }

@@ -16,8 +16,8 @@ const DIGITS = 6;
 const DECIMALS = 2; // of a number with many digits before its point
 
 /**
- * A number as it is read: whole ones whole, others with six digits or more, among them all before the point. "…" stands
- * for digits that are left out, "≈" before a number that is rounded.
+ * A number as it is read: whole ones whole, others rounded to six digits or more, among them all before the point. All
+ * of a column have this one form; where digits are left out, the element has the exact number as its title.
  * @param {number | bigint} value
  */
 export function shownNumber(value) {
@@ -25,11 +25,14 @@ export function shownNumber(value) {
   if (typeof value === "bigint" || !Number.isFinite(value) || Number.isInteger(value)) return exact;
   const before = String(Math.trunc(Math.abs(value))).length;
   const rounded = Number(value.toPrecision(Math.max(DIGITS, before + DECIMALS)));
-  if (Math.abs(rounded - value) <= NOISE * Math.abs(value)) return String(rounded);
-  if (Math.trunc(rounded) !== Math.trunc(value)) return exact;
-  const [digits, power = ""] = String(rounded).split("e");
-  const [allDigits, itsPower = ""] = exact.split("e");
-  return power === itsPower && allDigits.startsWith(digits) ? `${rounded}…` : `≈${rounded}`;
+  const isNoise = Math.abs(rounded - value) <= NOISE * Math.abs(value);
+  return isNoise || Math.trunc(rounded) === Math.trunc(value) ? String(rounded) : exact;
+}
+
+/** The exact number where {@link shownNumber} leaves digits out, for a title. @param {number | bigint} value */
+function exactNumber(value) {
+  const exact = String(value);
+  return shownNumber(value) === exact ? null : exact;
 }
 
 /** `3 keys`, `12 items`. @param {any} value */
@@ -113,8 +116,8 @@ function scalar(value) {
 
 /** @param {number | bigint} value */
 function numberView(value) {
-  const shown = shownNumber(value);
-  return h("span", { class: "fj-value", title: shown === String(value) ? null : String(value) }, shown);
+  const exact = exactNumber(value);
+  return h("span", { class: exact ? "fj-value fj-rounded" : "fj-value", title: exact }, shownNumber(value));
 }
 
 /** @param {Record<string, any>[]} rows */
@@ -143,9 +146,15 @@ export function tableView(heads, rows) {
     (_, at) => shown.some((row) => isNumber(row[at])) && shown.every((row) => isMissing(row[at]) || isNumber(row[at])),
   );
   const cell = (/** @type {any} */ value, /** @type {number} */ at) => {
-    const text = isMissing(value) ? "–" : typeof value === "number" ? shownNumber(value) : plainText(String(value));
-    const whole = typeof value === "number" && text !== String(value) ? String(value) : text.length > 60 ? text : null;
-    return h("td", { class: numeric[at] ? "fj-number" : text.length > 60 ? "fj-cut" : "", title: whole }, text);
+    const look = (/** @type {string} */ more) => (numeric[at] ? "fj-number" : more);
+    if (typeof value === "number") {
+      const exact = exactNumber(value);
+      const shown = exact ? h("span", { class: "fj-rounded" }, shownNumber(value)) : shownNumber(value);
+      return h("td", { class: look(""), title: exact }, shown);
+    }
+    const text = isMissing(value) ? "–" : plainText(String(value));
+    const isLong = text.length > 60;
+    return h("td", { class: look(isLong ? "fj-cut" : ""), title: isLong ? text : null }, text);
   };
   const table = h(
     "table",

@@ -651,6 +651,10 @@ html[theme="light"] .fj,
 .fj .fj-value {
   color: var(--fj-value);
 }
+.fj .fj-rounded {
+  text-decoration: underline dotted var(--fj-edge) 1px;
+  text-underline-offset: 3px;
+}
 .fj .fj-media {
   max-width: 100%;
   max-height: 360px;

@@ -266,6 +266,24 @@ export const CARD_STYLE = `
 .fj .fj-card-tail {
   margin: 0 12px 12px;
 }
+.fj .fj-card-stage:not(.fj-away, [hidden]):has(> .fj-card-steps) {
+  min-height: max(var(--fj-panel), var(--fj-held, 0px));
+  display: flex;
+  flex-direction: column;
+}
+.fj .fj-card-stage > .fj-card-steps {
+  flex: none;
+}
+.fj .fj-card-steps + :is(.fj-card-tail, .fj-card-silent) {
+  flex: 1 1 0;
+  min-height: 34px;
+  max-height: none;
+}
+.fj .fj-card-silent {
+  margin: 0 12px 12px;
+  padding: 8px 12px;
+  background: var(--fj-sunken);
+}
 .fj .fj-error-actions {
   padding: 8px 0;
 }
