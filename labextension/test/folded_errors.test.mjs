@@ -1,7 +1,7 @@
 // The traceback of an app that could not start, below the card that shows the same error.
 import { afterEach, describe, expect, it } from "vitest";
 import { CARD_MIME } from "../src/cards/card_data.ts";
-import { FoldedErrors, isOnCard } from "../src/cards/folded_errors.ts";
+import { FoldedErrors, isOnCard, isOver } from "../src/cards/folded_errors.ts";
 import { CARD, madeApp, madeHost, madeLine } from "./made.mjs";
 
 const EVALUE = "Broken could not start: setup() raised OSError: no weights\nin the folder";
@@ -29,6 +29,15 @@ describe("an error of a cell", () => {
     expect(isOnCard(exited, CARD, failing({ failure: failure({ error: null, text: "it exited with 3" }) }))).toBe(true);
     const bare = failure({ error: { ...failure().error, message: "" } });
     expect(isOnCard({ ...ERROR, evalue: "setup() raised OSError" }, CARD, failing({ failure: bare }))).toBe(true);
+  });
+
+  it("is over once the app has started", () => {
+    expect(isOver(ERROR, CARD, madeApp("hello"))).toBe(true);
+    expect(isOver({ ...ERROR, ename: "OSError" }, CARD, madeApp("hello"))).toBe(false);
+    expect(isOver(ERROR, CARD, failing())).toBe(false);
+    expect(isOver(ERROR, CARD, madeApp("hello", { serving: 1, revision: 2 }))).toBe(false); // the next one has not started
+    expect(isOver(ERROR, { ...CARD, revision: 2 }, madeApp("hello"))).toBe(false); // the former one serves on
+    expect(isOver(ERROR, CARD, undefined)).toBe(false);
   });
 
   it("is there before the feed tells of it, and then only of this start", () => {
@@ -81,13 +90,23 @@ function page(cell, app) {
 }
 
 describe("the traceback below a card", () => {
-  it("is one line while the card shows the error, and whole again when it does not", () => {
+  it("is one line while the card shows the error, and once the app has started", () => {
     const { host, error, isFolded } = page(drawnCell(outputs()), failing());
     expect(isFolded()).toBe(true);
     expect(error.querySelector(".fj-folded-error span").textContent).toBe(
       "SetupFailed: Broken could not start: setup() raised OSError: no weights",
     );
     host.store.apply({ ...madeLine({ apps: [madeApp("hello")] }), seq: 2 });
+    expect(isFolded()).toBe(true);
+    expect(error.querySelector(".fj-folded-error span").textContent).toMatch(
+      /^It has started since. Before: SetupFailed/,
+    );
+  });
+
+  it("is whole again when the card shows another error", () => {
+    const { host, error, isFolded } = page(drawnCell(outputs()), failing());
+    const other = failure({ error: { ...failure().error, message: "no disk" } });
+    host.store.apply({ ...madeLine({ apps: [failing({ failure: other })] }), seq: 2 });
     expect(isFolded()).toBe(false);
     expect(error.children).toHaveLength(1);
   });

@@ -1,9 +1,9 @@
 /**
- * After a start that failed, the live card and the traceback of its cell say the same. While they do, the traceback is folded to one
- * line. Only elements of the page change: the notebook has the traceback whole, and so has every page without this extension.
+ * After a start that failed, the live card and the traceback of its cell say the same; once a later start succeeded, the traceback is
+ * history. It is folded to one line then. Only elements of the page change: the notebook has the traceback whole, and so has every page without this extension.
  */
 import { cardOf, type Cell } from "../notebooks/notebook_panel";
-import { h } from "../shared/elements/dom.mjs";
+import { h, setText } from "../shared/elements/dom.mjs";
 import { ensureStyle } from "../shared/style/style.mjs";
 import { plainText } from "../shared/text/plain.mjs";
 import type { AppState, CardData } from "../shared/types";
@@ -31,6 +31,11 @@ export function isOnCard({ ename, evalue }: CellError, card: CardData, app: AppS
   }
   // the kernel reports a failure a moment before the feed does
   return app.state === "Starting" && app.revision === card.revision && failure?.revision !== app.revision;
+}
+
+/** True if an app that could not start has started since. */
+export function isOver({ ename }: CellError, card: CardData, app: AppState | undefined): boolean {
+  return ename === "SetupFailed" && app !== undefined && app.serving >= card.revision && app.serving === app.revision;
 }
 
 /** True for an error with more than one line. */
@@ -64,32 +69,40 @@ export class FoldedErrors {
       if (output?.type === "error" && node) {
         const error = output.data[ERROR_MIME] as CellError;
         const folds = hasTraceback(error) && !this.unfolded.has(node);
-        this.fold(node, error, folds && this.isShownTwice(cell, error));
+        this.fold(node, folds ? this.wordsFor(cell, error) : "");
       }
     }
   }
 
-  private isShownTwice(cell: Cell, error: CellError): boolean {
+  /** The line in place of the traceback, empty where that is shown whole. */
+  private wordsFor(cell: Cell, error: CellError): string {
     const card = cardOf(cell.model);
     const { view } = this.connection.host.store;
     const isDrawn = cell.node.querySelector(".fj-output") !== null; // it is not where the renderer is disabled
     const app = view.apps.find((one) => one.alias === card?.alias);
-    return card !== null && isDrawn && isLive(card, view) && isOnCard(error, card, app);
+    if (card === null || !isDrawn || !isLive(card, view)) {
+      return "";
+    }
+    const line = plainText(`${error.ename}: ${error.evalue.split("\n", 1)[0]}`);
+    return isOnCard(error, card, app) ? line : isOver(error, card, app) ? `It has started since. Before: ${line}` : "";
   }
 
-  private fold(node: HTMLElement, error: CellError, folded: boolean): void {
+  private fold(node: HTMLElement, words: string): void {
     const line = node.querySelector(":scope > .fj-folded-error");
-    if (folded && !line) {
-      const added = this.foldedLine(node, error);
+    const text = line?.querySelector("span");
+    if (words && !line) {
+      const added = this.foldedLine(node, words);
       ensureStyle(added);
       node.append(added);
-    } else if (!folded) {
+    } else if (words && text) {
+      setText(text, words);
+    } else {
       line?.remove();
     }
-    node.classList.toggle("fj-folds-error", folded);
+    node.classList.toggle("fj-folds-error", words !== "");
   }
 
-  private foldedLine(node: HTMLElement, { ename, evalue }: CellError): HTMLElement {
+  private foldedLine(node: HTMLElement, words: string): HTMLElement {
     const unfold = () => {
       this.unfolded.add(node);
       node.querySelector(".fj-folded-error")?.remove();
@@ -101,7 +114,7 @@ export class FoldedErrors {
     return h(
       "div",
       { class: "fj fj-folded-error" },
-      h("span", { class: "fj-mono" }, plainText(`${ename}: ${evalue.split("\n", 1)[0]}`)),
+      h("span", { class: "fj-mono" }, words),
       h("button", { type: "button", class: "fj-choice", onclick: unfold }, "Show traceback"),
     );
   }
