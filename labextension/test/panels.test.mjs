@@ -146,12 +146,15 @@ describe("requests", () => {
     const root = shown(requestsPanel, host, { alias: "hello" });
     const scrolled = [];
     Element.prototype.scrollIntoView = function (how) {
-      scrolled.push([this.className, how.block]);
+      scrolled.push([this.dataset.request ?? this.className, how.block]);
     };
     press(root.querySelector("tr[data-request]"), "Enter");
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("<img src=x"));
     await until(() => document.activeElement === root.querySelector(".fj-inspector"));
-    expect(scrolled).toEqual([["fj-detail", "nearest"]]);
+    expect(scrolled).toEqual([
+      ["a", "nearest"], // its row, which is taller beside the details
+      ["fj-detail", "nearest"],
+    ]);
     delete Element.prototype.scrollIntoView;
     expect(root.querySelector("img")).toBe(null);
     expect(host.asked[0].slice(0, 2)).toEqual(["GET", "requests/a"]);

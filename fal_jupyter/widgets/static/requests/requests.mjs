@@ -387,6 +387,7 @@ class RequestsPanel {
       inspectorPanel(this.detail, this.host, { id, close: this.shut, arrive: true }, stop.signal);
     }
     this.draw(true);
+    this.rowOf(this.chosen)?.scrollIntoView?.({ block: "nearest" }); // rows are taller beside the details
   }
 
   rowOf(/** @type {string | null} */ id) {
