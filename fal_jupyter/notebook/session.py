@@ -117,7 +117,6 @@ class NotebookSession:
             open_line.end()
             self.look_at_modules()
         if not self._cells and self.is_kernel:
-            self.pictures.add_cell_result(result.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
             text = call_lines.as_text(tally, unfolded=self.is_kernel)
@@ -143,6 +142,7 @@ class NotebookSession:
 
         for bundle, metadata in self.pictures.bundles():
             publish_display_data(bundle, metadata)  # type: ignore[no-untyped-call]
+        self.pictures.end()
 
     def draw_line(self) -> DisplayLine:
         """Create a progress line under the running cell that can be redrawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import urllib.request
 from pathlib import Path
 
@@ -73,6 +74,14 @@ class Pictures(fal.App):
         made = File.from_bytes(b"RIFF", content_type="audio/wav", file_name="tone.wav")
         return {"audio": made.model_dump(), "film": {"url": made.url, "content_type": "video/none\\"><script>"}}
 
+    @fal.endpoint("/several")
+    def several(self, count: int = 3) -> list[Image]:
+        return [Image.from_pil(Pillow.new("RGB", (30, 200 + at))) for at in range(count)]
+
+    @fal.endpoint("/records")
+    def records(self, name: str = "<b>row</b>") -> list[dict]:
+        return [{"name": name, "score": 1 / 7, "ok": True, "left": None}, {"name": "next", "score": 2, "ok": False}]
+
     @fal.endpoint("/count")
     def count(self) -> int:
         store = KVStore("counter")
@@ -113,10 +122,75 @@ def test_pictures_in_a_plain_answer_show_as_well(pictures: Kernel) -> None:
 
 
 def shown_pictures(cell: Cell) -> list[tuple[int, int]]:
-    shown = [output for output in cell.outputs if "image/png" in output.get("data", {})]
-    assert all(output["metadata"]["image/png"]["alt"].startswith("picture") for output in shown)
-    bundles = [output["data"] for output in shown]
-    return [Pillow.open(io.BytesIO(base64.b64decode(data["image/png"]))).size for data in bundles]
+    """The sizes of all pictures under a cell, alone or in a gallery."""
+    encoded = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if "image/png" in data:
+            assert output["metadata"]["image/png"]["alt"].startswith("picture")
+            encoded.append(data["image/png"])
+        encoded += re.findall(r'<img alt="picture[^"]*" src="data:image/png;base64,([^"]+)"', data.get("text/html", ""))
+    return [Pillow.open(io.BytesIO(base64.b64decode(one))).size for one in encoded]
+
+
+def result_of(cell: Cell) -> dict[str, str]:
+    (result,) = [output["data"] for output in cell.outputs if output["output_type"] == "execute_result"]
+    found: dict[str, str] = result
+    return found
+
+
+def test_a_list_of_pictures_is_a_gallery_with_a_short_text(pictures: Kernel) -> None:
+    cell = pictures.run("Pictures.several(count=3)").ok()
+    html, words = result_of(cell)["text/html"], result_of(cell)["text/plain"]
+    assert shown_pictures(cell) == [(30, 200), (30, 201), (30, 202)]
+    assert html.count("max-height: 180px") == 3
+    assert "<figcaption" in html
+    assert "30 × 201" in html
+    assert html.count('<details class="fal-jupyter-picture">') == 3  # a press enlarges
+    assert "JSON <span" in html
+    assert "3 items" in html
+    assert words.startswith("[Image(url='http://127.0.0.1")
+    assert words.count("\n") == 2
+    assert max(map(len, words.splitlines())) < 200
+    assert "/cdn/files/" not in words
+    held = pictures.run("print(type(_).__name__, [type(one).__name__ for one in _], '/cdn/files/' in repr(_))").ok()
+    assert held.text.strip() == "list ['Image', 'Image', 'Image'] True"
+    assert "/cdn/files/" in pictures.run("made = Pictures.several()\nprint(made)").ok().text
+
+
+def test_pictures_beyond_the_limit_are_counted(pictures: Kernel) -> None:
+    cell = pictures.run("Pictures.several(count=11)").ok()
+    assert len(shown_pictures(cell)) == 8
+    assert "and 3 pictures more" in result_of(cell)["text/html"]
+    cell = pictures.run("made = Pictures.several(count=11)").ok()
+    (shown,) = [output["data"] for output in cell.outputs if "fal-jupyter-picture" in str(output)]
+    assert shown["text/plain"] == "8 pictures that calls returned, and 3 pictures more"
+    assert len(shown_pictures(pictures.run("made[:2]").ok())) == 2
+
+
+def test_a_model_with_pictures_is_a_gallery_and_its_json(pictures: Kernel) -> None:
+    cell = pictures.run("Pictures.model()").ok()
+    shown = result_of(cell)
+    assert shown["text/plain"].startswith("Made(images=[Image(url=")
+    assert "seed=1" in shown["text/plain"]
+    assert "&quot;seed&quot;: 1" in shown["text/html"]
+    assert "3 keys" in shown["text/html"]
+    assert pictures.run("Pictures.images()['seed'], Pictures.images() == _").ok().result.startswith("(1, ")
+    (plain,) = [output["data"] for output in pictures.run("Pictures.images()").ok().outputs if "execute" in str(output)]
+    assert "data:image/jpeg" in plain["text/html"]
+    assert plain["text/plain"].startswith("{'images': [")
+
+
+def test_records_of_a_call_are_a_table_and_other_lists_are_as_ever(pictures: Kernel) -> None:
+    shown = result_of(pictures.run("Pictures.records()").ok())
+    assert shown["text/html"].count("<tr") == 3
+    assert "&lt;b&gt;row" in shown["text/html"]
+    assert "<b>" not in shown["text/html"]
+    assert ">0.142857<" in shown["text/html"]
+    assert ">–<" in shown["text/html"]
+    assert shown["text/plain"].startswith("[{'name': '<b>row</b>',\n  'score': 0.14285714285714285,")
+    assert "text/html" not in result_of(pictures.run("[{'name': 1}, {'name': 2}]").ok())
+    assert "text/html" in result_of(pictures.run("print(Pictures.images()['seed']); Pictures.records()").ok())
 
 
 def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> None:

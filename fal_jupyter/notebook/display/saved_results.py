@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.domain.requests.outputs import may_give_output
-from fal_jupyter.notebook.calls.pictures import IMAGES
+from fal_jupyter.notebook.calls.answer_views import IMAGES
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, SavedOutput
 
 if TYPE_CHECKING:
