@@ -137,7 +137,7 @@ def test_an_app_of_this_notebook_is_called_by_name_too(visitor: Kernel) -> None:
 
 def test_a_class_as_a_value_shows_its_app(visitor: Kernel) -> None:
     visitor.run(
-        "%%fal_app\nclass Seen(fal.App):\n    @fal.endpoint('/b')\n    def b(self, n: int) -> int:\n        '''Second letter.'''\n        return n\n\n    @fal.endpoint('/a')\n    def a(self) -> int:\n        return 1"
+        "%%fal_app\nclass Seen(fal.App):\n    @fal.endpoint('/b')\n    def b(self, n: int) -> int:\n        '''Second **letter**, 2 * n * m of `n`.'''\n        return n\n\n    @fal.endpoint('/a')\n    def a(self) -> int:\n        return 1"
     ).ok()
     cell = visitor.run("Seen").ok()
     html = next(o["data"]["text/html"] for o in cell.outputs if o["output_type"] == "execute_result")
@@ -150,7 +150,7 @@ def test_a_class_as_a_value_shows_its_app(visitor: Kernel) -> None:
         ["/a", "Seen.a()", "->", "int"],
     ]
     assert lines[3].strip().startswith("http://127.0.0.1:")
-    assert "Second letter." in html
+    assert ">Second letter, 2 * n * m of n.<" in html
     assert visitor.run("[Seen], int").ok().result == "([__main__.Seen], int)"
     assert (
         visitor.run("class Idle(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> int:\n        return 1\nIdle")

@@ -594,6 +594,10 @@ def test_what_failed_without_an_error_says_what_its_status_means(seen: Picture) 
         page_text(CARD, with_requests(seen, refused), "requests"),
     ):
         assert "422: the input was refused" in shown
+    failed = page(CARD, with_requests(seen, refused), "requests")
+    assert re.search(
+        r'width: 30%[^"]*">422: the input was refused', re.sub(r"<span[^>]*>", "", failed)
+    )  # as wide as the bars
     assert "418: the request was refused" in page(CARD, with_requests(seen, {"status": 418, "error": ""}), "requests")
     assert "599: the endpoint failed" in page(CARD, with_requests(seen, {"status": 599, "error": ""}), "requests")
     assert "Error" not in page(CARD, with_requests(seen, {"status": 200, "error": ""}), "requests")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,12 +124,9 @@ def _dimensions(medium: Medium, data: bytes) -> tuple[int, int]:
     """Return the size that the result tells, else the picture's own; zeros if it is unknown."""
     if medium.width > 0 and medium.height > 0:
         return medium.width, medium.height
-    try:
-        from PIL import Image  # start-up
+    from fal_jupyter.fal.toolkit.utils.thumbnails import dimensions  # start-up
 
-        return Image.open(io.BytesIO(data)).size
-    except Exception:  # no Pillow, or not a picture
-        return 0, 0
+    return dimensions(data)
 
 
 def more_words(excess: Sequence[Medium]) -> str:

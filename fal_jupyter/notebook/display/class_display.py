@@ -5,6 +5,7 @@ App classes have no metaclass, so this replaces IPython's formatters of the type
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from fal_jupyter.protocol.feed import AppState
 
 _COLOURS = {"Ready": OK, "Starting": START, "Failing": FAILED}
 _WORDS = {"Zero": "Scaled to zero"}
+_MARKED = re.compile(r"(?<![\w*`])(\*\*|\*|``|`)(?=\S)(.+?)(?<=\S)\1(?![\w*`])")  # bold, italic or code in Markdown
 
 
 def install(shell: Shell) -> Callable[[], None]:
@@ -113,6 +115,10 @@ def _hint(cls: type) -> str:
 def _endpoints(cls: type) -> list[tuple[str, str, str]]:
     """Return path, call and first docstring line of each endpoint, in source order."""
     return [
-        (endpoint.path, f"{cls.__name__}.{endpoint.name}{endpoint.signature}", endpoint.doc.strip().partition("\n")[0])
+        (
+            endpoint.path,
+            f"{cls.__name__}.{endpoint.name}{endpoint.signature}",
+            _MARKED.sub(r"\2", endpoint.doc.strip().partition("\n")[0]),
+        )
         for endpoint in describe_endpoints(cls)
     ]

@@ -133,14 +133,16 @@ def requests_table(requests: Sequence[RequestState]) -> str:
                 " · ".join(filter(None, (request["runner"], f"r{request['revision']}" if request["revision"] else "")))
             ),
             *(
-                [element("span", text(request_tables.failure_words(request)[:120]), style="white-space: normal")]
+                [element("span", text(request_tables.failure_words(request)[:120]), style="overflow-wrap: anywhere")]
                 if errors
                 else []
             ),
         ]
         for request in requests
     ]
-    return rows_table(heads, rows, right=["Total"], wide=axis) + _phase_legend(requests)
+    return rows_table(heads, rows, right=["Total"], wide=[axis, "Error"] if errors else [axis]) + _phase_legend(
+        requests
+    )
 
 
 def _phase_legend(requests: Sequence[RequestState]) -> str:
@@ -282,7 +284,7 @@ def _decisions(snapshot: Picture) -> str:
         ]
         for decision in reversed(decisions)
     ]
-    return rows_table(["Time", "Runners", "Why"], rows, wide="Why") if rows else ""
+    return rows_table(["Time", "Runners", "Why"], rows, wide=["Why"]) if rows else ""
 
 
 def _changes(lanes: Sequence[Lane], now: float) -> str:
@@ -310,7 +312,7 @@ def _config(snapshot: Picture) -> tuple[str, str, str]:
     return (
         "Config",
         note,
-        rows_table(["Setting", "Value", "Changed"], rows, right=["Value"], wide="Changed") if rows else "",
+        rows_table(["Setting", "Value", "Changed"], rows, right=["Value"], wide=["Changed"]) if rows else "",
     )
 
 

@@ -26,12 +26,12 @@ def fold(title: str, note: str, body: str, *, is_open: bool) -> str:
 
 
 def rows_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), wide: str = ""
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), wide: Sequence[str] = ()
 ) -> str:
-    """Render a table of HTML cells; the column *wide* takes the remaining width."""
+    """Render a table of HTML cells; the columns *wide* share the remaining width."""
 
     def style(head: str) -> str:
-        return f"{NUMBER if head in right else CELL}{'; width: 60%' if head == wide else '; white-space: nowrap'}"
+        return f"{NUMBER if head in right else CELL}{f'; width: {60 // len(wide)}%' if head in wide else '; white-space: nowrap'}"
 
     head = element(
         "tr",

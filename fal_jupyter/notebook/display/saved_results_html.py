@@ -81,7 +81,7 @@ def logs(picture: Picture) -> tuple[str, str, str]:
         for when, runner, word, line in records
     ]
     note = f"last {plural(len(rows), 'line')} of {picture['app']['log']:,}"
-    return "Logs", note, rows_table(["Time", "Runner", "Level", "Line"], rows, wide="Line") if rows else ""
+    return "Logs", note, rows_table(["Time", "Runner", "Level", "Line"], rows, wide=["Line"]) if rows else ""
 
 
 def logs_text(picture: Picture) -> list[str]:

@@ -32,3 +32,14 @@ def thumbnail(data: bytes) -> tuple[str, bytes, tuple[int, int]] | None:
     except Exception:  # whatever a broken file makes Pillow raise: it is named only
         return None
     return None
+
+
+def dimensions(data: bytes) -> tuple[int, int]:
+    """Return width and height of a picture; zeros if it is none, or Pillow is not installed."""
+    try:
+        from PIL import Image as Pillow  # start-up
+
+        with Pillow.open(io.BytesIO(data)) as picture:
+            return picture.size
+    except Exception:  # Pillow raises whatever its plugins do
+        return 0, 0
