@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fal_jupyter.domain.errors import AppTaken
 from fal_jupyter.domain.events import FailRequest
 from fal_jupyter.domain.requests.failures import Ending, failure_to_send, is_caused_by_last_start
 
@@ -29,3 +30,9 @@ def test_the_last_start_explains_only_a_request_that_waited_for_one() -> None:
     assert is_caused_by_last_start(NOT_STARTED, dispatched=False)
     assert not is_caused_by_last_start(NOT_STARTED, dispatched=True)
     assert not is_caused_by_last_start(LOST, dispatched=False)
+
+
+def test_a_name_that_is_taken_says_who_has_it() -> None:
+    taken = AppTaken("hello is taken", hint="stop it", holder="a.ipynb (process 12)")
+    assert (str(taken).splitlines()[0], taken.status, taken.holder) == ("hello is taken", 409, "a.ipynb (process 12)")
+    assert AppTaken("hello is taken").holder == ""
