@@ -207,7 +207,8 @@ def _is_number_column(name: str, records: Sequence[Mapping[str, object]]) -> boo
 def _table_cell(value: object, style: str) -> str:
     whole = "–" if value is None or value == "" else _written(value)
     shown = whole if len(whole) <= SHOWN_STRING else whole[:SHOWN_STRING] + "…"
-    return element("td", text(shown), style=f"{style}; overflow-wrap: anywhere")
+    exact = repr(value) if isinstance(value, float) and float(whole) != value else ""
+    return element("td", text(shown), style=f"{style}; overflow-wrap: anywhere", title=exact)
 
 
 def _written(value: object) -> str:
