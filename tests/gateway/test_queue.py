@@ -93,7 +93,7 @@ class Jobs(fal.App):
 
     @fal.endpoint("/written")
     def written(self, request: Request) -> Response:
-        text = {"NaN": '{"x": NaN}', "1e999": '{"x": 1e999}', "deep": "[" * 5000 + "]" * 5000}[request.query_params["what"]]
+        text = {"NaN": '{"x": NaN}', "1e999": '{"x": 1e999}', "deep": "[" * 50_000 + "]" * 50_000}[request.query_params["what"]]
         return Response(text, media_type="application/json")
 """
 

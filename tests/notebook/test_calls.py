@@ -121,8 +121,8 @@ class Desk(fal.App):
 
     @fal.endpoint("/loop")
     def loop(self, mark: str) -> str:
-        Path(mark).write_text("begun")
-        try:
+        try:  # before the mark: the interrupt may come while that is written
+            Path(mark).write_text("begun")
             for _ in range(6000):
                 time.sleep(0.01)
         except Exception:
