@@ -1,4 +1,4 @@
-"""Figures of the code at one or more commits, as a Markdown table: ``python docs/code_figures.py 5c54334 HEAD``.
+"""Figures of the code at one or more commits, as a Markdown table: ``python -m docs.code_figures 5c54334 HEAD``.
 
 Lines are lines of files, comments and blank ones too. Imports count wherever they stand: at the top of a module, in a function, or for
 the type checker only. The numbers of the front end's functions come from Biome (``labextension/node_modules``), and are left out without it.
@@ -16,6 +16,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+
+from tests.support.code_size import attributes_of, definition_lines
 
 TOP = Path(__file__).parent.parent
 BIOME = TOP / "labextension" / "node_modules" / ".bin" / "biome"
@@ -98,24 +100,6 @@ def between_rooms(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
     return graph
 
 
-def span(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return (node.end_lineno or node.lineno) - node.lineno + 1
-
-
-def attributes(cls: ast.ClassDef) -> int:
-    """How many attributes the methods of a class assign."""
-    return len(
-        {
-            node.attr
-            for node in ast.walk(cls)
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "self"
-        }
-    )
-
-
 def imports_in_functions(trees: Mapping[str, ast.Module]) -> int:
     return len(
         {
@@ -180,9 +164,9 @@ def figures(texts: Sources) -> Iterator[tuple[str, str]]:
     nodes = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
     classes = [node for _, node in nodes if isinstance(node, ast.ClassDef)]
     functions = [node for _, node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    longest, widest = max(classes, key=span), max(classes, key=attributes)
-    longest_function = max(functions, key=span)
-    limits = [one for one in classes if span(one) > 300 or attributes(one) > 20]
+    longest, widest = max(classes, key=definition_lines), max(classes, key=attributes_of)
+    longest_function = max(functions, key=definition_lines)
+    limits = [one for one in classes if definition_lines(one) > 300 or attributes_of(one) > 20]
 
     yield "Python modules (lines)", f"{len(package)} ({lines_of(package):,})"
     yield "packages", f"{len(packages)}"
@@ -192,11 +176,11 @@ def figures(texts: Sources) -> Iterator[tuple[str, str]]:
     yield "imports between rooms", f"{sum(map(len, rooms.values()))}"
     yield "circles of modules (sizes)", ", ".join(map(str, circles(edges))) or "none"
     yield "circles of rooms (sizes)", ", ".join(map(str, circles(rooms))) or "none"
-    yield "largest class", f"{span(longest)} lines (`{longest.name}`)"
-    yield "most attributes in a class", f"{attributes(widest)} (`{widest.name}`)"
+    yield "largest class", f"{definition_lines(longest)} lines (`{longest.name}`)"
+    yield "most attributes in a class", f"{attributes_of(widest)} (`{widest.name}`)"
     yield "classes over 300 lines or 20 attributes", f"{len(limits)}"
-    yield "largest function", f"{span(longest_function)} lines (`{longest_function.name}`)"
-    yield "functions over 60 lines", f"{sum(span(one) > 60 for one in functions)}"
+    yield "largest function", f"{definition_lines(longest_function)} lines (`{longest_function.name}`)"
+    yield "functions over 60 lines", f"{sum(definition_lines(one) > 60 for one in functions)}"
     yield (
         "`Any` (lines), all / outside `fal`",
         " / ".join(

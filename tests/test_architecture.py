@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.code_size import attributes_of, definition_lines
+
 PACKAGE = Path(__file__).parent.parent / "fal_jupyter"
 
 # A package or module directly below fal_jupyter -> those of ours that it may import, and the third-party packages that it may import.
@@ -324,30 +326,17 @@ def test_what_a_user_waits_for_loads_nothing_that_it_does_not_need(code: str, he
 LINES_OF_A_CLASS, ATTRIBUTES_OF_A_CLASS, LINES_OF_A_FUNCTION = 300, 20, 60
 
 
-def size_of(cls: ast.ClassDef) -> tuple[int, int]:
-    """Lines of a class, and the attributes that its methods assign."""
-    stored = {
-        node.attr
-        for node in ast.walk(cls)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-    }
-    return (cls.end_lineno or cls.lineno) - cls.lineno + 1, len(stored)
-
-
 def test_classes_and_functions_are_small() -> None:
     large: list[str] = []
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             where = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.ClassDef):
-                lines, attributes = size_of(node)
+                lines, attributes = definition_lines(node), attributes_of(node)
                 if lines > LINES_OF_A_CLASS or attributes > ATTRIBUTES_OF_A_CLASS:
                     large.append(f"{where} {node.name}: {lines} lines, {attributes} attributes")
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                lines = definition_lines(node)
                 if lines > LINES_OF_A_FUNCTION:
                     large.append(f"{where} {node.name}: {lines} lines")
     assert large == []

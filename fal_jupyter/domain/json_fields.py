@@ -55,7 +55,8 @@ def texts(data: object) -> tuple[str, ...]:
     Raises:
         TypeError: it is not one of strings.
     """
-    texts = tuple(text for text in elements(data) if isinstance(text, str))
-    if len(texts) < len(tuple(elements(data))):
+    values = tuple(elements(data))
+    strings = tuple(value for value in values if isinstance(value, str))
+    if len(strings) < len(values):
         raise TypeError("expected a JSON array of strings")
-    return texts
+    return strings

@@ -385,7 +385,7 @@ def rename(lab: Front, name: str) -> None:
     )
 
 
-@pytest.mark.long  # labextension/test/naming.test.mjs has when a kernel is told, tests/notebook/test_apps.py what it then tells the gateway
+@pytest.mark.long  # labextension/test/naming.test.mjs has when a kernel is notified, tests/notebook/test_apps.py what it then sends to the gateway
 def test_a_renamed_notebook_has_its_new_name_on_every_surface(lab: Front, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     waiting = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)"

@@ -203,7 +203,7 @@ def test_a_text_that_is_sent_again_is_compared_and_not_written(
     inputs: KeptInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(inputs, text_of("a"))
-    monkeypatch.setattr(inputs.texts, "create", None)  # nobody calls it
+    monkeypatch.setattr(inputs.texts, "create", None)  # it must not be called
     assert read(keep(inputs, text_of("a"))) == text_of("a")
 
 

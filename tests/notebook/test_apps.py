@@ -211,7 +211,7 @@ def test_an_app_belongs_to_the_kernel_that_defined_it(notebook: Kernel, state: P
         assert "--take-over" in refused.traceback
         assert str(notebook.pid) in refused.traceback
         assert notebook.run("Mine.hi()[0]").ok().result == "'first'"
-        # the user did define it under %%fal_app: what its calls say is who has the name
+        # it is defined under %%fal_app: its calls name the process that has its name
         for later in ("Mine.hi()", "Mine.stream.hi()", "Mine.url", "fal_jupyter.app(Mine)"):
             said = other.run(later).evalue or ""
             assert (

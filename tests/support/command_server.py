@@ -50,7 +50,6 @@ PRELOADED = {
     ),
 }
 PR_SET_PDEATHSIG = 1
-REQUEST_LIMIT = 1 << 17  # bytes: arguments and environment
 FD_COUNT = 4  # the connection of the command, and its three standard streams
 
 
@@ -259,44 +258,33 @@ def kernel_server() -> CommandServer:
 
 
 def _serve(connection: socket.socket, kernels: bool) -> list[str]:
-    """Fork for each request until the other end closes; return in a fork with the arguments of its command."""
-    while True:
-        message, fds, _, _ = socket.recv_fds(connection, REQUEST_LIMIT, FD_COUNT)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        if not message:
-            os._exit(0)
-        if os.fork():
-            for fd in fds:
-                os.close(fd)
-            continue
-        connection.close()
-        answer, *streams = fds
-        arguments, env, directory = json.loads(message)
-        answering = socket.socket(fileno=answer)
-        if pid := os.fork():
-            if kernels:  # it hears that its parent has ended, and ends
-                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            _, status = os.waitpid(pid, 0)
-            answering.send(str(os.waitstatus_to_exitcode(status)).encode())
-            os._exit(0)
-        if kernels:
-            os.setsid()  # before it is told of: its whole group will get signals
-        with answering:
-            answering.send(str(os.getpid()).encode())
-        for number, fd in enumerate(streams):
-            os.dup2(fd, number)
-            os.close(fd)
-        os.chdir(directory)
-        sys.path[0] = directory
-        os.environ.clear()
-        os.environ.update(env)
-        show_state(env.get("FAL_JUPYTER_STATE", ""))
-        if env.get("PYTHONUNBUFFERED"):
-            for stream in (sys.stdout, sys.stderr):
-                cast(io.TextIOWrapper, stream).reconfigure(write_through=True)
-        return list(arguments)
+    """Fork for each request; return in a fork with the arguments of its command."""
+    message, fds = gateway_forks.forked_request(connection, FD_COUNT)
+    answer, *streams = fds
+    arguments, env, directory = json.loads(message)
+    answering = socket.socket(fileno=answer)
+    if pid := os.fork():
+        if kernels:  # it hears that its parent has ended, and ends
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        answering.send(str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    if kernels:
+        os.setsid()  # before it is told of: its whole group will get signals
+    with answering:
+        answering.send(str(os.getpid()).encode())
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number)
+        os.close(fd)
+    os.chdir(directory)
+    sys.path[0] = directory
+    os.environ.clear()
+    os.environ.update(env)
+    show_state(env.get("FAL_JUPYTER_STATE", ""))
+    if env.get("PYTHONUNBUFFERED"):
+        for stream in (sys.stdout, sys.stderr):
+            cast(io.TextIOWrapper, stream).reconfigure(write_through=True)
+    return list(arguments)
 
 
 def show_state(state: str) -> None:

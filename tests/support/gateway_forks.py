@@ -150,40 +150,45 @@ class _Starting(subprocess.Popen[Any]):
         return self.returncode
 
 
-def _serve(connection: socket.socket) -> list[str]:
-    """Fork for each request until nobody can ask any more; return in a fork with the arguments of its gateway."""
+def forked_request(connection: socket.socket, most_fds: int) -> tuple[bytes, list[int]]:
+    """Fork for each request until the other end closes; return in a fork with the request and its descriptors."""
     while True:
-        message, fds, _, _ = socket.recv_fds(connection, REQUEST_LIMIT, MOST_FDS)
+        message, fds, _, _ = socket.recv_fds(connection, REQUEST_LIMIT, most_fds)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
         if not message:
             os._exit(0)
-        if os.fork():
-            for fd in fds:
-                os.close(fd)
-            continue
-        connection.close()
-        arguments, env, directory, numbers = json.loads(message)
-        with socket.socket(fileno=fds[0]) as answering:
-            if pid := os.fork():
-                for fd in fds[1:]:
-                    os.close(fd)
-                _, status = os.waitpid(pid, 0)
-                with suppress(OSError):  # who asked has ended
-                    answering.send(str(status).encode())
-                os._exit(0)
-            os.setsid()
-            answering.send(str(os.getpid()).encode())
-        spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, SPARE_FDS) for fd in fds[1:]]
-        for fd, number in zip(spare, [0, 1, 2, *numbers], strict=True):
-            os.dup2(fd, number)
-        for fd in {*fds[1:], *spare} - {0, 1, 2, *numbers}:
+        if not os.fork():
+            connection.close()
+            return message, fds
+        for fd in fds:
             os.close(fd)
-        os.chdir(directory)
-        os.environ.clear()
-        os.environ.update(env)
-        return list(arguments)
+
+
+def _serve(connection: socket.socket) -> list[str]:
+    """Fork for each request; return in a fork with the arguments of its gateway."""
+    message, fds = forked_request(connection, MOST_FDS)
+    arguments, env, directory, numbers = json.loads(message)
+    with socket.socket(fileno=fds[0]) as answering:
+        if pid := os.fork():
+            for fd in fds[1:]:
+                os.close(fd)
+            _, status = os.waitpid(pid, 0)
+            with suppress(OSError):  # who asked has ended
+                answering.send(str(status).encode())
+            os._exit(0)
+        os.setsid()
+        answering.send(str(os.getpid()).encode())
+    spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, SPARE_FDS) for fd in fds[1:]]
+    for fd, number in zip(spare, [0, 1, 2, *numbers], strict=True):
+        os.dup2(fd, number)
+    for fd in {*fds[1:], *spare} - {0, 1, 2, *numbers}:
+        os.close(fd)
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(env)
+    return list(arguments)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Handle(Protocol):
 
 _handles: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
 _refusals: WeakKeyDictionary[type, tuple[str, str]] = WeakKeyDictionary()
-"""Why the serving of a class was refused, and what to do."""
+"""Why a class could not be served, and what to do."""
 _imported_in = os.getpid()
 
 
@@ -87,9 +87,12 @@ def bind_refusal(cls: type, reason: str, hint: str) -> None:
     _refusals[cls] = reason, hint
 
 
-def refusal_of(cls: type) -> tuple[str, str] | None:
-    """Return why the serving of *cls* was refused and what to do, or ``None``."""
-    return _refusals.get(cls)
+def refusal_of(cls: type) -> NotServedHere | None:
+    """Return the error of a call of *cls* whose serving was refused, or ``None``."""
+    if cls not in _refusals:
+        return None
+    reason, hint = _refusals[cls]
+    return NotServedHere(f"{cls.__name__} is not served from here: {reason}", hint=hint)
 
 
 def unbind(cls: type) -> None:
@@ -112,9 +115,8 @@ def require_handle(cls: type, expression: str) -> Any:
     if handle is not None:
         return handle
     name = cls.__name__
-    if cls in _refusals:
-        reason, hint = _refusals[cls]
-        raise NotServedHere(f"{name} is not served from here: {reason}", hint=hint)
+    if (refusal := refusal_of(cls)) is not None:
+        raise refusal
     served = next((base.__name__ for base in cls.__mro__[1:] if base in _handles), "")
     message = f"{name} is not served, so {expression} has nothing to reach"
     if served:

@@ -77,7 +77,7 @@ class KVStore:
             KVStoreException: the store cannot be written, or *ttl* is out of range.
             http.client.InvalidURL, UnicodeEncodeError: *key* cannot be sent.
         """
-        text = value.encode().decode()  # other values have no encode(), and raises what it raises on fal
+        text = value.encode().decode()  # another value has no encode(): the same error as on fal
         entry = self._entry("PUT", key, "" if ttl is None else f"?{urlencode({'ttl': ttl})}")
         lives = _seconds(ttl)
         now = time.time()

@@ -24,7 +24,7 @@ from fal_jupyter.protocol.feed import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
     from fal_jupyter.gateway.requests.request_description import RequestDescription
@@ -181,21 +181,20 @@ class RecordedRequest(msgspec.Struct, eq=False, gc=False):
         return body_of(self.response_body, self.content_type, self.bytes_out)
 
 
-def answers(ended: Iterable[RecordedRequest]) -> list[str]:
-    """Return the ids of the requests that may have given an output, newest first; those of a load would crowd out the others."""
-    found = [one for one in _by_hand(ended) if may_give_output(one.status, one.content_type)]
-    return [one.id for one in found]
+def outside_loads(ended: Iterable[RecordedRequest]) -> list[RecordedRequest]:
+    """Return the requests that no load made, newest first."""
+    return sorted((one for one in ended if not one.is_load), key=lambda one: -one.timestamps.began)
 
 
-def newest_result(ended: Iterable[RecordedRequest]) -> str:
-    """Return the id of the newest request of a panel, else of the newest one outside a load, else ``""``."""
-    found = _by_hand(ended)
-    return next((one.id for one in found if one.description.origin == "panel"), found[0].id if found else "")
+def answers(requests: Sequence[RecordedRequest]) -> list[str]:
+    """Return the ids of those of :func:`outside_loads` that may have given an output."""
+    return [one.id for one in requests if may_give_output(one.status, one.content_type)]
 
 
-def _by_hand(ended: Iterable[RecordedRequest]) -> list[RecordedRequest]:
-    made = [one for one in ended if not one.is_load]
-    return sorted(made, key=lambda one: -one.timestamps.began)
+def newest_result(requests: Sequence[RecordedRequest]) -> str:
+    """Return the id of the newest of :func:`outside_loads` that a panel made, else of the newest one, else ``""``."""
+    of_panels = (one.id for one in requests if one.description.origin == "panel")
+    return next(of_panels, requests[0].id if requests else "")
 
 
 def input_of(sample: bytes, content_type: str, size: int, kept: KeptInput | None) -> Body | None:

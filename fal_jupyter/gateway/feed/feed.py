@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.gateway.devices.resource_usage import ResourceMeter, ResourceUsage, used_by
-from fal_jupyter.gateway.engine.request_history import answers, newest_result, state_of, wall_ms
+from fal_jupyter.gateway.engine.request_history import answers, newest_result, outside_loads, state_of, wall_ms
 from fal_jupyter.gateway.feed.snapshot import app_state, device_states, host_state, options
 from fal_jupyter.gateway.feed.timelines import Timelines
 from fal_jupyter.gateway.record_json import encode_record
@@ -262,6 +262,7 @@ class Feed:
         usage = self._meter.usage if self._meter is not None else ResourceUsage()
         history = self._engine.history.apps.get(alias)
         ended = list(history.requests) if history is not None else []
+        by_hand = outside_loads(ended)
         pictured = [recorded.state() for recorded in ended[-PICTURED_REQUESTS:]]
         requests = sorted(pictured, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
@@ -276,8 +277,8 @@ class Feed:
             logs=[{**line, "text": line["text"][-PICTURED_LINE:]} for line in lines],
             outputs=[],
             last=None,
-            answers=answers(ended),
-            newest=newest_result(ended),
+            answers=answers(by_hand),
+            newest=newest_result(by_hand),
         )
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:

@@ -29,9 +29,7 @@ MOST_TEXTS: Final = 256  # each has an open file
 SHARE_OF_FREE: Final = 10  # all of them take no more than this part of what is free on the disk
 MOST_PENDING: Final = 64 << 20  # bytes that the thread has not read yet
 STEP: Final = 256 * 1024  # bytes between which the thread lets others run
-BATCH: Final = (
-    1 << 20
-)  # bytes that are given to the thread at once: waking it for each piece costs the gateway as much as reading
+BATCH: Final = 1 << 20  # bytes that are given to the thread at once: waking it costs as much as reading a piece
 PATIENCE: Final = 5.0  # seconds
 
 
@@ -202,12 +200,12 @@ class _TextWriter:
                 self._beginning = data[:LONG]
                 self._like = _TextReader.of(self._store.like(self._beginning))
             if self._like is None or not self._like.has(data, self._size, self._buffer):
-                self._writable(self._store, self._size + len(data)).write(data)
+                self._writable(self._size + len(data)).write(data)
             self._size += len(data)
         except OSError as error:
             self._give_up(error)
 
-    def _writable(self, store: TextStore, size: int) -> IO[bytes]:
+    def _writable(self, size: int) -> IO[bytes]:
         """Return the file for the text, which has its beginning, if there is room for *size* bytes.
 
         Raises:
@@ -215,10 +213,10 @@ class _TextWriter:
         """
         if size > self._checked:
             self._checked = size + STEP
-            if not store.room_for(self._checked):
+            if not self._store.room_for(self._checked):
                 raise OSError("there is no room for it")
         if self._file is None:
-            self._file = store.create()
+            self._file = self._store.create()
         if self._like is not None:
             self._like.copy(self._file, self._size)
             self._close_like()
@@ -232,7 +230,7 @@ class _TextWriter:
                 if like is not None and like.size == self._size and like.is_stored:
                     text = self._store.use(like)
                 else:
-                    file = self._writable(self._store, self._size)
+                    file = self._writable(self._size)
                     file.flush()
                     text, self._file = self._store.add(file, self._beginning, self._size), None
                 self._close_like()

@@ -96,7 +96,7 @@ def app(which: type | str) -> AppHandle:
     handle: AppHandle | None = handle_of(which)
     if handle is None:
         if (refusal := refusal_of(which)) is not None:
-            raise NotServed(f"{which.__name__} is not served from here: {refusal[0]}", hint=refusal[1])
+            raise refusal
         running = f"running here: {', '.join(session.handles)}" if session.handles else "define it under %%fal_app"
         raise NotServed(
             f"nothing of this notebook serves {which.__name__}", hint=hint_for(which, session.handles, running)

@@ -34,13 +34,14 @@ function isOwn({ filename, line }) {
 
 /**
  * The line of the user's code that raised an error, and the line of a cell that led to it where that is another one: the error of a
- * helper module is looked for there.
+ * helper module is looked for there; `library` is the number of other frames.
  * @param {import("../types.d.ts").ErrorDescription} error
  */
 function ownFrames(error) {
-  const frame = error.frames.filter(isOwn).at(-1) ?? error.frames.at(-1);
+  const own = error.frames.filter(isOwn);
+  const frame = own.at(-1) ?? error.frames.at(-1);
   const cell = error.frames.filter((one) => CELL_FILE.test(one.filename)).at(-1);
-  return { frame, cell, calls: cell && cell !== frame ? cell : undefined };
+  return { frame, cell, calls: cell && cell !== frame ? cell : undefined, library: error.frames.length - own.length };
 }
 
 /** A line of code, with where it is. @param {import("../types.d.ts").ErrorFrame} frame @param {string} [before] */
@@ -70,9 +71,7 @@ function frameView(frame, before = "") {
  * @returns {HTMLElement}
  */
 export function errorView(error, host, alias) {
-  const own = error.frames.filter(isOwn);
-  const { frame, calls } = ownFrames(error);
-  const library = error.frames.length - own.length;
+  const { frame, calls, library } = ownFrames(error);
   const whole = h(
     "details",
     null,
