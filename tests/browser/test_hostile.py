@@ -96,7 +96,7 @@ def test_hostile_text_stays_text_on_every_surface(lab: Front) -> None:
     for name in ("requests", "timeline", "config", "logs", "snippets"):
         expect(tab(card, name)).to_be_visible()
         unharmed(lab)
-    tab(card, "requests").locator("tr[data-request]").first.click()
+    tab(card, "requests").locator("tr[data-request]", has_text="/error").first.click()
     expect(card.locator(".fj-inspector")).to_contain_text("ValueError")
     unharmed(lab)
     lab.command("fal-jupyter:open-dashboard")
